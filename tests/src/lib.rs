@@ -1,0 +1,8 @@
+//! The sandbox: an embedded Kubernetes API server and image registry, real enough that the unchanged
+//! `kubefresh-scanner`, `kubefresh-updater` and `kubectl` work against it.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a broken fixture should stop the test where it stands"
+)]

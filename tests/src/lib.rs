@@ -6,3 +6,6 @@
     clippy::panic,
     reason = "a broken fixture should stop the test where it stands"
 )]
+
+pub mod apiserver;
+pub mod clock;

@@ -1,1 +1,3 @@
+//! The end-to-end tests: one binary, one module for each part.
 
+mod registry;

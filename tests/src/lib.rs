@@ -10,3 +10,4 @@
 pub mod apiserver;
 pub mod clock;
 pub mod patch;
+pub mod registry;

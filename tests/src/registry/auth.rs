@@ -1,0 +1,186 @@
+//! Who may do what, and the token endpoint.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Instant;
+
+use axum::body::Bytes;
+use axum::http::{HeaderMap, Method, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+
+use super::options::{Auth, BearerAuth, TokenField, User};
+use super::route::Route;
+use super::server::{Query, State, answer, error_answer};
+
+/// What came of the check.
+pub(super) enum Verdict {
+    /// The registry asks nobody for anything.
+    Open,
+    /// The request carried a credential that suffices.
+    Authorised,
+    /// Refused, with the answer to send.
+    Refused(Response<Bytes>),
+}
+
+/// The bearer tokens handed out.
+#[derive(Debug, Default)]
+pub(super) struct Tokens(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    issued: u64,
+    grants: HashMap<String, Grant>,
+}
+
+#[derive(Debug)]
+struct Grant {
+    /// Repository and actions.
+    scopes: Vec<(String, Vec<String>)>,
+    valid_until: Instant,
+}
+
+impl Tokens {
+    pub(super) fn forget(&self) {
+        self.0.lock().unwrap().grants.clear();
+    }
+
+    fn issue(&self, grant: Grant) -> String {
+        let mut inner = self.0.lock().unwrap();
+        inner.issued += 1;
+        let token = format!("token-{}", inner.issued);
+        inner.grants.insert(token.clone(), grant);
+        token
+    }
+
+    fn allows(&self, token: &str, repository: Option<&str>, action: &str) -> bool {
+        let inner = self.0.lock().unwrap();
+        let Some(grant) = inner
+            .grants
+            .get(token)
+            .filter(|grant| Instant::now() < grant.valid_until)
+        else {
+            return false;
+        };
+        repository.is_none_or(|repository| {
+            let matching = |(name, actions): &(String, Vec<String>)| {
+                name == repository && actions.iter().any(|granted| granted == action)
+            };
+            grant.scopes.iter().any(matching)
+        })
+    }
+}
+
+/// Decides whether the request may go on.
+pub(super) fn check(state: &State, method: &Method, route: &Route, headers: &HeaderMap) -> Verdict {
+    let options = state.options.lock().unwrap();
+    match &options.auth {
+        Auth::None => Verdict::Open,
+        Auth::Basic(users) => {
+            let known = user_of(users, headers);
+            if known.is_some_and(|user| route.repository().is_none_or(|name| user.may_touch(name))) {
+                Verdict::Authorised
+            } else {
+                Verdict::Refused(challenge("Basic realm=\"registry\""))
+            }
+        }
+        Auth::Bearer(bearer) => {
+            let action = if matches!(*method, Method::GET | Method::HEAD) {
+                "pull"
+            } else {
+                "push"
+            };
+            let token = headers.get("authorization").and_then(|value| value.to_str().ok());
+            let token = token.and_then(|value| value.strip_prefix("Bearer "));
+            if token.is_some_and(|token| state.tokens.allows(token, route.repository(), action)) {
+                return Verdict::Authorised;
+            }
+            Verdict::Refused(challenge(&bearer_challenge(state, bearer, route, action)))
+        }
+    }
+}
+
+/// `GET /token?service=…&scope=repository:NAME:pull`
+pub(super) fn token(state: &State, query: &Query, headers: &HeaderMap) -> Response<Bytes> {
+    let options = state.options.lock().unwrap();
+    let Auth::Bearer(bearer) = &options.auth else {
+        return error_answer(404, "UNSUPPORTED", "this registry hands out no tokens");
+    };
+    let user = user_of(&bearer.users, headers);
+    if user.is_none() && (headers.contains_key("authorization") || !bearer.anonymous_pull) {
+        return error_answer(401, "UNAUTHORIZED", "incorrect username or password");
+    }
+    let scopes = query
+        .all("scope")
+        .flat_map(|scopes| scopes.split(' '))
+        .filter_map(parse_scope);
+    let scopes = scopes
+        .filter_map(|(name, actions)| granted(bearer, user, name, actions))
+        .collect();
+    let token = state.tokens.issue(Grant {
+        scopes,
+        valid_until: Instant::now() + bearer.lifetime,
+    });
+    let field = match bearer.field {
+        TokenField::Token => "token",
+        TokenField::AccessToken => "access_token",
+    };
+    let mut reply = json!({ field: token });
+    if bearer.tell_lifetime {
+        reply["expires_in"] = json!(bearer.lifetime.as_secs());
+    }
+    answer(200, &[("content-type", "application/json")], reply.to_string())
+}
+
+/// What of a wish is granted; `None` when nothing is.
+fn granted(
+    bearer: &BearerAuth,
+    user: Option<&User>,
+    repository: String,
+    wanted: Vec<String>,
+) -> Option<(String, Vec<String>)> {
+    let allowed = match user {
+        Some(user) if user.may_touch(&repository) => wanted,
+        _ if bearer.anonymous_pull => wanted.into_iter().filter(|action| action == "pull").collect(),
+        _ => return None,
+    };
+    Some((repository, allowed))
+}
+
+fn parse_scope(scope: &str) -> Option<(String, Vec<String>)> {
+    let rest = scope.strip_prefix("repository:")?;
+    let (name, actions) = rest.rsplit_once(':')?;
+    Some((name.to_owned(), actions.split(',').map(str::to_owned).collect()))
+}
+
+fn bearer_challenge(state: &State, bearer: &BearerAuth, route: &Route, action: &str) -> String {
+    let own = || format!("http://{}/token", state.address);
+    let realm = bearer.realm.clone().unwrap_or_else(own);
+    let actions = if action == "push" { "pull,push" } else { "pull" };
+    let scope = |repository| format!(",scope=\"repository:{repository}:{actions}\"");
+    let scope = route.repository().map(scope).unwrap_or_default();
+    format!("Bearer realm=\"{realm}\",service=\"{}\"{scope}", bearer.service)
+}
+
+fn challenge(text: &str) -> Response<Bytes> {
+    let mut response = error_answer(401, "UNAUTHORIZED", "authentication required");
+    response.headers_mut().insert(
+        "www-authenticate",
+        text.parse().expect("a challenge is a header value"),
+    );
+    response
+}
+
+fn user_of<'a>(users: &'a [User], headers: &HeaderMap) -> Option<&'a User> {
+    let encoded = headers
+        .get("authorization")?
+        .to_str()
+        .ok()?
+        .strip_prefix("Basic ")?;
+    let decoded = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
+    let (name, password) = decoded.split_once(':')?;
+    users
+        .iter()
+        .find(|user| user.name == name && user.password == password)
+}

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::error::ApiError;
 use super::resources::{NODES, Resource};
+use super::{decode, defaults, validation};
 use crate::clock::Clock;
 
 /// Which part of an object a write may change.
@@ -49,7 +50,10 @@ pub(super) fn prepare_create(resource: &Resource, object: &mut Value, clock: Clo
     if resource.has_status && *resource != NODES {
         put_or_remove(object, "status", Value::Null);
     }
-    Ok(())
+    decode::check(resource, object)?;
+    defaults::apply(resource, object);
+    defaults::initial_status(resource, object);
+    validation::on_create(resource, object)
 }
 
 /// Puts back what the writer may not change, and counts the generation.
@@ -67,7 +71,7 @@ pub(super) fn prepare_update(
         new.clone_from(old);
         put_or_remove(new, "status", status);
         put_or_remove(&mut new["metadata"], "managedFields", managed_fields);
-        return Ok(());
+        return decode::check(resource, new);
     }
     if resource.has_status {
         put_or_remove(new, "status", old["status"].clone());
@@ -76,6 +80,9 @@ pub(super) fn prepare_update(
     for field in SYSTEM_FIELDS.iter().chain(&["name", "namespace"]) {
         put_or_remove(&mut new["metadata"], field, old["metadata"][*field].clone());
     }
+    decode::check(resource, new)?;
+    defaults::apply(resource, new);
+    validation::on_update(resource, old, new)?;
     if resource.has_generation && specification(old) != specification(new) {
         let generation = old["metadata"]["generation"].as_i64().unwrap_or(1);
         new["metadata"]["generation"] = json!(generation + 1);

@@ -1,7 +1,9 @@
-//! What the two programs agree on.
+//! What Kubefresh's two programs agree on.
 //!
-//! [`domain`] decides and nothing else: no async, no clock, no environment, no client. [`io`] gathers and carries
-//! out, and exists only behind the feature of that name. `io` may use `domain`, never the other way round.
+//! - [`domain`] decides. It is pure: no async, no clock, no environment, no client. Read it in the order of its modules.
+//! - `io` (feature `io`) is the input and output that both programs need: TLS, telemetry, the Kubernetes client, records.
+//!
+//! Invariant: `io` may use `domain`, and `domain` never uses `io`. `cargo check -p shared --no-default-features` holds it.
 
 pub mod domain;
 #[cfg(feature = "io")]

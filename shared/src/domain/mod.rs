@@ -1,7 +1,22 @@
-//! Pure decisions: values in, values with their reasons out.
-//!
-//! Nothing here waits, reads a clock, an environment variable or a file, or knows a client.
+//! Pure decisions, in reading order: names, versions, settings, records, and what follows from them.
 
-pub mod policy;
 pub mod reference;
 pub mod tag;
+
+pub mod policy;
+
+pub mod annotations;
+pub mod workload;
+
+pub mod watched;
+
+pub mod record;
+
+pub mod in_flight;
+pub mod rollout;
+
+pub mod plan;
+
+pub mod patch;
+
+pub mod notice;

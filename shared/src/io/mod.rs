@@ -1,1 +1,8 @@
+//! The input and output that both programs share. Decisions live in `domain`, never here.
 
+pub mod client;
+pub mod clock;
+pub mod record_store;
+pub mod shutdown;
+pub mod telemetry;
+pub mod tls;

@@ -1,0 +1,292 @@
+//! Every annotation key, once, and the way from a workload's annotations to its settings.
+//!
+//! A key under our prefix that we do not know, or a value that does not parse, is an error for that workload:
+//! it never silently becomes a default. Keys of other tools are none of our business.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
+
+use jiff::SignedDuration;
+
+use super::policy::UpdatePolicy;
+use super::reference::Tag;
+
+/// The prefix of all our keys; `CONTAINER.kubefresh.dev/KEY` speaks of one container.
+pub const PREFIX: &str = "kubefresh.dev";
+
+/// Settings: written by people.
+pub const WATCH: &str = "kubefresh.dev/watch";
+pub const MODE: &str = "kubefresh.dev/mode";
+pub const POLICY: &str = "kubefresh.dev/policy";
+pub const PRERELEASE: &str = "kubefresh.dev/prerelease";
+pub const ROLLOUT_TIMEOUT: &str = "kubefresh.dev/rollout-timeout";
+/// What a person agreed to, in mode `approve`; removed when the update starts.
+pub const APPROVED: &str = "kubefresh.dev/approved";
+
+/// State: written by the updater, never by people.
+pub const IN_FLIGHT: &str = "kubefresh.dev/in-flight";
+pub const LAST_UPDATE: &str = "kubefresh.dev/last-update";
+pub const LAST_CHANGE: &str = "kubefresh.dev/last-change";
+pub const LAST_RESULT: &str = "kubefresh.dev/last-result";
+
+const STATE_KEYS: [&str; 4] = [IN_FLIGHT, LAST_UPDATE, LAST_CHANGE, LAST_RESULT];
+
+/// The settings that a workload may give for all its containers, and for each one alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "kebab-case")]
+enum ContainerKey {
+    Watch,
+    Mode,
+    Policy,
+    Prerelease,
+    Approved,
+}
+
+/// How long a rollout may take when nothing else is said.
+pub const DEFAULT_ROLLOUT_TIMEOUT: SignedDuration = SignedDuration::from_mins(10);
+
+/// What happens when a newer image is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, strum::Display, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "kebab-case")]
+pub enum Mode {
+    /// Apply it.
+    Auto,
+    /// Tell, and apply it once the tag stands in the `approved` annotation.
+    #[default]
+    Approve,
+    /// Tell, and leave it to people.
+    Notify,
+    /// Neither tell nor apply.
+    Off,
+}
+
+/// What a person agreed to: a tag, or under the policy `digest` the new digest of the same tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Approved {
+    Tag(Tag),
+    Digest(Digest),
+}
+
+impl FromStr for Approved {
+    type Err = String;
+
+    fn from_str(value: &str) -> Result<Self, String> {
+        // A tag holds no colon and a digest always does.
+        if value.contains(':') {
+            value.parse().map(Self::Digest).map_err(|error: DigestError| error.to_string())
+        } else {
+            value.parse().map(Self::Tag).map_err(|error: TagError| error.to_string())
+        }
+    }
+}
+
+/// The settings of one container.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ContainerSettings {
+    pub watch: bool,
+    pub mode: Mode,
+    /// `None`: the tag's own kind decides (`policy::default_policy`).
+    pub policy: Option<UpdatePolicy>,
+    /// Whether prereleases are wanted; a current tag that is one is followed in any case.
+    pub prerelease: bool,
+    pub approved: Option<Approved>,
+}
+
+/// The settings of a workload and of each of its containers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    pub rollout_timeout: SignedDuration,
+    /// By container name; every container has an entry.
+    pub containers: BTreeMap<String, ContainerSettings>,
+}
+
+impl Settings {
+    /// Whether any container is watched.
+    pub fn watched(&self) -> bool {
+        self.containers.values().any(|container| container.watch)
+    }
+}
+
+/// An annotation that cannot be obeyed. It names key and value, and says what would be right.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum AnnotationError {
+    #[error("annotation {key} is not known; the known ones are {known}")]
+    UnknownKey { key: String, known: String },
+    #[error("annotation {key} speaks of a container that the pod template does not have; it has {containers}")]
+    UnknownContainer { key: String, containers: String },
+    #[error("annotation {key}: {value:?} is not valid: {reason}")]
+    InvalidValue { key: String, value: String, reason: String },
+}
+
+/// Reads a workload's settings; all errors at once, so that one edit can mend them all.
+pub fn settings<'a>(
+    annotations: &BTreeMap<String, String>,
+    container_names: impl IntoIterator<Item = &'a str>,
+) -> Result<Settings, Vec<AnnotationError>> {
+    let names: BTreeSet<&str> = container_names.into_iter().collect();
+    let mut errors = Vec::new();
+    let mut common = Vec::new();
+    let mut single = Vec::new();
+    let mut rollout_timeout = DEFAULT_ROLLOUT_TIMEOUT;
+    for (key, value) in annotations {
+        match classify(key, &names) {
+            Ok(Class::Foreign | Class::State) => {}
+            Ok(Class::RolloutTimeout) => match parse_duration(value) {
+                Ok(duration) => rollout_timeout = duration,
+                Err(reason) => errors.push(invalid(key, value, reason)),
+            },
+            Ok(Class::Common(setting)) => common.push((key, setting, value)),
+            Ok(Class::Container(name, setting)) => single.push((key, name, setting, value)),
+            Err(error) => errors.push(error),
+        }
+    }
+    let mut base = ContainerSettings::default();
+    for (key, setting, value) in common {
+        assign(&mut base, setting, value).unwrap_or_else(|reason| errors.push(invalid(key, value, reason)));
+    }
+    let mut containers: BTreeMap<String, ContainerSettings> =
+        names.iter().map(|name| ((*name).to_owned(), base.clone())).collect();
+    for (key, name, setting, value) in single {
+        if let Some(container) = containers.get_mut(name) {
+            assign(container, setting, value).unwrap_or_else(|reason| errors.push(invalid(key, value, reason)));
+        }
+    }
+    if errors.is_empty() { Ok(Settings { rollout_timeout, containers }) } else { Err(errors) }
+}
+
+enum Class<'a> {
+    Foreign,
+    State,
+    RolloutTimeout,
+    Common(ContainerKey),
+    Container(&'a str, ContainerKey),
+}
+
+/// Whose key it is and what it speaks of.
+fn classify<'a>(key: &'a str, names: &BTreeSet<&str>) -> Result<Class<'a>, AnnotationError> {
+    let Some((prefix, setting)) = key.split_once('/') else { return Ok(Class::Foreign) };
+    if prefix == PREFIX {
+        return match setting.parse() {
+            Ok(common) => Ok(Class::Common(common)),
+            Err(_) if key == ROLLOUT_TIMEOUT => Ok(Class::RolloutTimeout),
+            Err(_) if STATE_KEYS.contains(&key) => Ok(Class::State),
+            Err(_) => Err(unknown_key(key, &["rollout-timeout"])),
+        };
+    }
+    let Some(container) = prefix.strip_suffix(PREFIX).and_then(|rest| rest.strip_suffix('.')) else {
+        return Ok(Class::Foreign);
+    };
+    if !names.contains(container) {
+        let containers = names.iter().copied().collect::<Vec<_>>().join(", ");
+        return Err(AnnotationError::UnknownContainer { key: key.to_owned(), containers });
+    }
+    setting.parse().map(|setting| Class::Container(container, setting)).map_err(|_| unknown_key(key, &[]))
+}
+
+fn unknown_key(key: &str, more: &[&str]) -> AnnotationError {
+    let known = <ContainerKey as strum::VariantNames>::VARIANTS.iter().chain(more).copied();
+    AnnotationError::UnknownKey { key: key.to_owned(), known: known.collect::<Vec<_>>().join(", ") }
+}
+
+fn invalid(key: &str, value: &str, reason: String) -> AnnotationError {
+    AnnotationError::InvalidValue { key: key.to_owned(), value: value.to_owned(), reason }
+}
+
+fn assign(settings: &mut ContainerSettings, key: ContainerKey, value: &str) -> Result<(), String> {
+    match key {
+        ContainerKey::Watch => settings.watch = parse_switch(value)?,
+        ContainerKey::Prerelease => settings.prerelease = parse_switch(value)?,
+        ContainerKey::Mode => {
+            let modes = <Mode as strum::VariantNames>::VARIANTS.join(", ");
+            settings.mode = value.parse().map_err(|_| format!("it must be one of {modes}"))?;
+        }
+        ContainerKey::Policy => {
+            settings.policy = Some(UpdatePolicy::from_str(value).map_err(|error| error.to_string())?);
+        }
+        ContainerKey::Approved => {
+            settings.approved = Some(value.parse()?);
+        }
+    }
+    Ok(())
+}
+
+fn parse_switch(value: &str) -> Result<bool, String> {
+    match value {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err("it must be \"true\" or \"false\"".to_owned()),
+    }
+}
+
+/// `10m`, `1h30m`, `90s`: positive, and at most a day so that a typo cannot park a rollout for ever.
+fn parse_duration(value: &str) -> Result<SignedDuration, String> {
+    let duration: SignedDuration =
+        value.parse().map_err(|_| "it must be a duration such as 90s, 10m or 1h30m".to_owned())?;
+    if duration <= SignedDuration::ZERO || duration > SignedDuration::from_hours(24) {
+        return Err("it must be longer than nothing and at most 24h".to_owned());
+    }
+    Ok(duration)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Settings, Vec<AnnotationError>> {
+        let annotations = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        settings(&annotations, ["app", "sidecar"])
+    }
+
+    #[test]
+    fn a_workload_without_our_annotations_is_not_watched() {
+        let settings = read(&[("keel.sh/policy", "major")]).unwrap();
+        assert!(!settings.watched());
+        assert_eq!(settings.rollout_timeout, DEFAULT_ROLLOUT_TIMEOUT);
+    }
+
+    #[test]
+    fn a_container_key_overrides_the_workload_key_for_that_container_only() {
+        let settings = read(&[
+            ("kubefresh.dev/watch", "true"),
+            ("kubefresh.dev/mode", "auto"),
+            ("sidecar.kubefresh.dev/mode", "notify"),
+            ("sidecar.kubefresh.dev/policy", "patch"),
+        ])
+        .unwrap();
+        assert_eq!(settings.containers["app"].mode, Mode::Auto);
+        assert_eq!(settings.containers["app"].policy, None);
+        assert_eq!(settings.containers["sidecar"].mode, Mode::Notify);
+        assert_eq!(settings.containers["sidecar"].policy, Some(UpdatePolicy::Patch));
+    }
+
+    #[test]
+    fn every_bad_annotation_is_reported_at_once_with_key_and_value() {
+        let errors = read(&[
+            ("kubefresh.dev/mode", "automatic"),
+            ("kubefresh.dev/watch", "yes"),
+            ("kubefresh.dev/polcy", "minor"),
+            ("kubefresh.dev/rollout-timeout", "soon"),
+            ("other.kubefresh.dev/watch", "true"),
+            ("app.kubefresh.dev/rollout-timeout", "5m"),
+        ])
+        .unwrap_err();
+        assert_eq!(errors.len(), 6, "{errors:#?}");
+        let text = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        for expected in ["\"automatic\"", "\"yes\"", "kubefresh.dev/polcy", "\"soon\"", "other.kubefresh.dev/watch"] {
+            assert!(text.contains(expected), "{expected} is not named in:\n{text}");
+        }
+    }
+
+    #[test]
+    fn the_updaters_own_state_is_no_setting_and_no_error() {
+        assert!(read(&[(IN_FLIGHT, "{}"), (LAST_UPDATE, "x"), (LAST_CHANGE, "x"), (LAST_RESULT, "x")]).is_ok());
+    }
+
+    #[test]
+    fn a_rollout_timeout_is_positive_and_at_most_a_day() {
+        for (value, expected) in [("90s", Some(90)), ("1h30m", Some(5400)), ("0s", None), ("-5m", None), ("25h", None)] {
+            let read = read(&[(ROLLOUT_TIMEOUT, value)]).ok().map(|settings| settings.rollout_timeout.as_secs());
+            assert_eq!(read, expected, "{value}");
+        }
+    }
+}

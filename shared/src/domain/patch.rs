@@ -1,0 +1,155 @@
+//! The bodies of the updater's patches, as small as they can be.
+//!
+//! Each carries the `resourceVersion` it was computed from, so that of two leaders only one succeeds, and names single
+//! fields: containers by name and annotations by key, never a whole list or map. All are strategic merge patches.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::annotations::{IN_FLIGHT, LAST_CHANGE, LAST_RESULT, LAST_UPDATE};
+use super::in_flight::{ImageChange, InFlight};
+use super::plan::Update;
+use super::rollout::RolloutStatus;
+
+/// A strategic merge patch with its precondition inside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PatchBody(pub Value);
+
+/// How an update ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Completed,
+    Failed(String),
+    Superseded(String),
+}
+
+impl Outcome {
+    /// The outcome of a rollout that ended, or `None` while it goes on.
+    pub fn of(status: &RolloutStatus) -> Option<Self> {
+        match status {
+            RolloutStatus::InProgress(_) => None,
+            RolloutStatus::Completed => Some(Self::Completed),
+            RolloutStatus::Failed(failure) => Some(Self::Failed(failure.to_string())),
+            RolloutStatus::Superseded { container, image: Some(image) } => {
+                Some(Self::Superseded(format!("container {container} was set to {image}")))
+            }
+            RolloutStatus::Superseded { container, image: None } => {
+                Some(Self::Superseded(format!("container {container} was removed")))
+            }
+        }
+    }
+
+    /// `completed`, or `failed: …`, as the annotation says it.
+    pub fn to_annotation(&self) -> String {
+        match self {
+            Self::Completed => "completed".to_owned(),
+            Self::Failed(reason) => format!("failed: {reason}"),
+            Self::Superseded(by) => format!("superseded: {by}"),
+        }
+    }
+}
+
+/// Sets the new images and the in-flight marker, in one patch and so in one rollout.
+pub fn start(resource_version: &str, update: &Update) -> PatchBody {
+    let Update { in_flight, init_containers, spent_approvals } = update;
+    let mut annotations = Map::from_iter([(IN_FLIGHT.to_owned(), json!(in_flight.to_annotation()))]);
+    annotations.extend(spent_approvals.iter().map(|key| (key.clone(), Value::Null)));
+    let mut pod = Map::new();
+    for (field, init) in [("initContainers", true), ("containers", false)] {
+        let images = images(&in_flight.containers, init_containers, init);
+        if !images.is_empty() {
+            pod.insert(field.to_owned(), Value::Array(images));
+        }
+    }
+    PatchBody(json!({
+        "metadata": { "resourceVersion": resource_version, "annotations": annotations },
+        "spec": { "template": { "spec": pod } },
+    }))
+}
+
+fn images(changes: &BTreeMap<String, ImageChange>, init_containers: &BTreeSet<String>, init: bool) -> Vec<Value> {
+    let these = changes.iter().filter(|(name, _)| init_containers.contains(*name) == init);
+    these.map(|(name, change)| json!({ "name": name, "image": change.to })).collect()
+}
+
+/// Removes the marker and writes the result down. Annotations alone: no new generation, no second rollout.
+pub fn finish(resource_version: &str, in_flight: &InFlight, outcome: &Outcome, now: Timestamp) -> PatchBody {
+    let at = Timestamp::from_second(now.as_second()).unwrap_or(now);
+    PatchBody(json!({
+        "metadata": {
+            "resourceVersion": resource_version,
+            "annotations": {
+                IN_FLIGHT: null,
+                LAST_UPDATE: at.to_string(),
+                LAST_CHANGE: in_flight.summary(),
+                LAST_RESULT: outcome.to_annotation(),
+            },
+        },
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    fn in_flight() -> InFlight {
+        let change = |from: &str, to: &str| ImageChange { from: from.to_owned(), to: to.to_owned() };
+        InFlight::new(
+            BTreeMap::from([
+                ("app".to_owned(), change("shop/app:1", "shop/app:2")),
+                ("migrate".to_owned(), change("shop/migrate:1", "shop/migrate:2")),
+            ]),
+            "2026-11-21T03:00:00Z".parse().unwrap(),
+            SignedDuration::from_mins(10),
+        )
+    }
+
+    #[test]
+    fn the_start_patch_sets_images_by_container_name_and_the_marker_and_nothing_else() {
+        let update = Update {
+            in_flight: in_flight(),
+            init_containers: BTreeSet::from(["migrate".to_owned()]),
+            spent_approvals: BTreeSet::from(["kubefresh.dev/approved".to_owned()]),
+        };
+        assert_eq!(
+            start("41", &update).0,
+            json!({
+                "metadata": {
+                    "resourceVersion": "41",
+                    "annotations": {
+                        "kubefresh.dev/in-flight": in_flight().to_annotation(),
+                        "kubefresh.dev/approved": null,
+                    },
+                },
+                "spec": { "template": { "spec": {
+                    "initContainers": [{ "name": "migrate", "image": "shop/migrate:2" }],
+                    "containers": [{ "name": "app", "image": "shop/app:2" }],
+                } } },
+            })
+        );
+    }
+
+    #[test]
+    fn the_finish_patch_removes_the_marker_with_an_explicit_null_and_touches_no_spec() {
+        let now = "2026-11-21T03:02:00.7Z".parse().unwrap();
+        let body = finish("42", &in_flight(), &Outcome::Failed("timed out".to_owned()), now).0;
+        assert_eq!(
+            body,
+            json!({
+                "metadata": {
+                    "resourceVersion": "42",
+                    "annotations": {
+                        "kubefresh.dev/in-flight": null,
+                        "kubefresh.dev/last-update": "2026-11-21T03:02:00Z",
+                        "kubefresh.dev/last-change": "app: shop/app:1 -> shop/app:2, migrate: shop/migrate:1 -> shop/migrate:2",
+                        "kubefresh.dev/last-result": "failed: timed out",
+                    },
+                },
+            })
+        );
+    }
+}

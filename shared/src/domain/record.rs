@@ -1,0 +1,120 @@
+//! The scan record: what the scanner found out about one repository, and all the updater may decide by.
+//!
+//! Findings are those of the last *complete* scan. An attempt that failed leaves them as they were and adds its error,
+//! so half a list can never pass for a shorter one. `config_map` gives the stored form, `scan` makes one record from another.
+
+pub mod config_map;
+pub mod scan;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::policy::{SelectionRequest, candidates};
+use super::reference::{Digest, Repository, Tag};
+use super::watched::Demand;
+
+/// How many candidates a record keeps for one demand, newest first. Enough for any minimum age to find a mature one,
+/// and few enough that a record stays legible.
+pub const CANDIDATES_PER_DEMAND: usize = 50;
+
+/// How many tags a record holds at most, whatever is asked of it: a full record stays under 400 KiB, and a ConfigMap may
+/// have 1 MiB.
+pub const TAGS_PER_RECORD: usize = 1000;
+
+/// How old the stored time of a scan may grow before it is renewed although nothing else changed.
+pub const REFRESH: SignedDuration = SignedDuration::from_hours(1);
+
+/// What is known of one repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScanRecord {
+    pub repository: Repository,
+    /// Of the last complete scan; `None` until there was one.
+    pub findings: Option<Findings>,
+    /// Of the last attempt, if it failed.
+    pub last_error: Option<ScanError>,
+}
+
+/// What a complete scan found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Findings {
+    pub scanned_at: Timestamp,
+    /// How many tags the repository publishes; `None` when nobody asked for its list.
+    pub tag_count: Option<usize>,
+    pub scanned_for: BTreeSet<Demand>,
+    /// Tags in use and their candidates, newest first within a demand.
+    pub tags: Vec<TagRecord>,
+}
+
+/// What is known of one tag.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TagRecord {
+    pub tag: Tag,
+    /// When our own scanner saw it first, which no publisher can set.
+    pub first_seen: Timestamp,
+    /// What the tag points at: an index for several platforms, or a single manifest. Known where somebody needs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+    /// The manifest of each platform, as `os/architecture[/variant]`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub platforms: BTreeMap<String, Digest>,
+}
+
+/// Why the last attempt failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ScanError {
+    /// A word for machines, such as `rate-limited` or `timeout`.
+    pub class: String,
+    /// A sentence for people.
+    pub message: String,
+    /// When it began to fail this way.
+    pub since: Timestamp,
+    /// Before this the registry is not to be asked again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<Timestamp>,
+}
+
+impl Findings {
+    /// The record of a tag.
+    pub fn tag(&self, tag: &Tag) -> Option<&TagRecord> {
+        self.tags.iter().find(|record| record.tag == *tag)
+    }
+
+    /// Whether the scan looked for what `demand` asks. It also did if it looked on behalf of an older tag of the same
+    /// policy and kept this one: then everything newer was kept with it.
+    pub fn covers(&self, demand: &Demand) -> bool {
+        self.scanned_for.contains(demand)
+            || (demand.policy != super::policy::UpdatePolicy::Digest
+                && self.tag(&demand.tag).is_some()
+                && self.scanned_for.iter().any(|scanned| {
+                    let same = Demand { tag: demand.tag.clone(), ..scanned.clone() };
+                    same == *demand && scanned.chose(demand, self)
+                }))
+    }
+
+    /// The tags that the policy of `demand` accepts, newest first.
+    pub fn candidates(&self, demand: &Demand) -> Vec<Tag> {
+        candidates(&demand.request(), self.tags.iter().map(|record| &record.tag))
+    }
+}
+
+impl Demand {
+    /// As a question to the policy.
+    pub fn request(&self) -> SelectionRequest<'_> {
+        SelectionRequest {
+            current: &self.tag,
+            policy: &self.policy,
+            prerelease: self.prerelease,
+            current_digest: None,
+            remote_digest: None,
+        }
+    }
+
+    /// Whether the tag of `other` was a candidate of ours.
+    fn chose(&self, other: &Demand, findings: &Findings) -> bool {
+        findings.candidates(self).contains(&other.tag)
+    }
+}

@@ -1,0 +1,121 @@
+//! From one record to the next: what a scan found, laid over what was known.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::{CANDIDATES_PER_DEMAND, Findings, REFRESH, ScanError, ScanRecord, TAGS_PER_RECORD, TagRecord};
+use crate::domain::policy::{UpdatePolicy, candidates};
+use crate::domain::reference::{Digest, Repository, Tag};
+use crate::domain::watched::Demand;
+
+/// What a registry said of one repository, whole.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// Every published tag; `None` when no demand needed the list.
+    pub published: Option<Vec<Tag>>,
+    /// What was asked by name: digest and platforms, or `None` where the registry has no such tag.
+    pub digests: BTreeMap<Tag, Option<TagDigests>>,
+}
+
+/// What one tag points at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagDigests {
+    pub digest: Digest,
+    pub platforms: BTreeMap<String, Digest>,
+}
+
+/// The tags whose digest a scan for these demands needs, once the list is known: the tag itself under `digest`, and the
+/// chosen one where the image is written with a digest.
+pub fn tags_to_resolve(demands: &BTreeSet<Demand>, published: &[Tag]) -> BTreeSet<Tag> {
+    let mut tags = BTreeSet::new();
+    for demand in demands {
+        if demand.policy == UpdatePolicy::Digest {
+            tags.insert(demand.tag.clone());
+        } else if demand.pinned {
+            tags.extend(candidates(&demand.request(), published).into_iter().next());
+        }
+    }
+    tags
+}
+
+/// Whether any of these demands needs the list of tags.
+pub fn needs_list(demands: &BTreeSet<Demand>) -> bool {
+    demands.iter().any(|demand| demand.policy != UpdatePolicy::Digest)
+}
+
+/// The record after a complete scan.
+pub fn complete(
+    previous: Option<&ScanRecord>,
+    repository: Repository,
+    demands: BTreeSet<Demand>,
+    answer: &Answer,
+    now: Timestamp,
+) -> ScanRecord {
+    let known = previous.and_then(|record| record.findings.as_ref());
+    let mut kept = Vec::new();
+    let mut seen = BTreeSet::new();
+    for tag in tags_to_keep(&demands, answer) {
+        if kept.len() < TAGS_PER_RECORD && seen.insert(tag.clone()) {
+            kept.push(tag_record(tag, known, answer, now));
+        }
+    }
+    let findings = Findings {
+        scanned_at: now,
+        tag_count: answer.published.as_ref().map(Vec::len),
+        scanned_for: demands,
+        tags: kept,
+    };
+    ScanRecord { repository, findings: Some(findings), last_error: None }
+}
+
+/// Tags in use first, so that no number of candidates can push them out, then each demand's candidates, newest first.
+fn tags_to_keep(demands: &BTreeSet<Demand>, answer: &Answer) -> Vec<Tag> {
+    let published = answer.published.as_deref().unwrap_or_default();
+    let set: BTreeSet<&Tag> = published.iter().collect();
+    let exists = |tag: &Tag| set.contains(tag) || matches!(answer.digests.get(tag), Some(Some(_)));
+    let mut newest = Vec::new();
+    for demand in demands.iter().filter(|demand| demand.policy != UpdatePolicy::Digest) {
+        newest.extend(candidates(&demand.request(), published).into_iter().take(CANDIDATES_PER_DEMAND));
+    }
+    let in_use: Vec<Tag> = demands.iter().map(|demand| demand.tag.clone()).filter(exists).collect();
+    let room = TAGS_PER_RECORD.saturating_sub(in_use.len());
+    newest.truncate(room);
+    newest.extend(in_use);
+    newest
+}
+
+fn tag_record(tag: Tag, known: Option<&Findings>, answer: &Answer, now: Timestamp) -> TagRecord {
+    let before = known.and_then(|findings| findings.tag(&tag));
+    let resolved = answer.digests.get(&tag).and_then(Option::as_ref);
+    TagRecord {
+        first_seen: before.map_or(now, |record| record.first_seen),
+        digest: resolved.map(|resolved| resolved.digest.clone()),
+        platforms: resolved.map(|resolved| resolved.platforms.clone()).unwrap_or_default(),
+        tag,
+    }
+}
+
+/// The record after an attempt that failed: the findings stay, the error says since when it fails this way.
+pub fn failed(previous: Option<&ScanRecord>, repository: Repository, error: ScanError) -> ScanRecord {
+    let before = previous.and_then(|record| record.last_error.as_ref());
+    let since = before.filter(|before| before.class == error.class).map_or(error.since, |before| before.since);
+    ScanRecord {
+        repository,
+        findings: previous.and_then(|record| record.findings.clone()),
+        last_error: Some(ScanError { since, ..error }),
+    }
+}
+
+/// Whether `next` is worth a write: something changed, or the time of the scan has grown old.
+pub fn worth_writing(previous: Option<&ScanRecord>, next: &ScanRecord) -> bool {
+    let Some(previous) = previous else { return true };
+    let (Some(before), Some(after)) = (&previous.findings, &next.findings) else { return previous != next };
+    let same_but_time = Findings { scanned_at: before.scanned_at, ..after.clone() } == *before;
+    previous.last_error != next.last_error
+        || !same_but_time
+        || after.scanned_at.duration_since(before.scanned_at) >= REFRESH
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,58 @@
+//! The Kubernetes client of both programs: found as kubectl finds its cluster, with a timeout on every call, and errors
+//! that say what to do.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use kube::{Client, Config};
+
+use super::tls;
+
+/// No call may hang longer; a watch is renewed by the server well before.
+const READ_TIMEOUT: Duration = Duration::from_secs(295);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    #[error(
+        "no Kubernetes cluster found: neither a kubeconfig (KUBECONFIG or ~/.kube/config) nor a service account is there; run inside a pod, or point KUBECONFIG at a cluster"
+    )]
+    NoCluster(#[source] kube::config::InferConfigError),
+    #[error("the Kubernetes client could not be set up: {0}")]
+    Build(#[source] kube::Error),
+}
+
+/// A client for the cluster that the environment names, and the namespace it puts us in.
+pub async fn connect() -> Result<Client, ClientError> {
+    tls::init();
+    let mut config = Config::infer().await.map_err(ClientError::NoCluster)?;
+    config.connect_timeout = Some(CONNECT_TIMEOUT);
+    config.read_timeout = Some(READ_TIMEOUT);
+    Client::try_from(config).map_err(ClientError::Build)
+}
+
+/// What went wrong with a call to the cluster, and what to do, in one sentence.
+pub fn explain(doing: &str, error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if status.code == 401 => {
+            format!("{doing}: the cluster does not know who we are (401); check the token or kubeconfig")
+        }
+        kube::Error::Api(status) if status.code == 403 => {
+            format!("{doing}: {}; apply the RBAC of deploy/manifests, or grant it", status.message)
+        }
+        kube::Error::Api(status) => format!("{doing}: {} ({})", status.message, status.code),
+        other => {
+            let mut text = format!("{doing}: {other}");
+            let mut source = other.source();
+            while let Some(inner) = source {
+                let inner_text = inner.to_string();
+                if !text.contains(&inner_text) {
+                    text = format!("{text}: {inner_text}");
+                }
+                source = inner.source();
+            }
+            format!("{text}; check that the cluster can be reached")
+        }
+    }
+}

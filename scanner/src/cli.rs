@@ -1,0 +1,168 @@
+//! What can be told to the scanner, by flags or by the environment; nothing else in this crate reads either.
+
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use jiff::SignedDuration;
+use shared::io::telemetry::LogFormat;
+
+/// Records which image tags and digests the registries offer to the workloads of a Kubernetes cluster.
+///
+/// Each repository gets one ConfigMap; `kubectl get cm -l kubefresh.dev/record=scan` lists them. The scanner changes
+/// nothing else: what to do with its findings is the updater's business.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kubefresh-scanner",
+    version,
+    propagate_version = true,
+    after_help = "Next step: `kubefresh-scanner scan --dry-run` shows what a scan of the cluster in your kubeconfig would record."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub log: LogOptions,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Scan once and exit; what the CronJob runs.
+    Scan(ScanOptions),
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Logging")]
+pub struct LogOptions {
+    /// Which log lines are written to standard error: a level, or a filter such as `info,scanner=debug`.
+    #[arg(long = "log-level", env = "LOG_LEVEL", default_value = "info", global = true)]
+    pub level: String,
+    /// How they are written: `text` for people, `json` for machines, `auto` by whether there is a terminal.
+    #[arg(long = "log-format", env = "LOG_FORMAT", default_value = "auto", global = true)]
+    pub format: LogFormat,
+}
+
+/// Reads every workload annotated `kubefresh.dev/watch: "true"`, asks each registry once about each of its
+/// repositories, and writes what changed.
+///
+/// Exit code 0: every repository got an answer or a recorded error. 2: there is no cluster, no permission, or a setting
+/// is wrong.
+#[derive(Debug, Args)]
+pub struct ScanOptions {
+    /// Only workloads of these namespaces, separated by commas; all namespaces when empty.
+    #[arg(long, env = "WATCH_NAMESPACES", value_delimiter = ',', value_name = "NAMESPACE,…")]
+    pub watch_namespaces: Vec<String>,
+    /// Where the records are kept; the namespace of the client configuration when not given.
+    #[arg(long, env = "POD_NAMESPACE")]
+    pub namespace: Option<String>,
+    /// Show what would be recorded and write nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// When to stop asking; repositories not reached by then are left for the next run. Keep it below the Job's
+    /// activeDeadlineSeconds.
+    #[arg(long, env = "SCAN_DEADLINE", default_value = "4m", value_parser = positive, value_name = "DURATION")]
+    pub deadline: Duration,
+    /// Registries that speak plain HTTP, separated by commas. Those on localhost do without being named.
+    #[arg(long, env = "PLAIN_HTTP_REGISTRIES", value_delimiter = ',', value_name = "HOST[:PORT],…")]
+    pub plain_http: Vec<String>,
+}
+
+/// What a scan is told, checked.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Empty: all namespaces.
+    pub watch_namespaces: Vec<String>,
+    pub namespace: Option<String>,
+    pub dry_run: bool,
+    pub deadline: Duration,
+    pub plain_http: Vec<String>,
+}
+
+/// Settings that contradict themselves or cannot be meant.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    #[error("--watch-namespaces: {0:?} is no name of a namespace: lower-case letters, digits and '-'")]
+    Namespace(String),
+    #[error("--plain-http: {0:?} is no registry; write HOST or HOST:PORT without a scheme or path")]
+    PlainHttp(String),
+}
+
+impl ScanOptions {
+    /// Checks them.
+    pub fn settings(self) -> Result<Settings, SettingsError> {
+        let Self { watch_namespaces, namespace, dry_run, deadline, plain_http } = self;
+        let watch_namespaces = tidied(watch_namespaces);
+        let plain_http = tidied(plain_http);
+        if let Some(name) = watch_namespaces.iter().chain(&namespace).find(|name| !is_namespace(name)) {
+            return Err(SettingsError::Namespace(name.clone()));
+        }
+        if let Some(host) = plain_http.iter().find(|host| host.contains('/')) {
+            return Err(SettingsError::PlainHttp(host.clone()));
+        }
+        Ok(Settings { watch_namespaces, namespace, dry_run, deadline, plain_http })
+    }
+}
+
+/// An empty environment variable is one empty word to clap, and nothing to us.
+fn tidied(words: Vec<String>) -> Vec<String> {
+    words.into_iter().map(|word| word.trim().to_owned()).filter(|word| !word.is_empty()).collect()
+}
+
+/// An RFC 1123 label.
+fn is_namespace(name: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    !name.is_empty() && name.len() <= 63 && name.bytes().all(inner) && !name.starts_with('-') && !name.ends_with('-')
+}
+
+fn positive(text: &str) -> Result<Duration, String> {
+    let duration: SignedDuration = text.parse().map_err(|_| "write a duration such as 90s or 4m".to_owned())?;
+    match Duration::try_from(duration) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err("it must be longer than nothing".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Settings, SettingsError> {
+        let cli = Cli::try_parse_from(["kubefresh-scanner", "scan"].iter().chain(arguments)).unwrap();
+        let Command::Scan(options) = cli.command;
+        options.settings()
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn empty_lists_mean_nothing_was_named() {
+        let settings = parse(&["--watch-namespaces", "", "--plain-http", " "]).unwrap();
+        assert!(settings.watch_namespaces.is_empty() && settings.plain_http.is_empty());
+    }
+
+    #[test]
+    fn lists_are_separated_by_commas() {
+        let settings = parse(&["--watch-namespaces", "shop, office"]).unwrap();
+        assert_eq!(settings.watch_namespaces, ["shop", "office"]);
+    }
+
+    #[test]
+    fn a_namespace_that_cannot_exist_is_refused() {
+        assert!(matches!(parse(&["--watch-namespaces", "Shop"]), Err(SettingsError::Namespace(name)) if name == "Shop"));
+    }
+
+    #[test]
+    fn a_registry_with_a_scheme_is_refused() {
+        assert!(matches!(parse(&["--plain-http", "http://registry:5000"]), Err(SettingsError::PlainHttp(_))));
+    }
+
+    #[test]
+    fn a_deadline_is_a_positive_duration() {
+        assert_eq!(positive("90s"), Ok(Duration::from_secs(90)));
+        assert!(positive("0s").is_err() && positive("-1m").is_err() && positive("soon").is_err());
+    }
+}

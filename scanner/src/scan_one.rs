@@ -1,0 +1,49 @@
+//! What one repository is asked, and nothing it need not be: its list if a demand chooses among versions, one HEAD for
+//! each digest that is needed, and one manifest for each digest that was not known before.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use shared::domain::record::ScanRecord;
+use shared::domain::record::scan::{self, Answer, TagDigests};
+use shared::domain::reference::{Digest, Repository, Tag};
+use shared::domain::watched::Demand;
+
+use crate::registry::{RegistryClient, RegistryError};
+
+/// Asks until every demand can be answered; the first failure ends it, as half an answer is none.
+pub async fn ask(
+    registry: &RegistryClient,
+    repository: &Repository,
+    demands: &BTreeSet<Demand>,
+    previous: Option<&ScanRecord>,
+) -> Result<Answer, RegistryError> {
+    let published = if scan::needs_list(demands) { Some(registry.list_tags(repository).await?) } else { None };
+    let mut digests = BTreeMap::new();
+    for tag in scan::tags_to_resolve(demands, published.as_deref().unwrap_or_default()) {
+        let found = match registry.head_digest(repository, &tag).await? {
+            Some(digest) => Some(resolve(registry, repository, &tag, digest, previous).await?),
+            None => None,
+        };
+        digests.insert(tag, found);
+    }
+    Ok(Answer { published, digests })
+}
+
+/// A digest never changes its meaning, so what is recorded of it need not be asked again.
+async fn resolve(
+    registry: &RegistryClient,
+    repository: &Repository,
+    tag: &Tag,
+    digest: Digest,
+    previous: Option<&ScanRecord>,
+) -> Result<TagDigests, RegistryError> {
+    let known = previous
+        .and_then(|record| record.findings.as_ref())
+        .and_then(|findings| findings.tag(tag))
+        .filter(|record| record.digest.as_ref() == Some(&digest));
+    let platforms = match known {
+        Some(record) => record.platforms.clone(),
+        None => registry.platform_digests(repository, &digest).await?,
+    };
+    Ok(TagDigests { digest, platforms })
+}

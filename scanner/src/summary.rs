@@ -1,0 +1,73 @@
+//! What came of a run, in one line.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+/// Counts of one run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Summary {
+    pub workloads: usize,
+    pub repositories: usize,
+    /// Repositories whose scan was complete.
+    pub complete: usize,
+    /// Records that were written because something changed.
+    pub written: usize,
+    /// Repositories whose error was recorded, by class.
+    pub failed: BTreeMap<String, usize>,
+    /// Repositories left for a later run: their registry wants to be left alone, or the time was up.
+    pub deferred: usize,
+    /// Repositories whose record could not be written.
+    pub unwritten: usize,
+    /// Workloads that are not scanned for because their settings or images cannot be read.
+    pub stopped: usize,
+    pub requests: u64,
+    pub duration: Duration,
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { workloads, repositories, complete, written, failed, deferred, unwritten, stopped, requests, duration } =
+            self;
+        write!(f, "scanned {complete} of {repositories} repositories for {workloads} workloads")?;
+        write!(f, ": {written} records written, {requests} registry requests, {:.1} s", duration.as_secs_f64())?;
+        for (class, count) in failed {
+            write!(f, ", {count} failed ({class})")?;
+        }
+        for (count, what) in [
+            (deferred, "deferred"),
+            (unwritten, "records not written"),
+            (stopped, "workloads stopped by bad settings"),
+        ] {
+            if *count > 0 {
+                write!(f, ", {count} {what}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quiet_run_is_one_short_line_and_trouble_is_named() {
+        let quiet = Summary { workloads: 3, repositories: 2, complete: 2, requests: 2, ..Summary::default() };
+        assert_eq!(
+            quiet.to_string(),
+            "scanned 2 of 2 repositories for 3 workloads: 0 records written, 2 registry requests, 0.0 s"
+        );
+        let trouble = Summary {
+            failed: BTreeMap::from([("rate-limited".to_owned(), 1)]),
+            deferred: 4,
+            stopped: 1,
+            ..quiet
+        };
+        assert!(
+            trouble
+                .to_string()
+                .ends_with(", 1 failed (rate-limited), 4 deferred, 1 workloads stopped by bad settings")
+        );
+    }
+}

@@ -37,7 +37,12 @@ pub struct LogOptions {
     #[arg(long = "log-level", env = "LOG_LEVEL", default_value = "info", global = true)]
     pub level: String,
     /// How they are written: `text` for people, `json` for machines, `auto` by whether there is a terminal.
-    #[arg(long = "log-format", env = "LOG_FORMAT", default_value = "auto", global = true)]
+    #[arg(
+        long = "log-format",
+        env = "LOG_FORMAT",
+        default_value = "auto",
+        global = true
+    )]
     pub format: LogFormat,
 }
 
@@ -49,7 +54,12 @@ pub struct LogOptions {
 #[derive(Debug, Args)]
 pub struct ScanOptions {
     /// Only workloads of these namespaces, separated by commas; all namespaces when empty.
-    #[arg(long, env = "WATCH_NAMESPACES", value_delimiter = ',', value_name = "NAMESPACE,…")]
+    #[arg(
+        long,
+        env = "WATCH_NAMESPACES",
+        value_delimiter = ',',
+        value_name = "NAMESPACE,…"
+    )]
     pub watch_namespaces: Vec<String>,
     /// Where the records are kept; the namespace of the client configuration when not given.
     #[arg(long, env = "POD_NAMESPACE")]
@@ -62,7 +72,12 @@ pub struct ScanOptions {
     #[arg(long, env = "SCAN_DEADLINE", default_value = "4m", value_parser = positive, value_name = "DURATION")]
     pub deadline: Duration,
     /// Registries that speak plain HTTP, separated by commas. Those on localhost do without being named.
-    #[arg(long, env = "PLAIN_HTTP_REGISTRIES", value_delimiter = ',', value_name = "HOST[:PORT],…")]
+    #[arg(
+        long,
+        env = "PLAIN_HTTP_REGISTRIES",
+        value_delimiter = ',',
+        value_name = "HOST[:PORT],…"
+    )]
     pub plain_http: Vec<String>,
 }
 
@@ -89,32 +104,58 @@ pub enum SettingsError {
 impl ScanOptions {
     /// Checks them.
     pub fn settings(self) -> Result<Settings, SettingsError> {
-        let Self { watch_namespaces, namespace, dry_run, deadline, plain_http } = self;
+        let Self {
+            watch_namespaces,
+            namespace,
+            dry_run,
+            deadline,
+            plain_http,
+        } = self;
         let watch_namespaces = tidied(watch_namespaces);
         let plain_http = tidied(plain_http);
-        if let Some(name) = watch_namespaces.iter().chain(&namespace).find(|name| !is_namespace(name)) {
+        if let Some(name) = watch_namespaces
+            .iter()
+            .chain(&namespace)
+            .find(|name| !is_namespace(name))
+        {
             return Err(SettingsError::Namespace(name.clone()));
         }
         if let Some(host) = plain_http.iter().find(|host| host.contains('/')) {
             return Err(SettingsError::PlainHttp(host.clone()));
         }
-        Ok(Settings { watch_namespaces, namespace, dry_run, deadline, plain_http })
+        Ok(Settings {
+            watch_namespaces,
+            namespace,
+            dry_run,
+            deadline,
+            plain_http,
+        })
     }
 }
 
 /// An empty environment variable is one empty word to clap, and nothing to us.
 fn tidied(words: Vec<String>) -> Vec<String> {
-    words.into_iter().map(|word| word.trim().to_owned()).filter(|word| !word.is_empty()).collect()
+    words
+        .into_iter()
+        .map(|word| word.trim().to_owned())
+        .filter(|word| !word.is_empty())
+        .collect()
 }
 
 /// An RFC 1123 label.
 fn is_namespace(name: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    !name.is_empty() && name.len() <= 63 && name.bytes().all(inner) && !name.starts_with('-') && !name.ends_with('-')
+    !name.is_empty()
+        && name.len() <= 63
+        && name.bytes().all(inner)
+        && !name.starts_with('-')
+        && !name.ends_with('-')
 }
 
 fn positive(text: &str) -> Result<Duration, String> {
-    let duration: SignedDuration = text.parse().map_err(|_| "write a duration such as 90s or 4m".to_owned())?;
+    let duration: SignedDuration = text
+        .parse()
+        .map_err(|_| "write a duration such as 90s or 4m".to_owned())?;
     match Duration::try_from(duration) {
         Ok(duration) if !duration.is_zero() => Ok(duration),
         _ => Err("it must be longer than nothing".to_owned()),
@@ -152,12 +193,17 @@ mod tests {
 
     #[test]
     fn a_namespace_that_cannot_exist_is_refused() {
-        assert!(matches!(parse(&["--watch-namespaces", "Shop"]), Err(SettingsError::Namespace(name)) if name == "Shop"));
+        assert!(
+            matches!(parse(&["--watch-namespaces", "Shop"]), Err(SettingsError::Namespace(name)) if name == "Shop")
+        );
     }
 
     #[test]
     fn a_registry_with_a_scheme_is_refused() {
-        assert!(matches!(parse(&["--plain-http", "http://registry:5000"]), Err(SettingsError::PlainHttp(_))));
+        assert!(matches!(
+            parse(&["--plain-http", "http://registry:5000"]),
+            Err(SettingsError::PlainHttp(_))
+        ));
     }
 
     #[test]

@@ -30,7 +30,10 @@ impl Inventory {
             Ok(reading) => {
                 self.workloads += usize::from(!reading.watched.is_empty());
                 for watched in reading.watched {
-                    self.repositories.entry(watched.image.repository().clone()).or_default().insert(watched.demand);
+                    self.repositories
+                        .entry(watched.image.repository().clone())
+                        .or_default()
+                        .insert(watched.demand);
                 }
             }
             Err(problems) => self.stopped.push((workload.id.clone(), problems)),
@@ -43,7 +46,10 @@ pub async fn take(client: &Client, namespaces: &[String]) -> Result<Inventory, k
     let apis: Vec<Api<Deployment>> = if namespaces.is_empty() {
         vec![Api::all(client.clone())]
     } else {
-        namespaces.iter().map(|namespace| Api::namespaced(client.clone(), namespace)).collect()
+        namespaces
+            .iter()
+            .map(|namespace| Api::namespaced(client.clone(), namespace))
+            .collect()
     };
     let mut inventory = Inventory::default();
     for api in apis {
@@ -53,7 +59,9 @@ pub async fn take(client: &Client, namespaces: &[String]) -> Result<Inventory, k
             for deployment in &page.items {
                 match Workload::try_from(deployment) {
                     Ok(workload) => inventory.add(&workload),
-                    Err(error) => tracing::warn!(name = deployment.metadata.name, %error, "skipped a Deployment"),
+                    Err(error) => {
+                        tracing::warn!(name = deployment.metadata.name, %error, "skipped a Deployment")
+                    }
                 }
             }
             match page.metadata.continue_.filter(|token| !token.is_empty()) {

@@ -17,7 +17,10 @@ async fn main() -> ExitCode {
     match start(cli).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            #[expect(clippy::print_stderr, reason = "the last word to the person who started us, not a log line")]
+            #[expect(
+                clippy::print_stderr,
+                reason = "the last word to the person who started us, not a log line"
+            )]
             {
                 eprintln!("kubefresh-scanner: {error}");
             }

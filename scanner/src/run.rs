@@ -40,8 +40,16 @@ pub enum RunError {
 pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunError> {
     let started = Instant::now();
     let kubernetes = client::connect().await?;
-    let namespace = settings.namespace.clone().unwrap_or_else(|| kubernetes.default_namespace().to_owned());
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), namespace, dry_run = settings.dry_run, "scan started");
+    let namespace = settings
+        .namespace
+        .clone()
+        .unwrap_or_else(|| kubernetes.default_namespace().to_owned());
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        namespace,
+        dry_run = settings.dry_run,
+        "scan started"
+    );
     let inventory = inventory::take(&kubernetes, &settings.watch_namespaces)
         .await
         .map_err(|error| RunError::Cluster(client::explain("listing Deployments", &error)))?;
@@ -50,16 +58,26 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
         .list()
         .await
         .map_err(|error| RunError::Cluster(client::explain("listing the scan records", &error)))?;
-    let options = RegistryClientOptions { plain_http_hosts: settings.plain_http.clone(), ..Default::default() };
+    let options = RegistryClientOptions {
+        plain_http_hosts: settings.plain_http.clone(),
+        ..Default::default()
+    };
     let registry = Arc::new(RegistryClient::new(options).map_err(RunError::Registry)?);
-    let pass = Pass { stored: Known::read(stored), registry, store, dry_run: settings.dry_run, now: clock::now() };
+    let pass = Pass {
+        stored: Known::read(stored),
+        registry,
+        store,
+        dry_run: settings.dry_run,
+        now: clock::now(),
+    };
     let mut summary = Summary {
         workloads: inventory.workloads,
         repositories: inventory.repositories.len(),
         stopped: inventory.stopped.len(),
         ..Summary::default()
     };
-    pass.all(inventory.repositories, &mut summary, settings.deadline, &stop).await;
+    pass.all(inventory.repositories, &mut summary, settings.deadline, &stop)
+        .await;
     summary.requests = pass.registry.requests();
     summary.duration = started.elapsed();
     tell(&summary);
@@ -68,7 +86,10 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
 
 /// The result goes to standard output, whatever the log filter says.
 fn tell(summary: &Summary) {
-    #[expect(clippy::print_stdout, reason = "the run's one-line result is what the command prints")]
+    #[expect(
+        clippy::print_stdout,
+        reason = "the run's one-line result is what the command prints"
+    )]
     {
         println!("{summary}");
     }
@@ -83,7 +104,10 @@ struct Known {
 
 impl Known {
     fn read(stored: Vec<ConfigMap>) -> Self {
-        let mut known = Self { records: BTreeMap::new(), unreadable: BTreeMap::new() };
+        let mut known = Self {
+            records: BTreeMap::new(),
+            unreadable: BTreeMap::new(),
+        };
         for config_map in stored {
             let version = config_map.metadata.resource_version.clone();
             match ScanRecord::parse(&config_map) {
@@ -92,7 +116,9 @@ impl Known {
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a record cannot be read and is written anew");
-                    known.unreadable.insert(config_map.metadata.name.unwrap_or_default(), version);
+                    known
+                        .unreadable
+                        .insert(config_map.metadata.name.unwrap_or_default(), version);
                 }
             }
         }
@@ -115,9 +141,13 @@ impl Known {
     fn cool_downs(&self, now: Timestamp) -> BTreeMap<String, Timestamp> {
         let mut until = BTreeMap::new();
         for (record, _) in self.records.values() {
-            let Some(retry_at) = record.last_error.as_ref().and_then(|error| error.retry_at) else { continue };
+            let Some(retry_at) = record.last_error.as_ref().and_then(|error| error.retry_at) else {
+                continue;
+            };
             if retry_at > now {
-                let entry = until.entry(record.repository.registry().to_owned()).or_insert(retry_at);
+                let entry = until
+                    .entry(record.repository.registry().to_owned())
+                    .or_insert(retry_at);
                 *entry = (*entry).max(retry_at);
             }
         }
@@ -196,7 +226,10 @@ impl Pass {
             Err(error) => {
                 tracing::warn!(%repository, class = error.class(), %error, "the scan failed");
                 let class = error.class().to_owned();
-                (scan::failed(previous, repository, scan_error(&error, self.now)), Outcome::Failed { class })
+                (
+                    scan::failed(previous, repository, scan_error(&error, self.now)),
+                    Outcome::Failed { class },
+                )
             }
         };
         self.write(previous, &next, outcome).await
@@ -219,7 +252,11 @@ impl Pass {
         if self.dry_run || !scan::worth_writing(previous, next) {
             return outcome;
         }
-        match self.store.write(next, self.stored.version(&next.repository)).await {
+        match self
+            .store
+            .write(next, self.stored.version(&next.repository))
+            .await
+        {
             Ok(()) if matches!(outcome, Outcome::Complete { .. }) => Outcome::Complete { written: true },
             Ok(()) => outcome,
             Err(error) => {

@@ -17,7 +17,11 @@ pub async fn ask(
     demands: &BTreeSet<Demand>,
     previous: Option<&ScanRecord>,
 ) -> Result<Answer, RegistryError> {
-    let published = if scan::needs_list(demands) { Some(registry.list_tags(repository).await?) } else { None };
+    let published = if scan::needs_list(demands) {
+        Some(registry.list_tags(repository).await?)
+    } else {
+        None
+    };
     let mut digests = BTreeMap::new();
     for tag in scan::tags_to_resolve(demands, published.as_deref().unwrap_or_default()) {
         let found = match registry.head_digest(repository, &tag).await? {

@@ -27,10 +27,27 @@ pub struct Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { workloads, repositories, complete, written, failed, deferred, unwritten, stopped, requests, duration } =
-            self;
-        write!(f, "scanned {complete} of {repositories} repositories for {workloads} workloads")?;
-        write!(f, ": {written} records written, {requests} registry requests, {:.1} s", duration.as_secs_f64())?;
+        let Self {
+            workloads,
+            repositories,
+            complete,
+            written,
+            failed,
+            deferred,
+            unwritten,
+            stopped,
+            requests,
+            duration,
+        } = self;
+        write!(
+            f,
+            "scanned {complete} of {repositories} repositories for {workloads} workloads"
+        )?;
+        write!(
+            f,
+            ": {written} records written, {requests} registry requests, {:.1} s",
+            duration.as_secs_f64()
+        )?;
         for (class, count) in failed {
             write!(f, ", {count} failed ({class})")?;
         }
@@ -53,7 +70,13 @@ mod tests {
 
     #[test]
     fn a_quiet_run_is_one_short_line_and_trouble_is_named() {
-        let quiet = Summary { workloads: 3, repositories: 2, complete: 2, requests: 2, ..Summary::default() };
+        let quiet = Summary {
+            workloads: 3,
+            repositories: 2,
+            complete: 2,
+            requests: 2,
+            ..Summary::default()
+        };
         assert_eq!(
             quiet.to_string(),
             "scanned 2 of 2 repositories for 3 workloads: 0 records written, 2 registry requests, 0.0 s"

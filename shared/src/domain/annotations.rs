@@ -9,7 +9,7 @@ use std::str::FromStr;
 use jiff::SignedDuration;
 
 use super::policy::UpdatePolicy;
-use super::reference::Tag;
+use super::reference::{Digest, ReferenceError, Tag};
 
 /// The prefix of all our keys; `CONTAINER.kubefresh.dev/KEY` speaks of one container.
 pub const PREFIX: &str = "kubefresh.dev";
@@ -46,7 +46,9 @@ enum ContainerKey {
 pub const DEFAULT_ROLLOUT_TIMEOUT: SignedDuration = SignedDuration::from_mins(10);
 
 /// What happens when a newer image is found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, strum::Display, strum::EnumString, strum::VariantNames)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, strum::Display, strum::EnumString, strum::VariantNames,
+)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Mode {
     /// Apply it.
@@ -73,9 +75,15 @@ impl FromStr for Approved {
     fn from_str(value: &str) -> Result<Self, String> {
         // A tag holds no colon and a digest always does.
         if value.contains(':') {
-            value.parse().map(Self::Digest).map_err(|error: DigestError| error.to_string())
+            value
+                .parse()
+                .map(Self::Digest)
+                .map_err(|error: ReferenceError| error.to_string())
         } else {
-            value.parse().map(Self::Tag).map_err(|error: TagError| error.to_string())
+            value
+                .parse()
+                .map(Self::Tag)
+                .map_err(|error: ReferenceError| error.to_string())
         }
     }
 }
@@ -112,10 +120,16 @@ impl Settings {
 pub enum AnnotationError {
     #[error("annotation {key} is not known; the known ones are {known}")]
     UnknownKey { key: String, known: String },
-    #[error("annotation {key} speaks of a container that the pod template does not have; it has {containers}")]
+    #[error(
+        "annotation {key} speaks of a container that the pod template does not have; it has {containers}"
+    )]
     UnknownContainer { key: String, containers: String },
     #[error("annotation {key}: {value:?} is not valid: {reason}")]
-    InvalidValue { key: String, value: String, reason: String },
+    InvalidValue {
+        key: String,
+        value: String,
+        reason: String,
+    },
 }
 
 /// Reads a workload's settings; all errors at once, so that one edit can mend them all.
@@ -144,14 +158,24 @@ pub fn settings<'a>(
     for (key, setting, value) in common {
         assign(&mut base, setting, value).unwrap_or_else(|reason| errors.push(invalid(key, value, reason)));
     }
-    let mut containers: BTreeMap<String, ContainerSettings> =
-        names.iter().map(|name| ((*name).to_owned(), base.clone())).collect();
+    let mut containers: BTreeMap<String, ContainerSettings> = names
+        .iter()
+        .map(|name| ((*name).to_owned(), base.clone()))
+        .collect();
     for (key, name, setting, value) in single {
         if let Some(container) = containers.get_mut(name) {
-            assign(container, setting, value).unwrap_or_else(|reason| errors.push(invalid(key, value, reason)));
+            assign(container, setting, value)
+                .unwrap_or_else(|reason| errors.push(invalid(key, value, reason)));
         }
     }
-    if errors.is_empty() { Ok(Settings { rollout_timeout, containers }) } else { Err(errors) }
+    if errors.is_empty() {
+        Ok(Settings {
+            rollout_timeout,
+            containers,
+        })
+    } else {
+        Err(errors)
+    }
 }
 
 enum Class<'a> {
@@ -164,7 +188,9 @@ enum Class<'a> {
 
 /// Whose key it is and what it speaks of.
 fn classify<'a>(key: &'a str, names: &BTreeSet<&str>) -> Result<Class<'a>, AnnotationError> {
-    let Some((prefix, setting)) = key.split_once('/') else { return Ok(Class::Foreign) };
+    let Some((prefix, setting)) = key.split_once('/') else {
+        return Ok(Class::Foreign);
+    };
     if prefix == PREFIX {
         return match setting.parse() {
             Ok(common) => Ok(Class::Common(common)),
@@ -173,23 +199,42 @@ fn classify<'a>(key: &'a str, names: &BTreeSet<&str>) -> Result<Class<'a>, Annot
             Err(_) => Err(unknown_key(key, &["rollout-timeout"])),
         };
     }
-    let Some(container) = prefix.strip_suffix(PREFIX).and_then(|rest| rest.strip_suffix('.')) else {
+    let Some(container) = prefix
+        .strip_suffix(PREFIX)
+        .and_then(|rest| rest.strip_suffix('.'))
+    else {
         return Ok(Class::Foreign);
     };
     if !names.contains(container) {
         let containers = names.iter().copied().collect::<Vec<_>>().join(", ");
-        return Err(AnnotationError::UnknownContainer { key: key.to_owned(), containers });
+        return Err(AnnotationError::UnknownContainer {
+            key: key.to_owned(),
+            containers,
+        });
     }
-    setting.parse().map(|setting| Class::Container(container, setting)).map_err(|_| unknown_key(key, &[]))
+    setting
+        .parse()
+        .map(|setting| Class::Container(container, setting))
+        .map_err(|_| unknown_key(key, &[]))
 }
 
 fn unknown_key(key: &str, more: &[&str]) -> AnnotationError {
-    let known = <ContainerKey as strum::VariantNames>::VARIANTS.iter().chain(more).copied();
-    AnnotationError::UnknownKey { key: key.to_owned(), known: known.collect::<Vec<_>>().join(", ") }
+    let known = <ContainerKey as strum::VariantNames>::VARIANTS
+        .iter()
+        .chain(more)
+        .copied();
+    AnnotationError::UnknownKey {
+        key: key.to_owned(),
+        known: known.collect::<Vec<_>>().join(", "),
+    }
 }
 
 fn invalid(key: &str, value: &str, reason: String) -> AnnotationError {
-    AnnotationError::InvalidValue { key: key.to_owned(), value: value.to_owned(), reason }
+    AnnotationError::InvalidValue {
+        key: key.to_owned(),
+        value: value.to_owned(),
+        reason,
+    }
 }
 
 fn assign(settings: &mut ContainerSettings, key: ContainerKey, value: &str) -> Result<(), String> {
@@ -220,8 +265,9 @@ fn parse_switch(value: &str) -> Result<bool, String> {
 
 /// `10m`, `1h30m`, `90s`: positive, and at most a day so that a typo cannot park a rollout for ever.
 fn parse_duration(value: &str) -> Result<SignedDuration, String> {
-    let duration: SignedDuration =
-        value.parse().map_err(|_| "it must be a duration such as 90s, 10m or 1h30m".to_owned())?;
+    let duration: SignedDuration = value
+        .parse()
+        .map_err(|_| "it must be a duration such as 90s, 10m or 1h30m".to_owned())?;
     if duration <= SignedDuration::ZERO || duration > SignedDuration::from_hours(24) {
         return Err("it must be longer than nothing and at most 24h".to_owned());
     }
@@ -233,7 +279,10 @@ mod tests {
     use super::*;
 
     fn read(pairs: &[(&str, &str)]) -> Result<Settings, Vec<AnnotationError>> {
-        let annotations = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let annotations = pairs
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
         settings(&annotations, ["app", "sidecar"])
     }
 
@@ -271,21 +320,47 @@ mod tests {
         ])
         .unwrap_err();
         assert_eq!(errors.len(), 6, "{errors:#?}");
-        let text = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-        for expected in ["\"automatic\"", "\"yes\"", "kubefresh.dev/polcy", "\"soon\"", "other.kubefresh.dev/watch"] {
+        let text = errors
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("\n");
+        for expected in [
+            "\"automatic\"",
+            "\"yes\"",
+            "kubefresh.dev/polcy",
+            "\"soon\"",
+            "other.kubefresh.dev/watch",
+        ] {
             assert!(text.contains(expected), "{expected} is not named in:\n{text}");
         }
     }
 
     #[test]
     fn the_updaters_own_state_is_no_setting_and_no_error() {
-        assert!(read(&[(IN_FLIGHT, "{}"), (LAST_UPDATE, "x"), (LAST_CHANGE, "x"), (LAST_RESULT, "x")]).is_ok());
+        assert!(
+            read(&[
+                (IN_FLIGHT, "{}"),
+                (LAST_UPDATE, "x"),
+                (LAST_CHANGE, "x"),
+                (LAST_RESULT, "x")
+            ])
+            .is_ok()
+        );
     }
 
     #[test]
     fn a_rollout_timeout_is_positive_and_at_most_a_day() {
-        for (value, expected) in [("90s", Some(90)), ("1h30m", Some(5400)), ("0s", None), ("-5m", None), ("25h", None)] {
-            let read = read(&[(ROLLOUT_TIMEOUT, value)]).ok().map(|settings| settings.rollout_timeout.as_secs());
+        for (value, expected) in [
+            ("90s", Some(90)),
+            ("1h30m", Some(5400)),
+            ("0s", None),
+            ("-5m", None),
+            ("25h", None),
+        ] {
+            let read = read(&[(ROLLOUT_TIMEOUT, value)])
+                .ok()
+                .map(|settings| settings.rollout_timeout.as_secs());
             assert_eq!(read, expected, "{value}");
         }
     }

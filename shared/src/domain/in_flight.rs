@@ -44,17 +44,26 @@ impl InFlight {
         let started = Timestamp::from_second(now.as_second()).unwrap_or(now);
         // Saturating: a timeout is at most a day, and the far end of time is as good a deadline as any.
         let deadline = started.checked_add(timeout).unwrap_or(Timestamp::MAX);
-        Self { containers, started, deadline }
+        Self {
+            containers,
+            started,
+            deadline,
+        }
     }
 
     /// The marker of a workload, if it has one.
     pub fn read(annotations: &BTreeMap<String, String>) -> Result<Option<Self>, InFlightError> {
-        annotations.get(IN_FLIGHT).map(|value| Self::parse(value)).transpose()
+        annotations
+            .get(IN_FLIGHT)
+            .map(|value| Self::parse(value))
+            .transpose()
     }
 
     fn parse(value: &str) -> Result<Self, InFlightError> {
-        serde_json::from_str(value)
-            .map_err(|error| InFlightError { value: value.to_owned(), reason: error.to_string() })
+        serde_json::from_str(value).map_err(|error| InFlightError {
+            value: value.to_owned(),
+            reason: error.to_string(),
+        })
     }
 
     /// The annotation's value.
@@ -64,7 +73,10 @@ impl InFlight {
 
     /// `checkout: shop/checkout:1.4.0 -> shop/checkout:1.5.0`, one container after the other.
     pub fn summary(&self) -> String {
-        let lines = self.containers.iter().map(|(name, change)| format!("{name}: {} -> {}", change.from, change.to));
+        let lines = self
+            .containers
+            .iter()
+            .map(|(name, change)| format!("{name}: {} -> {}", change.from, change.to));
         lines.collect::<Vec<_>>().join(", ")
     }
 }
@@ -74,7 +86,10 @@ mod tests {
     use super::*;
 
     fn marker() -> InFlight {
-        let change = ImageChange { from: "shop/checkout:1.4.0".to_owned(), to: "shop/checkout:1.5.0".to_owned() };
+        let change = ImageChange {
+            from: "shop/checkout:1.4.0".to_owned(),
+            to: "shop/checkout:1.5.0".to_owned(),
+        };
         InFlight::new(
             BTreeMap::from([("checkout".to_owned(), change)]),
             "2026-11-21T03:00:00.5Z".parse().unwrap(),

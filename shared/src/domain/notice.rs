@@ -3,8 +3,7 @@
 //! A notice has an identity made from what it speaks of. The Event that carries it is named by that identity, so telling
 //! it again, after a crash or by a second leader, is refused by the API server and nobody hears it twice.
 
-use sha2::{Digest as _, Sha256};
-
+use super::hash::short_hash;
 use super::in_flight::InFlight;
 use super::patch::Outcome;
 use super::plan::{self, Action, Assessment, ContainerVerdict, Target, Verdict};
@@ -68,8 +67,7 @@ impl Notice {
 
     /// The name of the Event that carries this notice.
     pub fn event_name(&self) -> String {
-        let hash = Sha256::digest(self.identity.as_bytes());
-        let hash: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let hash = short_hash(&self.identity, 16);
         // A name may have 253 characters; that of the workload may use them all.
         let workload: String = self.workload.name.chars().take(230).collect();
         format!("{}.{hash}", workload.trim_end_matches(['.', '-']))
@@ -81,7 +79,10 @@ fn shortened(note: &str) -> String {
     if note.len() <= NOTE_LENGTH {
         return note.to_owned();
     }
-    let end = (0..=NOTE_LENGTH).rev().find(|index| note.is_char_boundary(*index)).unwrap_or(0);
+    let end = (0..=NOTE_LENGTH)
+        .rev()
+        .find(|index| note.is_char_boundary(*index))
+        .unwrap_or(0);
     format!("{}…", note.get(..end).unwrap_or_default())
 }
 
@@ -89,17 +90,35 @@ fn shortened(note: &str) -> String {
 pub fn notices(assessment: &Assessment) -> Vec<Notice> {
     match &assessment.action {
         Action::Stop(problems) => {
-            let note = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-            vec![Notice::new(assessment, NoticeReason::InvalidSettings, &note, &note)]
+            let note = problems
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("; ");
+            vec![Notice::new(
+                assessment,
+                NoticeReason::InvalidSettings,
+                &note,
+                &note,
+            )]
         }
         Action::StopForMarker(error) => {
             let note = error.to_string();
-            vec![Notice::new(assessment, NoticeReason::InvalidSettings, &note, &note)]
+            vec![Notice::new(
+                assessment,
+                NoticeReason::InvalidSettings,
+                &note,
+                &note,
+            )]
         }
         // The marker is not stored yet: that the update started is told once it is.
         Action::Start(_) => Vec::new(),
         Action::Follow { in_flight, status } => following(assessment, in_flight, status),
-        Action::Nothing => assessment.containers.iter().filter_map(|entry| standing(assessment, entry)).collect(),
+        Action::Nothing => assessment
+            .containers
+            .iter()
+            .filter_map(|entry| standing(assessment, entry))
+            .collect(),
     }
 }
 
@@ -117,7 +136,11 @@ fn following(assessment: &Assessment, in_flight: &InFlight, status: &RolloutStat
 }
 
 fn standing(assessment: &Assessment, entry: &ContainerVerdict) -> Option<Notice> {
-    let ContainerVerdict { container, image, verdict } = entry;
+    let ContainerVerdict {
+        container,
+        image,
+        verdict,
+    } = entry;
     match verdict {
         Verdict::AwaitingApproval(target) => {
             let id = &assessment.workload;
@@ -133,7 +156,10 @@ fn standing(assessment: &Assessment, entry: &ContainerVerdict) -> Option<Notice>
             Some(available(assessment, entry, target, &note))
         }
         Verdict::Notify(target) => {
-            let note = format!("container {container}: {image} can be updated to {}", target.image);
+            let note = format!(
+                "container {container}: {image} can be updated to {}",
+                target.image
+            );
             Some(available(assessment, entry, target, &note))
         }
         Verdict::RecordUnreadable(error) => {
@@ -157,3 +183,6 @@ fn available(assessment: &Assessment, entry: &ContainerVerdict, target: &Target,
     let identity = format!("{} {} {}", entry.container, entry.image, target.image);
     Notice::new(assessment, NoticeReason::UpdateAvailable, note, &identity)
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,12 +32,16 @@ impl Outcome {
             RolloutStatus::InProgress(_) => None,
             RolloutStatus::Completed => Some(Self::Completed),
             RolloutStatus::Failed(failure) => Some(Self::Failed(failure.to_string())),
-            RolloutStatus::Superseded { container, image: Some(image) } => {
-                Some(Self::Superseded(format!("container {container} was set to {image}")))
-            }
-            RolloutStatus::Superseded { container, image: None } => {
-                Some(Self::Superseded(format!("container {container} was removed")))
-            }
+            RolloutStatus::Superseded {
+                container,
+                image: Some(image),
+            } => Some(Self::Superseded(format!(
+                "container {container} was set to {image}"
+            ))),
+            RolloutStatus::Superseded {
+                container,
+                image: None,
+            } => Some(Self::Superseded(format!("container {container} was removed"))),
         }
     }
 
@@ -53,7 +57,11 @@ impl Outcome {
 
 /// Sets the new images and the in-flight marker, in one patch and so in one rollout.
 pub fn start(resource_version: &str, update: &Update) -> PatchBody {
-    let Update { in_flight, init_containers, spent_approvals } = update;
+    let Update {
+        in_flight,
+        init_containers,
+        spent_approvals,
+    } = update;
     let mut annotations = Map::from_iter([(IN_FLIGHT.to_owned(), json!(in_flight.to_annotation()))]);
     annotations.extend(spent_approvals.iter().map(|key| (key.clone(), Value::Null)));
     let mut pod = Map::new();
@@ -69,9 +77,17 @@ pub fn start(resource_version: &str, update: &Update) -> PatchBody {
     }))
 }
 
-fn images(changes: &BTreeMap<String, ImageChange>, init_containers: &BTreeSet<String>, init: bool) -> Vec<Value> {
-    let these = changes.iter().filter(|(name, _)| init_containers.contains(*name) == init);
-    these.map(|(name, change)| json!({ "name": name, "image": change.to })).collect()
+fn images(
+    changes: &BTreeMap<String, ImageChange>,
+    init_containers: &BTreeSet<String>,
+    init: bool,
+) -> Vec<Value> {
+    let these = changes
+        .iter()
+        .filter(|(name, _)| init_containers.contains(*name) == init);
+    these
+        .map(|(name, change)| json!({ "name": name, "image": change.to }))
+        .collect()
 }
 
 /// Removes the marker and writes the result down. Annotations alone: no new generation, no second rollout.
@@ -97,7 +113,10 @@ mod tests {
     use super::*;
 
     fn in_flight() -> InFlight {
-        let change = |from: &str, to: &str| ImageChange { from: from.to_owned(), to: to.to_owned() };
+        let change = |from: &str, to: &str| ImageChange {
+            from: from.to_owned(),
+            to: to.to_owned(),
+        };
         InFlight::new(
             BTreeMap::from([
                 ("app".to_owned(), change("shop/app:1", "shop/app:2")),

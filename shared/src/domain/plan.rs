@@ -63,7 +63,10 @@ pub enum Action {
     /// Apply this update.
     Start(Update),
     /// An update is under way: this is where it stands.
-    Follow { in_flight: InFlight, status: RolloutStatus },
+    Follow {
+        in_flight: InFlight,
+        status: RolloutStatus,
+    },
 }
 
 /// An update of one workload, all its containers in one patch and so in one rollout.
@@ -100,11 +103,15 @@ pub enum Verdict {
     NoRecord,
     RecordUnreadable(RecordError),
     NeverScanned,
-    RecordStale { scanned_at: Timestamp },
+    RecordStale {
+        scanned_at: Timestamp,
+    },
     /// The record was made before anybody asked for this tag and policy.
     NotScannedFor,
     /// The image is written with a digest, and that of the new tag is not in the record.
-    DigestNotRecorded { tag: Tag },
+    DigestNotRecorded {
+        tag: Tag,
+    },
     /// The container waits while the workload's own update is under way.
     InFlight,
 }
@@ -124,7 +131,11 @@ impl fmt::Display for Verdict {
             Self::UpToDate(reason) => write!(f, "up to date: {reason}"),
             Self::Update(target) => write!(f, "update to {}", target.image),
             Self::AwaitingApproval(target) => write!(f, "{} waits for approval", target.image),
-            Self::Notify(target) => write!(f, "{} is available; mode notify leaves it to people", target.image),
+            Self::Notify(target) => write!(
+                f,
+                "{} is available; mode notify leaves it to people",
+                target.image
+            ),
             Self::ModeOff => f.write_str("mode is off"),
             Self::Paused => f.write_str("the rollout is paused"),
             Self::NoRecord => f.write_str("not scanned yet"),
@@ -145,9 +156,18 @@ pub fn plan(snapshot: &Snapshot, limits: &PlanLimits, now: Timestamp) -> Plan {
         if workload.deleted_at.is_some() {
             continue;
         }
-        let Some((containers, action)) = assess(workload, snapshot, limits, now) else { continue };
-        if let Action::Follow { in_flight, status: RolloutStatus::InProgress(_) } = &action {
-            plan.next_look = [plan.next_look, Some(in_flight.deadline)].into_iter().flatten().min();
+        let Some((containers, action)) = assess(workload, snapshot, limits, now) else {
+            continue;
+        };
+        if let Action::Follow {
+            in_flight,
+            status: RolloutStatus::InProgress(_),
+        } = &action
+        {
+            plan.next_look = [plan.next_look, Some(in_flight.deadline)]
+                .into_iter()
+                .flatten()
+                .min();
         }
         plan.assessments.push(Assessment {
             workload: workload.id.clone(),
@@ -184,7 +204,9 @@ fn assess(
     if reading.watched.is_empty() {
         return None;
     }
-    let containers = verdicts(workload, |watched| decide(workload, watched, snapshot, limits, now));
+    let containers = verdicts(workload, |watched| {
+        decide(workload, watched, snapshot, limits, now)
+    });
     let changes = changes(&containers);
     if changes.is_empty() {
         return Some((containers, Action::Nothing));
@@ -199,7 +221,9 @@ fn assess(
 
 /// The verdict on each watched container; none where the settings cannot be read.
 fn verdicts(workload: &Workload, decide: impl Fn(&Watched) -> Verdict) -> Vec<ContainerVerdict> {
-    let watched = watched::read(workload).map(|reading| reading.watched).unwrap_or_default();
+    let watched = watched::read(workload)
+        .map(|reading| reading.watched)
+        .unwrap_or_default();
     let verdict = |watched: &Watched| ContainerVerdict {
         container: watched.container.clone(),
         image: watched.image.to_string(),
@@ -209,23 +233,33 @@ fn verdicts(workload: &Workload, decide: impl Fn(&Watched) -> Verdict) -> Vec<Co
 }
 
 fn changes(containers: &[ContainerVerdict]) -> BTreeMap<String, ImageChange> {
-    let change = |entry: &ContainerVerdict| match &entry.verdict {
-        Verdict::Update(target) => {
-            Some((entry.container.clone(), ImageChange { from: entry.image.clone(), to: target.image.clone() }))
-        }
-        _ => None,
+    let change = |entry: &ContainerVerdict| {
+        let Verdict::Update(target) = &entry.verdict else {
+            return None;
+        };
+        Some((
+            entry.container.clone(),
+            ImageChange {
+                from: entry.image.clone(),
+                to: target.image.clone(),
+            },
+        ))
     };
     containers.iter().filter_map(change).collect()
 }
 
 fn init_containers(watched: &[Watched], changes: &BTreeMap<String, ImageChange>) -> BTreeSet<String> {
-    let init = watched.iter().filter(|watched| watched.init && changes.contains_key(&watched.container));
+    let init = watched
+        .iter()
+        .filter(|watched| watched.init && changes.contains_key(&watched.container));
     init.map(|watched| watched.container.clone()).collect()
 }
 
 fn spent_approvals(workload: &Workload, changes: &BTreeMap<String, ImageChange>) -> BTreeSet<String> {
     let own = changes.keys().map(|container| format!("{container}.{APPROVED}"));
-    own.chain([APPROVED.to_owned()]).filter(|key| workload.annotations.contains_key(key)).collect()
+    own.chain([APPROVED.to_owned()])
+        .filter(|key| workload.annotations.contains_key(key))
+        .collect()
 }
 
 /// The decision for one container.
@@ -239,7 +273,8 @@ fn decide(
     if watched.settings.mode == Mode::Off {
         return Verdict::ModeOff;
     }
-    let target = match findings(watched, snapshot, limits, now).and_then(|findings| target(watched, findings)) {
+    let target = match findings(watched, snapshot, limits, now).and_then(|findings| target(watched, findings))
+    {
         Ok(target) => target,
         Err(verdict) => return verdict,
     };
@@ -268,27 +303,50 @@ fn findings<'a>(
         Some(Err(error)) => return Err(Verdict::RecordUnreadable(error.clone())),
         Some(Ok(record)) if record.repository != *repository => {
             let (found, expected) = (record.repository.clone(), repository.clone());
-            return Err(Verdict::RecordUnreadable(RecordError::OtherRepository { name, found, expected }));
+            return Err(Verdict::RecordUnreadable(RecordError::OtherRepository {
+                name,
+                found,
+                expected,
+            }));
         }
         Some(Ok(record)) => record,
     };
     let findings = record.findings.as_ref().ok_or(Verdict::NeverScanned)?;
     if now.duration_since(findings.scanned_at) > limits.max_record_age {
-        return Err(Verdict::RecordStale { scanned_at: findings.scanned_at });
+        return Err(Verdict::RecordStale {
+            scanned_at: findings.scanned_at,
+        });
     }
-    if findings.covers(&watched.demand) { Ok(findings) } else { Err(Verdict::NotScannedFor) }
+    if findings.covers(&watched.demand) {
+        Ok(findings)
+    } else {
+        Err(Verdict::NotScannedFor)
+    }
 }
 
 /// Where the policy would go by these findings.
 fn target(watched: &Watched, findings: &Findings) -> Result<Target, Verdict> {
     let Watched { image, demand, .. } = watched;
-    let remote_digest = findings.tag(&demand.tag).and_then(|record| record.digest.as_ref());
-    let request = SelectionRequest { current_digest: image.digest(), remote_digest, ..demand.request() };
+    let remote_digest = findings
+        .tag(&demand.tag)
+        .and_then(|record| record.digest.as_ref());
+    let request = SelectionRequest {
+        current_digest: image.digest(),
+        remote_digest,
+        ..demand.request()
+    };
     let selection = select(&request, findings.tags.iter().map(|record| &record.tag));
-    let Some(tag) = selection.selected else { return Err(Verdict::UpToDate(selection.reason)) };
+    let Some(tag) = selection.selected else {
+        return Err(Verdict::UpToDate(selection.reason));
+    };
     let digest = findings.tag(&tag).and_then(|record| record.digest.clone());
-    let image = written(image, demand.pinned || demand.policy == UpdatePolicy::Digest, &tag, digest.as_ref())
-        .ok_or_else(|| Verdict::DigestNotRecorded { tag: tag.clone() })?;
+    let image = written(
+        image,
+        demand.pinned || demand.policy == UpdatePolicy::Digest,
+        &tag,
+        digest.as_ref(),
+    )
+    .ok_or_else(|| Verdict::DigestNotRecorded { tag: tag.clone() })?;
     Ok(Target { tag, digest, image })
 }
 
@@ -312,12 +370,19 @@ fn approves(approved: Option<&Approved>, watched: &Watched, target: &Target) -> 
 
 /// The annotation that would agree to `target`, as `KEY=VALUE` for `kubectl annotate`.
 pub fn approval(container: &str, only_container: bool, current: &str, target: &Target) -> String {
-    let same_tag = current.split('@').next().is_some_and(|name| name.ends_with(&format!(":{}", target.tag)));
+    let same_tag = current
+        .split('@')
+        .next()
+        .is_some_and(|name| name.ends_with(&format!(":{}", target.tag)));
     let value = match &target.digest {
         Some(digest) if same_tag => digest.to_string(),
         _ => target.tag.to_string(),
     };
-    if only_container { format!("{APPROVED}={value}") } else { format!("{container}.{PREFIX}/approved={value}") }
+    if only_container {
+        format!("{APPROVED}={value}")
+    } else {
+        format!("{container}.{PREFIX}/approved={value}")
+    }
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use super::reference::{Digest, Tag};
 use super::tag::TagVersion;
 
 /// How far an image may move, as the annotation `policy` says it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum UpdatePolicy {
     /// Versions with the same first two components.

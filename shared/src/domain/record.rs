@@ -90,13 +90,16 @@ impl Findings {
             || (demand.policy != super::policy::UpdatePolicy::Digest
                 && self.tag(&demand.tag).is_some()
                 && self.scanned_for.iter().any(|scanned| {
-                    let same = Demand { tag: demand.tag.clone(), ..scanned.clone() };
+                    let same = Demand {
+                        tag: demand.tag.clone(),
+                        ..scanned.clone()
+                    };
                     same == *demand && scanned.chose(demand, self)
                 }))
     }
 
     /// The tags that the policy of `demand` accepts, newest first.
-    pub fn candidates(&self, demand: &Demand) -> Vec<Tag> {
+    pub fn candidates<'a>(&'a self, demand: &'a Demand) -> Vec<&'a Tag> {
         candidates(&demand.request(), self.tags.iter().map(|record| &record.tag))
     }
 }
@@ -115,6 +118,6 @@ impl Demand {
 
     /// Whether the tag of `other` was a candidate of ours.
     fn chose(&self, other: &Demand, findings: &Findings) -> bool {
-        findings.candidates(self).contains(&other.tag)
+        findings.candidates(self).contains(&&other.tag)
     }
 }

@@ -46,12 +46,26 @@ impl FromStr for Demand {
     type Err = DemandError;
 
     fn from_str(line: &str) -> Result<Self, DemandError> {
-        let fail = |reason: String| DemandError { line: line.to_owned(), reason };
+        let fail = |reason: String| DemandError {
+            line: line.to_owned(),
+            reason,
+        };
         let mut words = line.split(' ');
-        let tag = words.next().unwrap_or_default().parse::<Tag>().map_err(|error| fail(error.to_string()))?;
+        let tag = words
+            .next()
+            .unwrap_or_default()
+            .parse::<Tag>()
+            .map_err(|error| fail(error.to_string()))?;
         let policy = words.next().unwrap_or_default();
-        let policy = policy.parse::<UpdatePolicy>().map_err(|error| fail(error.to_string()))?;
-        let mut demand = Self { tag, policy, prerelease: false, pinned: false };
+        let policy = policy
+            .parse::<UpdatePolicy>()
+            .map_err(|error| fail(error.to_string()))?;
+        let mut demand = Self {
+            tag,
+            policy,
+            prerelease: false,
+            pinned: false,
+        };
         for word in words {
             match word {
                 "prerelease" => demand.prerelease = true,
@@ -79,7 +93,11 @@ pub enum Problem {
     #[error(transparent)]
     Annotation(#[from] AnnotationError),
     #[error("container {container}: image {image:?} is not valid: {source}")]
-    Image { container: String, image: String, source: ReferenceError },
+    Image {
+        container: String,
+        image: String,
+        source: ReferenceError,
+    },
     #[error(
         "container {container}: image {image:?} names a digest and no tag, so there is nothing to follow; write it as NAME:TAG@DIGEST"
     )]
@@ -96,19 +114,32 @@ pub struct Reading {
 
 /// Reads a workload; all problems at once.
 pub fn read(workload: &Workload) -> Result<Reading, Vec<Problem>> {
-    let names = workload.containers.iter().map(|container| container.name.as_str());
+    let names = workload
+        .containers
+        .iter()
+        .map(|container| container.name.as_str());
     let settings = annotations::settings(&workload.annotations, names)
         .map_err(|errors| errors.into_iter().map(Problem::from).collect::<Vec<_>>())?;
     let mut watched = Vec::new();
     let mut problems = Vec::new();
     for container in &workload.containers {
-        let Some(wanted) = settings.containers.get(&container.name).filter(|wanted| wanted.watch) else { continue };
+        let Some(wanted) = settings
+            .containers
+            .get(&container.name)
+            .filter(|wanted| wanted.watch)
+        else {
+            continue;
+        };
         match watch(&container.name, container.init, &container.image, wanted) {
             Ok(found) => watched.push(found),
             Err(problem) => problems.push(problem),
         }
     }
-    if problems.is_empty() { Ok(Reading { settings, watched }) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(Reading { settings, watched })
+    } else {
+        Err(problems)
+    }
 }
 
 fn watch(container: &str, init: bool, image: &str, settings: &ContainerSettings) -> Result<Watched, Problem> {
@@ -118,11 +149,25 @@ fn watch(container: &str, init: bool, image: &str, settings: &ContainerSettings)
         source,
     })?;
     let Some(tag) = reference.effective_tag() else {
-        return Err(Problem::NoTag { container: container.to_owned(), image: image.to_owned() });
+        return Err(Problem::NoTag {
+            container: container.to_owned(),
+            image: image.to_owned(),
+        });
     };
     let policy = settings.policy.clone().unwrap_or_else(|| default_policy(&tag));
-    let demand = Demand { tag, policy, prerelease: settings.prerelease, pinned: reference.digest().is_some() };
-    Ok(Watched { container: container.to_owned(), init, image: reference, settings: settings.clone(), demand })
+    let demand = Demand {
+        tag,
+        policy,
+        prerelease: settings.prerelease,
+        pinned: reference.digest().is_some(),
+    };
+    Ok(Watched {
+        container: container.to_owned(),
+        init,
+        image: reference,
+        settings: settings.clone(),
+        demand,
+    })
 }
 
 #[cfg(test)]
@@ -131,14 +176,24 @@ mod tests {
 
     #[test]
     fn a_demand_survives_its_line() {
-        for line in ["1.4.0 minor", "latest digest pinned", "2.0.0-rc.1 major prerelease pinned"] {
+        for line in [
+            "1.4.0 minor",
+            "latest digest pinned",
+            "2.0.0-rc.1 major prerelease pinned",
+        ] {
             assert_eq!(line.parse::<Demand>().unwrap().to_string(), line);
         }
     }
 
     #[test]
     fn a_line_that_is_no_demand_is_refused() {
-        for line in ["", "1.4.0", "1.4.0 newest", "1.4.0 minor loudly", "not/a/tag minor"] {
+        for line in [
+            "",
+            "1.4.0",
+            "1.4.0 newest",
+            "1.4.0 minor loudly",
+            "not/a/tag minor",
+        ] {
             assert!(line.parse::<Demand>().is_err(), "{line:?}");
         }
     }

@@ -53,7 +53,13 @@ impl fmt::Display for WorkloadId {
     /// `deployment/NAME in namespace NAMESPACE` would not fit a table: `NAMESPACE/NAME` and the kind in front.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind: &str = self.kind.into();
-        write!(f, "{} {}/{}", kind.to_ascii_lowercase(), self.namespace, self.name)
+        write!(
+            f,
+            "{} {}/{}",
+            kind.to_ascii_lowercase(),
+            self.namespace,
+            self.name
+        )
     }
 }
 
@@ -87,7 +93,10 @@ pub struct Workload {
 impl Workload {
     /// The image of the container of that name, as written.
     pub fn image_of(&self, container: &str) -> Option<&str> {
-        self.containers.iter().find(|candidate| candidate.name == container).map(|found| found.image.as_str())
+        self.containers
+            .iter()
+            .find(|candidate| candidate.name == container)
+            .map(|found| found.image.as_str())
     }
 }
 
@@ -105,7 +114,10 @@ impl TryFrom<&Deployment> for Workload {
         Ok(Self {
             id: WorkloadId {
                 kind: WorkloadKind::Deployment,
-                namespace: metadata.namespace.clone().ok_or(MissingField("metadata.namespace"))?,
+                namespace: metadata
+                    .namespace
+                    .clone()
+                    .ok_or(MissingField("metadata.namespace"))?,
                 name: metadata.name.clone().ok_or(MissingField("metadata.name"))?,
             },
             uid: metadata.uid.clone().ok_or(MissingField("metadata.uid"))?,
@@ -130,6 +142,11 @@ fn containers(pod: Option<&PodSpec>) -> Vec<Container> {
         image: container.image.clone().unwrap_or_default(),
         init,
     };
-    let init = pod.init_containers.iter().flatten().map(|container| view(container, true));
-    init.chain(pod.containers.iter().map(|container| view(container, false))).collect()
+    let init = pod
+        .init_containers
+        .iter()
+        .flatten()
+        .map(|container| view(container, true));
+    init.chain(pod.containers.iter().map(|container| view(container, false)))
+        .collect()
 }

@@ -1,7 +1,6 @@
 //! The Kubernetes client of both programs: found as kubectl finds its cluster, with a timeout on every call, and errors
 //! that say what to do.
 
-use std::error::Error as _;
 use std::time::Duration;
 
 use kube::{Client, Config};
@@ -34,25 +33,32 @@ pub async fn connect() -> Result<Client, ClientError> {
 
 /// What went wrong with a call to the cluster, and what to do, in one sentence.
 pub fn explain(doing: &str, error: &kube::Error) -> String {
-    match error {
-        kube::Error::Api(status) if status.code == 401 => {
-            format!("{doing}: the cluster does not know who we are (401); check the token or kubeconfig")
-        }
-        kube::Error::Api(status) if status.code == 403 => {
-            format!("{doing}: {}; apply the RBAC of deploy/manifests, or grant it", status.message)
-        }
-        kube::Error::Api(status) => format!("{doing}: {} ({})", status.message, status.code),
-        other => {
-            let mut text = format!("{doing}: {other}");
-            let mut source = other.source();
-            while let Some(inner) = source {
-                let inner_text = inner.to_string();
-                if !text.contains(&inner_text) {
-                    text = format!("{text}: {inner_text}");
-                }
-                source = inner.source();
-            }
-            format!("{text}; check that the cluster can be reached")
-        }
+    let kube::Error::Api(status) = error else {
+        return format!(
+            "{doing}: {}; check that the cluster can be reached",
+            with_sources(error)
+        );
+    };
+    match status.code {
+        401 => format!("{doing}: the cluster does not know who we are (401); check the token or kubeconfig"),
+        403 => format!(
+            "{doing}: {}; apply the RBAC of deploy/manifests, or grant it",
+            status.message
+        ),
+        code => format!("{doing}: {} ({code})", status.message),
     }
+}
+
+/// The whole chain, without what an outer error has said already.
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text = format!("{text}: {inner_text}");
+        }
+        source = inner.source();
+    }
+    text
 }

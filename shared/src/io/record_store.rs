@@ -1,6 +1,5 @@
 //! Records as ConfigMaps in Kubefresh's own namespace. The scanner is their only writer.
 
-use futures::TryStreamExt as _;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, Client};
@@ -25,13 +24,18 @@ pub struct RecordStore {
 
 impl std::fmt::Debug for RecordStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RecordStore").field("namespace", &self.namespace).finish_non_exhaustive()
+        f.debug_struct("RecordStore")
+            .field("namespace", &self.namespace)
+            .finish_non_exhaustive()
     }
 }
 
 impl RecordStore {
     pub fn new(client: Client, namespace: &str) -> Self {
-        Self { api: Api::namespaced(client, namespace), namespace: namespace.to_owned() }
+        Self {
+            api: Api::namespaced(client, namespace),
+            namespace: namespace.to_owned(),
+        }
     }
 
     /// Every stored record, readable or not, in pages.
@@ -51,13 +55,19 @@ impl RecordStore {
     /// Writes a record, by server-side apply: keys we no longer write go, labels and annotations of others stay.
     /// `resource_version` is that of the stored record it was made from; if that changed meanwhile the write fails with
     /// 409, and `None` is for a record that was not there.
-    pub async fn write(&self, record: &ScanRecord, resource_version: Option<String>) -> Result<(), kube::Error> {
+    pub async fn write(
+        &self,
+        record: &ScanRecord,
+        resource_version: Option<String>,
+    ) -> Result<(), kube::Error> {
         let mut config_map = record.to_config_map(&self.namespace);
         config_map.metadata.resource_version = resource_version;
         let name = config_map.metadata.name.clone().unwrap_or_default();
         // Forced: the scanner is the records' only writer, and a hand edit of them is mended by the next scan.
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
-        self.api.patch(&name, &parameters, &Patch::Apply(&config_map)).await?;
+        self.api
+            .patch(&name, &parameters, &Patch::Apply(&config_map))
+            .await?;
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Schema 1. One key a fact, lists as YAML. A record of a schema we do not know is an error, never half understood.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
@@ -10,10 +11,11 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sha2::{Digest as _, Sha256};
 
 use super::{Findings, ScanError, ScanRecord, TagRecord};
+use crate::domain::hash::short_hash;
 use crate::domain::reference::{Repository, Tag};
+use crate::domain::tag::TagVersion;
 use crate::domain::watched::Demand;
 
 /// The schema that this version writes, and the only one it reads.
@@ -39,11 +41,22 @@ pub enum RecordError {
     #[error(
         "record {name}: {key} {value:?} cannot be read: {reason}; delete the ConfigMap, the next scan writes it anew"
     )]
-    Invalid { name: String, key: &'static str, value: String, reason: String },
-    #[error("record {name} has schema {found:?} and this version reads {SCHEMA:?}; run one version of both programs")]
+    Invalid {
+        name: String,
+        key: &'static str,
+        value: String,
+        reason: String,
+    },
+    #[error(
+        "record {name} has schema {found:?} and this version reads {SCHEMA:?}; run one version of both programs"
+    )]
     Schema { name: String, found: String },
     #[error("record {name} speaks of {found} and its name belongs to {expected}; delete the ConfigMap")]
-    OtherRepository { name: String, found: Repository, expected: Repository },
+    OtherRepository {
+        name: String,
+        found: Repository,
+        expected: Repository,
+    },
 }
 
 /// The name of a repository's record: legible, and unique by the first 8 hex digits of the name's SHA-256.
@@ -58,9 +71,7 @@ pub fn record_name(repository: &Repository) -> String {
             slug.push('-');
         }
     }
-    let hash = Sha256::digest(text.as_bytes());
-    let hash: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    format!("scan-{}-{hash}", slug.trim_matches('-'))
+    format!("scan-{}-{}", slug.trim_matches('-'), short_hash(&text, 8))
 }
 
 /// Whether the last attempts succeeded, as the state label says it.
@@ -87,9 +98,12 @@ impl ScanRecord {
     /// The newest tag that any demand could move to, or else one that is in use.
     pub fn newest(&self) -> Option<Tag> {
         let findings = self.findings.as_ref()?;
-        let chosen = findings.scanned_for.iter().filter_map(|demand| findings.candidates(demand).into_iter().next());
-        // Demands are in order of their tags, so the last one that chose something started from the newest.
-        chosen.last().or_else(|| findings.scanned_for.last().map(|demand| demand.tag.clone()))
+        let chosen = findings
+            .scanned_for
+            .iter()
+            .filter_map(|demand| findings.candidates(demand).into_iter().next());
+        let in_use = || findings.scanned_for.iter().map(|demand| &demand.tag);
+        chosen.reduce(newer).or_else(|| in_use().reduce(newer)).cloned()
     }
 
     /// The stored form.
@@ -120,18 +134,28 @@ impl ScanRecord {
     }
 
     fn data(&self) -> BTreeMap<String, String> {
-        let Self { repository, findings, last_error } = self;
+        let Self {
+            repository,
+            findings,
+            last_error,
+        } = self;
         let mut data = BTreeMap::from([
             ("schema".to_owned(), SCHEMA.to_owned()),
             ("repository".to_owned(), repository.to_string()),
             ("complete".to_owned(), findings.is_some().to_string()),
         ]);
-        if let Some(Findings { scanned_at, tag_count, scanned_for, tags }) = findings {
+        if let Some(Findings {
+            scanned_at,
+            tag_count,
+            scanned_for,
+            tags,
+        }) = findings
+        {
             data.insert("scannedAt".to_owned(), whole_seconds(*scanned_at).to_string());
             if let Some(count) = tag_count {
                 data.insert("tagCount".to_owned(), count.to_string());
             }
-            data.insert("scannedFor".to_owned(), scanned_for.iter().map(|demand| format!("{demand}\n")).collect());
+            data.insert("scannedFor".to_owned(), lines(scanned_for));
             data.insert("tags".to_owned(), yaml(tags));
         }
         if let Some(error) = last_error {
@@ -147,7 +171,11 @@ impl ScanRecord {
             return Ok(record);
         }
         let name = config_map.metadata.name.clone().unwrap_or_default();
-        Err(RecordError::OtherRepository { name, found: record.repository, expected: expected.clone() })
+        Err(RecordError::OtherRepository {
+            name,
+            found: record.repository,
+            expected: expected.clone(),
+        })
     }
 
     /// Reads the stored form, whichever repository it speaks of.
@@ -155,7 +183,10 @@ impl ScanRecord {
         let reader = Reader::new(config_map);
         let schema = reader.required("schema")?;
         if schema != SCHEMA {
-            return Err(RecordError::Schema { name: reader.name, found: schema.to_owned() });
+            return Err(RecordError::Schema {
+                name: reader.name,
+                found: schema.to_owned(),
+            });
         }
         let repository = reader.parsed("repository")?;
         let complete: bool = reader.parsed("complete")?;
@@ -164,7 +195,11 @@ impl ScanRecord {
             Some(_) => Some(reader.yaml::<ScanError>("lastError")?),
             None => None,
         };
-        Ok(Self { repository, findings, last_error })
+        Ok(Self {
+            repository,
+            findings,
+            last_error,
+        })
     }
 }
 
@@ -176,7 +211,10 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn new(config_map: &'a ConfigMap) -> Self {
-        Self { name: config_map.metadata.name.clone().unwrap_or_default(), data: config_map.data.as_ref() }
+        Self {
+            name: config_map.metadata.name.clone().unwrap_or_default(),
+            data: config_map.data.as_ref(),
+        }
     }
 
     fn optional(&self, key: &'static str) -> Option<&'a str> {
@@ -184,18 +222,28 @@ impl<'a> Reader<'a> {
     }
 
     fn required(&self, key: &'static str) -> Result<&'a str, RecordError> {
-        self.optional(key).ok_or_else(|| RecordError::Missing { name: self.name.clone(), key })
+        self.optional(key).ok_or_else(|| RecordError::Missing {
+            name: self.name.clone(),
+            key,
+        })
     }
 
     fn invalid(&self, key: &'static str, value: &str, reason: &impl ToString) -> RecordError {
         // A record may be large: the beginning is enough to find the place.
         let value = value.chars().take(80).collect();
-        RecordError::Invalid { name: self.name.clone(), key, value, reason: reason.to_string() }
+        RecordError::Invalid {
+            name: self.name.clone(),
+            key,
+            value,
+            reason: reason.to_string(),
+        }
     }
 
     fn parsed<T: FromStr<Err: ToString>>(&self, key: &'static str) -> Result<T, RecordError> {
         let value = self.required(key)?;
-        value.parse().map_err(|error: T::Err| self.invalid(key, value, &error))
+        value
+            .parse()
+            .map_err(|error: T::Err| self.invalid(key, value, &error))
     }
 
     fn yaml<T: DeserializeOwned>(&self, key: &'static str) -> Result<T, RecordError> {
@@ -213,13 +261,36 @@ impl<'a> Reader<'a> {
         let scanned_for: Result<BTreeSet<Demand>, _> = lines.lines().map(Demand::from_str).collect();
         let scanned_for = scanned_for.map_err(|error| self.invalid("scannedFor", lines, &error))?;
         let tags: Vec<TagRecord> = self.yaml("tags")?;
-        Ok(Findings { scanned_at, tag_count, scanned_for, tags })
+        Ok(Findings {
+            scanned_at,
+            tag_count,
+            scanned_for,
+            tags,
+        })
+    }
+}
+
+fn lines(demands: &BTreeSet<Demand>) -> String {
+    demands
+        .iter()
+        .fold(String::new(), |lines, demand| lines + &demand.to_string() + "\n")
+}
+
+/// The newer of two tags; the first where they cannot be compared.
+fn newer<'a>(one: &'a Tag, other: &'a Tag) -> &'a Tag {
+    let order = TagVersion::parse(other)
+        .zip(TagVersion::parse(one))
+        .and_then(|(other, one)| other.compare(&one));
+    if order == Some(Ordering::Greater) {
+        other
+    } else {
+        one
     }
 }
 
 /// Our own types hold nothing that YAML cannot say; should that ever fail, the reader names the key.
 fn yaml<T: Serialize>(value: &T) -> String {
-    let options = serde_saphyr::SerializerOptions { prefer_block_scalars: false, ..Default::default() };
+    let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
     serde_saphyr::to_string_with_options(value, options).unwrap_or_default()
 }
 
@@ -230,9 +301,14 @@ fn whole_seconds(time: Timestamp) -> Timestamp {
 /// A text as near to it as a label value may come: other characters become `_`, too long a text is cut.
 pub fn label_value(text: &str) -> String {
     let allowed = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.');
-    let value: String =
-        text.chars().take(LABEL_LENGTH).map(|character| if allowed(character) { character } else { '_' }).collect();
-    value.trim_matches(|character: char| !character.is_ascii_alphanumeric()).to_owned()
+    let value: String = text
+        .chars()
+        .take(LABEL_LENGTH)
+        .map(|character| if allowed(character) { character } else { '_' })
+        .collect();
+    value
+        .trim_matches(|character: char| !character.is_ascii_alphanumeric())
+        .to_owned()
 }
 
 #[cfg(test)]

@@ -33,7 +33,12 @@ pub fn tags_to_resolve(demands: &BTreeSet<Demand>, published: &[Tag]) -> BTreeSe
         if demand.policy == UpdatePolicy::Digest {
             tags.insert(demand.tag.clone());
         } else if demand.pinned {
-            tags.extend(candidates(&demand.request(), published).into_iter().next());
+            tags.extend(
+                candidates(&demand.request(), published)
+                    .into_iter()
+                    .next()
+                    .cloned(),
+            );
         }
     }
     tags
@@ -66,7 +71,11 @@ pub fn complete(
         scanned_for: demands,
         tags: kept,
     };
-    ScanRecord { repository, findings: Some(findings), last_error: None }
+    ScanRecord {
+        repository,
+        findings: Some(findings),
+        last_error: None,
+    }
 }
 
 /// Tags in use first, so that no number of candidates can push them out, then each demand's candidates, newest first.
@@ -75,10 +84,22 @@ fn tags_to_keep(demands: &BTreeSet<Demand>, answer: &Answer) -> Vec<Tag> {
     let set: BTreeSet<&Tag> = published.iter().collect();
     let exists = |tag: &Tag| set.contains(tag) || matches!(answer.digests.get(tag), Some(Some(_)));
     let mut newest = Vec::new();
-    for demand in demands.iter().filter(|demand| demand.policy != UpdatePolicy::Digest) {
-        newest.extend(candidates(&demand.request(), published).into_iter().take(CANDIDATES_PER_DEMAND));
+    for demand in demands
+        .iter()
+        .filter(|demand| demand.policy != UpdatePolicy::Digest)
+    {
+        newest.extend(
+            candidates(&demand.request(), published)
+                .into_iter()
+                .take(CANDIDATES_PER_DEMAND)
+                .cloned(),
+        );
     }
-    let in_use: Vec<Tag> = demands.iter().map(|demand| demand.tag.clone()).filter(exists).collect();
+    let in_use: Vec<Tag> = demands
+        .iter()
+        .map(|demand| demand.tag.clone())
+        .filter(exists)
+        .collect();
     let room = TAGS_PER_RECORD.saturating_sub(in_use.len());
     newest.truncate(room);
     newest.extend(in_use);
@@ -91,7 +112,9 @@ fn tag_record(tag: Tag, known: Option<&Findings>, answer: &Answer, now: Timestam
     TagRecord {
         first_seen: before.map_or(now, |record| record.first_seen),
         digest: resolved.map(|resolved| resolved.digest.clone()),
-        platforms: resolved.map(|resolved| resolved.platforms.clone()).unwrap_or_default(),
+        platforms: resolved
+            .map(|resolved| resolved.platforms.clone())
+            .unwrap_or_default(),
         tag,
     }
 }
@@ -99,7 +122,9 @@ fn tag_record(tag: Tag, known: Option<&Findings>, answer: &Answer, now: Timestam
 /// The record after an attempt that failed: the findings stay, the error says since when it fails this way.
 pub fn failed(previous: Option<&ScanRecord>, repository: Repository, error: ScanError) -> ScanRecord {
     let before = previous.and_then(|record| record.last_error.as_ref());
-    let since = before.filter(|before| before.class == error.class).map_or(error.since, |before| before.since);
+    let since = before
+        .filter(|before| before.class == error.class)
+        .map_or(error.since, |before| before.since);
     ScanRecord {
         repository,
         findings: previous.and_then(|record| record.findings.clone()),
@@ -110,8 +135,13 @@ pub fn failed(previous: Option<&ScanRecord>, repository: Repository, error: Scan
 /// Whether `next` is worth a write: something changed, or the time of the scan has grown old.
 pub fn worth_writing(previous: Option<&ScanRecord>, next: &ScanRecord) -> bool {
     let Some(previous) = previous else { return true };
-    let (Some(before), Some(after)) = (&previous.findings, &next.findings) else { return previous != next };
-    let same_but_time = Findings { scanned_at: before.scanned_at, ..after.clone() } == *before;
+    let (Some(before), Some(after)) = (&previous.findings, &next.findings) else {
+        return previous != next;
+    };
+    let same_but_time = Findings {
+        scanned_at: before.scanned_at,
+        ..after.clone()
+    } == *before;
     previous.last_error != next.last_error
         || !same_but_time
         || after.scanned_at.duration_since(before.scanned_at) >= REFRESH

@@ -1,0 +1,180 @@
+use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
+
+use super::*;
+use crate::domain::annotations::AnnotationError;
+use crate::domain::in_flight::ImageChange;
+use crate::domain::rollout::{Failure, Waiting};
+use crate::domain::watched::Problem;
+use crate::domain::workload::WorkloadKind;
+
+fn assessment(action: Action, containers: Vec<ContainerVerdict>) -> Assessment {
+    Assessment {
+        workload: WorkloadId {
+            kind: WorkloadKind::Deployment,
+            namespace: "shop".to_owned(),
+            name: "checkout".to_owned(),
+        },
+        uid: "1234".to_owned(),
+        resource_version: "41".to_owned(),
+        containers,
+        action,
+    }
+}
+
+fn marker() -> InFlight {
+    let change = ImageChange {
+        from: "app:1".to_owned(),
+        to: "app:2".to_owned(),
+    };
+    let start = "2026-11-21T03:00:00Z".parse().unwrap();
+    InFlight::new(
+        BTreeMap::from([("app".to_owned(), change)]),
+        start,
+        SignedDuration::from_mins(10),
+    )
+}
+
+fn following(status: RolloutStatus) -> Vec<Notice> {
+    notices(&assessment(
+        Action::Follow {
+            in_flight: marker(),
+            status,
+        },
+        Vec::new(),
+    ))
+}
+
+fn waiting(verdict: Verdict) -> Vec<Notice> {
+    let entry = ContainerVerdict {
+        container: "app".to_owned(),
+        image: "app:1".to_owned(),
+        verdict,
+    };
+    notices(&assessment(Action::Nothing, vec![entry]))
+}
+
+fn target() -> Target {
+    Target {
+        tag: "2".parse().unwrap(),
+        digest: None,
+        image: "app:2".to_owned(),
+    }
+}
+
+fn reasons(notices: &[Notice]) -> Vec<NoticeReason> {
+    notices.iter().map(|notice| notice.reason).collect()
+}
+
+#[test]
+fn each_state_of_a_rollout_is_told_under_its_own_reason() {
+    let unavailable = Waiting::Available {
+        available: 0,
+        desired: 1,
+    };
+    let failure = Failure::RolloutTimeout { waiting: unavailable };
+    let superseded = RolloutStatus::Superseded {
+        container: "app".to_owned(),
+        image: Some("app:3".to_owned()),
+    };
+    for (status, last) in [
+        (
+            RolloutStatus::InProgress(unavailable),
+            NoticeReason::UpdateStarted,
+        ),
+        (RolloutStatus::Completed, NoticeReason::ImageUpdated),
+        (RolloutStatus::Failed(failure), NoticeReason::RolloutFailed),
+        (superseded, NoticeReason::UpdateSuperseded),
+    ] {
+        let told = reasons(&following(status));
+        assert_eq!(told.first(), Some(&NoticeReason::UpdateStarted));
+        assert_eq!(told.last(), Some(&last));
+    }
+}
+
+#[test]
+fn the_same_happening_has_the_same_name_and_another_has_another() {
+    let first = following(RolloutStatus::Completed);
+    let again = following(RolloutStatus::Completed);
+    assert_eq!(first[1].event_name(), again[1].event_name());
+    assert_ne!(first[0].event_name(), first[1].event_name());
+    assert_ne!(
+        waiting(Verdict::Notify(target()))[0].event_name(),
+        first[1].event_name()
+    );
+}
+
+#[test]
+fn a_progressing_rollout_is_not_told_again_for_every_replica() {
+    let one = following(RolloutStatus::InProgress(Waiting::Updated {
+        updated: 1,
+        desired: 3,
+    }));
+    let two = following(RolloutStatus::InProgress(Waiting::Updated {
+        updated: 2,
+        desired: 3,
+    }));
+    assert_eq!(one, two);
+}
+
+#[test]
+fn a_waiting_update_says_what_to_type() {
+    let notices = waiting(Verdict::AwaitingApproval(target()));
+    assert_eq!(reasons(&notices), [NoticeReason::UpdateAvailable]);
+    assert!(
+        notices[0]
+            .note
+            .ends_with("kubectl annotate --overwrite -n shop deployment/checkout kubefresh.dev/approved=2"),
+        "{}",
+        notices[0].note
+    );
+}
+
+#[test]
+fn bad_settings_are_a_warning_that_names_key_and_value() {
+    let error = AnnotationError::InvalidValue {
+        key: "kubefresh.dev/mode".to_owned(),
+        value: "automatic".to_owned(),
+        reason: "no".to_owned(),
+    };
+    let notices = notices(&assessment(
+        Action::Stop(vec![Problem::Annotation(error)]),
+        Vec::new(),
+    ));
+    assert_eq!(reasons(&notices), [NoticeReason::InvalidSettings]);
+    assert_eq!(notices[0].severity, Severity::Warning);
+    assert!(notices[0].note.contains("kubefresh.dev/mode") && notices[0].note.contains("automatic"));
+}
+
+#[test]
+fn quiet_verdicts_tell_nobody() {
+    for verdict in [
+        Verdict::ModeOff,
+        Verdict::Paused,
+        Verdict::NoRecord,
+        Verdict::NotScannedFor,
+    ] {
+        assert!(waiting(verdict).is_empty());
+    }
+}
+
+#[test]
+fn a_long_note_is_cut_at_a_character() {
+    let note = shortened(&"ä".repeat(2000));
+    assert!(note.len() <= 1024 && note.ends_with('…'));
+    assert_eq!(shortened("short"), "short");
+}
+
+#[test]
+fn an_event_name_fits_for_the_longest_workload_name() {
+    let mut long = assessment(
+        Action::StopForMarker(crate::domain::in_flight::InFlightError {
+            value: "x".to_owned(),
+            reason: "y".to_owned(),
+        }),
+        Vec::new(),
+    );
+    long.workload.name = "a".repeat(253);
+    assert!(notices(&long)[0].event_name().len() <= 253);
+}

@@ -1,0 +1,352 @@
+use super::*;
+use crate::domain::annotations::IN_FLIGHT;
+use crate::domain::record::scan::{Answer, TagDigests, complete};
+use crate::domain::rollout::{RolloutFacts, Waiting};
+use crate::domain::workload::{Container, WorkloadKind};
+
+const LIMITS: PlanLimits = PlanLimits {
+    max_record_age: SignedDuration::from_hours(24),
+};
+
+fn now() -> Timestamp {
+    "2026-11-21T03:00:00Z".parse().unwrap()
+}
+
+fn digest(fill: char) -> Digest {
+    format!("sha256:{}", fill.to_string().repeat(64)).parse().unwrap()
+}
+
+fn workload(annotations: &[(&str, &str)], images: &[(&str, &str)]) -> Workload {
+    let container = |(name, image): &(&str, &str)| Container {
+        name: (*name).to_owned(),
+        image: (*image).to_owned(),
+        init: *name == "migrate",
+    };
+    Workload {
+        id: WorkloadId {
+            kind: WorkloadKind::Deployment,
+            namespace: "shop".to_owned(),
+            name: "checkout".to_owned(),
+        },
+        uid: "1234".to_owned(),
+        resource_version: "41".to_owned(),
+        annotations: annotations
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect(),
+        containers: images.iter().map(container).collect(),
+        paused: false,
+        deleted_at: None,
+        rollout: RolloutFacts {
+            generation: 2,
+            observed_generation: 1,
+            desired: 1,
+            replicas: 1,
+            updated: 1,
+            available: 1,
+            deadline_exceeded: None,
+        },
+    }
+}
+
+const AUTO: [(&str, &str); 2] = [("kubefresh.dev/watch", "true"), ("kubefresh.dev/mode", "auto")];
+
+/// A record of `repository` as a scan on behalf of `demands` writes it. `edge` points at b…, everything else at c….
+fn record(repository: &str, demands: &[&str], tags: &[&str]) -> (String, Result<ScanRecord, RecordError>) {
+    let tags: Vec<Tag> = tags.iter().map(|tag| tag.parse().unwrap()).collect();
+    let resolve = |tag: &Tag| {
+        let fill = if tag.as_ref() == "edge" { 'b' } else { 'c' };
+        (
+            tag.clone(),
+            Some(TagDigests {
+                digest: digest(fill),
+                platforms: BTreeMap::new(),
+            }),
+        )
+    };
+    let digests = tags.iter().map(resolve).collect();
+    let repository: crate::domain::reference::Repository = repository.parse().unwrap();
+    let demands = demands.iter().map(|line| line.parse().unwrap()).collect();
+    let answer = Answer {
+        published: Some(tags),
+        digests,
+    };
+    (
+        record_name(&repository),
+        Ok(complete(None, repository, demands, &answer, now())),
+    )
+}
+
+fn snapshot(workload: Workload, records: Vec<(String, Result<ScanRecord, RecordError>)>) -> Snapshot {
+    Snapshot {
+        workloads: vec![workload],
+        records: records.into_iter().collect(),
+    }
+}
+
+fn app() -> (String, Result<ScanRecord, RecordError>) {
+    record("shop.example/app", &["1.4.0 minor"], &["1.4.0", "1.5.0", "2.0.0"])
+}
+
+fn assessment(snapshot: &Snapshot, at: Timestamp) -> Option<Assessment> {
+    plan(snapshot, &LIMITS, at).assessments.pop()
+}
+
+fn verdict(annotations: &[(&str, &str)], image: &str) -> Verdict {
+    let edge = record(
+        "shop.example/edge",
+        &["edge digest", "edge digest pinned"],
+        &["edge"],
+    );
+    let pinned = record(
+        "shop.example/pinned",
+        &["1.4.0 minor pinned"],
+        &["1.4.0", "1.5.0"],
+    );
+    let all = [AUTO.as_slice(), annotations].concat();
+    let snapshot = snapshot(workload(&all, &[("app", image)]), vec![app(), edge, pinned]);
+    assessment(&snapshot, now()).unwrap().containers.remove(0).verdict
+}
+
+fn target_image(verdict: &Verdict) -> Option<&str> {
+    if let Verdict::Update(target) | Verdict::AwaitingApproval(target) | Verdict::Notify(target) = verdict {
+        Some(&target.image)
+    } else {
+        None
+    }
+}
+
+#[test]
+fn a_newer_version_is_written_in_the_spelling_of_the_old_one() {
+    let pinned_old = format!("shop.example/pinned:1.4.0@{}", digest('a'));
+    let pinned_new = format!("shop.example/pinned:1.5.0@{}", digest('c'));
+    let edge_old = format!("shop.example/edge:edge@{}", digest('a'));
+    let edge_new = format!("shop.example/edge:edge@{}", digest('b'));
+    for (old, new) in [
+        ("shop.example/app:1.4.0", "shop.example/app:1.5.0"),
+        (pinned_old.as_str(), pinned_new.as_str()),
+        (edge_old.as_str(), edge_new.as_str()),
+    ] {
+        let verdict = verdict(&[], old);
+        assert!(matches!(verdict, Verdict::Update(_)), "{old}: {verdict:?}");
+        assert_eq!(target_image(&verdict), Some(new));
+    }
+}
+
+#[test]
+fn nothing_is_done_without_a_reason_to() {
+    let current = format!("shop.example/edge:edge@{}", digest('b'));
+    for (annotations, image, expected) in [
+        (&[][..], "shop.example/app:1.5.0", "up-to-date"),
+        (&[], current.as_str(), "up-to-date"),
+        (&[], "shop.example/edge:edge", "up-to-date"),
+        (
+            &[("kubefresh.dev/mode", "off")],
+            "shop.example/app:1.4.0",
+            "mode-off",
+        ),
+        (
+            &[("kubefresh.dev/mode", "notify")],
+            "shop.example/app:1.4.0",
+            "notify",
+        ),
+        (
+            &[("kubefresh.dev/mode", "approve")],
+            "shop.example/app:1.4.0",
+            "awaiting-approval",
+        ),
+        (&[], "shop.example/unknown:1.4.0", "no-record"),
+        (&[], "shop.example/app:1.3.0", "not-scanned-for"),
+        (
+            &[("kubefresh.dev/policy", "major")],
+            "shop.example/app:1.4.0",
+            "not-scanned-for",
+        ),
+    ] {
+        let verdict = verdict(annotations, image);
+        let name: &str = (&verdict).into();
+        assert_eq!(name, expected, "{annotations:?} {image}: {verdict}");
+    }
+}
+
+#[test]
+fn an_approval_counts_for_the_tag_or_digest_it_names_and_for_no_other() {
+    let edge = format!("shop.example/edge:edge@{}", digest('a'));
+    let (good, bad) = (digest('b').to_string(), digest('d').to_string());
+    for (image, approved, expected) in [
+        ("shop.example/app:1.4.0", "1.5.0", true),
+        ("shop.example/app:1.4.0", "1.4.9", false),
+        (edge.as_str(), good.as_str(), true),
+        (edge.as_str(), bad.as_str(), false),
+        // Else agreeing once would agree to every later digest of the tag.
+        (edge.as_str(), "edge", false),
+    ] {
+        let annotations = [
+            ("kubefresh.dev/mode", "approve"),
+            ("kubefresh.dev/approved", approved),
+        ];
+        let verdict = verdict(&annotations, image);
+        assert_eq!(
+            matches!(verdict, Verdict::Update(_)),
+            expected,
+            "{image} {approved}: {verdict}"
+        );
+    }
+}
+
+#[test]
+fn the_approval_that_is_asked_for_is_one_that_counts() {
+    let edge = format!("shop.example/edge:edge@{}", digest('a'));
+    for image in ["shop.example/app:1.4.0", edge.as_str()] {
+        let Verdict::AwaitingApproval(target) = verdict(&[("kubefresh.dev/mode", "approve")], image) else {
+            panic!("{image} does not ask");
+        };
+        let asked = approval("app", true, image, &target);
+        let (key, value) = asked.split_once('=').unwrap();
+        assert!(matches!(
+            verdict(&[("kubefresh.dev/mode", "approve"), (key, value)], image),
+            Verdict::Update(_)
+        ));
+        let asked = approval("app", false, image, &target);
+        let (key, value) = asked.split_once('=').unwrap();
+        assert!(matches!(
+            verdict(&[("kubefresh.dev/mode", "approve"), (key, value)], image),
+            Verdict::Update(_)
+        ));
+    }
+}
+
+#[test]
+fn several_containers_go_in_one_update_and_init_containers_are_told_apart() {
+    let images = [
+        ("migrate", "shop.example/app:1.4.0"),
+        ("app", "shop.example/app:1.4.0"),
+        ("new", "shop.example/app:1.5.0"),
+    ];
+    let annotations = [AUTO.as_slice(), &[("app.kubefresh.dev/approved", "1.5.0")]].concat();
+    let action = assessment(&snapshot(workload(&annotations, &images), vec![app()]), now())
+        .unwrap()
+        .action;
+    let Action::Start(update) = action else {
+        panic!("{action:?}")
+    };
+    assert_eq!(
+        update.in_flight.containers.keys().collect::<Vec<_>>(),
+        ["app", "migrate"]
+    );
+    assert_eq!(update.init_containers, BTreeSet::from(["migrate".to_owned()]));
+    assert_eq!(
+        update.spent_approvals,
+        BTreeSet::from(["app.kubefresh.dev/approved".to_owned()])
+    );
+}
+
+#[test]
+fn an_old_unreadable_foreign_or_failing_record_is_no_grounds_for_an_update() {
+    let subject = || workload(&AUTO, &[("app", "shop.example/app:1.4.0")]);
+    let (name, good) = app();
+    let good = good.unwrap();
+    let never = ScanRecord {
+        findings: None,
+        ..good.clone()
+    };
+    let foreign = ScanRecord {
+        repository: "shop.example/other".parse().unwrap(),
+        ..good.clone()
+    };
+    let unreadable = RecordError::Missing {
+        name: name.clone(),
+        key: "tags",
+    };
+    let late = now() + SignedDuration::from_hours(25);
+    for (record, at, expected) in [
+        (Ok(good.clone()), now(), "update"),
+        (Ok(good.clone()), late, "record-stale"),
+        (Ok(never), now(), "never-scanned"),
+        (Ok(foreign), now(), "record-unreadable"),
+        (Err(unreadable), now(), "record-unreadable"),
+    ] {
+        let snapshot = snapshot(subject(), vec![(name.clone(), record)]);
+        let verdict = assessment(&snapshot, at).unwrap().containers.remove(0).verdict;
+        assert_eq!(<&str>::from(&verdict), expected, "{verdict}");
+    }
+}
+
+#[test]
+fn bad_settings_stop_their_workload_and_no_other() {
+    let bad = workload(
+        &[("kubefresh.dev/watch", "yes")],
+        &[("app", "shop.example/app:1.4.0")],
+    );
+    let unparsable = workload(&AUTO, &[("app", "Not An Image")]);
+    let only_digest = workload(&AUTO, &[("app", &format!("shop.example/app@{}", digest('a')))]);
+    let good = workload(&AUTO, &[("app", "shop.example/app:1.4.0")]);
+    let snapshot = Snapshot {
+        workloads: vec![bad, unparsable, only_digest, good],
+        records: [app()].into_iter().collect(),
+    };
+    let plan = plan(&snapshot, &LIMITS, now());
+    let actions: Vec<bool> = plan
+        .assessments
+        .iter()
+        .map(|assessment| matches!(assessment.action, Action::Stop(_)))
+        .collect();
+    assert_eq!(actions, [true, true, true, false]);
+    assert!(matches!(plan.assessments[3].action, Action::Start(_)));
+}
+
+#[test]
+fn a_workload_that_did_not_opt_in_or_is_being_deleted_is_left_out() {
+    let idle = workload(&[], &[("app", "shop.example/app:1.4.0")]);
+    let mut going = workload(&AUTO, &[("app", "shop.example/app:1.4.0")]);
+    going.deleted_at = Some(now());
+    let snapshot = Snapshot {
+        workloads: vec![idle, going],
+        records: [app()].into_iter().collect(),
+    };
+    assert!(plan(&snapshot, &LIMITS, now()).assessments.is_empty());
+}
+
+#[test]
+fn a_paused_rollout_is_not_touched() {
+    let mut paused = workload(&AUTO, &[("app", "shop.example/app:1.4.0")]);
+    paused.paused = true;
+    let assessment = assessment(&snapshot(paused, vec![app()]), now()).unwrap();
+    assert_eq!(assessment.containers[0].verdict, Verdict::Paused);
+}
+
+#[test]
+fn an_update_under_way_is_followed_even_when_the_settings_were_broken_meanwhile() {
+    let change = ImageChange {
+        from: "shop.example/app:1.3.0".to_owned(),
+        to: "shop.example/app:1.4.0".to_owned(),
+    };
+    let marker = InFlight::new(
+        BTreeMap::from([("app".to_owned(), change)]),
+        now(),
+        SignedDuration::from_mins(10),
+    );
+    let value = marker.to_annotation();
+    let moving = workload(
+        &[("kubefresh.dev/watch", "maybe"), (IN_FLIGHT, value.as_str())],
+        &[("app", "shop.example/app:1.4.0")],
+    );
+    let plan = plan(&snapshot(moving, vec![app()]), &LIMITS, now());
+    assert_eq!(plan.next_look, Some(marker.deadline));
+    let Action::Follow { in_flight, status } = &plan.assessments[0].action else {
+        panic!("not followed")
+    };
+    assert_eq!(*in_flight, marker);
+    assert!(matches!(
+        status,
+        RolloutStatus::InProgress(Waiting::Controller { .. })
+    ));
+}
+
+#[test]
+fn a_marker_that_cannot_be_read_stops_the_workload() {
+    let annotations = [AUTO.as_slice(), &[(IN_FLIGHT, "{}")]].concat();
+    let edited = workload(&annotations, &[("app", "shop.example/app:1.4.0")]);
+    let action = assessment(&snapshot(edited, vec![app()]), now()).unwrap().action;
+    assert!(matches!(action, Action::StopForMarker(_)), "{action:?}");
+}

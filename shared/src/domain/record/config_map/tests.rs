@@ -1,0 +1,167 @@
+use super::*;
+use crate::domain::reference::Digest;
+
+const GOLDEN: &str = include_str!("golden-schema-1.yaml");
+
+fn digest(fill: char) -> Digest {
+    format!("sha256:{}", fill.to_string().repeat(64)).parse().unwrap()
+}
+
+fn record() -> ScanRecord {
+    let seen: Timestamp = "2026-11-20T09:00:00Z".parse().unwrap();
+    let tag = |name: &str, digest: Option<Digest>, platforms| TagRecord {
+        tag: name.parse().unwrap(),
+        first_seen: seen,
+        digest,
+        platforms,
+    };
+    let platforms = BTreeMap::from([
+        ("linux/amd64".to_owned(), digest('b')),
+        ("linux/arm64".to_owned(), digest('c')),
+    ]);
+    ScanRecord {
+        repository: "localhost:5000/shop/checkout".parse().unwrap(),
+        findings: Some(Findings {
+            scanned_at: "2026-11-21T03:00:00Z".parse().unwrap(),
+            tag_count: Some(37),
+            scanned_for: ["1.4.0 minor", "edge digest"]
+                .map(|line| line.parse().unwrap())
+                .into(),
+            tags: vec![
+                tag("1.5.0", None, BTreeMap::new()),
+                tag("1.4.0", None, BTreeMap::new()),
+                tag("edge", Some(digest('a')), platforms),
+            ],
+        }),
+        last_error: Some(ScanError {
+            class: "rate-limited".to_owned(),
+            message: "localhost:5000 answered 429: \"slow down\"\nsecond line".to_owned(),
+            since: "2026-11-21T03:10:00Z".parse().unwrap(),
+            retry_at: Some("2026-11-21T03:20:00Z".parse().unwrap()),
+        }),
+    }
+}
+
+#[test]
+fn the_stored_form_is_the_golden_file() {
+    let stored = serde_saphyr::to_string(&record().to_config_map("kubefresh")).unwrap();
+    assert_eq!(
+        stored, GOLDEN,
+        "if this is meant, bump SCHEMA and keep the old golden file readable\n{stored}"
+    );
+}
+
+#[test]
+fn the_golden_file_of_schema_1_is_read_back() {
+    let config_map: ConfigMap = serde_saphyr::from_str(GOLDEN).unwrap();
+    assert_eq!(
+        ScanRecord::from_config_map(&config_map, &record().repository),
+        Ok(record())
+    );
+}
+
+#[test]
+fn a_record_without_findings_says_so_and_is_read_back() {
+    let unknown = ScanRecord {
+        findings: None,
+        ..record()
+    };
+    let stored = unknown.to_config_map("kubefresh");
+    assert_eq!(stored.data.as_ref().unwrap()["complete"], "false");
+    assert_eq!(stored.metadata.labels.as_ref().unwrap()[STATE_LABEL], "unknown");
+    assert_eq!(ScanRecord::parse(&stored), Ok(unknown));
+}
+
+#[test]
+fn a_broken_record_is_an_error_that_names_record_and_key() {
+    let broken = |key: &str, value: Option<&str>| {
+        let mut config_map = record().to_config_map("kubefresh");
+        let data = config_map.data.as_mut().unwrap();
+        match value {
+            Some(value) => data.insert(key.to_owned(), value.to_owned()),
+            None => data.remove(key),
+        };
+        let error = ScanRecord::parse(&config_map).unwrap_err().to_string();
+        assert!(
+            error.contains(config_map.metadata.name.as_ref().unwrap()),
+            "{error}"
+        );
+        error
+    };
+    for (key, value) in [
+        ("repository", Some("not a repository")),
+        ("complete", Some("perhaps")),
+        ("scannedAt", Some("yesterday")),
+        ("tagCount", Some("-1")),
+        ("scannedFor", Some("1.4.0")),
+        ("tags", Some("- tag: 1.5.0")),
+        ("tags", Some("- [")),
+        (
+            "tags",
+            Some("- {tag: 1.5.0, firstSeen: 2026-11-20T09:00:00Z, surprise: 1}"),
+        ),
+        ("lastError", Some("text")),
+        ("scannedAt", None),
+        ("schema", None),
+        ("repository", None),
+    ] {
+        let error = broken(key, value);
+        assert!(error.contains(key), "{key} is not named: {error}");
+    }
+    assert!(broken("schema", Some("2")).contains("\"2\""));
+}
+
+#[test]
+fn a_record_under_another_repositorys_name_is_refused() {
+    let other: Repository = "docker.io/library/nginx".parse().unwrap();
+    let refused = ScanRecord::from_config_map(&record().to_config_map("kubefresh"), &other);
+    assert!(matches!(refused, Err(RecordError::OtherRepository { .. })));
+}
+
+#[test]
+fn names_are_legible_valid_and_different_for_different_repositories() {
+    let name = |text: &str| record_name(&text.parse().unwrap());
+    assert_eq!(name("nginx"), "scan-docker-io-library-nginx-7e59ad64");
+    let long = format!("registry.example.com/{}", ["team"; 40].join("/"));
+    for text in [
+        "nginx",
+        "localhost:5000/a__b",
+        "ghcr.io/a/b",
+        "ghcr.io/a-b",
+        long.as_str(),
+    ] {
+        let name = name(text);
+        let valid = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        assert!(
+            name.len() <= 63 && name.bytes().all(valid) && !name.contains("--"),
+            "{name}"
+        );
+    }
+    assert_ne!(name("ghcr.io/a/b"), name("ghcr.io/a-b"));
+}
+
+#[test]
+fn label_values_are_valid_for_any_text() {
+    for (text, expected) in [
+        ("docker.io", "docker.io"),
+        ("localhost:5000", "localhost_5000"),
+        ("[::1]:5000", "1__5000"),
+        ("_edge_", "edge"),
+        ("", ""),
+    ] {
+        assert_eq!(label_value(text), expected);
+    }
+    let long = label_value(&format!("{}-{}", "a".repeat(62), "b".repeat(60)));
+    assert_eq!(long, "a".repeat(62));
+}
+
+#[test]
+fn the_newest_label_compares_versions_and_not_text() {
+    let mut record = record();
+    let findings = record.findings.as_mut().unwrap();
+    findings.scanned_for = ["1.9.0 patch", "1.10.0 patch"]
+        .map(|line| line.parse().unwrap())
+        .into();
+    findings.tags.clear();
+    assert_eq!(record.newest().unwrap().as_ref(), "1.10.0");
+}

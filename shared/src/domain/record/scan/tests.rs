@@ -1,0 +1,286 @@
+use super::*;
+
+const NOW: &str = "2026-11-21T03:00:00Z";
+
+fn now() -> Timestamp {
+    NOW.parse().unwrap()
+}
+
+fn later(hours: i64) -> Timestamp {
+    now() + jiff::SignedDuration::from_hours(hours)
+}
+
+fn repository() -> Repository {
+    "localhost:5000/shop/checkout".parse().unwrap()
+}
+
+fn demands(lines: &[&str]) -> BTreeSet<Demand> {
+    lines.iter().map(|line| line.parse().unwrap()).collect()
+}
+
+fn published(tags: &[&str]) -> Answer {
+    let tags = tags.iter().map(|tag| tag.parse().unwrap()).collect();
+    Answer {
+        published: Some(tags),
+        digests: BTreeMap::new(),
+    }
+}
+
+fn names(record: &ScanRecord) -> Vec<&str> {
+    record
+        .findings
+        .as_ref()
+        .unwrap()
+        .tags
+        .iter()
+        .map(|tag| tag.tag.as_ref())
+        .collect()
+}
+
+fn error(class: &str) -> ScanError {
+    ScanError {
+        class: class.to_owned(),
+        message: "no".to_owned(),
+        since: later(9),
+        retry_at: None,
+    }
+}
+
+#[test]
+fn a_record_keeps_what_a_demand_could_choose_and_what_is_in_use() {
+    let answer = published(&["1.3.9", "1.4.0", "1.4.1", "1.5.0", "2.0.0", "latest"]);
+    let record = complete(None, repository(), demands(&["1.4.0 minor"]), &answer, now());
+    assert_eq!(names(&record), ["1.5.0", "1.4.1", "1.4.0"]);
+    assert_eq!(record.findings.unwrap().tag_count, Some(6));
+}
+
+#[test]
+fn a_tag_in_use_that_the_registry_no_longer_has_is_not_recorded() {
+    let record = complete(
+        None,
+        repository(),
+        demands(&["1.4.0 minor"]),
+        &published(&["1.5.0"]),
+        now(),
+    );
+    assert_eq!(names(&record), ["1.5.0"]);
+}
+
+#[test]
+fn the_time_a_tag_was_first_seen_survives_every_later_scan() {
+    let wanted = demands(&["1.4.0 minor"]);
+    let first = complete(
+        None,
+        repository(),
+        wanted.clone(),
+        &published(&["1.4.0", "1.5.0"]),
+        now(),
+    );
+    let answer = published(&["1.4.0", "1.5.0", "1.6.0"]);
+    let second = complete(Some(&first), repository(), wanted, &answer, later(1));
+    let seen: Vec<_> = second
+        .findings
+        .unwrap()
+        .tags
+        .into_iter()
+        .map(|tag| (tag.tag.to_string(), tag.first_seen))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("1.6.0".to_owned(), later(1)),
+            ("1.5.0".to_owned(), now()),
+            ("1.4.0".to_owned(), now())
+        ]
+    );
+}
+
+#[test]
+fn a_hundred_thousand_tags_leave_a_record_that_fits_into_a_config_map() {
+    let tags: Vec<Tag> = (0..100_000)
+        .map(|patch| format!("1.0.{patch}").parse().unwrap())
+        .collect();
+    let wanted: BTreeSet<Demand> = (0..4)
+        .map(|patch| format!("1.0.{} major", patch * 20_000).parse().unwrap())
+        .collect();
+    let answer = Answer {
+        published: Some(tags),
+        digests: BTreeMap::new(),
+    };
+    let record = complete(None, repository(), wanted, &answer, now());
+    let findings = record.findings.as_ref().unwrap();
+    assert_eq!(findings.tag_count, Some(100_000));
+    for demand in &findings.scanned_for {
+        assert!(findings.tag(&demand.tag).is_some(), "{demand} lost its own tag");
+        assert_eq!(findings.candidates(demand).first().unwrap().as_ref(), "1.0.99999");
+    }
+    let size: usize = record
+        .to_config_map("kubefresh")
+        .data
+        .unwrap()
+        .values()
+        .map(String::len)
+        .sum();
+    assert!(size < 200_000, "{size} bytes");
+}
+
+#[test]
+fn a_full_record_with_every_digest_stays_under_half_a_mebibyte() {
+    let digest: Digest = format!("sha256:{}", "a".repeat(64)).parse().unwrap();
+    let platforms: BTreeMap<String, Digest> = ["linux/amd64", "linux/arm64/v8"]
+        .map(|platform| (platform.to_owned(), digest.clone()))
+        .into();
+    let resolved = TagDigests { digest, platforms };
+    let tags: Vec<Tag> = (0..TAGS_PER_RECORD)
+        .map(|tag| format!("{tag}-edge-x").parse().unwrap())
+        .collect();
+    let wanted = tags
+        .iter()
+        .map(|tag| format!("{tag} digest").parse().unwrap())
+        .collect();
+    let digests = tags
+        .into_iter()
+        .map(|tag| (tag, Some(resolved.clone())))
+        .collect();
+    let record = complete(
+        None,
+        repository(),
+        wanted,
+        &Answer {
+            published: None,
+            digests,
+        },
+        now(),
+    );
+    let size: usize = record
+        .to_config_map("kubefresh")
+        .data
+        .unwrap()
+        .values()
+        .map(String::len)
+        .sum();
+    assert!(size < 512 * 1024, "{size} bytes");
+}
+
+#[test]
+fn digests_are_asked_for_moving_tags_and_for_the_choice_of_pinned_images_only() {
+    let wanted = demands(&["latest digest", "1.4.0 minor", "1.4.1 patch pinned"]);
+    let tags: Vec<Tag> = ["1.4.0", "1.4.1", "1.4.2", "1.5.0"]
+        .map(|tag| tag.parse().unwrap())
+        .into();
+    let asked: Vec<String> = tags_to_resolve(&wanted, &tags)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(asked, ["1.4.2", "latest"]);
+    assert!(needs_list(&wanted));
+    assert!(!needs_list(&demands(&["latest digest"])));
+}
+
+#[test]
+fn a_failed_attempt_keeps_the_findings_and_says_since_when_it_fails_this_way() {
+    let good = complete(
+        None,
+        repository(),
+        demands(&["1.4.0 minor"]),
+        &published(&["1.4.0"]),
+        now(),
+    );
+    let once = failed(
+        Some(&good),
+        repository(),
+        ScanError {
+            since: later(1),
+            ..error("timeout")
+        },
+    );
+    let twice = failed(
+        Some(&once),
+        repository(),
+        ScanError {
+            since: later(2),
+            ..error("timeout")
+        },
+    );
+    assert_eq!(twice.findings, good.findings);
+    assert_eq!(twice.last_error.as_ref().unwrap().since, later(1));
+    let other = failed(
+        Some(&twice),
+        repository(),
+        ScanError {
+            since: later(3),
+            ..error("tls")
+        },
+    );
+    assert_eq!(other.last_error.unwrap().since, later(3));
+}
+
+#[test]
+fn nothing_is_written_when_nothing_changed_until_the_time_of_the_scan_grows_old() {
+    let wanted = demands(&["1.4.0 minor"]);
+    let first = complete(None, repository(), wanted.clone(), &published(&["1.4.0"]), now());
+    let again = |answer: &Answer, at| complete(Some(&first), repository(), wanted.clone(), answer, at);
+    let half_an_hour = now() + jiff::SignedDuration::from_mins(30);
+    let cases = [
+        ("first record", None, again(&published(&["1.4.0"]), now()), true),
+        (
+            "same findings",
+            Some(&first),
+            again(&published(&["1.4.0"]), half_an_hour),
+            false,
+        ),
+        (
+            "same findings an hour later",
+            Some(&first),
+            again(&published(&["1.4.0"]), later(1)),
+            true,
+        ),
+        (
+            "a new tag",
+            Some(&first),
+            again(&published(&["1.4.0", "1.4.1"]), half_an_hour),
+            true,
+        ),
+        (
+            "an error",
+            Some(&first),
+            failed(Some(&first), repository(), error("timeout")),
+            true,
+        ),
+    ];
+    for (name, previous, next, expected) in cases {
+        assert_eq!(worth_writing(previous, &next), expected, "{name}");
+    }
+    let failing = failed(Some(&first), repository(), error("timeout"));
+    let still = failed(
+        Some(&failing),
+        repository(),
+        ScanError {
+            since: later(20),
+            ..error("timeout")
+        },
+    );
+    assert!(
+        !worth_writing(Some(&failing), &still),
+        "an error that lasts is written once"
+    );
+}
+
+#[test]
+fn a_scan_for_an_older_tag_covers_the_candidate_that_was_updated_to() {
+    let answer = published(&["1.4.0", "1.5.0", "2.0.0"]);
+    let record = complete(None, repository(), demands(&["1.4.0 minor"]), &answer, now());
+    let findings = record.findings.unwrap();
+    for (line, expected) in [
+        ("1.4.0 minor", true),
+        ("1.5.0 minor", true),
+        ("1.4.0 major", false),
+        ("1.5.0 major", false),
+        ("1.5.0 minor prerelease", false),
+        ("1.5.0 minor pinned", false),
+        ("2.0.0 minor", false),
+        ("1.4.0 digest", false),
+    ] {
+        assert_eq!(findings.covers(&line.parse().unwrap()), expected, "{line}");
+    }
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use shared::domain::record::scan::{self, Answer};
 use shared::domain::record::{ScanError, ScanRecord, config_map::record_name};
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::Settings;
 use crate::inventory;
-use crate::registry::{RegistryClient, RegistryClientOptions, RegistryError};
+use crate::registry::{ErrorClass, RegistryClient, RegistryClientOptions, RegistryError};
 use crate::scan_one;
 use crate::summary::Summary;
 
@@ -31,7 +31,7 @@ pub enum RunError {
     #[error(transparent)]
     Client(#[from] ClientError),
     #[error("the registry client could not be set up: {0}")]
-    Registry(#[source] RegistryError),
+    Registry(#[source] reqwest::Error),
     #[error("{0}")]
     Cluster(String),
 }
@@ -222,10 +222,10 @@ impl Pass {
         let (next, outcome) = match answer {
             Ok(answer) => self.completed(previous, repository, demands, &answer),
             // Another repository of the same registry was told to wait: nothing was asked, so there is nothing to record.
-            Err(error) if error.deferred() => return Outcome::Deferred,
+            Err(error) if error.class() == ErrorClass::Deferred => return Outcome::Deferred,
             Err(error) => {
-                tracing::warn!(%repository, class = error.class(), %error, "the scan failed");
-                let class = error.class().to_owned();
+                tracing::warn!(%repository, class = %error.class(), %error, "the scan failed");
+                let class = error.class().to_string();
                 (
                     scan::failed(previous, repository, scan_error(&error, self.now)),
                     Outcome::Failed { class },
@@ -271,12 +271,9 @@ impl Pass {
 fn scan_error(error: &RegistryError, now: Timestamp) -> ScanError {
     let whole = |time: Timestamp| Timestamp::from_second(time.as_second()).unwrap_or(time);
     ScanError {
-        class: error.class().to_owned(),
+        class: error.class().to_string(),
         message: error.to_string(),
         since: whole(now),
-        retry_at: error.retry_after().map(|wait| {
-            let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
-            whole(now.checked_add(wait).unwrap_or(Timestamp::MAX))
-        }),
+        retry_at: error.retry_at().map(whole),
     }
 }

@@ -47,7 +47,7 @@ async fn resolve(
         .filter(|record| record.digest.as_ref() == Some(&digest));
     let platforms = match known {
         Some(record) => record.platforms.clone(),
-        None => registry.platform_digests(repository, &digest).await?,
+        None => registry.platform_digests(repository, &digest).await?.digests,
     };
     Ok(TagDigests { digest, platforms })
 }

@@ -1,0 +1,268 @@
+//! The three questions that the scanner asks a registry.
+
+use std::collections::{BTreeMap, HashSet};
+
+use jiff::Timestamp;
+use reqwest::{Method, Url};
+use shared::domain::reference::{Digest, Repository, Tag};
+
+use super::error::{Operation, RegistryError};
+use super::link;
+use super::options::RegistryClientOptions;
+use super::platforms::{self, Parsed, Platforms};
+use super::problem::{Problem, Who};
+use super::state::RegistryState;
+use super::tag_list::TagPage;
+use super::transport::{Exchange, Reply, Transport};
+use super::usage::{RequestKind, Usage};
+
+/// All four, always: with fewer, registries answer with another manifest than the one the tag names.
+const MANIFEST_TYPES: &str = "application/vnd.oci.image.index.v1+json, \
+    application/vnd.docker.distribution.manifest.list.v2+json, \
+    application/vnd.oci.image.manifest.v1+json, \
+    application/vnd.docker.distribution.manifest.v2+json";
+
+/// A client for all registries of one run of the scanner.
+///
+/// What it learns about a registry (tokens, page sizes, a 429) holds for its life, so one client is to be used for a
+/// whole run and dropped with it.
+#[derive(Debug)]
+pub struct RegistryClient {
+    transport: Transport,
+}
+
+impl RegistryClient {
+    /// # Errors
+    /// When the HTTP client cannot be built, for example because the system has no certificate authorities.
+    pub fn new(options: RegistryClientOptions) -> Result<Self, reqwest::Error> {
+        Ok(Self {
+            transport: Transport::new(options)?,
+        })
+    }
+
+    /// All tags of a repository, in the order of the registry, each once. One request for each page.
+    ///
+    /// # Errors
+    /// When any page is missing or unreadable: half a list is no list.
+    pub async fn list_tags(&self, repository: &Repository) -> Result<Vec<Tag>, RegistryError> {
+        let listed = self.all_pages(repository).await;
+        listed.map_err(|problem| RegistryError::new(Operation::ListTags, repository, problem))
+    }
+
+    /// The digest that a tag names now, by one HEAD, which no registry counts as a pull; `None` when there is no such
+    /// tag.
+    ///
+    /// # Errors
+    /// When the registry does not answer, or answers without a valid digest. It is never asked by GET instead.
+    pub async fn head_digest(
+        &self,
+        repository: &Repository,
+        tag: &Tag,
+    ) -> Result<Option<Digest>, RegistryError> {
+        let found = self.digest_of(repository, tag).await;
+        found.map_err(|problem| {
+            RegistryError::new(Operation::LookUpDigest { tag: tag.clone() }, repository, problem)
+        })
+    }
+
+    /// What an index or a manifest says about platforms, by one GET, which Docker Hub counts as a pull; for a manifest
+    /// also its config, which is not counted. Asked about a platform's digest, it answers with that image's labels.
+    ///
+    /// # Errors
+    /// When the registry does not answer, or what it sends does not have the digest that was asked for.
+    pub async fn platform_digests(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Result<Platforms, RegistryError> {
+        let read = self.platforms_of(repository, digest).await;
+        read.map_err(|problem| {
+            RegistryError::new(
+                Operation::ReadManifest {
+                    digest: digest.clone(),
+                },
+                repository,
+                problem,
+            )
+        })
+    }
+
+    /// What has been asked so far, by registry.
+    pub fn usage(&self) -> BTreeMap<String, Usage> {
+        let registries = self.transport.registries();
+        registries
+            .iter()
+            .map(|registry| (registry.name.clone(), registry.usage()))
+            .collect()
+    }
+
+    /// How many requests have been sent so far, to all registries.
+    pub fn requests(&self) -> u64 {
+        self.transport
+            .registries()
+            .iter()
+            .map(|registry| registry.usage().total())
+            .sum()
+    }
+
+    /// The registries that are to be left alone, and until when: what a later run has to know.
+    pub fn cool_downs(&self) -> BTreeMap<String, Timestamp> {
+        let registries = self.transport.registries();
+        let cooling = registries.iter().filter_map(|registry| {
+            registry
+                .cool_down_until()
+                .map(|until| (registry.name.clone(), until))
+        });
+        cooling.collect()
+    }
+
+    /// Leaves a registry alone until then, because an earlier run was told to. A name that cannot be a registry is
+    /// passed over.
+    pub fn cool_down(&self, registry: &str, until: Timestamp) {
+        if let Ok(registry) = self.transport.registry(registry) {
+            registry.cool_down(until, false);
+        }
+    }
+
+    async fn all_pages(&self, repository: &Repository) -> Result<Vec<Tag>, Problem> {
+        let registry = self.transport.registry(repository.registry())?;
+        let options = &self.transport.options;
+        let mut reply = self
+            .first_page(&registry, repository)
+            .await?
+            .success(Who::Registry)?;
+        let mut asked = HashSet::from([reply.url.clone()]);
+        let (mut tags, mut seen, mut bytes) = (Vec::new(), HashSet::new(), 0);
+        loop {
+            bytes += reply.body.len();
+            if bytes > options.max_list_bytes {
+                return Err(Problem::TooLarge {
+                    what: "the list of tags",
+                    limit: options.max_list_bytes,
+                });
+            }
+            let page = TagPage::parse(&reply.body)
+                .map_err(|error| Problem::Protocol(format!("the answer is not a list of tags: {error}")))?;
+            registry.count_invalid_tags(page.invalid);
+            tags.extend(page.tags.into_iter().filter(|tag| seen.insert(tag.clone())));
+            let next = link::next_page(&reply.all("link"), &reply.url).map_err(Problem::Untrusted)?;
+            let Some(next) = next else { return Ok(tags) };
+            if !asked.insert(next.clone()) {
+                return Err(Problem::Protocol(
+                    "the list of tags leads back to a page seen before".to_owned(),
+                ));
+            }
+            if asked.len() > options.max_pages {
+                return Err(Problem::TooManyPages(options.max_pages));
+            }
+            reply = self.page(&registry, repository, next).await?;
+            if !reply.status.is_success() {
+                let status = reply.status;
+                return Err(Problem::Protocol(format!(
+                    "a later page of the list of tags answered {status}"
+                )));
+            }
+        }
+    }
+
+    /// Asks with the page size of the registry, and once without if that is what it objects to.
+    async fn first_page(&self, registry: &RegistryState, repository: &Repository) -> Result<Reply, Problem> {
+        let plain = url(registry, repository, "tags/list")?;
+        let Some(size) = registry.page_size() else {
+            return self.page(registry, repository, plain).await;
+        };
+        let mut sized = plain.clone();
+        sized.query_pairs_mut().append_pair("n", &size.to_string());
+        let reply = self.page(registry, repository, sized).await?;
+        if !matches!(reply.status.as_u16(), 400 | 405 | 413) {
+            return Ok(reply);
+        }
+        registry.refuse_page_size();
+        self.page(registry, repository, plain).await
+    }
+
+    async fn page(
+        &self,
+        registry: &RegistryState,
+        repository: &Repository,
+        url: Url,
+    ) -> Result<Reply, Problem> {
+        let request = Exchange {
+            kind: RequestKind::List,
+            method: Method::GET,
+            url,
+            accept: "application/json",
+            path: repository.path(),
+            what: "a page of tags",
+            limit: self.transport.options.max_page_bytes,
+        };
+        self.transport.exchange(registry, &request).await
+    }
+
+    async fn digest_of(&self, repository: &Repository, tag: &Tag) -> Result<Option<Digest>, Problem> {
+        let registry = self.transport.registry(repository.registry())?;
+        let request = Exchange {
+            kind: RequestKind::Head,
+            method: Method::HEAD,
+            url: url(&registry, repository, &format!("manifests/{tag}"))?,
+            accept: MANIFEST_TYPES,
+            path: repository.path(),
+            what: "the answer to a HEAD request",
+            limit: self.transport.options.max_small_bytes,
+        };
+        let reply = self.transport.exchange(&registry, &request).await?;
+        if reply.status.as_u16() == 404 {
+            return Ok(None);
+        }
+        let reply = reply.success(Who::Registry)?;
+        let Some(written) = reply.header("docker-content-digest") else {
+            return Err(Problem::Protocol("no digest came with the answer".to_owned()));
+        };
+        let digest = written.trim().parse();
+        digest
+            .map(Some)
+            .map_err(|error| Problem::Protocol(format!("the digest in the answer is none: {error}")))
+    }
+
+    async fn platforms_of(&self, repository: &Repository, digest: &Digest) -> Result<Platforms, Problem> {
+        let registry = self.transport.registry(repository.registry())?;
+        let request = Exchange {
+            kind: RequestKind::Manifest,
+            method: Method::GET,
+            url: url(&registry, repository, &format!("manifests/{digest}"))?,
+            accept: MANIFEST_TYPES,
+            path: repository.path(),
+            what: "the manifest",
+            limit: self.transport.options.max_manifest_bytes,
+        };
+        let manifest = self
+            .transport
+            .exchange(&registry, &request)
+            .await?
+            .success(Who::Registry)?;
+        platforms::verify(&manifest.body, digest)?;
+        let (config, annotations) = match platforms::parse(&manifest.body)? {
+            Parsed::Complete(platforms) => return Ok(platforms),
+            Parsed::NeedsConfig { config, annotations } => (config, annotations),
+        };
+        let request = Exchange {
+            kind: RequestKind::Config,
+            url: url(&registry, repository, &format!("blobs/{config}"))?,
+            accept: "*/*",
+            what: "the config of the image",
+            ..request
+        };
+        let blob = self
+            .transport
+            .exchange(&registry, &request)
+            .await?
+            .success(Who::Registry)?;
+        platforms::verify(&blob.body, &config)?;
+        platforms::with_config(digest, annotations, &blob.body)
+    }
+}
+
+fn url(registry: &RegistryState, repository: &Repository, rest: &str) -> Result<Url, Problem> {
+    let joined = registry.base.join(&format!("v2/{}/{rest}", repository.path()));
+    joined.map_err(|error| Problem::Protocol(format!("the repository makes no URL: {error}")))
+}

@@ -1,0 +1,31 @@
+//! Asking registries which tags there are and what they point at.
+//!
+//! [`RegistryClient`] speaks the OCI distribution API and asks for as little as can be asked: one GET for a list of
+//! tags, one HEAD for a digest, and never a `/v2/` ping. It keeps to each registry's pace ([`Limits`]), stops asking a
+//! registry that said 429, and treats every reply as text from a stranger: sizes, redirects, links, tokens and digests
+//! are checked before they are believed. Half an answer is an error.
+//!
+//! It asks anonymously: credentials are not its business yet. It decides nothing about updates and stores nothing.
+
+mod challenge;
+mod client;
+mod endpoint;
+mod error;
+mod limits;
+mod link;
+mod options;
+mod platforms;
+mod problem;
+mod retry_after;
+mod state;
+mod tag_list;
+mod token;
+mod transport;
+mod usage;
+
+pub use client::RegistryClient;
+pub use error::{ErrorClass, Operation, RegistryError};
+pub use limits::{Limits, Pace};
+pub use options::RegistryClientOptions;
+pub use platforms::Platforms;
+pub use usage::{PullLimit, Usage};

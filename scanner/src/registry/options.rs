@@ -1,0 +1,67 @@
+//! What can be set about the registry client.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::limits::Limits;
+
+const MIB: usize = 1024 * 1024;
+
+/// Settings of a [`super::RegistryClient`]. The defaults suit public registries.
+#[derive(Debug, Clone)]
+pub struct RegistryClientOptions {
+    /// Registries (`HOST` or `HOST:PORT`) that speak plain HTTP. `localhost`, `127.0.0.0/8` and `[::1]` always do, as
+    /// for container runtimes.
+    pub plain_http_hosts: Vec<String>,
+    /// Further hosts that may hand out tokens, by registry: a self-managed GitLab serves the tokens of
+    /// `registry.example.com` on `gitlab.example.com`.
+    pub token_hosts: BTreeMap<String, String>,
+    /// Pace and page size by registry, instead of those in the table.
+    pub limits: BTreeMap<String, Limits>,
+    /// Requests in flight to one registry.
+    pub concurrency_per_registry: usize,
+    /// Requests in flight to all registries.
+    pub concurrency: usize,
+    /// Time to establish a connection.
+    pub connect_timeout: Duration,
+    /// Time for one request with its whole reply, redirects included.
+    pub request_timeout: Duration,
+    /// How often a request is repeated after a 5xx answer or a broken connection.
+    pub retries: u32,
+    /// Longest wait before the first repetition; it doubles for each one after. The wait is random up to that.
+    pub retry_base: Duration,
+    /// For how long a registry is left alone after a 429 that names no time.
+    pub default_cool_down: Duration,
+    /// Pages of one list of tags.
+    pub max_pages: usize,
+    /// Bytes of one page of tags.
+    pub max_page_bytes: usize,
+    /// Bytes of a whole list of tags.
+    pub max_list_bytes: usize,
+    /// Bytes of a manifest, an index or a config.
+    pub max_manifest_bytes: usize,
+    /// Bytes of a token reply, and of the part of an error reply that is read.
+    pub max_small_bytes: usize,
+}
+
+impl Default for RegistryClientOptions {
+    fn default() -> Self {
+        Self {
+            plain_http_hosts: Vec::new(),
+            token_hosts: BTreeMap::new(),
+            limits: BTreeMap::new(),
+            concurrency_per_registry: 4,
+            concurrency: 16,
+            connect_timeout: Duration::from_secs(5),
+            request_timeout: Duration::from_secs(15),
+            retries: 2,
+            retry_base: Duration::from_millis(500),
+            default_cool_down: Duration::from_mins(15),
+            max_pages: 200,
+            max_page_bytes: 8 * MIB,
+            max_list_bytes: 64 * MIB,
+            max_manifest_bytes: 4 * MIB,
+            max_small_bytes: 64 * 1024,
+        }
+    }
+}

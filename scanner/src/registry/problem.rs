@@ -1,0 +1,219 @@
+//! Why a request came to nothing, before it is known which question it belonged to.
+
+use std::error::Error;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::StatusCode;
+use serde::Deserialize;
+
+use super::error::ErrorClass;
+
+/// The most of a registry's own words that is repeated in a message.
+const MAX_QUOTED_CHARACTERS: usize = 200;
+
+#[derive(Debug, Clone, thiserror::Error)]
+pub(super) enum Problem {
+    #[error("{who} answered {status}{message}")]
+    Refused {
+        who: Who,
+        status: StatusCode,
+        message: Quoted,
+        retry_at: Option<Timestamp>,
+    },
+    #[error("{who} says there are too many requests{message}; it may be asked again at {retry_at}")]
+    RateLimited {
+        who: Who,
+        message: Quoted,
+        retry_at: Timestamp,
+    },
+    #[error("the registry said before that there are too many requests; it is left alone until {until}")]
+    Deferred { until: Timestamp },
+    #[error("there was no complete answer within {after:?}")]
+    Timeout { after: Duration },
+    #[error("the connection failed: {cause}")]
+    Connection { cause: String },
+    #[error("TLS failed: {cause}")]
+    Tls { cause: String },
+    #[error("the registry sends us where we do not go: {0}")]
+    Untrusted(String),
+    #[error("{0}")]
+    Protocol(String),
+    #[error("{what} is larger than {limit} bytes")]
+    TooLarge { what: &'static str, limit: usize },
+    #[error("the list of tags has more than {0} pages")]
+    TooManyPages(usize),
+}
+
+/// Who answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display)]
+pub(super) enum Who {
+    #[strum(to_string = "the registry")]
+    Registry,
+    #[strum(to_string = "the token service")]
+    TokenService,
+}
+
+/// What an error reply says for itself: empty, or a colon and text that is safe to print on one line.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Quoted(String);
+
+impl std::fmt::Display for Quoted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            write!(f, " ({})", self.0)
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct ErrorBody {
+    errors: Vec<ErrorEntry>,
+}
+
+#[derive(Deserialize)]
+struct ErrorEntry {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    message: String,
+}
+
+impl Quoted {
+    /// Takes the errors out of a reply in the form of the specification, or its plain text. A web page says nothing.
+    pub(super) fn from_body(body: &[u8]) -> Self {
+        let text = match serde_json::from_slice::<ErrorBody>(body) {
+            Ok(ErrorBody { errors }) => {
+                let lines: Vec<_> = errors
+                    .iter()
+                    .map(|ErrorEntry { code, message }| format!("{code}: {message}"))
+                    .collect();
+                lines.join(", ")
+            }
+            Err(_) => String::from_utf8_lossy(body).trim().to_owned(),
+        };
+        if text.starts_with(['<', '{', '[']) {
+            return Self::default();
+        }
+        let printable = |c: char| {
+            if c.is_control() || c == '\u{2028}' || c == '\u{2029}' {
+                ' '
+            } else {
+                c
+            }
+        };
+        Self(text.chars().map(printable).take(MAX_QUOTED_CHARACTERS).collect())
+    }
+}
+
+impl Problem {
+    pub(super) fn class(&self) -> ErrorClass {
+        match self {
+            Self::Refused { status, .. } => match status.as_u16() {
+                401 => ErrorClass::Unauthorized,
+                403 => ErrorClass::Forbidden,
+                404 => ErrorClass::NotFound,
+                500.. => ErrorClass::Unavailable,
+                _ => ErrorClass::Rejected,
+            },
+            Self::RateLimited { .. } => ErrorClass::RateLimited,
+            Self::Deferred { .. } => ErrorClass::Deferred,
+            Self::Timeout { .. } => ErrorClass::Timeout,
+            Self::Connection { .. } => ErrorClass::Connection,
+            Self::Tls { .. } => ErrorClass::Tls,
+            Self::Untrusted(_) => ErrorClass::Untrusted,
+            Self::Protocol(_) => ErrorClass::Protocol,
+            Self::TooLarge { .. } | Self::TooManyPages(_) => ErrorClass::TooLarge,
+        }
+    }
+
+    pub(super) fn retry_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Refused { retry_at, .. } => *retry_at,
+            Self::RateLimited { retry_at, .. } => Some(*retry_at),
+            Self::Deferred { until } => Some(*until),
+            Self::Timeout { .. }
+            | Self::Connection { .. }
+            | Self::Tls { .. }
+            | Self::Untrusted(_)
+            | Self::Protocol(_)
+            | Self::TooLarge { .. }
+            | Self::TooManyPages(_) => None,
+        }
+    }
+
+    /// What a failure of the HTTP client means. Its own text is not used: it holds the whole URL.
+    pub(super) fn of(error: &reqwest::Error, timeout: Duration) -> Self {
+        let cause = root_cause(error);
+        if error.is_redirect() {
+            Self::Untrusted(cause)
+        } else if error.is_builder() {
+            Self::Protocol(cause)
+        } else if is_tls(error) {
+            Self::Tls { cause }
+        } else if error.is_timeout() && !error.is_connect() {
+            Self::Timeout { after: timeout }
+        } else {
+            Self::Connection { cause }
+        }
+    }
+}
+
+fn root_cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    if std::ptr::addr_eq(cause, error) {
+        "the exchange broke off".to_owned()
+    } else {
+        cause.to_string()
+    }
+}
+
+fn is_tls(error: &reqwest::Error) -> bool {
+    let mut cause: Option<&(dyn Error + 'static)> = error.source();
+    while let Some(error) = cause {
+        // An I/O error hides what it wraps from `source`.
+        let wrapped = error
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref);
+        if error.is::<rustls::Error>() || wrapped.is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>)
+        {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_readable_part_of_an_error_reply_is_quoted() {
+        for (body, expected) in [
+            (
+                r#"{"errors":[{"code":"DENIED","message":"no"}]}"#,
+                " (DENIED: no)",
+            ),
+            (
+                r#"{"errors":[{"code":"DENIED","message":"a\nb\u001b[31m"}]}"#,
+                " (DENIED: a b [31m)",
+            ),
+            ("Too Many Requests\n", " (Too Many Requests)"),
+            ("<html><body>no</body></html>", ""),
+            (r#"{"detail":"x"}"#, ""),
+            ("", ""),
+        ] {
+            assert_eq!(Quoted::from_body(body.as_bytes()).to_string(), expected, "{body}");
+        }
+        assert_eq!(
+            Quoted::from_body("x".repeat(1000).as_bytes()).to_string().len(),
+            203
+        );
+    }
+}

@@ -1,0 +1,146 @@
+//! What is remembered about one registry during a run.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use governor::DefaultDirectRateLimiter;
+use jiff::Timestamp;
+use reqwest::Url;
+use reqwest::header::HeaderMap;
+use tokio::sync::Semaphore;
+
+use super::challenge::Challenge;
+use super::endpoint;
+use super::limits::Limits;
+use super::options::RegistryClientOptions;
+use super::problem::Problem;
+use super::token::TokenCache;
+use super::usage::{PullLimit, RequestKind, Usage};
+
+#[derive(Debug)]
+pub(super) struct RegistryState {
+    /// The host in lower case, with the port if there is one.
+    pub(super) name: String,
+    pub(super) base: Url,
+    pub(super) limiter: DefaultDirectRateLimiter,
+    pub(super) permits: Semaphore,
+    pub(super) tokens: TokenCache,
+    page_size: Option<u32>,
+    page_size_refused: AtomicBool,
+    noted: Mutex<Noted>,
+}
+
+#[derive(Debug, Default)]
+struct Noted {
+    cool_down: Option<CoolDown>,
+    challenge: Option<Challenge>,
+    usage: Usage,
+}
+
+/// For how long a registry is left alone.
+#[derive(Debug, Clone, Copy)]
+struct CoolDown {
+    until: Timestamp,
+    /// The registry said so in this run, which does not ask it again whatever the time.
+    in_this_run: bool,
+}
+
+impl RegistryState {
+    pub(super) fn new(name: &str, options: &RegistryClientOptions) -> Result<Self, Problem> {
+        let base = endpoint::base_url(name, &options.plain_http_hosts)
+            .ok_or_else(|| Problem::Protocol(format!("{name} cannot be the host of a registry")))?;
+        let limits = options
+            .limits
+            .get(name)
+            .copied()
+            .unwrap_or_else(|| Limits::of(name));
+        Ok(Self {
+            name: name.to_owned(),
+            base,
+            limiter: DefaultDirectRateLimiter::direct(limits.pace.quota()),
+            permits: Semaphore::new(options.concurrency_per_registry.max(1)),
+            tokens: TokenCache::default(),
+            page_size: limits.page_size,
+            page_size_refused: AtomicBool::new(false),
+            noted: Mutex::default(),
+        })
+    }
+
+    /// The `n` to ask for; `None` once the registry has refused it.
+    pub(super) fn page_size(&self) -> Option<u32> {
+        self.page_size
+            .filter(|_| !self.page_size_refused.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn refuse_page_size(&self) {
+        self.page_size_refused.store(true, Ordering::Relaxed);
+    }
+
+    /// # Errors
+    /// When the registry is to be left alone.
+    pub(super) fn check_cool_down(&self, now: Timestamp) -> Result<(), Problem> {
+        match self.noted(|noted| noted.cool_down) {
+            Some(CoolDown { until, in_this_run }) if in_this_run || now < until => {
+                Err(Problem::Deferred { until })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn cool_down(&self, until: Timestamp, in_this_run: bool) {
+        self.noted(|noted| {
+            let earlier = noted.cool_down;
+            let until = earlier.map_or(until, |earlier| earlier.until.max(until));
+            let in_this_run = in_this_run || earlier.is_some_and(|earlier| earlier.in_this_run);
+            noted.cool_down = Some(CoolDown { until, in_this_run });
+        });
+    }
+
+    pub(super) fn cool_down_until(&self) -> Option<Timestamp> {
+        self.noted(|noted| noted.cool_down.map(|cool_down| cool_down.until))
+    }
+
+    pub(super) fn challenge(&self) -> Option<Challenge> {
+        self.noted(|noted| noted.challenge.clone())
+    }
+
+    pub(super) fn remember_challenge(&self, challenge: &Challenge) {
+        self.noted(|noted| noted.challenge = Some(challenge.clone()));
+    }
+
+    pub(super) fn usage(&self) -> Usage {
+        self.noted(|noted| noted.usage.clone())
+    }
+
+    pub(super) fn count(&self, kind: RequestKind, repeated: bool) {
+        self.noted(|noted| {
+            noted.usage.count(kind);
+            noted.usage.retries += u64::from(repeated);
+        });
+    }
+
+    pub(super) fn count_invalid_tags(&self, invalid: usize) {
+        self.noted(|noted| noted.usage.invalid_tags += invalid as u64);
+    }
+
+    pub(super) fn note_pull_limit(&self, headers: &HeaderMap) {
+        let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let (Some(limit), Some(remaining)) = (header("ratelimit-limit"), header("ratelimit-remaining"))
+        else {
+            return;
+        };
+        if let Some(pull_limit) = PullLimit::parse(limit, remaining) {
+            self.noted(|noted| noted.usage.pull_limit = Some(pull_limit));
+        }
+    }
+
+    /// A task that panicked while it held the lock leaves counters behind that are still worth having.
+    fn noted<T>(&self, change: impl FnOnce(&mut Noted) -> T) -> T {
+        change(
+            &mut self
+                .noted
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner),
+        )
+    }
+}

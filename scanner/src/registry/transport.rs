@@ -1,0 +1,384 @@
+//! One exchange with a registry: pace, authentication, repetition, cool-down, and bodies of bounded size.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Method, Response, StatusCode, Url};
+use tokio::sync::Semaphore;
+
+use super::challenge::Challenge;
+use super::endpoint;
+use super::options::RegistryClientOptions;
+use super::problem::{Problem, Quoted, Who};
+use super::retry_after;
+use super::state::RegistryState;
+use super::token::Token;
+use super::usage::RequestKind;
+
+#[derive(Debug)]
+pub(super) struct Transport {
+    http: Client,
+    pub(super) options: RegistryClientOptions,
+    everywhere: Semaphore,
+    registries: Mutex<BTreeMap<String, Arc<RegistryState>>>,
+}
+
+/// A request to be sent.
+#[derive(Debug, Clone)]
+pub(super) struct Exchange<'a> {
+    pub(super) kind: RequestKind,
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) accept: &'static str,
+    /// The path of the repository, for which a token is fetched if one is needed.
+    pub(super) path: &'a str,
+    /// What the answer is, and how many bytes of it are read at most.
+    pub(super) what: &'static str,
+    pub(super) limit: usize,
+}
+
+/// An answer with its body read.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    /// The URL that answered, after redirects.
+    pub(super) url: Url,
+    pub(super) body: Vec<u8>,
+}
+
+impl Reply {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    pub(super) fn all(&self, name: &str) -> Vec<&str> {
+        self.headers
+            .get_all(name)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .collect()
+    }
+
+    /// # Errors
+    /// When the status is not a success.
+    pub(super) fn success(self, who: Who) -> Result<Self, Problem> {
+        if self.status.is_success() {
+            Ok(self)
+        } else {
+            Err(self.refusal(who))
+        }
+    }
+
+    fn refusal(&self, who: Who) -> Problem {
+        Problem::Refused {
+            who,
+            status: self.status,
+            message: Quoted::from_body(&self.body),
+            retry_at: self.retry_at(),
+        }
+    }
+
+    fn retry_at(&self) -> Option<Timestamp> {
+        let text = String::from_utf8_lossy(&self.body);
+        retry_after::retry_at(self.header("retry-after"), &text, Timestamp::now())
+    }
+}
+
+impl Transport {
+    pub(super) fn new(options: RegistryClientOptions) -> Result<Self, reqwest::Error> {
+        shared::io::tls::init();
+        let redirects = Policy::custom(|attempt| {
+            let followed = attempt.previous();
+            let origin = followed.first().unwrap_or(attempt.url());
+            match endpoint::check_redirect(origin, attempt.url(), followed.len()) {
+                Ok(()) => attempt.follow(),
+                Err(why) => attempt.error(why),
+            }
+        });
+        let http = Client::builder()
+            .user_agent(concat!("kubefresh-scanner/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(options.connect_timeout)
+            .timeout(options.request_timeout)
+            .redirect(redirects)
+            .referer(false)
+            .build()?;
+        let everywhere = Semaphore::new(options.concurrency.max(1));
+        Ok(Self {
+            http,
+            options,
+            everywhere,
+            registries: Mutex::default(),
+        })
+    }
+
+    /// What is remembered about the registry.
+    pub(super) fn registry(&self, name: &str) -> Result<Arc<RegistryState>, Problem> {
+        let name = name.to_ascii_lowercase();
+        let mut registries = self.registries.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = registries.get(&name) {
+            return Ok(Arc::clone(known));
+        }
+        let state = Arc::new(RegistryState::new(&name, &self.options)?);
+        registries.insert(name, Arc::clone(&state));
+        Ok(state)
+    }
+
+    pub(super) fn registries(&self) -> Vec<Arc<RegistryState>> {
+        self.registries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect()
+    }
+
+    /// Sends the request, with a token if the registry wants one. Answers with any status but 401, 429 and 5xx.
+    pub(super) async fn exchange(
+        &self,
+        registry: &RegistryState,
+        request: &Exchange<'_>,
+    ) -> Result<Reply, Problem> {
+        // Another host, where a redirect and then a link have led, gets no token of this registry.
+        let own = request.url.origin() == registry.base.origin();
+        let mut token = None;
+        if own && let Some(challenge) = registry.challenge() {
+            token = Some(self.token(registry, &challenge, request.path, None).await?);
+        }
+        let reply = self.send(registry, request, token.as_ref()).await?;
+        if reply.status != StatusCode::UNAUTHORIZED {
+            return Ok(reply);
+        }
+        let offered = Challenge::parse(&reply.all("www-authenticate"));
+        let Some(challenge @ Challenge::Bearer { .. }) = offered.filter(|_| own) else {
+            return Err(reply.refusal(Who::Registry));
+        };
+        let token = self
+            .token(registry, &challenge, request.path, token.as_ref())
+            .await?;
+        registry.remember_challenge(&challenge);
+        let reply = self.send(registry, request, Some(&token)).await?;
+        if reply.status == StatusCode::UNAUTHORIZED {
+            Err(reply.refusal(Who::Registry))
+        } else {
+            Ok(reply)
+        }
+    }
+
+    /// The token for pulling from a repository: the one at hand unless it is stale or was just rejected.
+    async fn token(
+        &self,
+        registry: &RegistryState,
+        challenge: &Challenge,
+        path: &str,
+        rejected: Option<&Token>,
+    ) -> Result<Token, Problem> {
+        let scope = format!("repository:{path}:pull");
+        let slot = registry.tokens.slot(&scope);
+        let mut held = slot.lock().await;
+        let usable = |token: &&Token| {
+            let was_rejected = rejected.is_some_and(|rejected| rejected.header == token.header);
+            token.is_fresh(Instant::now()) && !was_rejected
+        };
+        if let Some(token) = held.as_ref().filter(usable) {
+            return Ok(token.clone());
+        }
+        let request = Exchange {
+            kind: RequestKind::Token,
+            method: Method::GET,
+            url: self.token_url(registry, challenge, &scope)?,
+            accept: "application/json",
+            path,
+            what: "the token service's reply",
+            limit: self.options.max_small_bytes,
+        };
+        let reply = self
+            .send(registry, &request, None)
+            .await?
+            .success(Who::TokenService)?;
+        let token = Token::parse(&reply.body, Instant::now())?;
+        *held = Some(token.clone());
+        Ok(token)
+    }
+
+    fn token_url(
+        &self,
+        registry: &RegistryState,
+        challenge: &Challenge,
+        scope: &str,
+    ) -> Result<Url, Problem> {
+        let Challenge::Bearer { realm, service } = challenge else {
+            return Err(Problem::Protocol("the registry offers no tokens".to_owned()));
+        };
+        let mut url: Url = realm
+            .parse()
+            .map_err(|error| Problem::Protocol(format!("the token service's address is no URL: {error}")))?;
+        let configured = self.options.token_hosts.get(&registry.name).map(String::as_str);
+        endpoint::check_realm(&registry.name, &registry.base, &url, configured)
+            .map_err(Problem::Untrusted)?;
+        let mut query = url.query_pairs_mut();
+        if let Some(service) = service {
+            query.append_pair("service", service);
+        }
+        query.append_pair("scope", scope);
+        drop(query);
+        Ok(url)
+    }
+
+    /// Sends the request, again after a 5xx answer or a broken connection. Answers with any status but 429 and 5xx.
+    async fn send(
+        &self,
+        registry: &RegistryState,
+        request: &Exchange<'_>,
+        token: Option<&Token>,
+    ) -> Result<Reply, Problem> {
+        let who = if request.kind == RequestKind::Token {
+            Who::TokenService
+        } else {
+            Who::Registry
+        };
+        let mut attempt = 0;
+        loop {
+            let problem = match self.send_once(registry, request, token, attempt > 0).await {
+                Ok(reply) if reply.status == StatusCode::TOO_MANY_REQUESTS => {
+                    return Err(self.rate_limited(registry, &reply, who));
+                }
+                Ok(reply) if reply.status.is_server_error() => reply.refusal(who),
+                Ok(reply) => return Ok(reply),
+                Err(problem) => problem,
+            };
+            if attempt >= self.options.retries || !is_worth_repeating(&problem) {
+                return Err(problem);
+            }
+            tracing::debug!(registry = registry.name, %problem, attempt, "asking again");
+            tokio::time::sleep(backoff(self.options.retry_base, attempt, random_fraction())).await;
+            attempt += 1;
+        }
+    }
+
+    /// Waits for its turn, sends the request once and reads the answer.
+    async fn send_once(
+        &self,
+        registry: &RegistryState,
+        request: &Exchange<'_>,
+        token: Option<&Token>,
+        repeated: bool,
+    ) -> Result<Reply, Problem> {
+        registry.check_cool_down(Timestamp::now())?;
+        // The semaphores are never closed, so these are permits. The scarce, global one is not held while waiting.
+        let _here = registry.permits.acquire().await;
+        registry.limiter.until_ready().await;
+        let _everywhere = self.everywhere.acquire().await;
+        // Another request may have been told to slow down while this one waited.
+        registry.check_cool_down(Timestamp::now())?;
+
+        registry.count(request.kind, repeated);
+        let mut builder = self.http.request(request.method.clone(), request.url.clone());
+        builder = builder.header(ACCEPT, HeaderValue::from_static(request.accept));
+        if let Some(token) = token {
+            builder = builder.header(AUTHORIZATION, token.header.clone());
+        }
+        let failed = |error| Problem::of(&error, self.options.request_timeout);
+        let response = builder.send().await.map_err(failed)?;
+        registry.note_pull_limit(response.headers());
+        self.read(response, request).await
+    }
+
+    /// Reads the body to its end: HTTP/2 connections are closed by servers when bodies are dropped too often.
+    async fn read(&self, mut response: Response, request: &Exchange<'_>) -> Result<Reply, Problem> {
+        let (status, url) = (response.status(), response.url().clone());
+        let headers = std::mem::take(response.headers_mut());
+        let mut body = Vec::new();
+        let limit = if status.is_success() {
+            request.limit
+        } else {
+            self.options.max_small_bytes
+        };
+        let failed = |error| Problem::of(&error, self.options.request_timeout);
+        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+            if body.len() + chunk.len() > limit {
+                if status.is_success() {
+                    return Err(Problem::TooLarge {
+                        what: request.what,
+                        limit,
+                    });
+                }
+                // The status is worth more than the rest of the explanation.
+                break;
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Reply {
+            status,
+            headers,
+            url,
+            body,
+        })
+    }
+
+    fn rate_limited(&self, registry: &RegistryState, reply: &Reply, who: Who) -> Problem {
+        let now = Timestamp::now();
+        let named = reply.retry_at();
+        let retry_at = named
+            .or_else(|| now.checked_add(self.options.default_cool_down).ok())
+            .unwrap_or(now);
+        registry.cool_down(retry_at, true);
+        tracing::warn!(registry = registry.name, %retry_at, "the registry says there are too many requests");
+        Problem::RateLimited {
+            who,
+            message: Quoted::from_body(&reply.body),
+            retry_at,
+        }
+    }
+}
+
+/// A 5xx that names a time is obeyed, not repeated.
+fn is_worth_repeating(problem: &Problem) -> bool {
+    match problem {
+        Problem::Connection { .. } => true,
+        Problem::Refused { status, retry_at, .. } => {
+            matches!(status.as_u16(), 500 | 502 | 503 | 504) && retry_at.is_none()
+        }
+        Problem::RateLimited { .. }
+        | Problem::Deferred { .. }
+        | Problem::Timeout { .. }
+        | Problem::Tls { .. }
+        | Problem::Untrusted(_)
+        | Problem::Protocol(_)
+        | Problem::TooLarge { .. }
+        | Problem::TooManyPages(_) => false,
+    }
+}
+
+/// The wait before repetition number `attempt` (from 0): a random part of a time that doubles.
+fn backoff(base: Duration, attempt: u32, fraction: f64) -> Duration {
+    base.saturating_mul(2_u32.saturating_pow(attempt))
+        .mul_f64(fraction)
+}
+
+/// A number between 0 and 1, to spread clients that failed at the same moment. Not for secrets.
+fn random_fraction() -> f64 {
+    let bits = RandomState::new().build_hasher().finish();
+    f64::from(u32::try_from(bits >> 32).unwrap_or(u32::MAX)) / f64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_doubles_and_never_exceeds_its_bound() {
+        let base = Duration::from_millis(500);
+        assert_eq!(backoff(base, 0, 1.0), base);
+        assert_eq!(backoff(base, 1, 1.0), Duration::from_secs(1));
+        assert_eq!(backoff(base, 1, 0.0), Duration::ZERO);
+        for _ in 0..100 {
+            assert!((0.0..=1.0).contains(&random_fraction()));
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What a run has asked of a registry.
+
+/// Requests sent to one registry, by kind, repetitions included.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Pages of tags.
+    pub list: u64,
+    /// Digests by HEAD.
+    pub head: u64,
+    /// Manifests and indexes by GET, which Docker Hub counts as pulls.
+    pub manifest: u64,
+    /// Config blobs.
+    pub config: u64,
+    /// Tokens.
+    pub token: u64,
+    /// Repetitions after a 5xx answer or a broken connection; contained in the numbers above.
+    pub retries: u64,
+    /// Names in lists that cannot be tags.
+    pub invalid_tags: u64,
+    /// What the registry last said about its pull limit.
+    pub pull_limit: Option<PullLimit>,
+}
+
+impl Usage {
+    /// All requests.
+    pub fn total(&self) -> u64 {
+        self.list + self.head + self.manifest + self.config + self.token
+    }
+}
+
+/// `ratelimit-limit` and `ratelimit-remaining`, as Docker Hub sends them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PullLimit {
+    /// Pulls in a window.
+    pub limit: u32,
+    /// Pulls left.
+    pub remaining: u32,
+    /// Length of the window in seconds.
+    pub window_seconds: u32,
+}
+
+impl PullLimit {
+    /// Reads `100;w=21600` and `20;w=21600`.
+    pub(super) fn parse(limit: &str, remaining: &str) -> Option<Self> {
+        let (limit, window_seconds) = limit.split_once(";w=")?;
+        let remaining = remaining.split(';').next()?;
+        Some(Self {
+            limit: limit.trim().parse().ok()?,
+            remaining: remaining.trim().parse().ok()?,
+            window_seconds: window_seconds.trim().parse().ok()?,
+        })
+    }
+}
+
+/// What a request is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RequestKind {
+    List,
+    Head,
+    Manifest,
+    Config,
+    Token,
+}
+
+impl Usage {
+    pub(super) fn count(&mut self, kind: RequestKind) {
+        let counter = match kind {
+            RequestKind::List => &mut self.list,
+            RequestKind::Head => &mut self.head,
+            RequestKind::Manifest => &mut self.manifest,
+            RequestKind::Config => &mut self.config,
+            RequestKind::Token => &mut self.token,
+        };
+        *counter += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn docker_hubs_headers_are_read_and_others_ignored() {
+        let expected = PullLimit {
+            limit: 100,
+            remaining: 20,
+            window_seconds: 21_600,
+        };
+        assert_eq!(PullLimit::parse("100;w=21600", "20;w=21600"), Some(expected));
+        assert_eq!(PullLimit::parse("100", "20"), None);
+        assert_eq!(PullLimit::parse("many;w=1", "few;w=1"), None);
+    }
+}

@@ -35,10 +35,8 @@ pub(super) fn check(resource: &Resource, old: &Value, new: &Value, causes: &mut 
                 unchanged(old, new, field, "field is immutable", causes);
             }
         }
-        "Pod" => {
-            if frozen_pod(&old["spec"]) != frozen_pod(&new["spec"]) {
-                causes.push(Cause::forbidden("spec", POD));
-            }
+        "Pod" if frozen_pod(&old["spec"]) != frozen_pod(&new["spec"]) => {
+            causes.push(Cause::forbidden("spec", POD));
         }
         "RoleBinding" | "ClusterRoleBinding" => {
             unchanged(old, new, "/roleRef", "cannot change roleRef", causes);

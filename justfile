@@ -1,0 +1,77 @@
+# Everything there is to do here; .ci/run calls these recipes and no others.
+
+version := "0.1.0"
+
+# Lists the recipes.
+[private]
+default:
+    @just --list --unsorted
+
+# Format, lint, purity, dependencies, generated files: all that can be said without running the program.
+[group("check")]
+check: format lint purity dependencies generated
+
+# Is everything formatted?
+[group("check")]
+format:
+    cargo fmt --all --check
+
+# Clippy, with every warning an error.
+[group("check")]
+lint:
+    cargo clippy --locked --workspace --all-targets -- -D warnings
+
+# The decisions compile and pass without any input or output, and bring no runtime with them.
+[group("check")]
+purity:
+    cargo test --locked --package shared --no-default-features --lib
+    ! cargo tree --locked --package shared --no-default-features --edges normal --prefix none | grep -E '^(tokio|hyper|tower|reqwest|kube|kube-client) '
+
+# One Kubernetes API version, one TLS provider, licences, sources, and no dependency that nobody uses.
+[group("check")]
+dependencies:
+    test "$(cargo tree --locked --workspace --prefix none | grep -E '^k8s-openapi ' | sort -u | cut -d' ' -f1,2 | uniq | wc -l)" = 1
+    cargo deny --locked --offline check bans licenses sources
+    cargo machete
+
+# Known vulnerabilities. Needs the advisory database from the network, so it is not part of `check`.
+[group("check")]
+advisories:
+    cargo deny --locked check advisories
+
+# What is generated is committed as it is generated.
+[group("check")]
+generated:
+    kubectl kustomize deploy/manifests | diff -u deploy/install.yaml - || (echo "run: just generate" && false)
+
+# Writes deploy/install.yaml from deploy/manifests.
+[group("check")]
+generate:
+    kubectl kustomize deploy/manifests > deploy/install.yaml
+
+# The tests: hermetic, no cluster, no network. The README's own command.
+[group("test")]
+test:
+    cargo test --workspace
+
+# The demo: the whole way once, in a sandbox.
+[group("test")]
+demo *ARGUMENTS:
+    cargo demo {{ ARGUMENTS }}
+
+# The same binaries against Debian's docker-registry, with the real kubectl and skopeo.
+[group("test")]
+e2e:
+    for tool in kubectl skopeo docker-registry; do command -v $tool > /dev/null || { echo "e2e needs $tool on the PATH"; exit 1; }; done
+    cargo test --locked --package tests --test it -- --ignored --test-threads 2
+
+# Builds both images and pushes them to REGISTRY (such as registry.example.com/team), then points the manifests at them.
+[group("image")]
+images REGISTRY:
+    docker build --file Dockerfile.scanner --tag {{ REGISTRY }}/kubefresh-scanner:{{ version }} .
+    docker build --file Dockerfile.updater --tag {{ REGISTRY }}/kubefresh-updater:{{ version }} .
+    docker push {{ REGISTRY }}/kubefresh-scanner:{{ version }}
+    docker push {{ REGISTRY }}/kubefresh-updater:{{ version }}
+    sed -i -E 's#(newName: ).*(kubefresh-(scanner|updater))$#\1{{ REGISTRY }}/\2#' deploy/manifests/kustomization.yaml
+    just generate
+    @echo "next: kubectl apply -k deploy/manifests"

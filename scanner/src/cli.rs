@@ -49,8 +49,8 @@ pub struct LogOptions {
 /// Reads every workload annotated `kubefresh.dev/watch: "true"`, asks each registry once about each of its
 /// repositories, and writes what changed.
 ///
-/// Exit code 0: every repository got an answer or a recorded error. 2: there is no cluster, no permission, or a setting
-/// is wrong.
+/// Exit code 0: every repository got an answer or a recorded error. 1: some records could not be written. 2: there is no
+/// cluster, no permission, or a setting is wrong.
 #[derive(Debug, Args)]
 pub struct ScanOptions {
     /// Only workloads of these namespaces, separated by commas; all namespaces when empty.

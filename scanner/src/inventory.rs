@@ -60,7 +60,7 @@ pub async fn take(client: &Client, namespaces: &[String]) -> Result<Inventory, k
                 match Workload::try_from(deployment) {
                     Ok(workload) => inventory.add(&workload),
                     Err(error) => {
-                        tracing::warn!(name = deployment.metadata.name, %error, "skipped a Deployment")
+                        tracing::warn!(name = deployment.metadata.name, %error, "skipped a Deployment");
                     }
                 }
             }

@@ -1,13 +1,16 @@
 //! The scanner: one bounded pass over the registries that the cluster's watched workloads use.
 //!
 //! In reading order: [`cli`] says what it can be told, [`inventory`] reads which repositories are in use, [`registry`]
-//! asks a registry, [`run`] goes from one to the other and writes the records, [`summary`] says what came of it.
+//! asks a registry, `pass` goes from one to the other and writes the records, and [`run`] is the whole of it, from the
+//! cluster's client to the `summary` line.
 //!
 //! It reads workloads and can change nothing but its own records.
 
 pub mod cli;
 pub mod inventory;
+mod known;
+mod pass;
 pub mod registry;
 pub mod run;
-pub mod scan_one;
-pub mod summary;
+mod scan_one;
+mod summary;

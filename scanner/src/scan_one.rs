@@ -11,7 +11,7 @@ use shared::domain::watched::Demand;
 use crate::registry::{RegistryClient, RegistryError};
 
 /// Asks until every demand can be answered; the first failure ends it, as half an answer is none.
-pub async fn ask(
+pub(crate) async fn ask(
     registry: &RegistryClient,
     repository: &Repository,
     demands: &BTreeSet<Demand>,

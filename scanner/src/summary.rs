@@ -6,23 +6,23 @@ use std::time::Duration;
 
 /// Counts of one run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Summary {
-    pub workloads: usize,
-    pub repositories: usize,
+pub(crate) struct Summary {
+    pub(crate) workloads: usize,
+    pub(crate) repositories: usize,
     /// Repositories whose scan was complete.
-    pub complete: usize,
+    pub(crate) complete: usize,
     /// Records that were written because something changed.
-    pub written: usize,
+    pub(crate) written: usize,
     /// Repositories whose error was recorded, by class.
-    pub failed: BTreeMap<String, usize>,
+    pub(crate) failed: BTreeMap<String, usize>,
     /// Repositories left for a later run: their registry wants to be left alone, or the time was up.
-    pub deferred: usize,
+    pub(crate) deferred: usize,
     /// Repositories whose record could not be written.
-    pub unwritten: usize,
+    pub(crate) unwritten: usize,
     /// Workloads that are not scanned for because their settings or images cannot be read.
-    pub stopped: usize,
-    pub requests: u64,
-    pub duration: Duration,
+    pub(crate) stopped: usize,
+    pub(crate) requests: u64,
+    pub(crate) duration: Duration,
 }
 
 impl fmt::Display for Summary {

@@ -49,6 +49,11 @@ pub fn explain(doing: &str, error: &kube::Error) -> String {
     }
 }
 
+/// Whether a call was refused for want of permission, which no later try will mend.
+pub fn is_forbidden(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if matches!(status.code, 401 | 403))
+}
+
 /// The whole chain, without what an outer error has said already.
 fn with_sources(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

@@ -1,0 +1,46 @@
+//! Dates in tags (rule 7): a date counts on a ladder of its own and must not enter one of small numbers.
+
+/// The first year that a version number is taken for.
+const FIRST_YEAR: u64 = 2000;
+const LAST_YEAR: u64 = 2099;
+/// Seconds since 1970 have ten digits from 2001 to 2286; so does no counter that began at one.
+const UNIX_SECONDS: std::ops::RangeInclusive<u64> = 1_000_000_000..=1_999_999_999;
+
+/// Whether a number, written with `digits` digits, is a point in time: `20241001`, `20241001120000`, seconds since 1970,
+/// or `202410` where it stands alone (next to other numbers that is more likely a build).
+pub(super) fn is_date(digits: usize, value: u64, alone: bool) -> bool {
+    match digits {
+        6 => alone && is_year_and_month(value),
+        8 => is_day(value),
+        10 => is_hour(value) || UNIX_SECONDS.contains(&value),
+        12 => is_minute(value),
+        14 => is_minute(value / 100) && value % 100 < 60,
+        _ => false,
+    }
+}
+
+/// Whether a number can be a year of this century.
+pub(super) fn is_year(value: u64) -> bool {
+    (FIRST_YEAR..=LAST_YEAR).contains(&value)
+}
+
+/// Whether three numbers are a year, a month and a day.
+pub(super) fn is_year_month_day(year: u64, month: u64, day: u64) -> bool {
+    is_year(year) && (1..=12).contains(&month) && (1..=31).contains(&day)
+}
+
+fn is_year_and_month(value: u64) -> bool {
+    is_year_month_day(value / 100, value % 100, 1)
+}
+
+fn is_day(value: u64) -> bool {
+    is_year_month_day(value / 10_000, value / 100 % 100, value % 100)
+}
+
+fn is_hour(value: u64) -> bool {
+    is_day(value / 100) && value % 100 < 24
+}
+
+fn is_minute(value: u64) -> bool {
+    is_hour(value / 100) && value % 100 < 60
+}

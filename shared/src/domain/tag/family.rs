@@ -1,0 +1,165 @@
+//! What two tags must share to be versions of the same thing.
+
+use std::fmt;
+
+use super::calendar;
+
+/// The ladder a version stands on: text prefix, number of components, kind of numbers, variant suffix.
+///
+/// Prints as a pattern in which `*` stands for a number and `<date>` for a date: `v*.*.*-alpine`, `<date>-slim`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Family {
+    pub(super) prefix: String,
+    pub(super) shape: Shape,
+    /// What follows the numbers, without prerelease markers, and with `*` where a build counter stood.
+    pub(super) suffix: String,
+}
+
+/// The first thing in which two families differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Difference {
+    /// The text before the numbers (rules 1 and 3).
+    Prefix,
+    /// The number of components, or how they are joined (rule 2).
+    Components,
+    /// The text after the numbers (rule 3).
+    Suffix,
+    /// One counts in dates, the other does not (rule 7).
+    Dates,
+}
+
+impl Family {
+    /// The first thing in which this family differs from another, `None` if they are the same.
+    pub fn difference(&self, other: &Self) -> Option<Difference> {
+        if self.prefix == other.prefix {
+            self.difference_after_prefix(other)
+        } else {
+            Some(Difference::Prefix)
+        }
+    }
+
+    /// Whether the two differ in nothing but a `v` before the numbers (rule 1).
+    pub fn is_other_spelling_of(&self, other: &Self) -> bool {
+        let without = |prefix: &str| prefix.strip_suffix(['v', 'V']).map(str::len);
+        let differs_by_v = match (without(&self.prefix), without(&other.prefix)) {
+            (Some(length), None) => self.prefix[..length] == other.prefix,
+            (None, Some(length)) => other.prefix[..length] == self.prefix,
+            (Some(_), Some(_)) | (None, None) => false,
+        };
+        differs_by_v && self.difference_after_prefix(other).is_none()
+    }
+
+    fn difference_after_prefix(&self, other: &Self) -> Option<Difference> {
+        let (ours, theirs) = (self.shape, other.shape);
+        if (ours.components, ours.layout) != (theirs.components, theirs.layout) {
+            Some(Difference::Components)
+        } else if self.suffix != other.suffix {
+            Some(Difference::Suffix)
+        } else if ours != theirs {
+            Some(Difference::Dates)
+        } else {
+            None
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.prefix)?;
+        self.shape.fmt(f)?;
+        f.write_str(&self.suffix)
+    }
+}
+
+/// How the numbers of a version are written: how many, joined how, and which of them are dates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Shape {
+    pub(super) components: usize,
+    pub(super) layout: Layout,
+    scale: Scale,
+    /// One bit for each component that is a date. A tag has room for 64 components.
+    dates: u64,
+}
+
+/// How the components are joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Layout {
+    /// `1.2.3`
+    Dotted,
+    /// `8u402`, Java's own way to write 8.0.402.
+    JavaUpdate,
+    /// A date or time with separators, by its template in [`super::numbers`].
+    Timestamp(&'static str),
+}
+
+/// What kind of number leads, where that decides which ladder it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Scale {
+    Ordinary,
+    /// A year and more: `2024.10`, `2024.10.1`. A year alone is an ordinary number, for `2` may become `2023`.
+    Year,
+    /// A single number too long to be counted up to from one and no date: most often a commit hash without letters.
+    Opaque,
+}
+
+/// The fewest digits of an abbreviated commit hash.
+pub(super) const HASH_DIGITS: usize = 7;
+
+impl Shape {
+    /// The shape of numbers joined by dots, given each with its number of digits as written.
+    pub(super) fn dotted(numbers: &[u64], digits: impl Iterator<Item = usize>) -> Self {
+        let alone = numbers.len() == 1;
+        let mut dates = 0_u64;
+        let mut first_digits = 0;
+        for (index, (&number, digits)) in numbers.iter().zip(digits).enumerate().take(64) {
+            if index == 0 {
+                first_digits = digits;
+            }
+            dates |= u64::from(calendar::is_date(digits, number, alone)) << index;
+        }
+        let scale = match numbers {
+            _ if dates != 0 => Scale::Ordinary,
+            [_] if first_digits >= HASH_DIGITS => Scale::Opaque,
+            &[first, _, ..] if first_digits == 4 && calendar::is_year(first) => Scale::Year,
+            _ => Scale::Ordinary,
+        };
+        Self {
+            components: numbers.len(),
+            layout: Layout::Dotted,
+            scale,
+            dates,
+        }
+    }
+
+    /// The shape of numbers in a layout that leaves no doubt what they are.
+    pub(super) fn fixed(layout: Layout, components: usize) -> Self {
+        Self {
+            components,
+            layout,
+            scale: Scale::Ordinary,
+            dates: 0,
+        }
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let joint = match self.layout {
+            Layout::Dotted => ".",
+            Layout::JavaUpdate => "u",
+            Layout::Timestamp(template) => return write!(f, "<{template}>"),
+        };
+        for index in 0..self.components {
+            if index > 0 {
+                f.write_str(joint)?;
+            }
+            let is_date = self.dates >> index.min(63) & 1 == 1;
+            f.write_str(match self.scale {
+                _ if is_date => "<date>",
+                Scale::Year if index == 0 => "<year>",
+                Scale::Ordinary | Scale::Year | Scale::Opaque => "*",
+            })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,129 @@
+//! The version numbers of a tag (rule 2).
+
+use super::calendar;
+use super::family::{HASH_DIGITS, Layout, Shape};
+
+/// The numbers at the start of a text, and how many bytes they take.
+#[derive(Debug)]
+pub(super) struct Numbers {
+    pub(super) values: Vec<u64>,
+    pub(super) shape: Shape,
+    pub(super) length: usize,
+}
+
+/// Dates and times with separators; `9` stands for a digit.
+const TIMESTAMPS: [&str; 5] = [
+    "9999-99-99T99-99-99Z",
+    "9999-99-99",
+    "99999999T999999Z",
+    "99999999T9999Z",
+    "99999999-999999",
+];
+
+/// Reads the numbers at the start of `text`, which begins with a digit. `None` if they do not fit 64 bits.
+pub(super) fn read(text: &str) -> Option<Numbers> {
+    if let Some(timestamp) = TIMESTAMPS
+        .iter()
+        .find_map(|template| read_timestamp(text, template))
+    {
+        return Some(timestamp);
+    }
+    let mut values = Vec::with_capacity(4);
+    let mut length = 0;
+    loop {
+        let written = leading_digits(&text[length..]);
+        values.push(written.parse().ok()?);
+        length += written.len();
+        match text[length..].strip_prefix('.') {
+            Some(next) if next.starts_with(|c: char| c.is_ascii_digit()) && !starts_with_hash(next) => {
+                length += 1;
+            }
+            _ => break,
+        }
+    }
+    if let ([_], Some(update)) = (values.as_slice(), java_update(&text[length..])) {
+        values.push(update.parse().ok()?);
+        let shape = Shape::fixed(Layout::JavaUpdate, values.len());
+        return Some(Numbers {
+            values,
+            shape,
+            length: length + 1 + update.len(),
+        });
+    }
+    let shape = Shape::dotted(&values, text[..length].split('.').map(str::len));
+    Some(Numbers {
+        values,
+        shape,
+        length,
+    })
+}
+
+/// The digits that `text` starts with.
+pub(super) fn leading_digits(text: &str) -> &str {
+    let end = text
+        .bytes()
+        .position(|b| !b.is_ascii_digit())
+        .unwrap_or(text.len());
+    &text[..end]
+}
+
+/// Whether `text` starts with a word that can only be a commit hash: hexadecimal, with letters and digits, at least as
+/// long as git's abbreviation, and no date with something glued to it (rule 6).
+pub(super) fn starts_with_hash(text: &str) -> bool {
+    let end = text
+        .bytes()
+        .position(|b| !b.is_ascii_alphanumeric())
+        .unwrap_or(text.len());
+    let word = &text[..end];
+    (HASH_DIGITS..=64).contains(&word.len())
+        && word
+            .bytes()
+            .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+        && word.bytes().any(|b| b.is_ascii_digit())
+        && word.bytes().any(|b| b.is_ascii_lowercase())
+        && !starts_with_date(word)
+}
+
+fn starts_with_date(word: &str) -> bool {
+    let digits = leading_digits(word);
+    digits
+        .parse()
+        .is_ok_and(|value| calendar::is_date(digits.len(), value, false))
+}
+
+/// The update number of Java 8's `8u402`, given what follows the `8`.
+fn java_update(text: &str) -> Option<&str> {
+    let update = leading_digits(text.strip_prefix('u')?);
+    let ends = !text[1 + update.len()..].starts_with(|c: char| c.is_ascii_alphanumeric() || c == '.');
+    (!update.is_empty() && ends).then_some(update)
+}
+
+fn read_timestamp(text: &str, template: &'static str) -> Option<Numbers> {
+    let written = text.get(..template.len())?;
+    let fits = |(byte, place): (u8, u8)| {
+        if place == b'9' {
+            byte.is_ascii_digit()
+        } else {
+            byte == place
+        }
+    };
+    let ends = !text[template.len()..].starts_with(|c: char| c.is_ascii_alphanumeric());
+    if !ends || !written.bytes().zip(template.bytes()).all(fits) {
+        return None;
+    }
+    let parts = written
+        .split(|c: char| !c.is_ascii_digit())
+        .filter(|part| !part.is_empty());
+    let values: Vec<u64> = parts.map(|part| part.parse().ok()).collect::<Option<_>>()?;
+    let is_date = match *values.as_slice() {
+        [year, month, day, ..] => calendar::is_year_month_day(year, month, day),
+        [day, _] => calendar::is_date(8, day, true),
+        _ => false,
+    };
+    let shape = Shape::fixed(Layout::Timestamp(template), values.len());
+    is_date.then_some(Numbers {
+        values,
+        shape,
+        length: template.len(),
+    })
+}

@@ -1,0 +1,186 @@
+//! Taking a tag apart: where its version starts, and what follows the numbers.
+
+use super::family::{Family, HASH_DIGITS, Layout};
+use super::numbers::{self, Numbers, leading_digits, starts_with_hash};
+use super::{TagVersion, build, prerelease};
+
+/// A piece of what follows the numbers, with the character before it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Word<'t> {
+    /// `-`, `_` or `.`; `None` where the word is glued to the numbers.
+    pub(super) separator: Option<char>,
+    pub(super) text: &'t str,
+}
+
+impl Word<'_> {
+    /// The word as a number, if it is nothing else.
+    pub(super) fn number(&self) -> Option<u64> {
+        if leading_digits(self.text) == self.text {
+            self.text.parse().ok()
+        } else {
+            None
+        }
+    }
+}
+
+/// Words after which a long number is a commit, even one without letters.
+const COMMIT_WORDS: [&str; 4] = ["sha", "git", "commit", "rev"];
+/// Words that may be joined to the version by `_` or `.`: `RELEASE.2024-…`. After any other word such a number belongs
+/// to the word: `scala_2.12`.
+const VERSION_WORDS: [&str; 5] = ["version", "ver", "release", "rel", "build"];
+/// What signatures and attestations are published under, beside the image they belong to.
+const ARTIFACTS: [&str; 3] = ["sha256-", "sha384-", "sha512-"];
+
+/// Reads a tag; `None` if it carries no version (rule 6).
+pub(super) fn scan(tag: &str) -> Option<TagVersion> {
+    if ARTIFACTS.iter().any(|artifact| tag.starts_with(artifact)) {
+        return None;
+    }
+    let (start, numbers) = find_version(tag)?;
+    let prefix = &tag[..start];
+    let words = split(&tag[start + numbers.length..]);
+
+    let mut stages = Vec::new();
+    let mut variant = Vec::with_capacity(words.len());
+    let mut rest = words.as_slice();
+    while let Some((word, following)) = rest.split_first() {
+        if let Some((stage, taken)) = prerelease::read(rest) {
+            stages.push(stage);
+            rest = &rest[taken..];
+        } else {
+            variant.push(*word);
+            rest = following;
+        }
+    }
+
+    let counters = build::find(&variant);
+    let mut suffix = String::new();
+    let mut builds = Vec::new();
+    for (word, counter) in variant.iter().zip(counters) {
+        suffix.extend(word.separator);
+        if let Some(counter) = counter {
+            suffix.push_str(&word.text[..counter.letters]);
+            suffix.push('*');
+            builds.push(counter.value);
+        } else {
+            suffix.push_str(word.text);
+        }
+    }
+    let family = Family {
+        prefix: prefix.to_owned(),
+        shape: numbers.shape,
+        suffix,
+    };
+    Some(TagVersion {
+        family,
+        numbers: numbers.values,
+        stages,
+        builds,
+    })
+}
+
+/// Where the version starts, and its numbers.
+///
+/// It is the first number that stands for itself. Where that is a lone one, and a `v` marks a dotted one further on,
+/// the publisher has said which is the version: `18-jammy-full.s6-v0.88.0`.
+fn find_version(tag: &str) -> Option<(usize, Numbers)> {
+    let mut starts = (0..tag.len()).filter(|&index| is_version_start(tag, index));
+    let first = starts.find_map(|start| match read_version(tag, start) {
+        Reading::Version(numbers) => Some(Some((start, numbers))),
+        Reading::Hash => Some(None),
+        Reading::Nothing => None,
+    });
+    let (start, numbers) = first??;
+    if numbers.shape.components == 1 && !tag[..start].ends_with(['v', 'V']) {
+        let marked = starts
+            .filter(|&index| tag[..index].ends_with(['v', 'V']))
+            .find_map(|index| match read_version(tag, index) {
+                Reading::Version(numbers) if numbers.shape.components > 1 => Some((index, numbers)),
+                Reading::Version(_) | Reading::Hash | Reading::Nothing => None,
+            });
+        if marked.is_some() {
+            return marked;
+        }
+    }
+    Some((start, numbers))
+}
+
+/// What stands at a place where a version may start.
+enum Reading {
+    Version(Numbers),
+    /// A commit hash: the whole tag names a commit.
+    Hash,
+    Nothing,
+}
+
+fn read_version(tag: &str, start: usize) -> Reading {
+    let text = &tag[start..];
+    let prefix = &tag[..start];
+    if starts_with_hash(text) || prefix.split(['-', '_', '.']).any(starts_with_hash) {
+        return Reading::Hash;
+    }
+    let Some(numbers) = numbers::read(text) else {
+        return Reading::Nothing;
+    };
+    let is_commit = numbers.shape.components == 1
+        && numbers.length >= HASH_DIGITS
+        && prefix
+            .split(['-', '_', '.'])
+            .any(|word| COMMIT_WORDS.contains(&word));
+    if is_commit {
+        return Reading::Hash;
+    }
+    let after = &text[numbers.length..];
+    // `64bit`, `2fa`, `3x`: a lone number glued to letters is a name.
+    let is_name = numbers.shape.components == 1
+        && numbers.shape.layout == Layout::Dotted
+        && after.starts_with(|c: char| c.is_ascii_alphabetic())
+        && !prerelease::starts_glued(after);
+    if is_name {
+        Reading::Nothing
+    } else {
+        Reading::Version(numbers)
+    }
+}
+
+/// Whether a number at `index` stands for itself, rather than belonging to the word before it as in `php8.2` (rule 6).
+fn is_version_start(tag: &str, index: usize) -> bool {
+    if !tag.as_bytes()[index].is_ascii_digit() {
+        return false;
+    }
+    let before = tag[..index]
+        .strip_suffix(['v', 'V'])
+        .filter(|before| !before.ends_with(|c: char| c.is_ascii_alphanumeric()));
+    let before = before.unwrap_or(&tag[..index]);
+    match before.bytes().last() {
+        None | Some(b'-') => true,
+        Some(b'_' | b'.') if before.len() < index => true,
+        Some(b'_' | b'.') => {
+            let words = &before[..before.len() - 1];
+            let word = words.rsplit(['-', '_', '.']).next().unwrap_or(words);
+            VERSION_WORDS.iter().any(|known| known.eq_ignore_ascii_case(word))
+        }
+        Some(_) => false,
+    }
+}
+
+/// Splits what follows the numbers into words.
+fn split(text: &str) -> Vec<Word<'_>> {
+    let mut words = Vec::new();
+    let mut separator = None;
+    let mut rest = text;
+    while !rest.is_empty() || separator.is_some() {
+        let end = rest.find(['-', '_', '.']).unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end);
+        if separator.is_some() || !word.is_empty() {
+            words.push(Word {
+                separator,
+                text: word,
+            });
+        }
+        let mut characters = after.chars();
+        separator = characters.next();
+        rest = characters.as_str();
+    }
+    words
+}

@@ -1,5 +1,11 @@
 //! The end-to-end tests: one binary, one module for each part.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a broken fixture should stop the test where it stands"
+)]
 
 mod apiserver;
 mod registry;
+mod registry_client;
 mod registry_tools;

@@ -173,20 +173,18 @@ fn root_cause(error: &reqwest::Error) -> String {
     }
 }
 
-fn is_tls(error: &reqwest::Error) -> bool {
-    let mut cause: Option<&(dyn Error + 'static)> = error.source();
-    while let Some(error) = cause {
-        // An I/O error hides what it wraps from `source`.
-        let wrapped = error
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref);
-        if error.is::<rustls::Error>() || wrapped.is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>)
-        {
-            return true;
-        }
-        cause = error.source();
+fn is_tls(error: &(dyn Error + 'static)) -> bool {
+    if error.is::<rustls::Error>() {
+        return true;
     }
-    false
+    // An I/O error is silent about the error it wraps: its `source` is that error's source.
+    let wrapped = error
+        .downcast_ref::<std::io::Error>()
+        .and_then(std::io::Error::get_ref);
+    match wrapped {
+        Some(wrapped) => is_tls(wrapped),
+        None => error.source().is_some_and(is_tls),
+    }
 }
 
 #[cfg(test)]
@@ -215,5 +213,23 @@ mod tests {
             Quoted::from_body("x".repeat(1000).as_bytes()).to_string().len(),
             203
         );
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_speaks_no_tls_is_told_from_a_broken_connection() {
+        shared::io::tls::init();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}/", listener.local_addr().unwrap());
+        let answer = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let written =
+                tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n");
+            written.await.unwrap();
+            stream
+        };
+        let client = reqwest::Client::new();
+        let (failed, _stream) = tokio::join!(client.get(&url).send(), answer);
+        let problem = Problem::of(&failed.unwrap_err(), Duration::ZERO);
+        assert_eq!(problem.class(), ErrorClass::Tls, "{problem}");
     }
 }

@@ -76,6 +76,9 @@ impl Reply {
     }
 
     fn refusal(&self, who: Who) -> Problem {
+        if self.status.is_redirection() {
+            return Problem::Untrusted(format!("a redirect ({}) to no web address", self.status.as_u16()));
+        }
         Problem::Refused {
             who,
             status: self.status,

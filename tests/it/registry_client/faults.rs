@@ -1,0 +1,238 @@
+//! Registries that are slow, broken, or want to be left alone.
+
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+use sandbox::registry::{Fault, ImageSpec, RateLimit, Registry, RegistryOptions, RequestKind, Rule};
+use scanner::registry::{ErrorClass, PullLimit, RegistryClient, RegistryClientOptions};
+
+use super::{checkout, class_of, client, counts, list, open_registry, quick, repository, tag};
+
+#[tokio::test]
+async fn a_429_is_not_repeated_and_the_registry_is_left_alone_for_the_rest_of_the_run() {
+    let in_two_minutes = Timestamp::now() + SignedDuration::from_mins(2);
+    for fault in [
+        Fault::retry_after_seconds(120),
+        Fault::retry_after_date(in_two_minutes),
+        Fault::retry_after_text("2m0s"),
+    ] {
+        let registry = open_registry(&["1"]).await;
+        registry.fault(Rule::always(fault).times(1));
+        let client = client();
+        let error = list(&client, &checkout(&registry)).await.unwrap_err();
+        assert_eq!(error.class(), ErrorClass::RateLimited);
+        let wait = error.retry_at().unwrap().duration_since(Timestamp::now());
+        assert!((100..=120).contains(&wait.as_secs()), "{wait:?}");
+
+        let later = client
+            .head_digest(&checkout(&registry), &tag("1"))
+            .await
+            .unwrap_err();
+        assert_eq!(later.class(), ErrorClass::Deferred);
+        assert_eq!(later.retry_at(), error.retry_at());
+        assert_eq!(registry.requests().len(), 1, "nothing is asked after a 429");
+        assert_eq!(client.cool_downs()[&registry.host()], error.retry_at().unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_429_that_names_no_time_or_a_very_short_one_still_ends_the_run_for_that_registry_alone() {
+    let other = open_registry(&["1"]).await;
+    for fault in [
+        Fault::too_many_requests(),
+        Fault::status(429),
+        Fault::retry_after_text("985.86µs"),
+    ] {
+        let registry = open_registry(&["1"]).await;
+        registry.fault(Rule::always(fault).times(1));
+        let client = client();
+        assert_eq!(
+            class_of(list(&client, &checkout(&registry)).await),
+            ErrorClass::RateLimited
+        );
+        assert_eq!(
+            class_of(list(&client, &checkout(&registry)).await),
+            ErrorClass::Deferred
+        );
+        assert_eq!(list(&client, &checkout(&other)).await.unwrap(), ["1"]);
+    }
+}
+
+#[tokio::test]
+async fn a_cool_down_of_an_earlier_run_is_kept_until_its_end() {
+    let registry = open_registry(&["1"]).await;
+    let (now, minute) = (Timestamp::now(), SignedDuration::from_mins(1));
+    let client = client();
+    client.cool_down(&registry.host(), now - minute);
+    assert_eq!(list(&client, &checkout(&registry)).await.unwrap(), ["1"]);
+    client.cool_down(&registry.host(), now + minute);
+    assert_eq!(
+        class_of(list(&client, &checkout(&registry)).await),
+        ErrorClass::Deferred
+    );
+    assert_eq!(registry.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_5xx_is_repeated_twice_at_most() {
+    let registry = open_registry(&["1"]).await;
+    registry.fault(Rule::always(Fault::status(502)).times(2));
+    let client = client();
+    assert_eq!(list(&client, &checkout(&registry)).await.unwrap(), ["1"]);
+    assert_eq!(registry.requests().len(), 3);
+    assert_eq!(client.usage()[&registry.host()].retries, 2);
+
+    registry.clear_requests();
+    registry.fault(Rule::always(Fault::status(503)));
+    assert_eq!(
+        class_of(list(&client, &checkout(&registry)).await),
+        ErrorClass::Unavailable
+    );
+    assert_eq!(registry.requests().len(), 3);
+}
+
+#[tokio::test]
+async fn a_503_that_names_a_time_is_not_repeated() {
+    let registry = open_registry(&["1"]).await;
+    registry.fault(Rule::always(Fault::status(503).with_header("retry-after", "60")));
+    let error = list(&client(), &checkout(&registry)).await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Unavailable);
+    assert!(error.retry_at().is_some());
+    assert_eq!(registry.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_broken_connection_is_repeated_and_then_reported() {
+    let registry = open_registry(&["1"]).await;
+    registry.fault(Rule::always(Fault::TruncatedBody).times(1));
+    assert_eq!(list(&client(), &checkout(&registry)).await.unwrap(), ["1"]);
+    assert_eq!(registry.requests().len(), 2);
+
+    let gone = checkout(&registry);
+    drop(registry);
+    let error = list(&client(), &gone).await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Connection, "{error}");
+}
+
+#[tokio::test]
+async fn a_registry_that_never_answers_or_only_drips_runs_into_the_timeout_once() {
+    let request_timeout = Duration::from_millis(200);
+    let options = RegistryClientOptions {
+        request_timeout,
+        ..quick()
+    };
+    let client = RegistryClient::new(options).unwrap();
+    for fault in [
+        Fault::Silent,
+        Fault::SlowBody {
+            chunk: 1,
+            pause: Duration::from_millis(50),
+        },
+    ] {
+        let registry = open_registry(&["1", "2", "3"]).await;
+        registry.fault(Rule::always(fault));
+        let started = Instant::now();
+        assert_eq!(
+            class_of(list(&client, &checkout(&registry)).await),
+            ErrorClass::Timeout
+        );
+        assert!(started.elapsed() < Duration::from_secs(2));
+        assert_eq!(registry.requests().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_huge_body_is_refused_as_soon_as_it_exceeds_the_limit() {
+    let registry = open_registry(&["1"]).await;
+    registry.fault(Rule::always(Fault::HugeBody {
+        bytes: 600 * 1024 * 1024,
+    }));
+    let options = RegistryClientOptions {
+        max_page_bytes: 1024 * 1024,
+        ..quick()
+    };
+    let client = RegistryClient::new(options).unwrap();
+    let started = Instant::now();
+    assert_eq!(
+        class_of(list(&client, &checkout(&registry)).await),
+        ErrorClass::TooLarge
+    );
+    assert!(started.elapsed() < Duration::from_secs(2), "the rest is not read");
+    assert_eq!(registry.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn at_most_four_requests_are_in_flight_to_one_registry() {
+    let registry = Registry::open().await;
+    registry.fault(Rule::always(Fault::Silent));
+    let request_timeout = Duration::from_millis(200);
+    let client = RegistryClient::new(RegistryClientOptions {
+        request_timeout,
+        ..quick()
+    })
+    .unwrap();
+    let repositories: Vec<_> = (0..6)
+        .map(|number| repository(&registry, &format!("shop/app-{number}")))
+        .collect();
+    futures::future::join_all(repositories.iter().map(|repository| list(&client, repository))).await;
+    let arrivals: Vec<_> = registry
+        .requests()
+        .into_iter()
+        .map(|request| request.at)
+        .collect();
+    assert_eq!(arrivals.len(), 6);
+    let gap = arrivals[4].duration_since(arrivals[0]);
+    assert!(
+        gap >= SignedDuration::from_millis(150),
+        "the fifth waited for one of the four to end: {gap:?}"
+    );
+}
+
+#[tokio::test]
+async fn the_pull_limit_is_noted_from_answers_that_cost_no_pull() {
+    let rate_limit = RateLimit {
+        limit: 100,
+        remaining: 20,
+        window_seconds: 21_600,
+        source: "192.0.2.1".into(),
+    };
+    let options = RegistryOptions {
+        rate_limit: Some(rate_limit),
+        ..RegistryOptions::default()
+    };
+    let registry = Registry::start(options).await;
+    registry.publish(&ImageSpec::new("shop/checkout", "1"));
+    let client = client();
+    client.head_digest(&checkout(&registry), &tag("1")).await.unwrap();
+    let noted = client.usage()[&registry.host()].pull_limit;
+    assert_eq!(
+        noted,
+        Some(PullLimit {
+            limit: 100,
+            remaining: 20,
+            window_seconds: 21_600
+        })
+    );
+    assert_eq!(counts(&registry), [0, 0, 0, 1, 0]);
+}
+
+#[tokio::test]
+async fn requests_are_counted_by_kind() {
+    let registry = open_registry(&["1"]).await;
+    let client = client();
+    let checkout = checkout(&registry);
+    list(&client, &checkout).await.unwrap();
+    let digest = client.head_digest(&checkout, &tag("1")).await.unwrap().unwrap();
+    let platforms = client.platform_digests(&checkout, &digest).await.unwrap();
+    client
+        .platform_digests(&checkout, &platforms.digests["linux/arm64"])
+        .await
+        .unwrap();
+    let usage = &client.usage()[&registry.host()];
+    assert_eq!(
+        (usage.list, usage.head, usage.manifest, usage.config, usage.token),
+        (1, 1, 2, 1, 0)
+    );
+    assert_eq!(usage.total(), u64::try_from(registry.requests().len()).unwrap());
+    assert_eq!(registry.count(RequestKind::Ping), 0);
+}

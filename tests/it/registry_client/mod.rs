@@ -1,0 +1,89 @@
+//! The scanner's registry client against the embedded registry, request by request.
+
+mod faults;
+mod lists;
+mod manifests;
+mod redirects;
+mod tokens;
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use sandbox::registry::{ImageSpec, Paging, Registry, RegistryOptions, RequestKind};
+use scanner::registry::{ErrorClass, Limits, Pace, RegistryClient, RegistryClientOptions, RegistryError};
+use shared::domain::reference::{Repository, Tag};
+
+/// Options that let a test with a broken registry end soon.
+fn quick() -> RegistryClientOptions {
+    RegistryClientOptions {
+        connect_timeout: Duration::from_secs(2),
+        request_timeout: Duration::from_secs(5),
+        retry_base: Duration::from_millis(1),
+        ..RegistryClientOptions::default()
+    }
+}
+
+fn client() -> RegistryClient {
+    RegistryClient::new(quick()).unwrap()
+}
+
+/// A client that asks this registry for pages of `n` tags.
+fn client_with_page_size(registry: &Registry, n: u32) -> RegistryClient {
+    let pace = Pace {
+        interval: Duration::from_micros(1),
+        burst: NonZeroU32::MAX,
+    };
+    let limits = [(
+        registry.host(),
+        Limits {
+            pace,
+            page_size: Some(n),
+        },
+    )]
+    .into();
+    RegistryClient::new(RegistryClientOptions { limits, ..quick() }).unwrap()
+}
+
+fn repository(registry: &Registry, path: &str) -> Repository {
+    format!("{}/{path}", registry.host()).parse().unwrap()
+}
+
+fn checkout(registry: &Registry) -> Repository {
+    repository(registry, "shop/checkout")
+}
+
+fn tag(name: &str) -> Tag {
+    name.parse().unwrap()
+}
+
+/// A registry with `shop/checkout` at these tags.
+async fn registry_with(paging: Paging, tags: &[&str]) -> Registry {
+    let registry = Registry::start(RegistryOptions {
+        paging,
+        ..RegistryOptions::default()
+    })
+    .await;
+    for tag in tags {
+        registry.publish(&ImageSpec::new("shop/checkout", tag));
+    }
+    registry
+}
+
+async fn open_registry(tags: &[&str]) -> Registry {
+    registry_with(Paging::default(), tags).await
+}
+
+async fn list(client: &RegistryClient, repository: &Repository) -> Result<Vec<String>, RegistryError> {
+    let tags = client.list_tags(repository).await?;
+    Ok(tags.iter().map(ToString::to_string).collect())
+}
+
+fn class_of<T: std::fmt::Debug>(result: Result<T, RegistryError>) -> ErrorClass {
+    result.unwrap_err().class()
+}
+
+/// What the registry was asked: pings, tokens, lists, manifests, blobs.
+fn counts(registry: &Registry) -> [usize; 5] {
+    use RequestKind::{Blob, Manifest, Ping, Tags, Token};
+    [Ping, Token, Tags, Manifest, Blob].map(|kind| registry.count(kind))
+}

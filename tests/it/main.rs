@@ -6,6 +6,7 @@
 )]
 
 mod apiserver;
+mod kubectl;
 mod registry;
 mod registry_client;
 mod registry_tools;

@@ -110,7 +110,11 @@ pub(super) async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> R
             .unwrap_or_default(),
         code: 0,
         user_agent: text(header::USER_AGENT),
-        uri: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
+        uri: parts
+            .uri
+            .path_and_query()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         content_type: text(header::CONTENT_TYPE),
         at,
     };

@@ -50,7 +50,7 @@ pub(super) fn prepare_create(resource: &Resource, object: &mut Value, clock: Clo
     if resource.has_status && *resource != NODES {
         put_or_remove(object, "status", Value::Null);
     }
-    decode::check(resource, object)?;
+    decode::prune(resource, object)?;
     defaults::apply(resource, object);
     defaults::initial_status(resource, object);
     validation::on_create(resource, object)
@@ -71,7 +71,8 @@ pub(super) fn prepare_update(
         new.clone_from(old);
         put_or_remove(new, "status", status);
         put_or_remove(&mut new["metadata"], "managedFields", managed_fields);
-        return decode::check(resource, new);
+        decode::prune(resource, new)?;
+        return Ok(());
     }
     if resource.has_status {
         put_or_remove(new, "status", old["status"].clone());
@@ -80,7 +81,7 @@ pub(super) fn prepare_update(
     for field in SYSTEM_FIELDS.iter().chain(&["name", "namespace"]) {
         put_or_remove(&mut new["metadata"], field, old["metadata"][*field].clone());
     }
-    decode::check(resource, new)?;
+    decode::prune(resource, new)?;
     defaults::apply(resource, new);
     validation::on_update(resource, old, new)?;
     if resource.has_generation && specification(old) != specification(new) {

@@ -15,7 +15,7 @@ use super::respond::{self, Answer};
 use super::serve::Call;
 use super::store::Store;
 use super::strategy::Part;
-use super::{defaults, events, negotiate};
+use super::{decode, defaults, events, negotiate};
 use crate::patch::apply::{self, ApplyOptions};
 use crate::patch::managed_fields::track_update;
 
@@ -35,6 +35,7 @@ pub(super) fn create(store: &Store, call: &Call, target: &Target) -> Result<Answ
     }
     events::check_new(target.resource, &object)?;
     let mut object = events::absorb(target.resource, object);
+    validate_fields(call, target, &object)?;
     defaults::apply(target.resource, &mut object);
     track(call, target, &Value::Null, &mut object, store.clock().now());
     let created = store.create_with(target.resource, object, call.dry_run())?;
@@ -52,6 +53,7 @@ pub(super) fn replace(store: &Store, call: &Call, target: &Target) -> Result<Ans
         )));
     }
     let object = events::absorb(target.resource, object);
+    validate_fields(call, target, &object)?;
     let now = store.clock().now();
     let updated = store.update_with(
         target.resource,
@@ -86,6 +88,7 @@ pub(super) fn patch(store: &Store, call: &Call, target: &Target) -> Result<Answe
             let mut patched = events::present(target.resource, stored.clone());
             patch.apply(&mut patched)?;
             let patched = events::absorb(target.resource, patched);
+            validate_fields(call, target, &patched)?;
             if patched["metadata"]["resourceVersion"] != stored["metadata"]["resourceVersion"] {
                 return Err(ApiError::stale(target.resource, &target.name));
             }
@@ -124,6 +127,7 @@ fn server_side_apply(
     set_namespace(target, &mut applied)?;
     applied["metadata"]["name"] = json!(target.name);
     let applied = events::absorb(target.resource, applied);
+    validate_fields(call, target, &applied)?;
     let options = ApplyOptions {
         manager,
         force: call.query.flag("force"),
@@ -228,6 +232,14 @@ fn read_object(call: &Call, target: &Target) -> Result<Value, ApiError> {
         object["metadata"] = json!({});
     }
     Ok(object)
+}
+
+/// Unknown fields are an error only for clients that ask for it; they are never stored.
+fn validate_fields(call: &Call, target: &Target, object: &Value) -> Result<(), ApiError> {
+    if call.query.get("fieldValidation") == Some("Strict") {
+        decode::strict(target.resource, object)?;
+    }
+    Ok(())
 }
 
 /// Decoding into Go structs loses nulls; so do we.

@@ -10,3 +10,4 @@ mod kubectl;
 mod registry;
 mod registry_client;
 mod registry_tools;
+mod scanner;

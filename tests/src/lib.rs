@@ -9,5 +9,9 @@
 
 pub mod apiserver;
 pub mod clock;
+pub mod cluster;
+pub mod demo;
+pub mod manifests;
 pub mod patch;
+pub mod programs;
 pub mod registry;

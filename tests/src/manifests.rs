@@ -10,7 +10,10 @@ use crate::programs::workspace;
 /// When it is no YAML.
 pub fn parse(yaml: &str) -> Vec<Value> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(yaml).expect("the manifest is YAML");
-    documents.into_iter().filter(|document| !document.is_null()).collect()
+    documents
+        .into_iter()
+        .filter(|document| !document.is_null())
+        .collect()
 }
 
 /// What `kubectl apply -k deploy/manifests` applies; `just generated` holds the two together.

@@ -16,14 +16,23 @@ pub fn programs() -> &'static BTreeMap<String, PathBuf> {
 
 /// The root of the workspace.
 pub fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate is a folder of the workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the crate is a folder of the workspace")
 }
 
 /// All packages at once: the same set of features as in `cargo test --workspace`, so that nothing is compiled twice.
 fn build() -> BTreeMap<String, PathBuf> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--locked", "--workspace", "--bins", "--message-format=json"]);
+    command.args([
+        "build",
+        "--quiet",
+        "--locked",
+        "--workspace",
+        "--bins",
+        "--message-format=json",
+    ]);
     if !cfg!(debug_assertions) {
         command.arg("--release");
     }
@@ -32,11 +41,20 @@ fn build() -> BTreeMap<String, PathBuf> {
         .stderr(Stdio::inherit())
         .output()
         .expect("cargo starts");
-    assert!(output.status.success(), "kubefresh-scanner and kubefresh-updater do not compile");
-    let programs: BTreeMap<String, PathBuf> =
-        output.stdout.split(|byte| *byte == b'\n').filter_map(executable).collect();
+    assert!(
+        output.status.success(),
+        "kubefresh-scanner and kubefresh-updater do not compile"
+    );
+    let programs: BTreeMap<String, PathBuf> = output
+        .stdout
+        .split(|byte| *byte == b'\n')
+        .filter_map(executable)
+        .collect();
     for name in ["kubefresh-scanner", "kubefresh-updater"] {
-        assert!(programs.contains_key(name), "cargo did not say where it built {name}");
+        assert!(
+            programs.contains_key(name),
+            "cargo did not say where it built {name}"
+        );
     }
     programs
 }

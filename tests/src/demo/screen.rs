@@ -19,14 +19,20 @@ pub(super) struct Screen {
 
 impl Screen {
     pub(super) fn new() -> Self {
-        Self { started: Instant::now(), chapter: 0 }
+        Self {
+            started: Instant::now(),
+            chapter: 0,
+        }
     }
 
     /// A new chapter.
     pub(super) fn chapter(&mut self, title: &str) {
         self.chapter += 1;
         let seconds = self.started.elapsed().as_secs_f64();
-        anstream::println!("\n{TITLE}{}. {title}{TITLE:#} {DIM}({seconds:.1} s){DIM:#}", self.chapter);
+        anstream::println!(
+            "\n{TITLE}{}. {title}{TITLE:#} {DIM}({seconds:.1} s){DIM:#}",
+            self.chapter
+        );
     }
 
     /// Something that was seen to be true.
@@ -54,7 +60,10 @@ impl Screen {
         };
         let widths: Vec<usize> = (0..header.len()).map(width).collect();
         let line = |cells: Vec<&str>| {
-            let cells = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+            let cells = cells
+                .iter()
+                .zip(&widths)
+                .map(|(cell, width)| format!("{cell:width$}"));
             cells.collect::<Vec<_>>().join("   ").trim_end().to_owned()
         };
         anstream::println!("   {DIM}{}{DIM:#}", line(header.to_vec()));
@@ -69,7 +78,11 @@ impl Screen {
         let style = ProgressStyle::with_template("   {prefix} [{bar:30.green}] {pos}/{len} {msg}");
         bar.set_style(style.expect("the template is well formed").progress_chars("█▌ "));
         bar.set_prefix(name.to_owned());
-        Rollout { bar, name: name.to_owned(), told: String::new() }
+        Rollout {
+            bar,
+            name: name.to_owned(),
+            told: String::new(),
+        }
     }
 
     pub(super) fn seconds(&self) -> f64 {
@@ -90,7 +103,11 @@ impl Rollout {
     pub(super) fn show(&mut self, ready: u64, message: &str) {
         self.bar.set_position(ready);
         self.bar.set_message(message.to_owned());
-        let line = format!("{} {ready}/{} {message}", self.name, self.bar.length().unwrap_or(0));
+        let line = format!(
+            "{} {ready}/{} {message}",
+            self.name,
+            self.bar.length().unwrap_or(0)
+        );
         if self.bar.is_hidden() && line != self.told {
             anstream::println!("   {line}");
             self.told = line;

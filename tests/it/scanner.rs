@@ -1,0 +1,370 @@
+//! The scanner as the Job runs it: the real binary, under the rights of `deploy/`, against the API server and a registry.
+
+use std::path::Path;
+use std::process::Output;
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::Api;
+use kube::api::{ListParams, Patch, PatchParams};
+use sandbox::apiserver::ApiServerOptions;
+use sandbox::cluster::Cluster;
+use sandbox::manifests;
+use sandbox::programs::programs;
+use sandbox::registry::{Fault, ImageSpec, RequestKind, Rule};
+use serde_json::{Value, json};
+use shared::domain::record::ScanRecord;
+
+/// A cluster with Kubefresh installed as `deploy/` says, without anything that would start it.
+async fn installed() -> Cluster {
+    let cluster = Cluster::still(ApiServerOptions::default()).await;
+    cluster.apply(&manifests::install()).await;
+    cluster
+        .apply(&[json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "shop" } })])
+        .await;
+    cluster
+}
+
+fn publish(cluster: &Cluster, repository: &str, tags: &[&str]) {
+    for tag in tags {
+        cluster.registry.publish(&ImageSpec::new(repository, tag));
+    }
+}
+
+fn deployment(name: &str, image: &str, annotations: &Value) -> Value {
+    json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": { "name": name, "namespace": "shop", "annotations": annotations },
+        "spec": {
+            "selector": { "matchLabels": { "app": name } },
+            "template": {
+                "metadata": { "labels": { "app": name } },
+                "spec": { "containers": [{ "name": "app", "image": image }] },
+            },
+        },
+    })
+}
+
+fn watched() -> Value {
+    json!({ "kubefresh.dev/watch": "true", "kubefresh.dev/mode": "auto" })
+}
+
+/// Runs `kubefresh-scanner scan` with the rights of the scanner's service account.
+async fn scan(cluster: &Cluster, arguments: &[&str]) -> Output {
+    scan_as(
+        &cluster.kubeconfig_file(Some(("kubefresh", "kubefresh-scanner"))),
+        arguments,
+    )
+    .await
+}
+
+async fn scan_as(kubeconfig: &Path, arguments: &[&str]) -> Output {
+    tokio::process::Command::new(&programs()["kubefresh-scanner"])
+        .arg("scan")
+        .args(arguments)
+        .env("KUBECONFIG", kubeconfig)
+        .env("POD_NAMESPACE", "kubefresh")
+        .kill_on_drop(true)
+        .output()
+        .await
+        .unwrap()
+}
+
+/// The last line on standard output, of a run that ended well.
+fn summary(output: &Output) -> String {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{:?}\n{errors}", output.status);
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .last()
+        .unwrap()
+        .to_owned()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+async fn config_maps(cluster: &Cluster) -> Vec<ConfigMap> {
+    let api: Api<ConfigMap> = Api::namespaced(cluster.client().await, "kubefresh");
+    api.list(&ListParams::default().labels("kubefresh.dev/record=scan"))
+        .await
+        .unwrap()
+        .items
+}
+
+async fn records(cluster: &Cluster) -> Vec<ScanRecord> {
+    config_maps(cluster)
+        .await
+        .iter()
+        .map(|config_map| ScanRecord::parse(config_map).unwrap())
+        .collect()
+}
+
+fn writes(cluster: &Cluster) -> usize {
+    let requests = cluster.api.requests();
+    let by_scanner = requests
+        .iter()
+        .filter(|request| request.user.ends_with(":kubefresh-scanner"));
+    by_scanner
+        .filter(|request| !["get", "list", "watch"].contains(&request.verb.as_str()))
+        .count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_writes_one_record_a_repository_and_the_next_one_writes_nothing() {
+    let cluster = installed().await;
+    publish(&cluster, "shop/checkout", &["1.3.9", "1.4.0", "1.5.0", "2.0.0"]);
+    publish(&cluster, "shop/web", &["edge"]);
+    let image = cluster.registry.reference("shop/checkout", "1.4.0");
+    cluster
+        .apply(&[
+            deployment("checkout", &image, &watched()),
+            deployment("checkout-copy", &image, &watched()),
+            deployment("web", &cluster.registry.reference("shop/web", "edge"), &watched()),
+            deployment(
+                "ignored",
+                &cluster.registry.reference("shop/ignored", "1.0.0"),
+                &json!({}),
+            ),
+        ])
+        .await;
+    let first = scan(&cluster, &[]).await;
+    assert!(
+        summary(&first).starts_with("scanned 2 of 2 repositories for 3 workloads: 2 records written, "),
+        "{}",
+        summary(&first)
+    );
+    let found = records(&cluster).await;
+    let newest: Vec<String> = found
+        .iter()
+        .map(|record| record.newest().unwrap().to_string())
+        .collect();
+    assert_eq!(newest, ["1.5.0", "edge"]);
+    assert_eq!(
+        found[1].findings.as_ref().unwrap().tags[0]
+            .digest
+            .as_ref()
+            .unwrap()
+            .to_string(),
+        { cluster.registry.digest("shop/web", "edge").unwrap() }
+    );
+
+    cluster.api.clear_requests();
+    cluster.registry.clear_requests();
+    let second = scan(&cluster, &[]).await;
+    assert!(
+        summary(&second).contains(": 0 records written, 2 registry requests"),
+        "{}",
+        summary(&second)
+    );
+    assert_eq!(writes(&cluster), 0);
+    assert_eq!(
+        cluster.registry.count(RequestKind::Tags),
+        1,
+        "one list for two workloads of one repository"
+    );
+    assert_eq!(
+        cluster.registry.requests().len(),
+        2,
+        "one list and one HEAD, no ping, no manifest read twice"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_says_what_it_would_write_and_writes_nothing() {
+    let cluster = installed().await;
+    publish(&cluster, "shop/checkout", &["1.4.0", "1.5.0"]);
+    let image = cluster.registry.reference("shop/checkout", "1.4.0");
+    cluster.apply(&[deployment("checkout", &image, &watched())]).await;
+    let output = scan(&cluster, &["--dry-run"]).await;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        text.contains("would write scan-") && text.contains("newest 1.5.0, complete"),
+        "{text}"
+    );
+    assert!(summary(&output).contains("0 records written"));
+    assert_eq!(writes(&cluster), 0);
+    assert!(config_maps(&cluster).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_fails_is_recorded_with_its_class_and_the_findings_stay() {
+    let cluster = installed().await;
+    publish(&cluster, "shop/checkout", &["1.4.0", "1.5.0"]);
+    publish(&cluster, "shop/web", &["2.0.0"]);
+    cluster
+        .apply(&[
+            deployment(
+                "checkout",
+                &cluster.registry.reference("shop/checkout", "1.4.0"),
+                &watched(),
+            ),
+            deployment(
+                "web",
+                &cluster.registry.reference("shop/web", "2.0.0"),
+                &watched(),
+            ),
+        ])
+        .await;
+    summary(&scan(&cluster, &[]).await);
+    let before = records(&cluster).await;
+    cluster
+        .registry
+        .fault(Rule::always(Fault::status(500)).repository("shop/checkout"));
+    let output = summary(&scan(&cluster, &[]).await);
+    assert!(
+        output.starts_with("scanned 1 of 2") && output.contains("1 failed (unavailable)"),
+        "{output}"
+    );
+    let after = records(&cluster).await;
+    assert_eq!(after[0].findings, before[0].findings);
+    assert_eq!(after[0].last_error.as_ref().unwrap().class, "unavailable");
+    assert_eq!(after[1], before[1]);
+    let labels = config_maps(&cluster).await[0].metadata.labels.clone().unwrap();
+    assert_eq!(labels["kubefresh.dev/state"], "failing");
+
+    cluster.registry.clear_faults();
+    summary(&scan(&cluster, &[]).await);
+    assert_eq!(
+        records(&cluster).await[0].last_error,
+        None,
+        "the error goes when the registry is well again"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_asks_to_wait_is_not_asked_again_by_the_next_run() {
+    let cluster = installed().await;
+    publish(&cluster, "shop/checkout", &["1.4.0", "1.5.0"]);
+    let image = cluster.registry.reference("shop/checkout", "1.4.0");
+    cluster.apply(&[deployment("checkout", &image, &watched())]).await;
+    cluster
+        .registry
+        .fault(Rule::always(Fault::retry_after_seconds(3600)));
+    let output = summary(&scan(&cluster, &[]).await);
+    assert!(output.contains("1 failed (rate-limited)"), "{output}");
+    let record = records(&cluster).await.remove(0);
+    assert!(record.last_error.unwrap().retry_at.is_some());
+    assert_eq!(record.findings, None);
+
+    cluster.registry.clear_faults();
+    cluster.registry.clear_requests();
+    let output = summary(&scan(&cluster, &[]).await);
+    assert!(output.contains("1 deferred"), "{output}");
+    assert!(
+        cluster.registry.requests().is_empty(),
+        "{:?}",
+        cluster.registry.requests()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_bad_workload_does_not_keep_the_others_from_being_scanned() {
+    let cluster = installed().await;
+    publish(&cluster, "shop/checkout", &["1.4.0", "1.5.0"]);
+    let image = cluster.registry.reference("shop/checkout", "1.4.0");
+    cluster
+        .apply(&[
+            deployment("checkout", &image, &watched()),
+            deployment(
+                "typo",
+                &image,
+                &json!({ "kubefresh.dev/watch": "true", "kubefresh.dev/polcy": "minor" }),
+            ),
+            deployment("unparsable", "Not:An:Image", &watched()),
+        ])
+        .await;
+    let output = scan(&cluster, &[]).await;
+    let line = summary(&output);
+    assert!(
+        line.starts_with("scanned 1 of 1") && line.ends_with("2 workloads stopped by bad settings"),
+        "{line}"
+    );
+    assert!(said(&output).contains("kubefresh.dev/polcy") && said(&output).contains("Not:An:Image"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_cannot_be_read_is_written_anew() {
+    let cluster = installed().await;
+    publish(&cluster, "shop/checkout", &["1.4.0", "1.5.0"]);
+    let image = cluster.registry.reference("shop/checkout", "1.4.0");
+    cluster.apply(&[deployment("checkout", &image, &watched())]).await;
+    summary(&scan(&cluster, &[]).await);
+    let name = config_maps(&cluster).await[0].metadata.name.clone().unwrap();
+    let api: Api<ConfigMap> = Api::namespaced(cluster.client().await, "kubefresh");
+    let garbage = Patch::Merge(json!({ "data": { "tags": "- [" } }));
+    api.patch(&name, &PatchParams::default(), &garbage).await.unwrap();
+    let output = scan(&cluster, &[]).await;
+    assert!(
+        summary(&output).contains("1 records written"),
+        "{}",
+        summary(&output)
+    );
+    assert!(said(&output).contains(&name));
+    assert_eq!(records(&cluster).await[0].newest().unwrap().to_string(), "1.5.0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_permission_one_sentence_says_what_is_missing_and_the_exit_code_is_2() {
+    let cluster = installed().await;
+    let output = scan_as(
+        &cluster.kubeconfig_file(Some(("shop", "default"))),
+        &["--log-level", "off"],
+    )
+    .await;
+    assert_eq!(output.status.code(), Some(2));
+    let text = said(&output);
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert!(
+        text.contains("cannot list resource \"deployments\"") && text.contains("deploy/manifests"),
+        "{text}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_right_to_write_records_the_exit_code_is_2_as_well() {
+    let cluster = installed().await;
+    publish(&cluster, "shop/checkout", &["1.4.0"]);
+    let image = cluster.registry.reference("shop/checkout", "1.4.0");
+    let reader = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": { "name": "reader" },
+        "rules": [{ "apiGroups": ["*"], "resources": ["deployments", "configmaps"], "verbs": ["list"] }],
+    });
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": { "name": "reader" },
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "reader" },
+        "subjects": [{ "kind": "ServiceAccount", "name": "default", "namespace": "shop" }],
+    });
+    cluster
+        .apply(&[deployment("checkout", &image, &watched()), reader, binding])
+        .await;
+    let output = scan_as(
+        &cluster.kubeconfig_file(Some(("shop", "default"))),
+        &["--log-level", "off"],
+    )
+    .await;
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(
+        said(&output).contains("cannot patch resource \"configmaps\""),
+        "{}",
+        said(&output)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_cluster_one_sentence_says_what_to_do_and_the_exit_code_is_2() {
+    let nowhere = Path::new("/nonexistent/kubeconfig");
+    let output = scan_as(nowhere, &["--log-level", "off"]).await;
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(said(&output).lines().count(), 1, "{}", said(&output));
+    assert!(
+        said(&output).contains("point KUBECONFIG at a cluster"),
+        "{}",
+        said(&output)
+    );
+}

@@ -1,0 +1,126 @@
+//! The whole sandbox at once: API server, controllers, kubelet and registry, and what tests and demo do with them.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::GroupVersionKind;
+use kube::discovery::ApiResource;
+use kube::{Api, Client, Config};
+use serde_json::Value;
+
+use crate::apiserver::resources;
+use crate::apiserver::{ApiServer, ApiServerOptions};
+use crate::registry::Registry;
+
+/// A cluster with a registry beside it. Dropping it ends everything in it.
+#[derive(Debug)]
+pub struct Cluster {
+    pub api: ApiServer,
+    pub registry: Registry,
+    files: tempfile::TempDir,
+}
+
+impl Cluster {
+    /// Starts an API server and an open registry, with nothing that moves in between.
+    ///
+    /// # Panics
+    /// When a port cannot be bound.
+    pub async fn still(options: ApiServerOptions) -> Self {
+        shared::io::tls::init();
+        let api = ApiServer::start(options).await;
+        let files = tempfile::tempdir().expect("a folder for temporary files");
+        Self {
+            api,
+            registry: Registry::open().await,
+            files,
+        }
+    }
+
+    /// A client with every right.
+    pub async fn client(&self) -> Client {
+        client(&self.api.admin_kubeconfig()).await
+    }
+
+    /// A file with the kubeconfig of a service account, or the administrator's.
+    pub fn kubeconfig_file(&self, account: Option<(&str, &str)>) -> PathBuf {
+        let (name, text) = match account {
+            Some((namespace, name)) => (
+                format!("{namespace}-{name}"),
+                self.api.kubeconfig_for(namespace, name),
+            ),
+            None => ("admin".to_owned(), self.api.admin_kubeconfig()),
+        };
+        let path = self.files.path().join(format!("{name}.kubeconfig"));
+        std::fs::write(&path, text).expect("the kubeconfig can be written");
+        path
+    }
+
+    /// Applies objects as `kubectl apply --server-side` does, in order.
+    ///
+    /// # Panics
+    /// When one is refused.
+    pub async fn apply(&self, objects: &[Value]) {
+        let client = self.client().await;
+        for object in objects {
+            apply(&client, object).await;
+        }
+    }
+}
+
+/// A client for a kubeconfig.
+///
+/// # Panics
+/// When it is none.
+pub async fn client(kubeconfig: &str) -> Client {
+    shared::io::tls::init();
+    let kubeconfig = Kubeconfig::from_yaml(kubeconfig).expect("the kubeconfig is valid");
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+        .await
+        .expect("the kubeconfig names a cluster");
+    Client::try_from(config).expect("the client can be built")
+}
+
+/// Applies one object.
+async fn apply(client: &Client, object: &Value) {
+    let text = |pointer: &str| {
+        object
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let (api_version, kind, name) = (text("/apiVersion"), text("/kind"), text("/metadata/name"));
+    let (group, version) = api_version.rsplit_once('/').unwrap_or(("", &api_version));
+    let resource = resources::by_kind(&api_version, &kind).expect("the sandbox knows the kind");
+    let plural =
+        ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, &kind), resource.plural);
+    let api: Api<DynamicObject> = match text("/metadata/namespace").as_str() {
+        "" if resource.namespaced => Api::default_namespaced_with(client.clone(), &plural),
+        "" => Api::all_with(client.clone(), &plural),
+        namespace => Api::namespaced_with(client.clone(), namespace, &plural),
+    };
+    let parameters = PatchParams::apply("sandbox").force();
+    let applied = api.patch(&name, &parameters, &Patch::Apply(object)).await;
+    applied.unwrap_or_else(|error| panic!("{kind} {name} was refused: {error}"));
+}
+
+/// Waits until `look` answers, and says what it waited for when it does not in time.
+///
+/// # Panics
+/// After `limit`.
+pub async fn eventually<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    limit: Duration,
+    mut look: impl FnMut() -> F,
+) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(started.elapsed() < limit, "waited {limit:?} in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use jiff::SignedDuration;
+use shared::io::arguments::{self, NamespaceError};
 use shared::io::telemetry::LogFormat;
 
 /// Records which image tags and digests the registries offer to the workloads of a Kubernetes cluster.
@@ -69,7 +69,7 @@ pub struct ScanOptions {
     pub dry_run: bool,
     /// When to stop asking; repositories not reached by then are left for the next run. Keep it below the Job's
     /// activeDeadlineSeconds.
-    #[arg(long, env = "SCAN_DEADLINE", default_value = "4m", value_parser = positive, value_name = "DURATION")]
+    #[arg(long, env = "SCAN_DEADLINE", default_value = "4m", value_parser = arguments::duration, value_name = "DURATION")]
     pub deadline: Duration,
     /// Registries that speak plain HTTP, separated by commas. Those on localhost do without being named.
     #[arg(
@@ -95,8 +95,10 @@ pub struct Settings {
 /// Settings that contradict themselves or cannot be meant.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    #[error("--watch-namespaces: {0:?} is no name of a namespace: lower-case letters, digits and '-'")]
-    Namespace(String),
+    #[error("--watch-namespaces: {0}")]
+    WatchNamespaces(#[source] NamespaceError),
+    #[error("--namespace: {0}")]
+    Namespace(#[source] NamespaceError),
     #[error("--plain-http: {0:?} is no registry; write HOST or HOST:PORT without a scheme or path")]
     PlainHttp(String),
 }
@@ -111,54 +113,20 @@ impl ScanOptions {
             deadline,
             plain_http,
         } = self;
-        let watch_namespaces = tidied(watch_namespaces);
-        let plain_http = tidied(plain_http);
-        if let Some(name) = watch_namespaces
-            .iter()
-            .chain(&namespace)
-            .find(|name| !is_namespace(name))
-        {
-            return Err(SettingsError::Namespace(name.clone()));
-        }
+        let watch_namespaces =
+            arguments::namespaces(watch_namespaces).map_err(SettingsError::WatchNamespaces)?;
+        let namespace = arguments::given(namespace).map(arguments::namespace).transpose();
+        let plain_http = arguments::words(plain_http);
         if let Some(host) = plain_http.iter().find(|host| host.contains('/')) {
             return Err(SettingsError::PlainHttp(host.clone()));
         }
         Ok(Settings {
             watch_namespaces,
-            namespace,
+            namespace: namespace.map_err(SettingsError::Namespace)?,
             dry_run,
             deadline,
             plain_http,
         })
-    }
-}
-
-/// An empty environment variable is one empty word to clap, and nothing to us.
-fn tidied(words: Vec<String>) -> Vec<String> {
-    words
-        .into_iter()
-        .map(|word| word.trim().to_owned())
-        .filter(|word| !word.is_empty())
-        .collect()
-}
-
-/// An RFC 1123 label.
-fn is_namespace(name: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    !name.is_empty()
-        && name.len() <= 63
-        && name.bytes().all(inner)
-        && !name.starts_with('-')
-        && !name.ends_with('-')
-}
-
-fn positive(text: &str) -> Result<Duration, String> {
-    let duration: SignedDuration = text
-        .parse()
-        .map_err(|_| "write a duration such as 90s or 4m".to_owned())?;
-    match Duration::try_from(duration) {
-        Ok(duration) if !duration.is_zero() => Ok(duration),
-        _ => Err("it must be longer than nothing".to_owned()),
     }
 }
 
@@ -193,9 +161,17 @@ mod tests {
 
     #[test]
     fn a_namespace_that_cannot_exist_is_refused() {
-        assert!(
-            matches!(parse(&["--watch-namespaces", "Shop"]), Err(SettingsError::Namespace(name)) if name == "Shop")
-        );
+        let watched = parse(&["--watch-namespaces", "Shop"]);
+        assert!(matches!(watched, Err(SettingsError::WatchNamespaces(_))));
+        assert!(matches!(
+            parse(&["--namespace", "a/b"]),
+            Err(SettingsError::Namespace(_))
+        ));
+    }
+
+    #[test]
+    fn a_namespace_that_is_set_to_nothing_is_not_set() {
+        assert_eq!(parse(&["--namespace", ""]).unwrap().namespace, None);
     }
 
     #[test]
@@ -204,11 +180,5 @@ mod tests {
             parse(&["--plain-http", "http://registry:5000"]),
             Err(SettingsError::PlainHttp(_))
         ));
-    }
-
-    #[test]
-    fn a_deadline_is_a_positive_duration() {
-        assert_eq!(positive("90s"), Ok(Duration::from_secs(90)));
-        assert!(positive("0s").is_err() && positive("-1m").is_err() && positive("soon").is_err());
     }
 }

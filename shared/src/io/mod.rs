@@ -1,5 +1,6 @@
 //! The input and output that both programs share. Decisions live in `domain`, never here.
 
+pub mod arguments;
 pub mod client;
 pub mod clock;
 pub mod record_store;

@@ -1,0 +1,89 @@
+//! Values that both programs take from flags and the environment, checked the same way.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+/// A word that is no namespace.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no name of a namespace: lower-case letters, digits and '-', at most 63 of them")]
+pub struct NamespaceError(pub String);
+
+/// The name of a namespace: an RFC 1123 label.
+pub fn namespace(name: String) -> Result<String, NamespaceError> {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let valid = (1..=63).contains(&name.len())
+        && name.bytes().all(inner)
+        && !name.starts_with('-')
+        && !name.ends_with('-');
+    if valid {
+        Ok(name)
+    } else {
+        Err(NamespaceError(name))
+    }
+}
+
+/// Names of namespaces, out of a list that was typed.
+pub fn namespaces(list: Vec<String>) -> Result<Vec<String>, NamespaceError> {
+    words(list).into_iter().map(namespace).collect()
+}
+
+/// The words of a list. An empty environment variable is one empty word to clap, and nothing to us.
+pub fn words(list: Vec<String>) -> Vec<String> {
+    list.into_iter().filter_map(|word| given(Some(word))).collect()
+}
+
+/// A value, unless it is empty: a manifest that sets `value: ""` sets nothing.
+pub fn given(value: Option<String>) -> Option<String> {
+    value
+        .map(|value| value.trim().to_owned())
+        .filter(|value| !value.is_empty())
+}
+
+/// A duration longer than nothing, such as `90s`, `4m` or `24h`. The error is for clap, which names the flag.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let duration: SignedDuration = text
+        .parse()
+        .map_err(|_| "write a duration such as 90s, 4m or 24h".to_owned())?;
+    match Duration::try_from(duration) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err("it must be longer than nothing".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_is_a_label() {
+        for (name, valid) in [
+            ("shop", true),
+            ("a-1", true),
+            ("", false),
+            ("Shop", false),
+            ("-a", false),
+            ("a/b", false),
+        ] {
+            assert_eq!(namespace(name.to_owned()).is_ok(), valid, "{name:?}");
+        }
+        assert!(namespace("a".repeat(64)).is_err());
+    }
+
+    #[test]
+    fn an_empty_list_names_nothing() {
+        assert_eq!(namespaces(vec![String::new(), " ".to_owned()]), Ok(Vec::new()));
+        assert_eq!(
+            namespaces(vec!["a".to_owned(), " b".to_owned()]),
+            Ok(vec!["a".to_owned(), "b".to_owned()])
+        );
+    }
+
+    #[test]
+    fn a_duration_has_a_unit_and_is_longer_than_nothing() {
+        assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
+        for text in ["", "5", "0s", "-1s", "soon"] {
+            assert!(duration(text).is_err(), "{text:?}");
+        }
+    }
+}

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -21,8 +22,9 @@ use super::workload::{Workload, WorkloadId};
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
     pub workloads: Vec<Workload>,
-    /// By the name of their ConfigMap; one that cannot be read stops the workloads that need it and no others.
-    pub records: BTreeMap<String, Result<ScanRecord, RecordError>>,
+    /// By the name of their ConfigMap; one that cannot be read stops the workloads that need it and no others. Shared with
+    /// whoever read it: a record can be large, and the next snapshot mostly holds the same.
+    pub records: BTreeMap<String, Result<Arc<ScanRecord>, RecordError>>,
 }
 
 /// Bounds that hold for the whole installation.

@@ -52,7 +52,11 @@ fn workload(annotations: &[(&str, &str)], images: &[(&str, &str)]) -> Workload {
 const AUTO: [(&str, &str); 2] = [("kubefresh.dev/watch", "true"), ("kubefresh.dev/mode", "auto")];
 
 /// A record of `repository` as a scan on behalf of `demands` writes it. `edge` points at b…, everything else at c….
-fn record(repository: &str, demands: &[&str], tags: &[&str]) -> (String, Result<ScanRecord, RecordError>) {
+fn record(
+    repository: &str,
+    demands: &[&str],
+    tags: &[&str],
+) -> (String, Result<Arc<ScanRecord>, RecordError>) {
     let tags: Vec<Tag> = tags.iter().map(|tag| tag.parse().unwrap()).collect();
     let resolve = |tag: &Tag| {
         let fill = if tag.as_ref() == "edge" { 'b' } else { 'c' };
@@ -73,18 +77,18 @@ fn record(repository: &str, demands: &[&str], tags: &[&str]) -> (String, Result<
     };
     (
         record_name(&repository),
-        Ok(complete(None, repository, demands, &answer, now())),
+        Ok(Arc::new(complete(None, repository, demands, &answer, now()))),
     )
 }
 
-fn snapshot(workload: Workload, records: Vec<(String, Result<ScanRecord, RecordError>)>) -> Snapshot {
+fn snapshot(workload: Workload, records: Vec<(String, Result<Arc<ScanRecord>, RecordError>)>) -> Snapshot {
     Snapshot {
         workloads: vec![workload],
         records: records.into_iter().collect(),
     }
 }
 
-fn app() -> (String, Result<ScanRecord, RecordError>) {
+fn app() -> (String, Result<Arc<ScanRecord>, RecordError>) {
     record("shop.example/app", &["1.4.0 minor"], &["1.4.0", "1.5.0", "2.0.0"])
 }
 
@@ -248,11 +252,11 @@ fn an_old_unreadable_foreign_or_failing_record_is_no_grounds_for_an_update() {
     let good = good.unwrap();
     let never = ScanRecord {
         findings: None,
-        ..good.clone()
+        ..ScanRecord::clone(&good)
     };
     let foreign = ScanRecord {
         repository: "shop.example/other".parse().unwrap(),
-        ..good.clone()
+        ..ScanRecord::clone(&good)
     };
     let unreadable = RecordError::Missing {
         name: name.clone(),
@@ -262,8 +266,8 @@ fn an_old_unreadable_foreign_or_failing_record_is_no_grounds_for_an_update() {
     for (record, at, expected) in [
         (Ok(good.clone()), now(), "update"),
         (Ok(good.clone()), late, "record-stale"),
-        (Ok(never), now(), "never-scanned"),
-        (Ok(foreign), now(), "record-unreadable"),
+        (Ok(Arc::new(never)), now(), "never-scanned"),
+        (Ok(Arc::new(foreign)), now(), "record-unreadable"),
         (Err(unreadable), now(), "record-unreadable"),
     ] {
         let snapshot = snapshot(subject(), vec![(name.clone(), record)]);

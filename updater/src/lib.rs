@@ -1,1 +1,35 @@
-//! placeholder
+//! The updater: gives workloads newer images and follows each rollout to its end.
+//!
+//! What is to be done is decided in `shared::domain`; this crate is the edges around it. In reading order:
+//!
+//! - [`cli`]: what people can tell it; [`app`]: the tasks, put together and watched over.
+//! - [`watch`]: the cluster as stores that follow it; [`leader`]: who may act.
+//! - [`reconcile`]: the loop, and the table of contents of everything below.
+//! - [`gather`]: stores to a snapshot; [`notify`]: tells people; [`apply`]: changes workloads.
+//! - [`health`], [`metrics`], [`http`]: what others can see of it; [`signals`]: these, as the tasks share them.
+//!
+//! Invariants: only [`apply`] changes a workload, only [`notify`] makes Events, and both ask [`leader`] at the moment of
+//! each write. Nothing here talks to a registry or reads a Secret.
+
+pub mod cli;
+
+pub mod app;
+
+pub mod leader;
+pub mod watch;
+
+pub mod reconcile;
+
+pub mod apply;
+pub mod gather;
+pub mod notify;
+
+pub mod health;
+pub mod http;
+pub mod metrics;
+pub mod signals;
+
+mod answer;
+mod random;
+mod retry;
+mod tasks;

@@ -1,1 +1,50 @@
-fn main() {}
+//! The program: reads its settings, runs the library, and turns the outcome into an exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use shared::io::{shutdown, telemetry, tls};
+use updater::app;
+use updater::cli::{Cli, Settings};
+
+/// No cluster, no permission, or a setting is wrong.
+const CONFIGURATION: u8 = 2;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    tls::init();
+    let Cli { command: _, run, log } = Cli::parse();
+    let prepared = telemetry::init(&log.level, log.format).map_err(|error| error.to_string());
+    let settings = prepared.and_then(|()| run.settings().map_err(|error| error.to_string()));
+    match settings {
+        Ok(settings) => outcome(settings).await,
+        Err(problem) => complain(CONFIGURATION, &problem),
+    }
+}
+
+async fn outcome(settings: Settings) -> ExitCode {
+    let stop = match shutdown::token() {
+        Ok(stop) => stop,
+        Err(error) => return complain(1, &format!("unable to listen for signals: {error}")),
+    };
+    match app::start(settings, stop).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(
+            if error.is_configuration() {
+                CONFIGURATION
+            } else {
+                1
+            },
+            &error.to_string(),
+        ),
+    }
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "the last word goes to whoever started the program, whatever the log filter"
+)]
+fn complain(code: u8, problem: &str) -> ExitCode {
+    eprintln!("kubefresh-updater: {problem}");
+    ExitCode::from(code)
+}

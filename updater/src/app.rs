@@ -1,0 +1,166 @@
+//! Puts the tasks together, once, and watches over them: none ends unseen.
+//!
+//! First the probes are served, then access is checked, then the watches, the lease and the reconciler begin. On the way
+//! down work stops first, the lease is given back after it, and everything is over within seconds.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use kube::Client;
+use shared::io::client::{ClientError, connect};
+use tokio::net::TcpListener;
+use tokio::sync::watch as watch_channel;
+use tokio_util::sync::CancellationToken;
+
+use crate::apply::Applier;
+use crate::cli::Settings;
+use crate::http::{self, Pages};
+use crate::leader::{self, Claim, Leadership, LeaseOptions};
+use crate::notify::Notifier;
+use crate::random;
+use crate::reconcile::Reconciler;
+use crate::signals::Signals;
+use crate::tasks::{TaskError, Tasks};
+use crate::watch::{self, Scope};
+
+/// How long a call under way may take to end once we were told to stop. After a longer one the lease simply expires, and
+/// the next leader sees in the cluster what became of it.
+const STOP_LIMIT: Duration = Duration::from_secs(6);
+
+/// Why the updater ended although nobody told it to.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("unable to listen on {address}: {source}; choose another with --listen-address and --port")]
+    Listen {
+        address: SocketAddr,
+        source: std::io::Error,
+    },
+    #[error("{0}")]
+    Access(String),
+    #[error(transparent)]
+    Task(#[from] TaskError),
+}
+
+impl AppError {
+    /// Whether starting was impossible, so that a person has to change something.
+    pub fn is_configuration(&self) -> bool {
+        match self {
+            Self::Client(_) | Self::Listen { .. } | Self::Access(_) => true,
+            Self::Task(_) => false,
+        }
+    }
+}
+
+/// Runs in the cluster that the environment names, until `stop`.
+pub async fn start(settings: Settings, stop: CancellationToken) -> Result<(), AppError> {
+    let client = connect().await?;
+    let address = settings.listen;
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|source| AppError::Listen { address, source })?;
+    run(settings, client, listener, stop).await
+}
+
+/// Runs with this client, serves on this listener, until `stop`.
+pub async fn run(
+    settings: Settings,
+    client: Client,
+    listener: TcpListener,
+    stop: CancellationToken,
+) -> Result<(), AppError> {
+    // Our own token: one task that ends takes the others with it, and not the caller.
+    let stop = stop.child_token();
+    let Settings {
+        watch_namespaces,
+        namespace,
+        limits,
+        listen: _,
+        lease_name,
+        lease_duration,
+        pod_name,
+    } = settings;
+    let namespace = namespace.unwrap_or_else(|| client.default_namespace().to_owned());
+    let scope = Scope {
+        workloads: watch_namespaces,
+        records: namespace.clone(),
+    };
+    let holder = leader::holder_name(&pod_name, random::nonce());
+    announce(&holder, &scope, &listener);
+
+    let signals = Signals::new(scope.gates(&client));
+    let (claim, claimed) = watch_channel::channel(Claim::NONE);
+    let leadership = Leadership::new(claimed, stop.clone());
+    let mut tasks = Tasks::new(stop.clone(), STOP_LIMIT);
+    let pages = Pages {
+        signals: signals.clone(),
+        leadership: leadership.clone(),
+    };
+    serve(&mut tasks, listener, pages, stop.clone());
+
+    let access = watch::check_access(&client, &scope, &lease_name);
+    if let Some(Err(problem)) = stop.run_until_cancelled(access).await {
+        tasks.finish().await?;
+        return Err(AppError::Access(problem));
+    }
+    let (stores, watches) = watch::start(&client, &scope, &signals);
+    for watch in watches {
+        tasks.spawn_until_stop("watch", watch);
+    }
+    let reconciler = Reconciler {
+        stores,
+        notifier: Notifier::new(client.clone(), leadership.clone(), &pod_name),
+        applier: Applier::new(client.clone(), leadership.clone()),
+        leadership,
+        limits,
+        signals,
+    };
+    let idle = reconcile(&mut tasks, reconciler, stop.clone());
+    let lease = LeaseOptions {
+        namespace,
+        name: lease_name,
+        holder,
+        duration: lease_duration,
+    };
+    tasks.spawn("lease", leader::run(client, lease, claim, stop, idle));
+    Ok(tasks.watch_over().await?)
+}
+
+/// The first line of the log.
+fn announce(holder: &str, scope: &Scope, listener: &TcpListener) {
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        holder,
+        namespace = scope.records,
+        watching = if scope.workloads.is_empty() {
+            "all namespaces".to_owned()
+        } else {
+            scope.workloads.join(", ")
+        },
+        listening = listener
+            .local_addr()
+            .map(|address| address.to_string())
+            .unwrap_or_default(),
+        "kubefresh-updater"
+    );
+}
+
+fn serve(tasks: &mut Tasks, listener: TcpListener, pages: Pages, stop: CancellationToken) {
+    tasks.spawn("http server", async move {
+        if let Err(error) = http::serve(listener, pages, stop).await {
+            tracing::error!(%error, "the probes can no longer be served");
+        }
+    });
+}
+
+/// Starts the loop. The token that is returned is cancelled when it has ended, however it ended.
+fn reconcile(tasks: &mut Tasks, reconciler: Reconciler, stop: CancellationToken) -> CancellationToken {
+    let idle = CancellationToken::new();
+    let at_rest = idle.clone().drop_guard();
+    tasks.spawn("reconciler", async move {
+        reconciler.run(stop).await;
+        drop(at_rest);
+    });
+    idle
+}

@@ -1,0 +1,198 @@
+//! Carries out what the plan says of a workload: the only place that changes one.
+//!
+//! Each patch is sent only by a leader, checked at that very moment, and carries the `resourceVersion` that its decision
+//! was made from. So of two updaters that both believe to lead only one succeeds, and an answer that got lost does
+//! no harm: sent again, the patch is refused, and the watch shows what became of it.
+
+mod attempts;
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client};
+use shared::domain::patch::{self, Outcome, PatchBody};
+use shared::domain::plan::{Action, Assessment, Plan, Update};
+use shared::domain::workload::{WorkloadId, WorkloadKind};
+use shared::io::client::explain;
+use tokio::time::{Instant, timeout};
+
+use crate::answer::{Failure, failure};
+use crate::leader::Leadership;
+use crate::metrics::{Metrics, PatchResult, UpdateResult};
+use attempts::Attempts;
+
+/// The updater's name in `managedFields`.
+pub const FIELD_MANAGER: &str = "kubefresh-updater";
+/// How long a call may take. What it does after that is for the watch to tell.
+const CALL_LIMIT: Duration = Duration::from_secs(10);
+
+/// Sends patches, each at most once for one state of a workload.
+pub struct Applier {
+    client: Client,
+    leadership: Leadership,
+    attempts: Mutex<Attempts>,
+}
+
+impl fmt::Debug for Applier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Applier")
+            .field("attempts", &self.attempts)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Applier {
+    pub fn new(client: Client, leadership: Leadership) -> Self {
+        Self {
+            client,
+            leadership,
+            attempts: Mutex::default(),
+        }
+    }
+
+    /// Does what the assessment asks for, if anything. The end of an update is written down only once people were `told`
+    /// of it, so that a crash in between repeats a notice rather than losing it.
+    pub async fn apply(&self, assessment: &Assessment, told: bool, now: Timestamp, metrics: &Metrics) {
+        let version = &assessment.resource_version;
+        match &assessment.action {
+            Action::Nothing | Action::Stop(_) | Action::StopForMarker(_) => {}
+            Action::Start(update) => self.start(assessment, update, metrics).await,
+            Action::Follow { in_flight, status } => {
+                let Some(outcome) = Outcome::of(status).filter(|_| told) else {
+                    return;
+                };
+                let body = patch::finish(version, in_flight, &outcome, now);
+                if self.send(assessment, &body, metrics).await == Some(PatchResult::Sent) {
+                    tracing::info!(
+                        workload = %assessment.workload,
+                        change = in_flight.summary(),
+                        result = outcome.to_annotation(),
+                        "update ended"
+                    );
+                    metrics.updated(result(&outcome));
+                }
+            }
+        }
+    }
+
+    /// Forgets workloads that are no longer part of the plan.
+    pub fn prune(&self, plan: &Plan) {
+        let shown = |uid: &String| {
+            let found = plan.assessments.iter().find(|assessment| assessment.uid == *uid);
+            found.map(|assessment| assessment.resource_version.as_str())
+        };
+        self.attempts().prune(shown);
+    }
+
+    /// When to look again, after a look at `now`, for the sake of a patch that has to be tried again.
+    pub fn next_attempt(&self, now: Instant) -> Option<Instant> {
+        self.attempts().next(now)
+    }
+
+    async fn start(&self, assessment: &Assessment, update: &Update, metrics: &Metrics) {
+        let body = patch::start(&assessment.resource_version, update);
+        if self.send(assessment, &body, metrics).await == Some(PatchResult::Sent) {
+            tracing::info!(
+                workload = %assessment.workload,
+                change = update.in_flight.summary(),
+                deadline = %update.in_flight.deadline,
+                "update started"
+            );
+        }
+    }
+
+    /// `None`: not sent, because this state was tried, or we do not lead.
+    async fn send(
+        &self,
+        assessment: &Assessment,
+        body: &PatchBody,
+        metrics: &Metrics,
+    ) -> Option<PatchResult> {
+        let Assessment {
+            workload,
+            uid,
+            resource_version,
+            containers: _,
+            action: _,
+        } = assessment;
+        if !self.attempts().may_try(uid, resource_version, Instant::now()) || !self.leadership.may_act() {
+            return None;
+        }
+        let answer = timeout(CALL_LIMIT, self.patch(workload, body)).await;
+        let result = match &answer {
+            Ok(Ok(())) => PatchResult::Sent,
+            Ok(Err(error)) => failure(error).into(),
+            Err(_) => PatchResult::Unknown,
+        };
+        self.attempts()
+            .tried(uid, resource_version, result, Instant::now());
+        metrics.patched(result);
+        tell(workload, result, &answer);
+        Some(result)
+    }
+
+    async fn patch(&self, workload: &WorkloadId, body: &PatchBody) -> Result<(), kube::Error> {
+        let parameters = PatchParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        let WorkloadId {
+            kind,
+            namespace,
+            name,
+        } = workload;
+        match kind {
+            WorkloadKind::Deployment => {
+                let api: Api<Deployment> = Api::namespaced(self.client.clone(), namespace);
+                api.patch(name, &parameters, &Patch::Strategic(&body.0))
+                    .await
+                    .map(drop)
+            }
+        }
+    }
+
+    fn attempts(&self) -> MutexGuard<'_, Attempts> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl From<Failure> for PatchResult {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Conflict => Self::Conflict,
+            Failure::Refused => Self::Refused,
+            Failure::Unknown => Self::Unknown,
+        }
+    }
+}
+
+/// A conflict is no error: the watch brings what changed, and the next look decides anew.
+fn tell(
+    workload: &WorkloadId,
+    result: PatchResult,
+    answer: &Result<Result<(), kube::Error>, impl std::error::Error>,
+) {
+    let problem = match answer {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => explain(&format!("patching {workload}"), error),
+        Err(_) => format!("patching {workload}: no answer within {CALL_LIMIT:?}"),
+    };
+    let name: &str = result.into();
+    if result == PatchResult::Conflict {
+        tracing::debug!(%workload, result = name, problem, "patch not applied");
+    } else {
+        tracing::warn!(%workload, result = name, problem, "patch not applied, or not known to be; trying again later");
+    }
+}
+
+fn result(outcome: &Outcome) -> UpdateResult {
+    match outcome {
+        Outcome::Completed => UpdateResult::Completed,
+        Outcome::Failed(_) => UpdateResult::Failed,
+        Outcome::Superseded(_) => UpdateResult::Superseded,
+    }
+}

@@ -1,0 +1,130 @@
+//! Which patches were tried, so that none is sent twice for one state of a workload and none is forgotten.
+
+use std::collections::BTreeMap;
+
+use tokio::time::Instant;
+
+use crate::metrics::PatchResult;
+use crate::retry::Retries;
+
+/// A workload: its uid, as a name may be used again.
+type Uid = String;
+
+/// The patches tried so far, by workload.
+///
+/// A state that was answered waits until the watch shows another: what the patch did is then to be seen. Should that
+/// never come (a watch that lags, a webhook that says "conflict" of its own accord), the same state is tried again after
+/// a growing pause. That is safe: the precondition lets a state be changed once.
+#[derive(Debug, Default)]
+pub(super) struct Attempts {
+    /// The state that the last patch was made from.
+    answered: BTreeMap<Uid, String>,
+    /// Trouble with the workload in whatever state: refusals and lost answers.
+    trouble: Retries<Uid>,
+    /// States that were answered and are still shown.
+    lagging: Retries<Uid>,
+}
+
+impl Attempts {
+    /// Whether a patch made from this state may be sent at `now`.
+    pub(super) fn may_try(&self, uid: &Uid, resource_version: &str, now: Instant) -> bool {
+        let answered = self
+            .answered
+            .get(uid)
+            .is_some_and(|version| version == resource_version);
+        self.trouble.is_due(uid, now) && (!answered || self.lagging.is_due(uid, now))
+    }
+
+    /// Takes in what became of a patch made from this state.
+    pub(super) fn tried(&mut self, uid: &Uid, resource_version: &str, result: PatchResult, now: Instant) {
+        match result {
+            PatchResult::Sent | PatchResult::Conflict => {
+                self.trouble.succeeded(uid);
+                self.answered.insert(uid.clone(), resource_version.to_owned());
+                self.lagging.failed(uid, now);
+            }
+            PatchResult::Refused | PatchResult::Unknown => self.trouble.failed(uid, now),
+        }
+    }
+
+    /// Forgets workloads that are gone, and states that are history; `current` gives the version that is shown.
+    pub(super) fn prune<'a>(&mut self, current: impl Fn(&Uid) -> Option<&'a str>) {
+        self.answered
+            .retain(|uid, version| current(uid) == Some(version.as_str()));
+        self.lagging.retain(|uid| self.answered.contains_key(uid));
+        self.trouble.retain(|uid| current(uid).is_some());
+    }
+
+    /// When to look again, after a look at `now`, for the sake of something that was tried.
+    pub(super) fn next(&self, now: Instant) -> Option<Instant> {
+        self.trouble
+            .next(now)
+            .into_iter()
+            .chain(self.lagging.next(now))
+            .min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn uid() -> Uid {
+        "uid".to_owned()
+    }
+
+    /// Whether the same and another state may be tried right after this result, and a second later.
+    fn after(result: PatchResult) -> [bool; 4] {
+        let now = Instant::now();
+        let later = now + Duration::from_secs(1);
+        let mut attempts = Attempts::default();
+        attempts.tried(&uid(), "7", result, now);
+        [("7", now), ("8", now), ("7", later), ("8", later)]
+            .map(|(version, moment)| attempts.may_try(&uid(), version, moment))
+    }
+
+    #[test]
+    fn an_answered_state_is_left_alone_and_a_new_one_is_free() {
+        for result in [PatchResult::Sent, PatchResult::Conflict] {
+            assert_eq!(after(result), [false, true, true, true], "{result:?}");
+        }
+    }
+
+    #[test]
+    fn a_workload_that_makes_trouble_waits_whatever_its_state() {
+        for result in [PatchResult::Refused, PatchResult::Unknown] {
+            assert_eq!(after(result), [false, false, true, true], "{result:?}");
+        }
+    }
+
+    #[test]
+    fn a_workload_that_makes_trouble_holds_up_no_other() {
+        let now = Instant::now();
+        let mut attempts = Attempts::default();
+        attempts.tried(&uid(), "7", PatchResult::Refused, now);
+        assert!(attempts.may_try(&"other".to_owned(), "7", now));
+    }
+
+    #[test]
+    fn what_is_gone_or_history_is_forgotten() {
+        let now = Instant::now();
+        let mut attempts = Attempts::default();
+        attempts.tried(&"moved-on".to_owned(), "7", PatchResult::Sent, now);
+        attempts.tried(&"gone".to_owned(), "7", PatchResult::Refused, now);
+        attempts.prune(|uid| (uid == "moved-on").then_some("8"));
+        assert_eq!(attempts.next(now), None);
+    }
+
+    #[test]
+    fn trouble_outlasts_a_new_state_and_ends_with_an_answer() {
+        let now = Instant::now();
+        let mut attempts = Attempts::default();
+        attempts.tried(&uid(), "7", PatchResult::Refused, now);
+        attempts.prune(|_| Some("8"));
+        assert!(!attempts.may_try(&uid(), "8", now));
+        attempts.tried(&uid(), "8", PatchResult::Sent, now);
+        assert!(attempts.may_try(&uid(), "9", now));
+    }
+}

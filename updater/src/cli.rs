@@ -1,0 +1,298 @@
+//! What can be told to the updater, by flags or by the environment; nothing else in this crate reads either.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use jiff::SignedDuration;
+use shared::domain::plan::PlanLimits;
+use shared::io::arguments::{self, given};
+use shared::io::telemetry::LogFormat;
+
+/// How a process is called that is told no name: outside a pod.
+const DEFAULT_NAME: &str = "kubefresh-updater";
+
+/// Gives the workloads of a Kubernetes cluster newer images, and follows each rollout to its end.
+///
+/// It reads what kubefresh-scanner recorded, decides by the workloads' kubefresh.dev annotations, patches the images, and
+/// tells the outcome as Events (`kubectl get events`). It talks to no registry and reads no Secret.
+///
+/// Several updaters may run: one leads and acts, the others stand by. Every setting can also come from the environment
+/// variable named with it.
+///
+/// Exit code 0: stopped by a signal. 1: something broke while running. 2: there is no cluster, no permission, or a setting
+/// is wrong.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kubefresh-updater",
+    version,
+    propagate_version = true,
+    after_help = "Examples:
+  kubefresh-updater                                   what the Deployment runs
+  kubefresh-updater run --watch-namespaces shop,blog  only workloads of these namespaces
+  kubefresh-updater run --listen-address 127.0.0.1 --log-level debug
+                                                      on a desk, with the cluster of your kubeconfig
+
+To opt a workload in:
+  kubectl annotate deployment/checkout kubefresh.dev/watch=true"
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub run: RunOptions,
+    #[command(flatten)]
+    pub log: LogOptions,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Keep images fresh until stopped; the same as giving no command.
+    Run,
+}
+
+/// What to watch, where to keep state, how to lead.
+#[derive(Debug, Args)]
+pub struct RunOptions {
+    /// Only workloads of these namespaces, separated by commas; all namespaces when empty.
+    #[arg(
+        long,
+        env = "WATCH_NAMESPACES",
+        value_delimiter = ',',
+        value_name = "NAMESPACE,…",
+        global = true
+    )]
+    pub watch_namespaces: Vec<String>,
+    /// Our own namespace, where records and the lease are kept; that of the client configuration when not given.
+    #[arg(long, env = "POD_NAMESPACE", global = true)]
+    pub namespace: Option<String>,
+    /// Records of a complete scan older than this are no grounds for an update.
+    #[arg(long, env = "MAX_RECORD_AGE", default_value = "24h", value_parser = arguments::duration, value_name = "DURATION", global = true)]
+    pub max_record_age: Duration,
+    /// The address where probes and metrics are served; 0.0.0.0 when empty.
+    #[arg(
+        long,
+        env = "LISTEN_ADDRESS",
+        default_value = "0.0.0.0",
+        value_name = "ADDRESS",
+        global = true
+    )]
+    pub listen_address: String,
+    /// And the port.
+    #[arg(long, env = "PORT", default_value_t = 3000, global = true)]
+    pub port: u16,
+    /// The Lease that decides who leads. Updaters with different leases do not know of each other.
+    #[arg(
+        long,
+        env = "LEASE_NAME",
+        default_value = DEFAULT_NAME,
+        value_name = "NAME",
+        help_heading = "Leadership",
+        global = true
+    )]
+    pub lease_name: String,
+    /// How long leadership outlives a leader that does not answer, in whole seconds, at least 2s.
+    #[arg(
+        long,
+        env = "LEASE_DURATION",
+        default_value = "15s",
+        value_parser = lease_duration,
+        value_name = "DURATION",
+        help_heading = "Leadership",
+        global = true
+    )]
+    pub lease_duration: Duration,
+    /// Our name in the Lease and in Events: the pod's.
+    #[arg(
+        long,
+        env = "POD_NAME",
+        default_value = DEFAULT_NAME,
+        value_name = "NAME",
+        help_heading = "Leadership",
+        global = true
+    )]
+    pub pod_name: String,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Logging")]
+pub struct LogOptions {
+    /// Which log lines are written to standard error: a level, or a filter such as `info,updater=debug`.
+    #[arg(
+        long = "log-level",
+        env = "LOG_LEVEL",
+        default_value = "info",
+        value_name = "FILTER",
+        global = true
+    )]
+    pub level: String,
+    /// How they are written: `text` for people, `json` for machines, `auto` by whether there is a terminal.
+    #[arg(
+        long = "log-format",
+        env = "LOG_FORMAT",
+        default_value = "auto",
+        value_name = "FORMAT",
+        global = true
+    )]
+    pub format: LogFormat,
+}
+
+/// What an updater is told, checked.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Empty: all namespaces.
+    pub watch_namespaces: Vec<String>,
+    /// `None`: that of the client configuration.
+    pub namespace: Option<String>,
+    pub limits: PlanLimits,
+    pub listen: SocketAddr,
+    pub lease_name: String,
+    /// Whole seconds.
+    pub lease_duration: Duration,
+    pub pod_name: String,
+}
+
+/// A setting that cannot be meant.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    #[error("--watch-namespaces: {0}")]
+    WatchNamespaces(#[source] arguments::NamespaceError),
+    #[error("--namespace: {0}")]
+    Namespace(#[source] arguments::NamespaceError),
+    #[error("--listen-address: {0:?} is no IP address, such as 0.0.0.0 or ::")]
+    ListenAddress(String),
+}
+
+impl RunOptions {
+    /// Checks them. What is set to nothing counts as not set, as in a manifest with an empty `value`.
+    pub fn settings(self) -> Result<Settings, SettingsError> {
+        let Self {
+            watch_namespaces,
+            namespace,
+            max_record_age,
+            listen_address,
+            port,
+            lease_name,
+            lease_duration,
+            pod_name,
+        } = self;
+        let namespace = given(namespace).map(arguments::namespace).transpose();
+        let max_record_age = SignedDuration::try_from(max_record_age).unwrap_or(SignedDuration::MAX);
+        let address = match given(Some(listen_address)) {
+            Some(text) => text.parse().map_err(|_| SettingsError::ListenAddress(text))?,
+            None => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        };
+        Ok(Settings {
+            watch_namespaces: arguments::namespaces(watch_namespaces)
+                .map_err(SettingsError::WatchNamespaces)?,
+            namespace: namespace.map_err(SettingsError::Namespace)?,
+            limits: PlanLimits { max_record_age },
+            listen: SocketAddr::new(address, port),
+            lease_name: given(Some(lease_name)).unwrap_or_else(|| DEFAULT_NAME.to_owned()),
+            lease_duration,
+            pod_name: given(Some(pod_name)).unwrap_or_else(|| DEFAULT_NAME.to_owned()),
+        })
+    }
+}
+
+/// The Lease stores whole seconds, and a third of it has to be enough for a call.
+fn lease_duration(text: &str) -> Result<Duration, String> {
+    let duration = arguments::duration(text)?;
+    if duration < Duration::from_secs(2) || duration.subsec_nanos() != 0 {
+        return Err("it must be whole seconds, and at least 2s".to_owned());
+    }
+    Ok(duration)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Settings, SettingsError> {
+        let words = ["kubefresh-updater"].iter().chain(arguments);
+        Cli::try_parse_from(words).unwrap().run.settings()
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_command_may_be_left_out_and_flags_may_stand_on_either_side_of_it() {
+        for arguments in [
+            &["--lease-name", "x"][..],
+            &["run", "--lease-name", "x"],
+            &["--lease-name", "x", "run"],
+        ] {
+            assert_eq!(parse(arguments).unwrap().lease_name, "x", "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_set_to_nothing_counts_as_not_set() {
+        let empty = [
+            "--watch-namespaces=",
+            "--namespace=",
+            "--listen-address=",
+            "--pod-name=",
+        ];
+        let settings = parse(&empty).unwrap();
+        assert!(settings.watch_namespaces.is_empty());
+        assert_eq!(settings.namespace, None);
+        assert_eq!(settings.pod_name, DEFAULT_NAME);
+        assert_eq!(settings.listen.to_string(), "0.0.0.0:3000");
+    }
+
+    #[test]
+    fn where_to_listen_is_a_port_on_all_addresses_or_on_one_of_either_family() {
+        assert_eq!(
+            parse(&["--port", "8080"]).unwrap().listen.to_string(),
+            "0.0.0.0:8080"
+        );
+        assert_eq!(
+            parse(&["--listen-address", "10.0.0.7"])
+                .unwrap()
+                .listen
+                .to_string(),
+            "10.0.0.7:3000"
+        );
+        assert_eq!(
+            parse(&["--listen-address", "fd00::7"])
+                .unwrap()
+                .listen
+                .to_string(),
+            "[fd00::7]:3000"
+        );
+        let error = parse(&["--listen-address", "here"]).unwrap_err();
+        assert_eq!(error, SettingsError::ListenAddress("here".to_owned()));
+    }
+
+    #[test]
+    fn a_lease_lasts_whole_seconds_and_long_enough_to_be_renewed() {
+        for (text, good) in [
+            ("15s", true),
+            ("2s", true),
+            ("1s", false),
+            ("2500ms", false),
+            ("soon", false),
+        ] {
+            let parsed = Cli::try_parse_from(["kubefresh-updater", "--lease-duration", text]);
+            assert_eq!(parsed.is_ok(), good, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_namespace_that_cannot_exist_is_refused() {
+        assert!(matches!(
+            parse(&["--watch-namespaces", "shop,Blog"]),
+            Err(SettingsError::WatchNamespaces(_))
+        ));
+        assert!(matches!(
+            parse(&["--namespace", "a/b"]),
+            Err(SettingsError::Namespace(_))
+        ));
+    }
+}

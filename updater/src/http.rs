@@ -1,0 +1,146 @@
+//! The probes and the metrics. Followers serve them too, and before anything else is up.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use shared::io::clock;
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::leader::Leadership;
+use crate::metrics::CONTENT_TYPE;
+use crate::signals::Signals;
+
+/// What the pages show.
+#[derive(Debug, Clone)]
+pub struct Pages {
+    pub signals: Signals,
+    pub leadership: Leadership,
+}
+
+/// `/livez`, `/readyz`, `/metrics`, and `/healthz` for probes that were written before the first two had names: it fails
+/// only where a restart would help.
+pub fn router(pages: Pages) -> Router {
+    Router::new()
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/healthz", get(livez))
+        .route("/metrics", get(metrics))
+        .with_state(pages)
+}
+
+/// Serves until `stop`, and answers what was asked before that.
+pub async fn serve(listener: TcpListener, pages: Pages, stop: CancellationToken) -> std::io::Result<()> {
+    axum::serve(listener, router(pages))
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await
+}
+
+async fn livez(State(pages): State<Pages>) -> Response {
+    if pages.signals.health.is_alive(Instant::now()) {
+        "ok\n".into_response()
+    } else {
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the reconciler has stopped turning\n",
+        )
+            .into_response()
+    }
+}
+
+async fn readyz(State(pages): State<Pages>) -> Response {
+    let missing = pages.signals.health.missing();
+    if missing.is_empty() {
+        "ok\n".into_response()
+    } else {
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("{}\n", missing.join("\n")),
+        )
+            .into_response()
+    }
+}
+
+async fn metrics(State(pages): State<Pages>) -> Response {
+    match pages
+        .signals
+        .metrics
+        .encode(pages.leadership.may_act(), clock::now())
+    {
+        Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "the metrics could not be encoded");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use axum::http::Request;
+    use tokio::sync::watch;
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::leader::Claim;
+
+    fn pages(gates: &[&str]) -> Pages {
+        let (_sender, claim) = watch::channel(Claim::NONE);
+        Pages {
+            signals: Signals::new(gates.iter().map(|gate| (*gate).to_owned())),
+            leadership: Leadership::new(claim, CancellationToken::new()),
+        }
+    }
+
+    async fn ask(pages: Pages, path: &str) -> (StatusCode, String, String) {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let response = router(pages).oneshot(request).await.unwrap();
+        let status = response.status();
+        let kind = response
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .map(|value| value.to_str().unwrap().to_owned());
+        let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        (
+            status,
+            kind.unwrap_or_default(),
+            String::from_utf8(body.to_vec()).unwrap(),
+        )
+    }
+
+    #[tokio::test]
+    async fn a_process_without_caches_is_alive_and_not_ready_and_says_what_is_missing() {
+        let pages = pages(&["deployments"]);
+        for path in ["/livez", "/healthz"] {
+            assert_eq!(ask(pages.clone(), path).await.0, StatusCode::OK, "{path}");
+        }
+        let (status, _, body) = ask(pages.clone(), "/readyz").await;
+        assert_eq!(
+            (status, body.as_str()),
+            (StatusCode::SERVICE_UNAVAILABLE, "waiting for deployments\n")
+        );
+        pages.signals.health.pass("deployments");
+        assert_eq!(ask(pages, "/readyz").await.0, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn metrics_are_served_as_openmetrics_text() {
+        let (status, kind, body) = ask(pages(&[]), "/metrics").await;
+        assert_eq!((status, kind.as_str()), (StatusCode::OK, CONTENT_TYPE));
+        assert!(body.contains("kubefresh_leader 0"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn a_reconciler_that_stopped_turning_fails_the_liveness_probe() {
+        let pages = pages(&[]);
+        let long_ago = Instant::now()
+            .checked_sub(std::time::Duration::from_secs(91))
+            .unwrap();
+        pages.signals.health.turned(long_ago);
+        assert_eq!(ask(pages, "/livez").await.0, StatusCode::SERVICE_UNAVAILABLE);
+    }
+}

@@ -1,0 +1,429 @@
+//! Every metric of the updater, registered once.
+//!
+//! Labels come from closed sets only, never from names of workloads or images: those are in the log and in Events.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+use shared::domain::plan::{Action, Plan, Snapshot};
+use shared::domain::rollout::RolloutStatus;
+use strum::VariantNames as _;
+
+/// The type of what `encode` returns.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What became of a patch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantNames)]
+#[strum(serialize_all = "kebab-case")]
+pub enum PatchResult {
+    /// Accepted.
+    Sent,
+    /// The workload had changed since it was read.
+    Conflict,
+    /// The API server will not have it, now or later.
+    Refused,
+    /// No answer that says whether it was applied.
+    Unknown,
+}
+
+/// What became of a notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
+pub enum NoticeResult {
+    Told,
+    /// The Event was there: an earlier attempt or another updater told it.
+    AlreadyTold,
+    Refused,
+    /// To be tried again.
+    Failed,
+}
+
+/// How an update ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantNames)]
+#[strum(serialize_all = "kebab-case")]
+pub enum UpdateResult {
+    Completed,
+    Failed,
+    Superseded,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabel {
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct NoticeLabels {
+    reason: &'static str,
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabel {
+    state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct VerdictLabel {
+    verdict: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResourceLabel {
+    resource: &'static str,
+}
+
+/// For a metric that is one number, and at times none.
+type NoLabels = [(&'static str, &'static str); 0];
+
+/// The metrics, and the registry they are encoded from.
+pub struct Metrics {
+    registry: Registry,
+    leader: Gauge,
+    reconciles: Counter,
+    reconcile_seconds: Histogram,
+    updates: Family<ResultLabel, Counter>,
+    patches: Family<ResultLabel, Counter>,
+    notices: Family<NoticeLabels, Counter>,
+    watch_failures: Family<ResourceLabel, Counter>,
+    workloads: Family<StateLabel, Gauge>,
+    containers: Family<VerdictLabel, Gauge>,
+    records: Family<StateLabel, Gauge>,
+    oldest_scan_age: Family<NoLabels, Gauge>,
+    /// The age grows between two looks, so it is worked out when somebody asks.
+    oldest_scan: Mutex<Option<Timestamp>>,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("kubefresh"),
+            leader: Gauge::default(),
+            reconciles: Counter::default(),
+            // From a look at an empty cluster to a pass with several writes that time out.
+            reconcile_seconds: Histogram::new(exponential_buckets(0.001, 4.0, 8)),
+            updates: Family::default(),
+            patches: Family::default(),
+            notices: Family::default(),
+            watch_failures: Family::default(),
+            workloads: Family::default(),
+            containers: Family::default(),
+            records: Family::default(),
+            oldest_scan_age: Family::default(),
+            oldest_scan: Mutex::new(None),
+        };
+        metrics.register();
+        // A counter that is there from the start can be seen to grow by its first event.
+        for result in PatchResult::VARIANTS {
+            metrics.patches.get_or_create_owned(&ResultLabel { result });
+        }
+        for result in UpdateResult::VARIANTS {
+            metrics.updates.get_or_create_owned(&ResultLabel { result });
+        }
+        metrics
+    }
+}
+
+impl Metrics {
+    fn register(&mut self) {
+        let Self { registry, .. } = self;
+        registry.register(
+            "leader",
+            "Whether this updater may act: 1 or 0",
+            self.leader.clone(),
+        );
+        registry.register(
+            "reconciles",
+            "Looks at the whole cluster",
+            self.reconciles.clone(),
+        );
+        registry.register_with_unit(
+            "reconcile_duration",
+            "How long a look took, with everything it led to",
+            Unit::Seconds,
+            self.reconcile_seconds.clone(),
+        );
+        registry.register(
+            "updates",
+            "Updates that came to an end, by how",
+            self.updates.clone(),
+        );
+        registry.register(
+            "patches",
+            "Patches to workloads, by what became of them",
+            self.patches.clone(),
+        );
+        registry.register(
+            "notices",
+            "Notices to people, by reason and what became of them",
+            self.notices.clone(),
+        );
+        registry.register(
+            "watch_failures",
+            "Watches that broke and were begun anew, by resource",
+            self.watch_failures.clone(),
+        );
+        registry.register(
+            "workloads",
+            "Workloads that are watched, by what is done with them",
+            self.workloads.clone(),
+        );
+        registry.register(
+            "containers",
+            "Watched containers, by the verdict on them",
+            self.containers.clone(),
+        );
+        registry.register(
+            "records",
+            "Scan records, by whether they can be read",
+            self.records.clone(),
+        );
+        registry.register_with_unit(
+            "oldest_complete_scan_age",
+            "How long ago the most outdated repository was last scanned completely",
+            Unit::Seconds,
+            self.oldest_scan_age.clone(),
+        );
+    }
+
+    /// A pass of the reconciler took this long.
+    pub fn reconciled(&self, took: Duration) {
+        self.reconciles.inc();
+        self.reconcile_seconds.observe(took.as_secs_f64());
+    }
+
+    /// A patch was tried.
+    pub fn patched(&self, result: PatchResult) {
+        self.patches
+            .get_or_create(&ResultLabel {
+                result: result.into(),
+            })
+            .inc();
+    }
+
+    /// An update came to an end, and the workload says so.
+    pub fn updated(&self, result: UpdateResult) {
+        self.updates
+            .get_or_create(&ResultLabel {
+                result: result.into(),
+            })
+            .inc();
+    }
+
+    /// A notice was tried.
+    pub fn noticed(&self, reason: &'static str, result: NoticeResult) {
+        self.notices
+            .get_or_create(&NoticeLabels {
+                reason,
+                result: result.into(),
+            })
+            .inc();
+    }
+
+    /// A watch broke.
+    pub fn watch_failed(&self, resource: &'static str) {
+        self.watch_failures
+            .get_or_create(&ResourceLabel { resource })
+            .inc();
+    }
+
+    /// What a look at the cluster found.
+    pub fn looked(&self, snapshot: &Snapshot, plan: &Plan) {
+        self.forget();
+        let (readable, unreadable) =
+            snapshot
+                .records
+                .values()
+                .fold((0, 0), |(readable, unreadable), record| {
+                    if record.is_ok() {
+                        (readable + 1, unreadable)
+                    } else {
+                        (readable, unreadable + 1)
+                    }
+                });
+        self.records
+            .get_or_create(&StateLabel { state: "readable" })
+            .set(readable);
+        self.records
+            .get_or_create(&StateLabel { state: "unreadable" })
+            .set(unreadable);
+        let scans = snapshot
+            .records
+            .values()
+            .flatten()
+            .filter_map(|record| record.findings.as_ref());
+        self.set_oldest_scan(scans.map(|findings| findings.scanned_at).min());
+        let mut states: BTreeMap<&'static str, i64> = BTreeMap::new();
+        let mut verdicts: BTreeMap<&'static str, i64> = BTreeMap::new();
+        for assessment in &plan.assessments {
+            *states.entry(state(&assessment.action)).or_default() += 1;
+            for entry in &assessment.containers {
+                *verdicts.entry((&entry.verdict).into()).or_default() += 1;
+            }
+        }
+        for (state, count) in states {
+            self.workloads.get_or_create(&StateLabel { state }).set(count);
+        }
+        for (verdict, count) in verdicts {
+            self.containers
+                .get_or_create(&VerdictLabel { verdict })
+                .set(count);
+        }
+    }
+
+    /// Only the leader looks: what a former one saw last is no longer true.
+    pub fn forget(&self) {
+        self.workloads.clear();
+        self.containers.clear();
+        self.records.clear();
+        self.oldest_scan_age.clear();
+        self.set_oldest_scan(None);
+    }
+
+    /// Everything in the text format, with what depends on the moment worked out for `now`.
+    pub fn encode(&self, leading: bool, now: Timestamp) -> Result<String, fmt::Error> {
+        self.leader.set(i64::from(leading));
+        if let Some(oldest) = *self
+            .oldest_scan
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        {
+            self.oldest_scan_age
+                .get_or_create(&[])
+                .set(now.duration_since(oldest).as_secs());
+        }
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+
+    fn set_oldest_scan(&self, oldest: Option<Timestamp>) {
+        *self
+            .oldest_scan
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = oldest;
+    }
+}
+
+/// What is done with a workload, in one word.
+fn state(action: &Action) -> &'static str {
+    match action {
+        Action::Nothing => "settled",
+        Action::Stop(_) | Action::StopForMarker(_) => "stopped",
+        Action::Start(_) => "starting",
+        Action::Follow {
+            status: RolloutStatus::InProgress(_),
+            ..
+        } => "rolling-out",
+        Action::Follow {
+            status: RolloutStatus::Completed | RolloutStatus::Failed(_) | RolloutStatus::Superseded { .. },
+            ..
+        } => "finishing",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::domain::plan::{Assessment, ContainerVerdict, Verdict};
+    use shared::domain::workload::{WorkloadId, WorkloadKind};
+
+    use super::*;
+
+    fn plan() -> Plan {
+        let id = WorkloadId {
+            kind: WorkloadKind::Deployment,
+            namespace: "shop".to_owned(),
+            name: "checkout".to_owned(),
+        };
+        let entry = ContainerVerdict {
+            container: "app".to_owned(),
+            image: "shop/checkout:1.4.0".to_owned(),
+            verdict: Verdict::NoRecord,
+        };
+        let assessment = Assessment {
+            workload: id,
+            uid: "uid".to_owned(),
+            resource_version: "7".to_owned(),
+            containers: vec![entry],
+            action: Action::Nothing,
+        };
+        Plan {
+            assessments: vec![assessment],
+            next_look: None,
+        }
+    }
+
+    #[test]
+    fn every_metric_has_our_prefix_and_an_end_marker_closes_the_text() {
+        let metrics = Metrics::default();
+        metrics.patched(PatchResult::Conflict);
+        metrics.noticed("ImageUpdated", NoticeResult::AlreadyTold);
+        metrics.updated(UpdateResult::Completed);
+        metrics.watch_failed("deployments");
+        metrics.looked(&Snapshot::default(), &plan());
+        let text = metrics.encode(true, Timestamp::UNIX_EPOCH).unwrap();
+        for line in [
+            "kubefresh_leader 1",
+            "kubefresh_patches_total{result=\"conflict\"} 1",
+            "kubefresh_notices_total{reason=\"ImageUpdated\",result=\"already-told\"} 1",
+            "kubefresh_updates_total{result=\"completed\"} 1",
+            "kubefresh_watch_failures_total{resource=\"deployments\"} 1",
+            "kubefresh_workloads{state=\"settled\"} 1",
+            "kubefresh_containers{verdict=\"no-record\"} 1",
+            "kubefresh_records{state=\"readable\"} 0",
+        ] {
+            assert!(
+                text.lines().any(|found| found == line),
+                "{line} is missing in\n{text}"
+            );
+        }
+        let names = text.lines().filter(|line| !line.starts_with('#'));
+        assert!(
+            names.into_iter().all(|line| line.starts_with("kubefresh_")),
+            "{text}"
+        );
+        assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn a_former_leader_forgets_what_it_saw_and_keeps_what_it_did() {
+        let metrics = Metrics::default();
+        metrics.looked(&Snapshot::default(), &plan());
+        metrics.patched(PatchResult::Sent);
+        metrics.forget();
+        let text = metrics.encode(false, Timestamp::UNIX_EPOCH).unwrap();
+        assert!(!text.contains("kubefresh_containers{"), "{text}");
+        assert!(
+            text.contains("kubefresh_patches_total{result=\"sent\"} 1"),
+            "{text}"
+        );
+        assert!(text.contains("kubefresh_leader 0"), "{text}");
+    }
+
+    #[test]
+    fn the_age_of_the_oldest_scan_is_that_at_the_moment_of_asking() {
+        let metrics = Metrics::default();
+        metrics.set_oldest_scan(Some(Timestamp::UNIX_EPOCH));
+        let text = metrics.encode(true, Timestamp::from_second(90).unwrap()).unwrap();
+        assert!(
+            text.contains("kubefresh_oldest_complete_scan_age_seconds{} 90"),
+            "{text}"
+        );
+    }
+}

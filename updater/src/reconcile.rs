@@ -1,0 +1,121 @@
+//! The loop that keeps images fresh: look at the cluster, decide, tell, act, and wait for the next change.
+//!
+//! One look is at everything: what may be done with one workload can depend on all others. Nothing is kept between two
+//! looks but what was told and tried, and losing that costs a question, not a mistake.
+
+use std::time::Duration;
+
+use futures::{StreamExt as _, stream};
+use jiff::Timestamp;
+use shared::domain::notice::{Notice, notices};
+use shared::domain::plan::{Assessment, PlanLimits, plan};
+use shared::io::clock;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use crate::apply::Applier;
+use crate::gather::Gatherer;
+use crate::leader::Leadership;
+use crate::notify::Notifier;
+use crate::signals::Signals;
+use crate::watch::Stores;
+
+/// Workloads that are written to at the same time: one that hangs does not hold up the others.
+const CONCURRENT_WORKLOADS: usize = 4;
+/// Between two looks, so that a busy cluster is looked at a few times a second and not for each change.
+const PAUSE: Duration = Duration::from_millis(200);
+/// How often the loop turns when nothing happens, to say that it is alive. It looks at nothing then.
+const TURN: Duration = Duration::from_secs(20);
+
+/// Everything the loop needs.
+#[derive(Debug)]
+pub struct Reconciler {
+    pub stores: Stores,
+    pub leadership: Leadership,
+    pub notifier: Notifier,
+    pub applier: Applier,
+    pub limits: PlanLimits,
+    pub signals: Signals,
+}
+
+impl Reconciler {
+    /// Turns until `stop`; calls that are under way then are waited for.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut gatherer = Gatherer::default();
+        let mut next_look = None;
+        while self.wait(next_look, &stop).await {
+            if self.may_look() {
+                next_look = self.reconcile(&mut gatherer).await;
+                stop.run_until_cancelled(tokio::time::sleep(PAUSE)).await;
+            } else {
+                // Whoever comes to lead is woken by its claim and looks at once.
+                self.signals.metrics.forget();
+                next_look = None;
+            }
+        }
+    }
+
+    /// Waits for a reason to look: a change in the cluster, a claim, a time that has come. `false`: stop.
+    async fn wait(&mut self, next_look: Option<Instant>, stop: &CancellationToken) -> bool {
+        let acting = self.leadership.may_act();
+        loop {
+            self.signals.health.turned(Instant::now());
+            let turn = Instant::now() + TURN;
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return false,
+                () = self.leadership.no_longer(acting) => return true,
+                () = self.signals.look_again.notified() => return true,
+                () = sleep_until(next_look.unwrap_or(turn)), if next_look.is_some() => return true,
+                () = sleep_until(turn) => {}
+            }
+        }
+    }
+
+    /// Only a leader looks, and only at the whole: half a cluster is no ground for a decision.
+    fn may_look(&self) -> bool {
+        self.leadership.may_act() && self.signals.health.missing().is_empty()
+    }
+
+    /// One look and everything that follows from it. Returns when to look again although nothing changed.
+    async fn reconcile(&self, gatherer: &mut Gatherer) -> Option<Instant> {
+        let begun = Instant::now();
+        let now = clock::now();
+        let snapshot = gatherer.gather(&self.stores);
+        let plan = plan(&snapshot, &self.limits, now);
+        self.signals.metrics.looked(&snapshot, &plan);
+
+        let work: Vec<(&Assessment, Vec<Notice>)> = plan
+            .assessments
+            .iter()
+            .map(|assessment| (assessment, notices(assessment)))
+            .collect();
+        self.notifier.prune(work.iter().flat_map(|(_, notices)| notices));
+        self.applier.prune(&plan);
+        stream::iter(work)
+            .for_each_concurrent(CONCURRENT_WORKLOADS, |(assessment, notices)| async move {
+                self.carry_out(assessment, &notices, now).await;
+            })
+            .await;
+
+        self.signals.metrics.reconciled(begun.elapsed());
+        let deadline = plan.next_look.map(|at| begun + until(at, now));
+        let retries = [
+            self.notifier.next_attempt(begun),
+            self.applier.next_attempt(begun),
+        ];
+        retries.into_iter().chain([deadline]).flatten().min()
+    }
+
+    async fn carry_out(&self, assessment: &Assessment, notices: &[Notice], now: Timestamp) {
+        self.signals.health.turned(Instant::now());
+        let metrics = &self.signals.metrics;
+        let told = self.notifier.tell(notices, now, metrics).await;
+        self.applier.apply(assessment, told, now, metrics).await;
+    }
+}
+
+/// Nothing for a time that has passed.
+fn until(at: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(at.duration_since(now)).unwrap_or_default()
+}

@@ -1,0 +1,116 @@
+//! When to try again: bookkeeping of failures, without clock or client.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_mins(5);
+
+/// Failures by what they concern, each with its own growing pause, so that one broken thing holds up no other.
+#[derive(Debug)]
+pub(crate) struct Retries<Key> {
+    entries: BTreeMap<Key, Entry>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    failures: u32,
+    not_before: Instant,
+}
+
+impl<Key: Ord> Default for Retries<Key> {
+    fn default() -> Self {
+        Self {
+            entries: BTreeMap::new(),
+        }
+    }
+}
+
+impl<Key: Ord + Clone> Retries<Key> {
+    /// Whether `key` may be tried at `now`.
+    pub(crate) fn is_due(&self, key: &Key, now: Instant) -> bool {
+        self.entries.get(key).is_none_or(|entry| now >= entry.not_before)
+    }
+
+    /// Another failure in a row: the pause doubles, up to five minutes.
+    pub(crate) fn failed(&mut self, key: &Key, now: Instant) {
+        let failures = self
+            .entries
+            .get(key)
+            .map_or(0, |entry| entry.failures)
+            .saturating_add(1);
+        let pause = FIRST_PAUSE
+            .saturating_mul(2_u32.saturating_pow(failures - 1))
+            .min(LONGEST_PAUSE);
+        self.entries.insert(
+            key.clone(),
+            Entry {
+                failures,
+                not_before: now + pause,
+            },
+        );
+    }
+
+    /// It went well, so its next failure is a first one.
+    pub(crate) fn succeeded(&mut self, key: &Key) {
+        self.entries.remove(key);
+    }
+
+    /// Drops what is no longer of interest.
+    pub(crate) fn retain(&mut self, wanted: impl Fn(&Key) -> bool) {
+        self.entries.retain(|key, _| wanted(key));
+    }
+
+    /// When the next one is due that was not due at `now`. Those that were had their chance: if nobody took it, nobody
+    /// wants them any more.
+    pub(crate) fn next(&self, now: Instant) -> Option<Instant> {
+        self.entries
+            .values()
+            .map(|entry| entry.not_before)
+            .filter(|due| *due > now)
+            .min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pause_doubles_with_each_failure_and_is_capped() {
+        let start = Instant::now();
+        let mut retries = Retries::default();
+        let mut pauses = Vec::new();
+        for _ in 0..40 {
+            retries.failed(&"a", start);
+            pauses.push(retries.next(start).unwrap() - start);
+        }
+        let seconds: Vec<u64> = pauses.iter().map(Duration::as_secs).take(11).collect();
+        assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+        assert_eq!(pauses.last(), Some(&LONGEST_PAUSE));
+    }
+
+    #[test]
+    fn one_failure_holds_up_only_itself_and_only_for_its_pause() {
+        let start = Instant::now();
+        let mut retries = Retries::default();
+        retries.failed(&"a", start);
+        assert!(!retries.is_due(&"a", start) && retries.is_due(&"b", start));
+        assert!(retries.is_due(&"a", start + FIRST_PAUSE));
+    }
+
+    #[test]
+    fn a_success_ends_the_series() {
+        let start = Instant::now();
+        let mut retries = Retries::default();
+        retries.failed(&"a", start);
+        retries.failed(&"a", start);
+        retries.succeeded(&"a");
+        assert!(retries.is_due(&"a", start));
+        retries.failed(&"a", start);
+        assert_eq!(retries.next(start), Some(start + FIRST_PAUSE));
+        assert_eq!(retries.next(start + FIRST_PAUSE), None);
+    }
+}

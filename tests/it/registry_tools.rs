@@ -3,11 +3,13 @@
 //! Ignored unless asked for, because they need Debian's `skopeo` and `docker-registry` on the path:
 //! `cargo test -p tests --test it registry_tools -- --ignored`.
 
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::process::Stdio;
 use std::time::Duration;
 
-use sandbox::registry::{ImageSpec, MediaTypes, Registry, push};
+use sandbox::registry::{ImageSpec, Registry, push};
+use scanner::registry::{RegistryClient, RegistryClientOptions};
 use tokio::process::Command;
 
 async fn skopeo(arguments: &[&str]) -> String {
@@ -73,23 +75,24 @@ async fn skopeo_inspects_the_labels_of_the_platform() {
     assert_eq!(inspected["Labels"]["example.com/team"], "shop");
 }
 
-#[tokio::test]
-#[ignore = "needs docker-registry"]
-async fn an_image_can_be_pushed_to_debians_docker_registry() {
+/// Debian's `docker-registry` on a free port; it ends when this is dropped.
+struct DockerRegistry {
+    host: String,
+    _directory: tempfile::TempDir,
+    _process: tokio::process::Child,
+}
+
+async fn docker_registry() -> DockerRegistry {
     let directory = tempfile::tempdir().unwrap();
     // Free a moment ago: good enough for a test that is run by hand.
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let root = directory.path().display();
     let config = directory.path().join("config.yml");
     let text = format!(
-        "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {root}}}}}\nhttp: {{addr: \"127.0.0.1:{port}\"}}\n"
+        "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {root}}}}}\nhttp: {{addr: \"{address}\"}}\n"
     );
     std::fs::write(&config, text).unwrap();
-    let _server = Command::new("docker-registry")
+    let process = Command::new("docker-registry")
         .arg("serve")
         .arg(&config)
         .stdout(Stdio::null())
@@ -97,33 +100,64 @@ async fn an_image_can_be_pushed_to_debians_docker_registry() {
         .kill_on_drop(true)
         .spawn()
         .expect("docker-registry is installed");
-    let base = format!("http://127.0.0.1:{port}");
     let answering = async {
-        while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+        while tokio::net::TcpStream::connect(address).await.is_err() {
             tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(Duration::from_secs(10), answering)
         .await
         .expect("docker-registry answers");
+    DockerRegistry {
+        host: address.to_string(),
+        _directory: directory,
+        _process: process,
+    }
+}
 
-    for spec in [
+#[tokio::test]
+#[ignore = "needs docker-registry"]
+async fn the_scanners_client_reads_from_debians_docker_registry_what_was_pushed_to_it() {
+    let registry = docker_registry().await;
+    let client = RegistryClient::new(RegistryClientOptions::default()).unwrap();
+    let repository = format!("{}/shop/checkout", registry.host).parse().unwrap();
+    let specs = [
         ImageSpec::new("shop/checkout", "1").attestation(),
         ImageSpec::new("shop/checkout", "2").docker(),
-    ] {
-        let media_type = if spec.tag() == "1" {
-            MediaTypes::Oci.index()
-        } else {
-            MediaTypes::Docker.index()
-        };
-        let pushed = push(&base, &spec).await.unwrap();
-        let url = format!("{base}/v2/shop/checkout/manifests/{}", spec.tag());
-        let head = reqwest::Client::new()
-            .head(url)
-            .header("accept", media_type)
-            .send()
-            .await
-            .unwrap();
-        assert_eq!(head.headers()["docker-content-digest"], pushed.digest.as_str());
+        ImageSpec::new("shop/checkout", "3")
+            .single("linux/arm64")
+            .label("example.com/team", "shop"),
+    ];
+    for spec in &specs {
+        let pushed = push(&format!("http://{}", registry.host), spec).await.unwrap();
+        let tag = spec.tag().parse().unwrap();
+        let digest = client.head_digest(&repository, &tag).await.unwrap().unwrap();
+        assert_eq!(digest.as_str(), pushed.digest);
+        let found = client.platform_digests(&repository, &digest).await.unwrap();
+        let platforms: BTreeMap<_, _> = found
+            .digests
+            .iter()
+            .map(|(name, digest)| (name.clone(), digest.to_string()))
+            .collect();
+        assert_eq!(platforms, pushed.platforms);
+        assert_eq!(found.labels.contains_key("example.com/team"), spec.tag() == "3");
     }
+    let mut tags = client.list_tags(&repository).await.unwrap();
+    tags.sort();
+    assert_eq!(
+        tags.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["1", "2", "3"]
+    );
+    assert_eq!(
+        client
+            .head_digest(&repository, &"4".parse().unwrap())
+            .await
+            .unwrap(),
+        None
+    );
+    assert_eq!(
+        client.requests(),
+        3 + 4 + 1 + 1,
+        "digests, manifests with one config, the list, the missing tag"
+    );
 }

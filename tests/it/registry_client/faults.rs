@@ -1,10 +1,11 @@
 //! Registries that are slow, broken, or want to be left alone.
 
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use sandbox::registry::{Fault, ImageSpec, RateLimit, Registry, RegistryOptions, RequestKind, Rule};
-use scanner::registry::{ErrorClass, PullLimit, RegistryClient, RegistryClientOptions};
+use scanner::registry::{ErrorClass, Limits, Pace, PullLimit, RegistryClient, RegistryClientOptions};
 
 use super::{checkout, class_of, client, counts, list, open_registry, quick, repository, tag};
 
@@ -186,6 +187,55 @@ async fn at_most_four_requests_are_in_flight_to_one_registry() {
         gap >= SignedDuration::from_millis(150),
         "the fifth waited for one of the four to end: {gap:?}"
     );
+}
+
+#[tokio::test]
+async fn requests_keep_the_pace_of_their_registry() {
+    let registry = open_registry(&["1"]).await;
+    let pace = Pace {
+        interval: Duration::from_millis(60),
+        burst: NonZeroU32::MIN,
+    };
+    let limits = [(
+        registry.host(),
+        Limits {
+            pace,
+            page_size: None,
+        },
+    )]
+    .into();
+    let client = RegistryClient::new(RegistryClientOptions { limits, ..quick() }).unwrap();
+    let repository = checkout(&registry);
+    let lists = futures::future::join_all((0..4).map(|_| list(&client, &repository))).await;
+    assert!(lists.into_iter().all(|tags| tags.is_ok()));
+    let arrivals: Vec<_> = registry
+        .requests()
+        .into_iter()
+        .map(|request| request.at)
+        .collect();
+    let gap = arrivals[3].duration_since(arrivals[0]);
+    assert!(
+        gap >= SignedDuration::from_millis(150),
+        "three intervals passed: {gap:?}"
+    );
+}
+
+#[tokio::test]
+async fn questions_that_wait_while_a_429_arrives_are_not_asked_any_more() {
+    let registry = Registry::open().await;
+    registry.fault(Rule::always(Fault::retry_after_seconds(60)));
+    let client = client();
+    let repositories: Vec<_> = (0..20)
+        .map(|number| repository(&registry, &format!("shop/app-{number}")))
+        .collect();
+    let lists =
+        futures::future::join_all(repositories.iter().map(|repository| list(&client, repository))).await;
+    let asked = registry.requests().len();
+    assert!(asked <= 4, "only those that were under way: {asked}");
+    let deferred = lists
+        .into_iter()
+        .filter(|tags| tags.as_ref().unwrap_err().class() == ErrorClass::Deferred);
+    assert_eq!(deferred.count(), 20 - asked);
 }
 
 #[tokio::test]

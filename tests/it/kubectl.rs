@@ -3,7 +3,7 @@
 use std::process::Output;
 use std::sync::Arc;
 
-use sandbox::apiserver::resources::{DEPLOYMENTS, PODS};
+use sandbox::apiserver::resources::{CRON_JOBS, DEPLOYMENTS, JOBS, PODS};
 use sandbox::apiserver::{ApiServer, ApiServerOptions, LogQuery, LogSource};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -286,6 +286,47 @@ async fn what_is_not_allowed_is_refused_by_name() {
              \"configmaps\" in API group \"\" in the namespace \"default\""
         ),
         "{complaint}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs kubectl on the PATH; run by just e2e"]
+async fn rights_are_asked_for_and_tried_on() {
+    let cluster = Cluster::start().await;
+    assert!(cluster.ok("auth whoami").await.contains("kubernetes-admin"));
+    assert_eq!(cluster.ok("auth can-i delete nodes").await, "yes\n");
+    let account = "--as=system:serviceaccount:default:default";
+    let output = cluster
+        .run("admin", &["auth", "can-i", "list", "secrets", account])
+        .await;
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "no\n");
+    cluster
+        .ok("create rolebinding look --clusterrole=view --serviceaccount=default:default")
+        .await;
+    assert_eq!(
+        cluster.ok_args(&["auth", "can-i", "list", "pods", account]).await,
+        "yes\n"
+    );
+    let complaint = cluster.refused("account", "get pods --as=somebody").await;
+    assert!(
+        complaint.contains("cannot impersonate resource \"users\""),
+        "{complaint}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs kubectl on the PATH; run by just e2e"]
+async fn a_job_made_from_a_cron_job_does_what_the_cron_job_says() {
+    let cluster = Cluster::with_web().await;
+    cluster.ok("create job now --from=cronjob/scan").await;
+    let store = cluster.server.store();
+    let job = store.get(&JOBS, "default", "now").unwrap();
+    let cron_job = store.get(&CRON_JOBS, "default", "scan").unwrap();
+    let template = cron_job.pointer("/spec/jobTemplate/spec/template/spec").unwrap();
+    assert_eq!(&job["spec"]["template"]["spec"], template);
+    assert_eq!(
+        job["metadata"]["ownerReferences"][0]["uid"],
+        cron_job["metadata"]["uid"]
     );
 }
 

@@ -2,7 +2,13 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use http::header;
+use http::request::Parts;
 use jiff::Timestamp;
+
+use super::auth::User;
+use super::path::Target;
+use super::serve::text;
 
 /// One finished request. A watch is written down when it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +35,30 @@ pub struct RequestRecord {
     pub content_type: String,
     /// Real time of arrival.
     pub at: Timestamp,
+}
+
+impl RequestRecord {
+    /// The record of a request that has just arrived.
+    pub(super) fn begin(parts: &Parts, user: Option<&User>, verb: &str, target: Option<&Target>) -> Self {
+        let of_target = |field: fn(&Target) -> &str| target.map(field).unwrap_or_default().to_owned();
+        Self {
+            user: user.map(|user| user.name.clone()).unwrap_or_default(),
+            verb: verb.to_owned(),
+            resource: of_target(|target| target.resource.plural),
+            subresource: of_target(|target| &target.subresource),
+            namespace: of_target(|target| &target.namespace),
+            name: of_target(|target| &target.name),
+            code: 0,
+            user_agent: text(&parts.headers, &header::USER_AGENT),
+            uri: parts
+                .uri
+                .path_and_query()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            content_type: text(&parts.headers, &header::CONTENT_TYPE),
+            at: Timestamp::now(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Default)]

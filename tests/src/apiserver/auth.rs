@@ -1,4 +1,4 @@
-//! Who is calling: bearer tokens and the users behind them.
+//! Who is calling: bearer tokens, the users behind them, and whom they may pretend to be (`kubectl --as`).
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -6,10 +6,14 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::{HeaderMap, HeaderName, StatusCode, header};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::error::ApiError;
+use super::rbac::{self, Action};
 use super::resources::SERVICE_ACCOUNTS;
+use super::serve::text;
 use super::store::Store;
 use super::strategy::random_u64;
 
@@ -63,6 +67,47 @@ impl User {
     }
 }
 
+/// The caller by its `Authorization` header, or whom it impersonates. Fails with 401 or 403.
+pub(super) fn identify(tokens: &Tokens, store: &Store, headers: &HeaderMap) -> Result<User, ApiError> {
+    let caller = tokens
+        .authenticate(&text(headers, &header::AUTHORIZATION), store)
+        .ok_or_else(ApiError::unauthorized)?;
+    let name = text(headers, &HeaderName::from_static("impersonate-user"));
+    if name.is_empty() {
+        return Ok(caller);
+    }
+    let (namespace, resource, plain) = match name.strip_prefix("system:serviceaccount:") {
+        Some(account) => {
+            let (namespace, name) = account.split_once(':').unwrap_or_default();
+            (namespace, "serviceaccounts", name)
+        }
+        None => ("", "users", name.as_str()),
+    };
+    let action = Action::Resource {
+        verb: "impersonate",
+        group: "",
+        resource,
+        namespace,
+        name: plain,
+    };
+    let decision = rbac::authorize(store, &caller, action);
+    if !decision.allowed {
+        let refusal = rbac::refusal(&caller, action, &decision.reason);
+        let message = format!("{resource} {plain:?} is forbidden: {refusal}");
+        return Err(ApiError::new(StatusCode::FORBIDDEN, "Forbidden", message));
+    }
+    if resource == "serviceaccounts" {
+        return Ok(User::service_account(namespace, plain));
+    }
+    let mut groups: Vec<String> = headers
+        .get_all("impersonate-group")
+        .iter()
+        .filter_map(|group| group.to_str().ok().map(str::to_owned))
+        .collect();
+    groups.push("system:authenticated".to_owned());
+    Ok(User { name, groups })
+}
+
 impl Tokens {
     /// A token of the administrator, without expiry.
     pub(super) fn issue_admin(&self) -> String {
@@ -105,8 +150,8 @@ impl Tokens {
     }
 
     /// The user behind an `Authorization` header. A token dies with its service account.
-    pub(super) fn authenticate(&self, header: Option<&str>, store: &Store) -> Option<User> {
-        let token = header?.strip_prefix("Bearer ")?.trim();
+    pub(super) fn authenticate(&self, header: &str, store: &Store) -> Option<User> {
+        let token = header.strip_prefix("Bearer ")?.trim();
         let (user, expires) = self
             .0
             .lock()

@@ -24,6 +24,7 @@ mod patching;
 mod path;
 mod pod_log;
 mod present;
+mod protobuf;
 mod rbac;
 mod read;
 mod remove;

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::error::ApiError;
+use super::protobuf;
 
 /// How an answer is shaped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,11 +61,14 @@ pub(super) fn media_type(content_type: &str) -> &str {
     content_type.split(';').next().unwrap_or_default().trim()
 }
 
-/// Reads an object from a JSON or YAML body.
+/// Reads an object from a JSON, YAML or protobuf body.
 pub(super) fn object(content_type: &str, body: &[u8]) -> Result<Value, ApiError> {
     let value = match media_type(content_type) {
         "" | "application/json" => json(body),
         "application/yaml" => yaml(body),
+        "application/vnd.kubernetes.protobuf" => {
+            protobuf::decode(body).map_err(|error| ApiError::unsupported_media_type(error.to_string()))
+        }
         _ => Err(ApiError::unsupported_media_type(
             "the body of the request was in an unknown format - accepted media types include: application/json, \
              application/yaml",

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
-use http::{Method, Request, StatusCode, header};
+use http::{HeaderMap, Method, Request, StatusCode, header};
 use hyper::body::Incoming;
-use jiff::Timestamp;
 
 use super::access_log::RequestRecord;
 use super::auth::User;
@@ -15,7 +14,7 @@ use super::negotiate::{self, Format};
 use super::path::{Query, Target, verb};
 use super::rbac::{self, Action};
 use super::respond::{self, Answer};
-use super::{Shared, discovery, openapi, read, remove, review, seeds, subresource, watch, write};
+use super::{Shared, auth, discovery, openapi, read, remove, review, seeds, subresource, watch, write};
 
 /// The largest body Kubernetes reads, in bytes.
 const MAX_BODY: usize = 3 * 1024 * 1024;
@@ -73,51 +72,12 @@ impl Call {
 
 /// Handles one request. An error breaks the connection.
 pub(super) async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answer, Dropped> {
-    let at = Timestamp::now();
     let (parts, body) = request.into_parts();
-    let text = |name: header::HeaderName| {
-        parts
-            .headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
-            .to_owned()
-    };
     let query = Query::parse(&parts.uri);
     let target = Target::parse(parts.uri.path());
     let verb = verb(&parts.method, target.as_ref(), &query);
-    let user = shared
-        .tokens
-        .authenticate(Some(&text(header::AUTHORIZATION)), &shared.store);
-    let mut record = RequestRecord {
-        user: user.as_ref().map(|user| user.name.clone()).unwrap_or_default(),
-        verb: verb.to_owned(),
-        resource: target
-            .as_ref()
-            .map(|target| target.resource.plural.to_owned())
-            .unwrap_or_default(),
-        subresource: target
-            .as_ref()
-            .map(|target| target.subresource.clone())
-            .unwrap_or_default(),
-        namespace: target
-            .as_ref()
-            .map(|target| target.namespace.clone())
-            .unwrap_or_default(),
-        name: target
-            .as_ref()
-            .map(|target| target.name.clone())
-            .unwrap_or_default(),
-        code: 0,
-        user_agent: text(header::USER_AGENT),
-        uri: parts
-            .uri
-            .path_and_query()
-            .map(ToString::to_string)
-            .unwrap_or_default(),
-        content_type: text(header::CONTENT_TYPE),
-        at,
-    };
+    let user = auth::identify(&shared.tokens, &shared.store, &parts.headers);
+    let mut record = RequestRecord::begin(&parts, user.as_ref().ok(), verb, target.as_ref());
     let struck = shared.faults.strike(Facts {
         user: &record.user,
         verb,
@@ -125,33 +85,46 @@ pub(super) async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> R
         namespace: &record.namespace,
         name: &record.name,
     });
-    let mut call = Call {
-        method: parts.method,
-        path: parts.uri.path().to_owned(),
-        query,
-        verb,
-        user: user.clone().unwrap_or(User {
-            name: "system:anonymous".to_owned(),
-            groups: Vec::new(),
-        }),
-        user_agent: record.user_agent.clone(),
-        accept: text(header::ACCEPT),
-        content_type: record.content_type.clone(),
-        body: Bytes::new(),
-        stale_by: 0,
-        cut_watch: None,
-    };
-    let answer = match read_body(body).await {
-        _ if user.is_none() => Ok(respond::error(&ApiError::unauthorized())),
-        Err(error) => Ok(respond::error(&error)),
-        Ok(body) => {
-            call.body = body;
+    let answer = match (user, read_body(body).await) {
+        (Ok(user), Ok(body)) => {
+            let call = Call {
+                path: parts.uri.path().to_owned(),
+                accept: text(&parts.headers, &header::ACCEPT),
+                method: parts.method,
+                query,
+                verb,
+                user,
+                user_agent: record.user_agent.clone(),
+                content_type: record.content_type.clone(),
+                body,
+                stale_by: 0,
+                cut_watch: None,
+            };
             answer_with_faults(&shared, call, target, struck).await
+        }
+        (Err(error), _) | (_, Err(error)) => {
+            let breaks = struck
+                .iter()
+                .any(|fault| matches!(fault, Fault::DropBefore | Fault::DropAfter));
+            if breaks {
+                Err(Dropped)
+            } else {
+                Ok(respond::error(&error))
+            }
         }
     };
     record.code = answer.as_ref().map_or(0, |answer| answer.status().as_u16());
     shared.access_log.push(record);
     answer
+}
+
+/// A header as text; empty when it is missing.
+pub(super) fn text(headers: &HeaderMap, name: &header::HeaderName) -> String {
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+        .to_owned()
 }
 
 async fn read_body(body: Incoming) -> Result<Bytes, ApiError> {

@@ -102,7 +102,7 @@ async fn docker_registry() -> DockerRegistry {
         .expect("docker-registry is installed");
     let answering = async {
         while tokio::net::TcpStream::connect(address).await.is_err() {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     tokio::time::timeout(Duration::from_secs(10), answering)

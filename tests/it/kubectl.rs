@@ -138,8 +138,8 @@ async fn every_way_to_change_an_image_spares_the_other_container() {
     let cluster = Cluster::with_web().await;
     cluster.ok("set image deployment/web web=example.com/web:2").await;
     assert_eq!(cluster.images(), ["example.com/web:2", "example.com/sidecar:1"]);
-    let path = "/spec/template/spec/containers/0/image";
-    let patch = json!([{"op": "replace", "path": path, "value": "example.com/web:3"}]).to_string();
+    let image = "/spec/template/spec/containers/0/image";
+    let patch = json!([{"op": "replace", "path": image, "value": "example.com/web:3"}]).to_string();
     cluster
         .ok_args(&["patch", "deployment", "web", "--type=json", "-p", &patch])
         .await;
@@ -328,6 +328,32 @@ async fn a_job_made_from_a_cron_job_does_what_the_cron_job_says() {
         job["metadata"]["ownerReferences"][0]["uid"],
         cron_job["metadata"]["uid"]
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs kubectl on the PATH; run by just e2e"]
+async fn a_watched_table_shows_changes_as_they_come() {
+    let cluster = Cluster::with_web().await;
+    let watching = cluster.run(
+        "admin",
+        &["get", "deployment", "web", "-w", "--request-timeout=3s"],
+    );
+    let scaling = async {
+        let watched = || {
+            cluster
+                .server
+                .requests()
+                .iter()
+                .any(|request| request.verb == "watch" && request.resource == "deployments")
+        };
+        while !watched() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        cluster.ok("scale deployment web --replicas=3").await;
+    };
+    let (output, ()) = tokio::join!(watching, scaling);
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(table.contains("0/2") && table.contains("0/3"), "{table}");
 }
 
 #[derive(Debug)]

@@ -31,10 +31,12 @@ fn deployment(name: &str) -> Deployment {
     }))
 }
 
+/// The code of the server's answer; 0 when there was none.
 fn code(error: &Error) -> u16 {
-    match error {
-        Error::Api(status) => status.code,
-        other => panic!("not an API error: {other}"),
+    if let Error::Api(status) = error {
+        status.code
+    } else {
+        0
     }
 }
 
@@ -203,18 +205,16 @@ async fn applying_a_field_of_somebody_else_is_a_conflict_until_forced() {
         .patch("a", &PatchParams::apply("two"), &applied("2"))
         .await
         .unwrap_err();
-    match &refused {
-        Error::Api(status) => {
-            assert_eq!(status.code, 409);
-            let causes = status
-                .details
-                .as_ref()
-                .map(|details| details.causes.as_slice())
-                .unwrap_or_default();
-            assert_eq!(causes[0].reason, "FieldManagerConflict");
-        }
-        other => panic!("{other}"),
-    }
+    assert_eq!(code(&refused), 409);
+    let Error::Api(status) = &refused else {
+        panic!("{refused}")
+    };
+    let causes = status
+        .details
+        .as_ref()
+        .map(|details| details.causes.as_slice())
+        .unwrap_or_default();
+    assert_eq!(causes[0].reason, "FieldManagerConflict");
     let forced = api
         .patch("a", &PatchParams::apply("two").force(), &applied("2"))
         .await
@@ -284,6 +284,42 @@ async fn roles_are_enforced_with_the_words_of_kubernetes() {
     let reviews: Api<SelfSubjectAccessReview> = Api::all(client);
     let answered = reviews.create(&PostParams::default(), &review).await.unwrap();
     assert!(!answered.status.unwrap().allowed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collection_is_deleted_by_its_labels() {
+    let server = start().await;
+    let api: Api<ConfigMap> = Api::namespaced(admin(&server).await, "default");
+    for name in ["a", "b"] {
+        api.create(&PostParams::default(), &config_map(name))
+            .await
+            .unwrap();
+    }
+    api.delete_collection(&DeleteParams::default(), &ListParams::default().labels("app=a"))
+        .await
+        .unwrap();
+    let left = api.list(&ListParams::default()).await.unwrap().items;
+    assert_eq!(
+        left.iter()
+            .map(|map| map.metadata.name.as_deref().unwrap())
+            .collect::<Vec<_>>(),
+        ["b"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_bound_to_another_uid_is_refused() {
+    let server = start().await;
+    let api: Api<ConfigMap> = Api::namespaced(admin(&server).await, "default");
+    api.create(&PostParams::default(), &config_map("a"))
+        .await
+        .unwrap();
+    let bound = DeleteParams::default().preconditions(kube::api::Preconditions {
+        uid: Some("other".to_owned()),
+        resource_version: None,
+    });
+    assert_eq!(code(&api.delete("a", &bound).await.unwrap_err()), 409);
+    assert!(api.get_opt("a").await.unwrap().is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]

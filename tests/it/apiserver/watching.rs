@@ -49,10 +49,13 @@ async fn a_watch_shows_objects_entering_and_leaving_its_selection() {
         .unwrap();
     let mut seen = Vec::new();
     while seen.len() < 2 {
-        match events.try_next().await.unwrap().unwrap() {
-            WatchEvent::Added(object) => seen.push(format!("added {}", object.name_any())),
-            WatchEvent::Deleted(object) => seen.push(format!("deleted {}", object.name_any())),
-            other => panic!("{other:?}"),
+        let event = events.try_next().await.unwrap().unwrap();
+        if let WatchEvent::Added(object) = &event {
+            seen.push(format!("added {}", object.name_any()));
+        } else if let WatchEvent::Deleted(object) = &event {
+            seen.push(format!("deleted {}", object.name_any()));
+        } else {
+            panic!("{event:?}");
         }
     }
     assert_eq!(seen, ["added a", "deleted a"]);
@@ -67,10 +70,11 @@ async fn a_watch_from_a_forgotten_revision_ends_with_410() {
         .unwrap();
     server.store().compact();
     let mut events = api.watch(&WatchParams::default(), "2").await.unwrap().boxed();
-    match events.try_next().await.unwrap().unwrap() {
-        WatchEvent::Error(status) => assert_eq!(status.code, 410),
-        other => panic!("{other:?}"),
-    }
+    let event = events.try_next().await.unwrap().unwrap();
+    assert!(
+        matches!(&event, WatchEvent::Error(status) if status.code == 410),
+        "{event:?}"
+    );
 }
 
 async fn reflect(strategy: watcher::Config) {

@@ -153,33 +153,31 @@ async fn answer_with_faults(
             Fault::StaleRead(revisions) => call.stale_by = revisions,
         }
     }
-    let answer = route(shared, call, target)
-        .await
-        .unwrap_or_else(|error| respond::error(&error));
+    let answer = route(shared, &call, target).unwrap_or_else(|error| respond::error(&error));
     if drop_after { Err(Dropped) } else { Ok(answer) }
 }
 
-async fn route(shared: &Arc<Shared>, call: Call, target: Option<Target>) -> Result<Answer, ApiError> {
+fn route(shared: &Arc<Shared>, call: &Call, target: Option<Target>) -> Result<Answer, ApiError> {
     let Some(target) = target else {
-        authorize_path(shared, &call)?;
-        return path_outside_resources(&call);
+        authorize_path(shared, call)?;
+        return path_outside_resources(call);
     };
-    authorize(shared, &call, &target)?;
+    authorize(shared, call, &target)?;
     if target.resource.create_only {
-        return review::answer(&shared.store, &call, &target);
+        return review::answer(&shared.store, call, &target);
     }
     if !target.subresource.is_empty() {
-        return subresource::answer(shared, &call, &target).await;
+        return subresource::answer(shared, call, &target);
     }
     match call.verb {
-        "get" => read::get(&shared.store, &call, &target),
-        "list" => read::list(&shared.store, &call, &target),
-        "watch" => watch::start(shared, &call, &target),
-        "create" => write::create(&shared.store, &call, &target),
-        "update" if !target.name.is_empty() => write::replace(&shared.store, &call, &target),
-        "patch" if !target.name.is_empty() => write::patch(&shared.store, &call, &target),
-        "delete" => remove::one(&shared.store, &call, &target),
-        "deletecollection" => remove::collection(&shared.store, &call, &target),
+        "get" => read::get(&shared.store, call, &target),
+        "list" => read::list(&shared.store, call, &target),
+        "watch" => watch::start(shared, call, &target),
+        "create" => write::create(&shared.store, call, &target),
+        "update" if !target.name.is_empty() => write::replace(&shared.store, call, &target),
+        "patch" if !target.name.is_empty() => write::patch(&shared.store, call, &target),
+        "delete" => remove::one(&shared.store, call, &target),
+        "deletecollection" => remove::collection(&shared.store, call, &target),
         _ => Err(ApiError::method_not_allowed()),
     }
 }

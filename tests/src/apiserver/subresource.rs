@@ -53,8 +53,7 @@ pub(super) fn of(
     found
 }
 
-#[expect(clippy::unused_async, reason = "handlers that wait belong here")]
-pub(super) async fn answer(shared: &Arc<Shared>, call: &Call, target: &Target) -> Result<Answer, ApiError> {
+pub(super) fn answer(shared: &Arc<Shared>, call: &Call, target: &Target) -> Result<Answer, ApiError> {
     let known = of(target.resource)
         .into_iter()
         .find(|(name, ..)| *name == target.subresource);

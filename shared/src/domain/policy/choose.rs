@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{Rejection, Selection, SelectionReason, SelectionRequest, UpdatePolicy};
 use crate::domain::reference::Tag;
-use crate::domain::tag::TagVersion;
+use crate::domain::tag::{Spelling, TagVersion};
 
 /// Chooses the tag to run: the first of [`candidates`], with the reasons for it and against the others.
 ///
@@ -27,18 +27,19 @@ pub fn select<'a>(request: &SelectionRequest<'a>, tags: impl IntoIterator<Item =
             .filter(|candidate| Some(candidate.tag) != selected)
             .map(|candidate| (Rejection::Superseded, candidate.tag)),
     );
-    let mut by_rule = BTreeMap::<Rejection, Vec<Tag>>::new();
+    let mut by_rule = BTreeMap::<Rejection, Vec<&Tag>>::new();
     for (rejection, tag) in rejected {
-        by_rule.entry(rejection).or_default().push(tag.clone());
+        by_rule.entry(rejection).or_default().push(tag);
     }
-    for tags in by_rule.values_mut() {
+    let rejected = by_rule.into_iter().map(|(rejection, mut tags)| {
         tags.sort();
         tags.dedup();
-    }
+        (rejection, tags.into_iter().cloned().collect())
+    });
     Selection {
         selected: selected.cloned(),
         reason,
-        rejected: by_rule,
+        rejected: rejected.collect(),
     }
 }
 
@@ -47,16 +48,19 @@ pub fn candidates<'a>(
     request: &SelectionRequest<'a>,
     tags: impl IntoIterator<Item = &'a Tag>,
 ) -> Vec<&'a Tag> {
-    let mut accepted = judge(request, tags).accepted;
-    accepted.sort_by(|a, b| newest_first(request.current, a, b));
-    let mut tags: Vec<&Tag> = accepted.into_iter().map(|candidate| candidate.tag).collect();
+    let accepted = judge(request, tags).accepted;
+    let mut newest: Vec<&Candidate<'_>> = accepted.iter().collect();
+    newest.sort_by(|a, b| newest_first(request.current, a, b));
+    let mut tags: Vec<&Tag> = newest.into_iter().map(|candidate| candidate.tag).collect();
     tags.dedup();
     tags
 }
 
-/// An accepted tag. Only the digest policy accepts one without a version.
+/// An acceptable tag.
 struct Candidate<'a> {
     tag: &'a Tag,
+    tier: Tier,
+    /// Only the digest policy accepts a tag without one.
     version: Option<TagVersion>,
 }
 
@@ -118,14 +122,14 @@ fn judge_digest<'a>(request: &SelectionRequest<'a>, tags: impl IntoIterator<Item
         });
     Verdicts {
         rejected: rejected.collect(),
-        accepted: if moves {
-            vec![Candidate {
+        accepted: moves
+            .then_some(Candidate {
                 tag: request.current,
+                tier: Tier::Family,
                 version: None,
-            }]
-        } else {
-            Vec::new()
-        },
+            })
+            .into_iter()
+            .collect(),
         reason,
     }
 }
@@ -165,29 +169,26 @@ impl Tier {
 
 impl Ladder<'_, '_> {
     fn judge<'t>(&self, tags: impl IntoIterator<Item = &'t Tag>) -> Verdicts<'t> {
-        let mut acceptable = Vec::new();
+        let mut accepted = Vec::new();
         let mut rejected = Vec::new();
         for tag in tags {
             match self.judge_one(tag) {
-                Ok((tier, version)) => acceptable.push((
+                Ok((tier, version)) => accepted.push(Candidate {
+                    tag,
                     tier,
-                    Candidate {
-                        tag,
-                        version: Some(version),
-                    },
-                )),
+                    version: Some(version),
+                }),
                 Err(rejection) => rejected.push((rejection, tag)),
             }
         }
-        let best = acceptable.iter().map(|&(tier, _)| tier).min();
-        let mut accepted = Vec::with_capacity(acceptable.len());
-        for (tier, candidate) in acceptable {
-            if Some(tier) == best {
-                accepted.push(candidate);
-            } else {
-                rejected.push((tier.rejection(), candidate.tag));
+        let best = accepted.iter().map(|candidate| candidate.tier).min();
+        accepted.retain(|candidate| {
+            let is_best = Some(candidate.tier) == best;
+            if !is_best {
+                rejected.push((candidate.tier.rejection(), candidate.tag));
             }
-        }
+            is_best
+        });
         let reason = match best {
             Some(Tier::Family | Tier::SameLine) => SelectionReason::NewerVersion,
             Some(Tier::OtherSpelling) => SelectionReason::NewerVersionOtherSpelling,
@@ -204,15 +205,8 @@ impl Ladder<'_, '_> {
         if tag == self.request.current {
             return Err(Rejection::Current);
         }
-        // Rule 6.
-        let version = TagVersion::parse(tag).ok_or(Rejection::NoVersion)?;
-        // Rules 1, 2, 3 and 7.
-        let family = version.family();
-        let is_other_spelling = match family.difference(self.current.family()) {
-            None => false,
-            Some(_) if family.is_other_spelling_of(self.current.family()) => true,
-            Some(difference) => return Err(difference.into()),
-        };
+        // Rules 6, 1, 2, 3 and 7.
+        let (version, spelling) = TagVersion::parse_on(tag, self.current.family())?;
         // Rule 9.
         if version.compare_across_families(&self.current) != Ordering::Greater {
             return Err(Rejection::NotNewer);
@@ -224,10 +218,10 @@ impl Ladder<'_, '_> {
         // Rule 10.
         let is_wanted =
             !version.is_prerelease() || self.request.prerelease || self.is_of_current_prerelease(&version);
-        match (is_wanted, is_other_spelling) {
-            (true, false) => Ok((Tier::Family, version)),
-            (true, true) => Ok((Tier::OtherSpelling, version)),
-            (false, false) if self.is_on_current_line(&version) => Ok((Tier::SameLine, version)),
+        match (is_wanted, spelling) {
+            (true, Spelling::Same) => Ok((Tier::Family, version)),
+            (true, Spelling::OtherV) => Ok((Tier::OtherSpelling, version)),
+            (false, Spelling::Same) if self.is_on_current_line(&version) => Ok((Tier::SameLine, version)),
             (false, _) => Err(Rejection::Prerelease),
         }
     }

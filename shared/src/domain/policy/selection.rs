@@ -7,7 +7,7 @@ use strum::{EnumIter, IntoStaticStr};
 
 use super::UpdatePolicy;
 use crate::domain::reference::{Digest, Tag};
-use crate::domain::tag::Difference;
+use crate::domain::tag::{Difference, Mismatch};
 
 /// Everything a choice depends on besides the published tags.
 #[derive(Debug, Clone, Copy)]
@@ -115,13 +115,14 @@ impl Rejection {
     }
 }
 
-impl From<Difference> for Rejection {
-    fn from(difference: Difference) -> Self {
-        match difference {
-            Difference::Prefix => Self::OtherPrefix,
-            Difference::Components => Self::OtherComponents,
-            Difference::Suffix => Self::OtherSuffix,
-            Difference::Dates => Self::OtherCalendar,
+impl From<Mismatch> for Rejection {
+    fn from(mismatch: Mismatch) -> Self {
+        match mismatch {
+            Mismatch::NoVersion => Self::NoVersion,
+            Mismatch::Family(Difference::Prefix) => Self::OtherPrefix,
+            Mismatch::Family(Difference::Components) => Self::OtherComponents,
+            Mismatch::Family(Difference::Suffix) => Self::OtherSuffix,
+            Mismatch::Family(Difference::Dates) => Self::OtherCalendar,
         }
     }
 }

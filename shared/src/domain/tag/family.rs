@@ -28,6 +28,15 @@ pub enum Difference {
     Dates,
 }
 
+/// Two prefixes that may stand for one family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spelling {
+    /// Byte for byte the same.
+    Same,
+    /// One has a `v` before the number, the other has not.
+    OtherV,
+}
+
 impl Family {
     /// The first thing in which this family differs from another, `None` if they are the same.
     pub fn difference(&self, other: &Self) -> Option<Difference> {
@@ -40,22 +49,31 @@ impl Family {
 
     /// Whether the two differ in nothing but a `v` before the numbers (rule 1).
     pub fn is_other_spelling_of(&self, other: &Self) -> bool {
-        let without = |prefix: &str| prefix.strip_suffix(['v', 'V']).map(str::len);
-        let differs_by_v = match (without(&self.prefix), without(&other.prefix)) {
-            (Some(length), None) => self.prefix[..length] == other.prefix,
-            (None, Some(length)) => other.prefix[..length] == self.prefix,
-            (Some(_), Some(_)) | (None, None) => false,
-        };
-        differs_by_v && self.difference_after_prefix(other).is_none()
+        self.spelling(&other.prefix) == Some(Spelling::OtherV)
+            && self.difference_after_prefix(other).is_none()
     }
 
-    fn difference_after_prefix(&self, other: &Self) -> Option<Difference> {
-        let (ours, theirs) = (self.shape, other.shape);
-        if (ours.components, ours.layout) != (theirs.components, theirs.layout) {
+    /// Whether tags with this prefix can belong to the family, and in which spelling (rule 1).
+    pub(super) fn spelling(&self, prefix: &str) -> Option<Spelling> {
+        if self.prefix == prefix {
+            return Some(Spelling::Same);
+        }
+        match (
+            self.prefix.strip_suffix(['v', 'V']),
+            prefix.strip_suffix(['v', 'V']),
+        ) {
+            (Some(without), None) if without == prefix => Some(Spelling::OtherV),
+            (None, Some(without)) if without == self.prefix => Some(Spelling::OtherV),
+            _ => None,
+        }
+    }
+
+    pub(super) fn difference_after_prefix(&self, other: &Self) -> Option<Difference> {
+        if !self.shape.joins_alike(other.shape) {
             Some(Difference::Components)
         } else if self.suffix != other.suffix {
             Some(Difference::Suffix)
-        } else if ours != theirs {
+        } else if self.shape != other.shape {
             Some(Difference::Dates)
         } else {
             None
@@ -129,6 +147,11 @@ impl Shape {
             scale,
             dates,
         }
+    }
+
+    /// Whether two versions have equally many components, joined in the same way (rule 2).
+    pub(super) fn joins_alike(self, other: Self) -> bool {
+        (self.components, self.layout) == (other.components, other.layout)
     }
 
     /// The shape of numbers in a layout that leaves no doubt what they are.

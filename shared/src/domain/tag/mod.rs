@@ -16,8 +16,9 @@ mod scan;
 use std::cmp::Ordering;
 
 use super::reference::Tag;
+use scan::Outline;
 
-pub use family::{Difference, Family};
+pub use family::{Difference, Family, Spelling};
 pub use prerelease::{Stage, StageKind};
 
 /// A tag that carries a version.
@@ -35,7 +36,31 @@ pub struct TagVersion {
 impl TagVersion {
     /// Reads a tag, or says that it carries no version, so that only its digest can be followed (rule 6).
     pub fn parse(tag: &Tag) -> Option<Self> {
-        scan::scan(tag.as_str())
+        Outline::of(tag.as_str()).map(Outline::read)
+    }
+
+    /// Reads a tag that may stand on the ladder `family`, in its spelling or the other one (rule 1), or says why it does
+    /// not.
+    ///
+    /// The same as [`parse`](Self::parse) and a comparison of the families, but most tags of a repository stand on other
+    /// ladders and are not read to the end.
+    pub fn parse_on(tag: &Tag, family: &Family) -> Result<(Self, Spelling), Mismatch> {
+        let outline = Outline::of(tag.as_str()).ok_or(Mismatch::NoVersion)?;
+        let spelling = family
+            .spelling(outline.prefix)
+            .ok_or(Mismatch::Family(Difference::Prefix))?;
+        let mismatch = |difference| match spelling {
+            Spelling::Same => Mismatch::Family(difference),
+            Spelling::OtherV => Mismatch::Family(Difference::Prefix),
+        };
+        if !outline.numbers.shape.joins_alike(family.shape) {
+            return Err(mismatch(Difference::Components));
+        }
+        let version = outline.read();
+        match version.family.difference_after_prefix(family) {
+            Some(difference) => Err(mismatch(difference)),
+            None => Ok((version, spelling)),
+        }
     }
 
     /// The ladder this version stands on. Versions of different families never compare.
@@ -75,6 +100,15 @@ impl TagVersion {
             .then_with(|| prerelease::compare(&self.stages, &other.stages))
             .then_with(|| self.builds.cmp(&other.builds))
     }
+}
+
+/// Why a tag does not stand on a ladder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mismatch {
+    /// It carries no version (rule 6).
+    NoVersion,
+    /// It stands on another one.
+    Family(Difference),
 }
 
 #[cfg(test)]

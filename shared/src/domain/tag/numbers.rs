@@ -12,19 +12,24 @@ pub(super) struct Numbers {
 }
 
 /// Dates and times with separators; `9` stands for a digit.
-const TIMESTAMPS: [&str; 5] = [
+const TIMESTAMPS: [&str; 6] = [
     "9999-99-99T99-99-99Z",
     "9999-99-99",
+    "9999-99",
     "99999999T999999Z",
     "99999999T9999Z",
     "99999999-999999",
 ];
 
+/// What every date begins with; spares most tags the templates.
+const CENTURY: &str = "20";
+
 /// Reads the numbers at the start of `text`, which begins with a digit. `None` if they do not fit 64 bits.
 pub(super) fn read(text: &str) -> Option<Numbers> {
-    if let Some(timestamp) = TIMESTAMPS
-        .iter()
-        .find_map(|template| read_timestamp(text, template))
+    if text.starts_with(CENTURY)
+        && let Some(timestamp) = TIMESTAMPS
+            .iter()
+            .find_map(|template| read_timestamp(text, template))
     {
         return Some(timestamp);
     }
@@ -117,6 +122,7 @@ fn read_timestamp(text: &str, template: &'static str) -> Option<Numbers> {
     let values: Vec<u64> = parts.map(|part| part.parse().ok()).collect::<Option<_>>()?;
     let is_date = match *values.as_slice() {
         [year, month, day, ..] => calendar::is_year_month_day(year, month, day),
+        [year, month] if calendar::is_year(year) => calendar::is_year_month_day(year, month, 1),
         [day, _] => calendar::is_date(8, day, true),
         _ => false,
     };

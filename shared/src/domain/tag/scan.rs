@@ -2,7 +2,7 @@
 
 use super::family::{Family, HASH_DIGITS, Layout};
 use super::numbers::{self, Numbers, leading_digits, starts_with_hash};
-use super::{TagVersion, build, prerelease};
+use super::{Stage, TagVersion, build, prerelease};
 
 /// A piece of what follows the numbers, with the character before it.
 #[derive(Debug, Clone, Copy)]
@@ -31,18 +31,67 @@ const VERSION_WORDS: [&str; 5] = ["version", "ver", "release", "rel", "build"];
 /// What signatures and attestations are published under, beside the image they belong to.
 const ARTIFACTS: [&str; 3] = ["sha256-", "sha384-", "sha512-"];
 
-/// Reads a tag; `None` if it carries no version (rule 6).
-pub(super) fn scan(tag: &str) -> Option<TagVersion> {
-    if ARTIFACTS.iter().any(|artifact| tag.starts_with(artifact)) {
-        return None;
-    }
-    let (start, numbers) = find_version(tag)?;
-    let prefix = &tag[..start];
-    let words = split(&tag[start + numbers.length..]);
+/// The first half of reading a tag: where its version stands. Enough to tell most families apart.
+#[derive(Debug)]
+pub(super) struct Outline<'t> {
+    pub(super) prefix: &'t str,
+    pub(super) numbers: Numbers,
+    /// What follows the numbers: prerelease markers, build counters and the variant, not yet told apart.
+    rest: &'t str,
+}
 
-    let mut stages = Vec::new();
+impl<'t> Outline<'t> {
+    /// Finds the version in a tag; `None` if it carries none (rule 6).
+    pub(super) fn of(tag: &'t str) -> Option<Self> {
+        if ARTIFACTS.iter().any(|artifact| tag.starts_with(artifact)) {
+            return None;
+        }
+        let (start, numbers) = find_version(tag)?;
+        let rest = &tag[start + numbers.length..];
+        Some(Self {
+            prefix: &tag[..start],
+            numbers,
+            rest,
+        })
+    }
+
+    /// The second half: markers and counters are taken out of what follows the numbers, and the rest is the suffix.
+    pub(super) fn read(self) -> TagVersion {
+        let mut stages = Vec::new();
+        let mut builds = Vec::new();
+        let mut suffix = String::new();
+        if !self.rest.is_empty() {
+            let variant = take_stages(&split(self.rest), &mut stages);
+            suffix.reserve(self.rest.len());
+            for (word, counter) in variant.iter().zip(build::find(&variant)) {
+                suffix.extend(word.separator);
+                if let Some(counter) = counter {
+                    suffix.push_str(&word.text[..counter.letters]);
+                    suffix.push('*');
+                    builds.push(counter.value);
+                } else {
+                    suffix.push_str(word.text);
+                }
+            }
+        }
+        let family = Family {
+            prefix: self.prefix.to_owned(),
+            shape: self.numbers.shape,
+            suffix,
+        };
+        TagVersion {
+            family,
+            numbers: self.numbers.values,
+            stages,
+            builds,
+        }
+    }
+}
+
+/// Moves the prerelease markers among `words` to `stages`, and returns the other words.
+fn take_stages<'t>(words: &[Word<'t>], stages: &mut Vec<Stage>) -> Vec<Word<'t>> {
     let mut variant = Vec::with_capacity(words.len());
-    let mut rest = words.as_slice();
+    let mut rest = words;
     while let Some((word, following)) = rest.split_first() {
         if let Some((stage, taken)) = prerelease::read(rest) {
             stages.push(stage);
@@ -52,31 +101,7 @@ pub(super) fn scan(tag: &str) -> Option<TagVersion> {
             rest = following;
         }
     }
-
-    let counters = build::find(&variant);
-    let mut suffix = String::new();
-    let mut builds = Vec::new();
-    for (word, counter) in variant.iter().zip(counters) {
-        suffix.extend(word.separator);
-        if let Some(counter) = counter {
-            suffix.push_str(&word.text[..counter.letters]);
-            suffix.push('*');
-            builds.push(counter.value);
-        } else {
-            suffix.push_str(word.text);
-        }
-    }
-    let family = Family {
-        prefix: prefix.to_owned(),
-        shape: numbers.shape,
-        suffix,
-    };
-    Some(TagVersion {
-        family,
-        numbers: numbers.values,
-        stages,
-        builds,
-    })
+    variant
 }
 
 /// Where the version starts, and its numbers.
@@ -115,29 +140,24 @@ enum Reading {
 
 fn read_version(tag: &str, start: usize) -> Reading {
     let text = &tag[start..];
-    let prefix = &tag[..start];
-    if starts_with_hash(text) || prefix.split(['-', '_', '.']).any(starts_with_hash) {
+    if starts_with_hash(text) {
         return Reading::Hash;
     }
     let Some(numbers) = numbers::read(text) else {
         return Reading::Nothing;
     };
-    let is_commit = numbers.shape.components == 1
-        && numbers.length >= HASH_DIGITS
-        && prefix
-            .split(['-', '_', '.'])
-            .any(|word| COMMIT_WORDS.contains(&word));
-    if is_commit {
-        return Reading::Hash;
-    }
     let after = &text[numbers.length..];
     // `64bit`, `2fa`, `3x`: a lone number glued to letters is a name.
     let is_name = numbers.shape.components == 1
         && numbers.shape.layout == Layout::Dotted
         && after.starts_with(|c: char| c.is_ascii_alphabetic())
         && !prerelease::starts_glued(after);
+    let could_be_hash = numbers.shape.components == 1 && numbers.length >= HASH_DIGITS;
+    let names_commit = |word: &str| starts_with_hash(word) || could_be_hash && COMMIT_WORDS.contains(&word);
     if is_name {
         Reading::Nothing
+    } else if tag[..start].split(['-', '_', '.']).any(names_commit) {
+        Reading::Hash
     } else {
         Reading::Version(numbers)
     }

@@ -266,6 +266,7 @@ fn rule_7_dates_are_a_ladder_of_their_own() {
     check_ladder("202412 202501");
     check_ladder("1606234201 1606364286");
     check_ladder("2024-09-30 2024-10-02");
+    check_ladder("2024-09-alpine 2024-10-alpine 2025-01-alpine");
     check_ladder("RELEASE.2024-10-02T17-50-41Z RELEASE.2024-10-13T13-34-11Z");
     check_ladder("20240912T100000Z 20240912T110000Z");
     check_ladder("2.0.20260817.0 2023.12.20260817.0");
@@ -280,6 +281,11 @@ fn rule_7_dates_are_a_ladder_of_their_own() {
 
 #[test]
 fn rule_7_numbers_that_are_no_dates_stay_ordinary() {
+    check_families(&[
+        ("2024-13", "*-13"),
+        ("2019-CU18-ubuntu-20.04", "*-CU18-ubuntu-20.04"),
+        ("1999-10-02", "*-10-02"),
+    ]);
     check_ladder("999 1000 99999 999999");
     check_ladder("1.1999.0 1.2000.0 1.2100.0");
     check_ladder("1.0.200512 1.0.200513");

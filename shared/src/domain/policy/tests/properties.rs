@@ -101,7 +101,9 @@ proptest! {
         let is_related = TagVersion::parse(&unrelated).is_some_and(|other| {
             Some(other.family()) == family || family.is_some_and(|family| family.is_other_spelling_of(other.family()))
         });
-        prop_assume!(!is_related);
+        if is_related {
+            return Ok(());
+        }
         let request = request(&current, &policy);
         let with_unrelated: Vec<Tag> = published.iter().cloned().chain([unrelated]).collect();
         prop_assert_eq!(candidates(&request, &published), candidates(&request, &with_unrelated));

@@ -58,6 +58,19 @@ proptest! {
     }
 
     #[test]
+    fn reading_on_a_ladder_agrees_with_reading_and_then_comparing_families(one in tag(), other in tag()) {
+        let ladder = version(other.as_str());
+        let family = ladder.family();
+        let read = TagVersion::parse(&one).unwrap();
+        let expected = match read.family().difference(family) {
+            None => Ok((read, Spelling::Same)),
+            Some(_) if read.family().is_other_spelling_of(family) => Ok((read, Spelling::OtherV)),
+            Some(difference) => Err(Mismatch::Family(difference)),
+        };
+        prop_assert_eq!(TagVersion::parse_on(&one, family), expected);
+    }
+
+    #[test]
     fn the_order_is_antisymmetric(one in tag(), other in tag()) {
         let (one, other) = (version(one.as_str()), version(other.as_str()));
         prop_assert_eq!(one.compare(&other), other.compare(&one).map(Ordering::reverse));

@@ -255,6 +255,7 @@ fn rule_6_what_only_looks_like_a_hash_is_a_version() {
         ("0.0.1-4bce52f", "*.*.*-4bce52f"),
         ("1.2.4bce52f", "*.*.4bce52f"),
         ("git-2.40.1", "git-*.*.*"),
+        ("20241001b1", "<date>"),
     ]);
 }
 

@@ -17,12 +17,13 @@ pub(super) fn apply(resource: &Resource, object: &mut Value) {
         "Job" => job(object, "/spec"),
         "CronJob" => cron_job(object),
         "Pod" => {
-            pod_spec(object, "/spec");
+            // First, because `serviceAccount` follows from it.
             fill(
                 object,
                 "/spec",
                 &json!({"enableServiceLinks": true, "serviceAccountName": "default"}),
             );
+            pod_spec(object, "/spec");
         }
         "Service" => service(object),
         "Secret" => secret(object),
@@ -380,6 +381,15 @@ mod tests {
         apply(&DEPLOYMENTS, &mut once);
         let mut twice = once.clone();
         apply(&DEPLOYMENTS, &mut twice);
+        assert_eq!(once, twice);
+    }
+
+    #[test]
+    fn defaulting_a_pod_twice_changes_nothing_more() {
+        let mut once = json!({"spec": {"containers": [{"image": "a:1"}]}});
+        apply(&PODS, &mut once);
+        let mut twice = once.clone();
+        apply(&PODS, &mut twice);
         assert_eq!(once, twice);
     }
 

@@ -6,6 +6,7 @@
 )]
 
 mod apiserver;
+mod controllers;
 mod kubectl;
 mod registry;
 mod registry_client;

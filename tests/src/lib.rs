@@ -9,6 +9,7 @@
 pub mod apiserver;
 pub mod clock;
 pub mod cluster;
+pub mod controllers;
 pub mod demo;
 pub mod manifests;
 pub mod patch;

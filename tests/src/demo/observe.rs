@@ -1,1 +1,140 @@
+//! What the demo sees of the cluster, all of it through the API.
 
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{ListParams, LogParams, Patch, PatchParams, PostParams};
+use kube::{Api, Client, ResourceExt as _};
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::shop::NAMESPACE;
+
+const SYSTEM: &str = "kubefresh";
+/// Nothing in the demo takes as long.
+const PATIENCE: Duration = Duration::from_secs(90);
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// Looks again and again until there is an answer.
+pub(super) async fn until<T, F: Future<Output = Result<Option<T>>>>(what: &str, mut look: impl FnMut() -> F) -> Result<T> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look().await? {
+            return Ok(found);
+        }
+        if Instant::now() > deadline {
+            bail!("waited {} s in vain until {what}", PATIENCE.as_secs());
+        }
+        tokio::time::sleep(GLANCE).await;
+    }
+}
+
+/// One look at a Deployment.
+#[derive(Debug, Clone)]
+pub(super) struct Sight {
+    pub(super) image: String,
+    pub(super) desired: i32,
+    pub(super) updated: i32,
+    pub(super) available: i32,
+    pub(super) replicas: i32,
+    pub(super) in_flight: bool,
+    pub(super) last_result: Option<String>,
+    pub(super) last_change: Option<String>,
+}
+
+impl Sight {
+    pub(super) fn settled(&self) -> bool {
+        self.updated == self.desired && self.available == self.desired && self.replicas == self.desired
+    }
+}
+
+pub(super) async fn deployment(client: &Client, namespace: &str, name: &str) -> Result<Sight> {
+    let api: Api<Deployment> = Api::namespaced(client.clone(), namespace);
+    let found = api.get(name).await.with_context(|| format!("unable to read Deployment {name}"))?;
+    let annotation = |key: &str| found.annotations().get(key).cloned();
+    let spec = found.spec.as_ref().context("a Deployment has a spec")?;
+    let pod = spec.template.spec.as_ref().context("a pod template has a spec")?;
+    let status = found.status.clone().unwrap_or_default();
+    let seen = status.observed_generation == found.metadata.generation;
+    Ok(Sight {
+        image: pod.containers[0].image.clone().unwrap_or_default(),
+        desired: spec.replicas.unwrap_or(1),
+        updated: if seen { status.updated_replicas.unwrap_or(0) } else { 0 },
+        available: status.available_replicas.unwrap_or(0),
+        replicas: status.replicas.unwrap_or(0),
+        in_flight: annotation("kubefresh.dev/in-flight").is_some(),
+        last_result: annotation("kubefresh.dev/last-result"),
+        last_change: annotation("kubefresh.dev/last-change"),
+    })
+}
+
+/// Runs the scanner as `kubectl create job --from=cronjob/kubefresh-scanner NAME` does, and answers with its one line.
+pub(super) async fn scan(client: &Client, name: &str) -> Result<String> {
+    let cron_jobs: Api<CronJob> = Api::namespaced(client.clone(), SYSTEM);
+    let template = cron_jobs.get("kubefresh-scanner").await?.spec.context("a CronJob has a spec")?.job_template;
+    let job: Job = serde_json::from_value(json!({
+        "metadata": { "name": name, "annotations": { "cronjob.kubernetes.io/instantiate": "manual" } },
+        "spec": template.spec,
+    }))?;
+    let jobs: Api<Job> = Api::namespaced(client.clone(), SYSTEM);
+    jobs.create(&PostParams::default(), &job).await.context("unable to create the Job")?;
+    until("the scan is over", || async {
+        let status = jobs.get(name).await?.status.unwrap_or_default();
+        ensure!(status.failed.unwrap_or(0) == 0, "the scan failed");
+        Ok(status.succeeded.filter(|count| *count > 0))
+    })
+    .await?;
+    let pods: Api<Pod> = Api::namespaced(client.clone(), SYSTEM);
+    let list = pods.list(&ListParams::default().labels(&format!("job-name={name}"))).await?;
+    let pod = list.items.first().context("the Job has a pod")?.name_any();
+    let log = pods.logs(&pod, &LogParams::default()).await?;
+    let line = log.lines().rev().find(|line| line.starts_with("scanned "));
+    Ok(line.context("the scanner prints what came of it")?.to_owned())
+}
+
+/// The records, as `kubectl get cm -l kubefresh.dev/record=scan -L …` lists them.
+pub(super) async fn records(client: &Client) -> Result<Vec<ConfigMap>> {
+    let api: Api<ConfigMap> = Api::namespaced(client.clone(), SYSTEM);
+    Ok(api.list(&ListParams::default().labels("kubefresh.dev/record=scan")).await?.items)
+}
+
+/// The pod that holds the lease.
+pub(super) async fn leader(client: &Client) -> Result<Option<String>> {
+    let leases: Api<Lease> = Api::namespaced(client.clone(), SYSTEM);
+    let Some(lease) = leases.get_opt("kubefresh-updater").await? else { return Ok(None) };
+    let holder = lease.spec.and_then(|spec| spec.holder_identity).unwrap_or_default();
+    let pods: Api<Pod> = Api::namespaced(client.clone(), SYSTEM);
+    let names = pods.list(&ListParams::default()).await?.items.into_iter().map(|pod| pod.name_any());
+    Ok(names.into_iter().find(|name| holder.starts_with(name.as_str())))
+}
+
+/// What was told of a service under this reason: the note, and the pod that told it.
+pub(super) async fn events(client: &Client, service: &str, reason: &str) -> Result<Vec<(String, String)>> {
+    let api: Api<Event> = Api::namespaced(client.clone(), NAMESPACE);
+    let all = api.list(&ListParams::default()).await?.items;
+    let about = |event: &Event| event.regarding.as_ref().and_then(|object| object.name.clone());
+    let told = all
+        .into_iter()
+        .filter(|event| event.reason.as_deref() == Some(reason) && about(event).as_deref() == Some(service))
+        .map(|event| (event.note.unwrap_or_default(), event.reporting_instance.unwrap_or_default()));
+    Ok(told.collect())
+}
+
+/// How many pod templates a service has had: one more for each rollout.
+pub(super) async fn templates(client: &Client, service: &str) -> Result<usize> {
+    let api: Api<ReplicaSet> = Api::namespaced(client.clone(), NAMESPACE);
+    Ok(api.list(&ListParams::default().labels(&format!("app={service}"))).await?.items.len())
+}
+
+/// Writes an annotation, as `kubectl annotate` does.
+pub(super) async fn annotate(client: &Client, service: &str, key: &str, value: &str) -> Result<()> {
+    let api: Api<Deployment> = Api::namespaced(client.clone(), NAMESPACE);
+    let patch = Patch::Merge(json!({ "metadata": { "annotations": { key: value } } }));
+    api.patch(service, &PatchParams::default(), &patch).await?;
+    Ok(())
+}

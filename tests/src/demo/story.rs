@@ -1,1 +1,259 @@
 //! What happens, in order.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{Client, ResourceExt as _};
+use serde_json::json;
+
+use super::observe;
+use super::screen::Screen;
+use super::shop::{NAMESPACE, SERVICES, Service};
+use crate::cluster::Cluster;
+use crate::manifests;
+
+/// Plays the whole story. With `serve` the cluster stays afterwards, until ctrl-c, for kubectl.
+pub async fn tell(serve: bool) -> Result<()> {
+    let mut screen = Screen::new();
+    screen.chapter("A cluster and a registry, inside this process");
+    screen.note("building kubefresh-scanner and kubefresh-updater as they are shipped");
+    let cluster = Cluster::moving().await;
+    let mut story = Story { client: cluster.client().await, cluster, screen, scans: 0 };
+    story.screen.good(format!("Kubernetes API at {}", story.cluster.api.url()));
+    story.screen.good(format!("image registry at {}", story.cluster.registry.base_url()));
+    story.install().await?;
+    story.open_the_shop().await?;
+    story.first_scan().await?;
+    story.update(&SERVICES[0], "1.5.0").await?;
+    story.approve(&SERVICES[3], "2026.11.1").await?;
+    story.lose_the_leader(&SERVICES[1], "v2.8.0").await?;
+    story.sum_up().await?;
+    if serve {
+        story.serve().await?;
+    }
+    Ok(())
+}
+
+struct Story {
+    cluster: Cluster,
+    client: Client,
+    screen: Screen,
+    scans: usize,
+}
+
+impl Story {
+    async fn install(&mut self) -> Result<()> {
+        self.screen.chapter("Install: the very manifests of deploy/, as kubectl apply does");
+        let objects = manifests::install();
+        self.cluster.apply(&objects).await;
+        let kinds: Vec<&str> = objects.iter().filter_map(|object| object["kind"].as_str()).collect();
+        self.screen.good(format!("{} objects: {}", kinds.len(), kinds.join(", ")));
+        observe::until("both updaters are ready", || async {
+            let updater = observe::deployment(&self.client, "kubefresh", "kubefresh-updater").await?;
+            Ok((updater.available == 2).then_some(()))
+        })
+        .await?;
+        let leader = self.leader().await?;
+        self.screen.good(format!("kubefresh-updater 2/2 ready, {leader} leads"));
+        Ok(())
+    }
+
+    async fn leader(&self) -> Result<String> {
+        observe::until("somebody leads", || observe::leader(&self.client)).await
+    }
+
+    async fn open_the_shop(&mut self) -> Result<()> {
+        self.screen.chapter("A small shop moves in, and says what it wants by annotations");
+        let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } });
+        self.cluster.apply(&[namespace]).await;
+        for service in &SERVICES {
+            for tag in service.published {
+                service.publish(&self.cluster.registry, tag);
+            }
+            self.cluster.apply(&[service.deployment(&self.cluster.registry)]).await;
+        }
+        for service in &SERVICES {
+            self.settled(service).await?;
+        }
+        let rows = SERVICES.map(|service| {
+            vec![
+                service.name.to_owned(),
+                service.running.to_owned(),
+                service.mode.to_owned(),
+                service.policy.unwrap_or("(minor)").to_owned(),
+                service.published.join(" "),
+            ]
+        });
+        self.screen.table(&["DEPLOYMENT", "RUNS", "MODE", "POLICY", "PUBLISHED"], &rows);
+        Ok(())
+    }
+
+    async fn settled(&self, service: &Service) -> Result<()> {
+        observe::until(&format!("{} runs", service.name), || async {
+            let sight = observe::deployment(&self.client, NAMESPACE, service.name).await?;
+            Ok(sight.settled().then_some(()))
+        })
+        .await
+    }
+
+    async fn scan(&mut self) -> Result<()> {
+        self.scans += 1;
+        let line = observe::scan(&self.client, &format!("kubefresh-scanner-{}", self.scans)).await?;
+        self.screen.good(line);
+        Ok(())
+    }
+
+    async fn first_scan(&mut self) -> Result<()> {
+        self.screen.chapter("The scanner runs, as a Job of its CronJob, and writes down what it found");
+        self.scan().await?;
+        let records = observe::records(&self.client).await?;
+        ensure!(records.len() == SERVICES.len(), "one record for each repository");
+        let row = |record: &ConfigMap| {
+            let label = |key: &str| record.labels().get(&format!("kubefresh.dev/{key}")).cloned().unwrap_or_default();
+            vec![record.name_any(), label("registry"), label("newest"), label("state")]
+        };
+        let rows: Vec<Vec<String>> = records.iter().map(row).collect();
+        self.screen.table(&["NAME", "REGISTRY", "NEWEST", "STATE"], &rows);
+        let record = records.iter().find(|record| record.name_any().contains("checkout")).context("checkout's record")?;
+        self.screen.note("one of them, as kubectl get cm -o yaml shows its data:");
+        self.screen.quote(&serde_saphyr::to_string(&record.data)?);
+        Ok(())
+    }
+
+    /// A new version is published, found, applied and followed to the end of its rollout.
+    async fn update(&mut self, service: &Service, tag: &str) -> Result<()> {
+        self.screen.chapter(&format!("{} {tag} is published", service.name));
+        let digest = service.publish(&self.cluster.registry, tag);
+        self.screen.good(format!("pushed {}:{tag} ({})", service.repository(), digest.get(..19).unwrap_or(&digest)));
+        self.scan().await?;
+        self.started(service).await?;
+        self.follow(service).await?;
+        self.finished(service, tag).await?;
+        Ok(())
+    }
+
+    /// A version that is allowed only when a person agrees.
+    async fn approve(&mut self, service: &Service, tag: &str) -> Result<()> {
+        self.screen.chapter(&format!("{} waits for somebody to agree, and somebody does", service.name));
+        let (note, _) = observe::until("the update is offered", || async {
+            Ok(observe::events(&self.client, service.name, "UpdateAvailable").await?.pop())
+        })
+        .await?;
+        self.screen.note(format!("Event UpdateAvailable: {note}"));
+        let before = observe::deployment(&self.client, NAMESPACE, service.name).await?;
+        ensure!(before.image.ends_with(service.running), "nothing moves before somebody agrees");
+        observe::annotate(&self.client, service.name, "kubefresh.dev/approved", tag).await?;
+        self.screen.good(format!("kubectl annotate deployment/{} kubefresh.dev/approved={tag}", service.name));
+        self.started(service).await?;
+        self.follow(service).await?;
+        self.finished(service, tag).await?;
+        Ok(())
+    }
+
+    /// The same, and in the middle of it the leader is killed.
+    async fn lose_the_leader(&mut self, service: &Service, tag: &str) -> Result<()> {
+        self.screen.chapter(&format!("{} {tag} is published, and the leader dies in the middle", service.name));
+        let leader = self.leader().await?;
+        service.publish(&self.cluster.registry, tag);
+        self.scan().await?;
+        self.started(service).await?;
+        observe::until("a first replica is new", || async {
+            let sight = observe::deployment(&self.client, NAMESPACE, service.name).await?;
+            ensure!(sight.in_flight, "the rollout was over before the leader could be killed");
+            Ok((sight.updated > 0).then_some(()))
+        })
+        .await?;
+        self.cluster.kill("kubefresh", &leader);
+        let killed = Instant::now();
+        self.screen.good(format!("SIGKILL to {leader}, which leads"));
+        self.follow(service).await?;
+        let told = self.finished(service, tag).await?;
+        let successor = self.leader().await?;
+        ensure!(successor != leader, "the killed leader cannot have finished it");
+        ensure!(told.starts_with(&successor), "{told} told the result, and {successor} leads");
+        self.screen.good(format!(
+            "{successor} took over and finished it {:.1} s after the kill",
+            killed.elapsed().as_secs_f64()
+        ));
+        Ok(())
+    }
+
+    async fn started(&self, service: &Service) -> Result<()> {
+        let (note, by) = observe::until("the updater has patched the Deployment", || async {
+            let last = observe::events(&self.client, service.name, "UpdateStarted").await?.pop();
+            let moving = observe::deployment(&self.client, NAMESPACE, service.name).await?;
+            Ok(last.filter(|_| moving.in_flight || moving.last_result.is_some()))
+        })
+        .await?;
+        self.screen.good(format!("patched by {by}: {note}"));
+        Ok(())
+    }
+
+    /// Shows the rollout until the updater calls it finished.
+    async fn follow(&self, service: &Service) -> Result<()> {
+        let mut bar = self.screen.rollout(service.name, u64::try_from(service.replicas)?);
+        let deadline = Instant::now() + Duration::from_secs(90);
+        loop {
+            let sight = observe::deployment(&self.client, NAMESPACE, service.name).await?;
+            let message = format!("{} updated, {} available, {} in all", sight.updated, sight.available, sight.replicas);
+            bar.show(u64::try_from(sight.updated.min(sight.available))?, &message);
+            if !sight.in_flight {
+                break;
+            }
+            ensure!(Instant::now() < deadline, "the rollout of {} does not end", service.name);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        bar.end();
+        Ok(())
+    }
+
+    /// Holds what is left of an update against what should be; answers with the pod that told the result.
+    async fn finished(&self, service: &Service, tag: &str) -> Result<String> {
+        let sight = observe::deployment(&self.client, NAMESPACE, service.name).await?;
+        ensure!(sight.settled(), "{} is not settled: {sight:?}", service.name);
+        ensure!(sight.image.ends_with(&format!(":{tag}")), "{} runs {}", service.name, sight.image);
+        ensure!(sight.last_result.as_deref() == Some("completed"), "{} says {:?}", service.name, sight.last_result);
+        let templates = observe::templates(&self.client, service.name).await?;
+        ensure!(templates == 2, "{} had {} rollouts instead of one", service.name, templates - 1);
+        let mut told = observe::events(&self.client, service.name, "ImageUpdated").await?;
+        ensure!(told.len() == 1, "{} was told {} times", service.name, told.len());
+        let (note, by) = told.remove(0);
+        self.screen.good(format!("Event ImageUpdated, once: {note}"));
+        Ok(by)
+    }
+
+    async fn sum_up(&mut self) -> Result<()> {
+        self.screen.chapter("What came of it");
+        let mut rows = Vec::new();
+        for service in &SERVICES {
+            let sight = observe::deployment(&self.client, NAMESPACE, service.name).await?;
+            let rollouts = observe::templates(&self.client, service.name).await? - 1;
+            let result = sight.last_result.unwrap_or_else(|| "nothing newer that its policy accepts".to_owned());
+            rows.push(vec![
+                service.name.to_owned(),
+                service.running.to_owned(),
+                sight.image.rsplit(':').next().unwrap_or_default().to_owned(),
+                rollouts.to_string(),
+                result,
+            ]);
+        }
+        self.screen.table(&["DEPLOYMENT", "WAS", "IS", "ROLLOUTS", "RESULT"], &rows);
+        let requests = self.cluster.registry_requests_of_the_scanner();
+        self.screen.good(format!("{} scans asked the registry {requests} times in all", self.scans));
+        self.screen.good(format!("everything above was observed, in {:.0} s", self.screen.seconds()));
+        Ok(())
+    }
+
+    async fn serve(&mut self) -> Result<()> {
+        self.screen.chapter("Yours now, until ctrl-c");
+        let path: PathBuf = self.cluster.kubeconfig_file(None);
+        self.screen.good(format!("export KUBECONFIG={}", path.display()));
+        self.screen.note("kubectl get deployments -A");
+        self.screen.note("kubectl -n kubefresh get cm -l kubefresh.dev/record=scan -L kubefresh.dev/registry,kubefresh.dev/newest,kubefresh.dev/state");
+        self.screen.note(format!("skopeo list-tags --tls-verify=false docker://{}/shop/checkout", self.cluster.registry.host()));
+        tokio::signal::ctrl_c().await?;
+        Ok(())
+    }
+}

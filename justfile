@@ -31,7 +31,7 @@ purity:
 [group("check")]
 dependencies:
     test "$(cargo tree --locked --workspace --prefix none | grep -E '^k8s-openapi ' | sort -u | cut -d' ' -f1,2 | uniq | wc -l)" = 1
-    cargo deny --locked --offline check bans licenses sources
+    cargo deny --locked check bans licenses sources
     cargo machete
 
 # Known vulnerabilities. Needs the advisory database from the network, so it is not part of `check`.

@@ -8,6 +8,7 @@
 mod apiserver;
 mod controllers;
 mod kubectl;
+mod manifests;
 mod registry;
 mod registry_client;
 mod registry_tools;

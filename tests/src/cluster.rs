@@ -1,6 +1,7 @@
 //! The whole sandbox at once: API server, controllers, kubelet and registry, and what tests and demo do with them.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kube::api::{DynamicObject, Patch, PatchParams};
@@ -12,12 +13,16 @@ use serde_json::Value;
 
 use crate::apiserver::resources;
 use crate::apiserver::{ApiServer, ApiServerOptions};
+use crate::controllers::{ControllerOptions, Controllers, KubeconfigHook};
+use crate::programs::programs;
 use crate::registry::Registry;
 
 /// A cluster with a registry beside it. Dropping it ends everything in it.
 #[derive(Debug)]
 pub struct Cluster {
-    pub api: ApiServer,
+    // First, so that it is dropped first: what runs in the cluster goes before the cluster.
+    controllers: Option<Controllers>,
+    pub api: Arc<ApiServer>,
     pub registry: Registry,
     files: tempfile::TempDir,
 }
@@ -29,13 +34,45 @@ impl Cluster {
     /// When a port cannot be bound.
     pub async fn still(options: ApiServerOptions) -> Self {
         shared::io::tls::init();
-        let api = ApiServer::start(options).await;
+        let api = Arc::new(ApiServer::start(options).await);
         let files = tempfile::tempdir().expect("a folder for temporary files");
         Self {
+            controllers: None,
             api,
             registry: Registry::open().await,
             files,
         }
+    }
+
+    /// Starts all of it: controllers move the workloads, and a kubelet runs their pods. The images `kubefresh-scanner` and
+    /// `kubefresh-updater` are the real binaries.
+    ///
+    /// # Panics
+    /// When a port cannot be bound or the binaries do not compile.
+    pub async fn moving(options: ApiServerOptions) -> Self {
+        let programs = tokio::task::spawn_blocking(programs).await.expect("the binaries are built");
+        let mut cluster = Self::still(options).await;
+        // Not the server itself: it would live as long as its own kubelet.
+        let api = Arc::downgrade(&cluster.api);
+        let kubeconfig_for: KubeconfigHook = KubeconfigHook::new(move |namespace: &str, account: &str| {
+            api.upgrade().map(|api| api.kubeconfig_for(namespace, account)).unwrap_or_default()
+        });
+        let controllers = Controllers::start(
+            cluster.api.store(),
+            ControllerOptions { programs: programs.clone(), kubeconfig_for: Some(kubeconfig_for), ..ControllerOptions::default() },
+        );
+        cluster.api.set_log_source(Arc::new(controllers.logs()));
+        cluster.controllers = Some(controllers);
+        cluster
+    }
+
+    /// SIGKILL for the program in a pod; the kubelet notices and starts it again.
+    ///
+    /// # Panics
+    /// When nothing runs in it.
+    pub fn kill(&self, namespace: &str, pod: &str) {
+        let killed = self.controllers.as_ref().is_some_and(|controllers| controllers.kill_pod_process(namespace, pod));
+        assert!(killed, "no program runs in pod {namespace}/{pod}");
     }
 
     /// A client with every right.

@@ -17,8 +17,10 @@ pub enum Fault {
     DropAfter,
     /// This error is answered instead.
     Answer(ApiError),
-    /// The answer is held back (real time).
+    /// The request waits before it is handled (real time). When the client goes away meanwhile, it never is.
     Delay(Duration),
+    /// The request is handled and its answer is held back (real time).
+    DelayAnswer(Duration),
     /// A watch breaks off in the middle after this time (real time).
     CutWatch(Duration),
     /// A get or list answers from the state this many revisions ago.

@@ -143,17 +143,22 @@ async fn answer_with_faults(
     struck: Vec<Fault>,
 ) -> Result<Answer, Dropped> {
     let mut drop_after = false;
+    let mut delay_after = None;
     for fault in struck {
         match fault {
             Fault::DropBefore => return Err(Dropped),
             Fault::DropAfter => drop_after = true,
             Fault::Answer(error) => return Ok(respond::error(&error)),
             Fault::Delay(duration) => tokio::time::sleep(duration).await,
+            Fault::DelayAnswer(duration) => delay_after = Some(duration),
             Fault::CutWatch(duration) => call.cut_watch = Some(duration),
             Fault::StaleRead(revisions) => call.stale_by = revisions,
         }
     }
     let answer = route(shared, &call, target).unwrap_or_else(|error| respond::error(&error));
+    if let Some(duration) = delay_after {
+        tokio::time::sleep(duration).await;
+    }
     if drop_after { Err(Dropped) } else { Ok(answer) }
 }
 

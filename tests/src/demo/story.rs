@@ -11,15 +11,17 @@ use serde_json::json;
 use super::observe;
 use super::screen::Screen;
 use super::shop::{NAMESPACE, SERVICES, Service};
+use crate::apiserver::ApiServerOptions;
 use crate::cluster::Cluster;
 use crate::manifests;
+use crate::registry::RequestKind;
 
 /// Plays the whole story. With `serve` the cluster stays afterwards, until ctrl-c, for kubectl.
 pub async fn tell(serve: bool) -> Result<()> {
     let mut screen = Screen::new();
     screen.chapter("A cluster and a registry, inside this process");
     screen.note("building kubefresh-scanner and kubefresh-updater as they are shipped");
-    let cluster = Cluster::moving().await;
+    let cluster = Cluster::moving(ApiServerOptions::default()).await;
     let mut story = Story { client: cluster.client().await, cluster, screen, scans: 0 };
     story.screen.good(format!("Kubernetes API at {}", story.cluster.api.url()));
     story.screen.good(format!("image registry at {}", story.cluster.registry.base_url()));
@@ -240,8 +242,9 @@ impl Story {
             ]);
         }
         self.screen.table(&["DEPLOYMENT", "WAS", "IS", "ROLLOUTS", "RESULT"], &rows);
-        let requests = self.cluster.registry_requests_of_the_scanner();
-        self.screen.good(format!("{} scans asked the registry {requests} times in all", self.scans));
+        let lists = self.cluster.registry.count(RequestKind::Tags);
+        ensure!(lists == self.scans * SERVICES.len(), "{} scans made {lists} lists", self.scans);
+        self.screen.good(format!("{} scans of {} repositories: {lists} requests to the registry", self.scans, SERVICES.len()));
         self.screen.good(format!("everything above was observed, in {:.0} s", self.screen.seconds()));
         Ok(())
     }

@@ -1,0 +1,135 @@
+//! The manifests of `deploy/`: what they grant, and no more; how their pods are locked in.
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::{Api, Client};
+use sandbox::apiserver::ApiServerOptions;
+use sandbox::cluster::{self, Cluster};
+use sandbox::manifests;
+use serde_json::{Value, json};
+
+async fn installed() -> Cluster {
+    let cluster = Cluster::still(ApiServerOptions::default()).await;
+    cluster.apply(&manifests::install()).await;
+    cluster.apply(&manifests::read("deploy/example/deployment.yaml")).await;
+    cluster
+}
+
+async fn client_of(cluster: &Cluster, account: &str) -> Client {
+    cluster::client(&cluster.api.kubeconfig_for("kubefresh", account)).await
+}
+
+/// Whether the call was refused for want of permission, and not for any other reason.
+fn forbidden<T>(answer: kube::Result<T>) -> bool {
+    match answer {
+        Ok(_) => false,
+        Err(kube::Error::Api(status)) => status.code == 403,
+        Err(other) => panic!("neither granted nor refused: {other}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_scanner_can_change_no_workload_and_nothing_outside_its_namespace() {
+    let cluster = installed().await;
+    let client = client_of(&cluster, "kubefresh-scanner").await;
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), "default");
+    let patch = Patch::Merge(json!({ "metadata": { "annotations": { "a": "b" } } }));
+    assert!(!forbidden(deployments.list(&ListParams::default()).await));
+    assert!(forbidden(deployments.patch("web", &PatchParams::default(), &patch).await));
+    assert!(forbidden(deployments.delete("web", &DeleteParams::default()).await));
+    let config_map: ConfigMap = serde_json::from_value(json!({ "metadata": { "name": "a" } })).unwrap();
+    let own: Api<ConfigMap> = Api::namespaced(client.clone(), "kubefresh");
+    let foreign: Api<ConfigMap> = Api::namespaced(client.clone(), "default");
+    assert!(!forbidden(own.create(&PostParams::default(), &config_map).await));
+    assert!(forbidden(own.delete("a", &DeleteParams::default()).await));
+    assert!(forbidden(foreign.create(&PostParams::default(), &config_map).await));
+    let secrets: Api<Secret> = Api::all(client);
+    assert!(forbidden(secrets.list(&ListParams::default()).await));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_updater_can_read_no_secret_and_write_no_record() {
+    let cluster = installed().await;
+    let client = client_of(&cluster, "kubefresh-updater").await;
+    for secrets in [Api::<Secret>::all(client.clone()), Api::namespaced(client.clone(), "kubefresh")] {
+        assert!(forbidden(secrets.list(&ListParams::default()).await));
+        assert!(forbidden(secrets.get("any").await));
+    }
+    let records: Api<ConfigMap> = Api::namespaced(client.clone(), "kubefresh");
+    let patch = Patch::Merge(json!({ "data": { "a": "b" } }));
+    assert!(!forbidden(records.list(&ListParams::default()).await));
+    assert!(forbidden(records.patch("any", &PatchParams::default(), &patch).await));
+    let deployments: Api<Deployment> = Api::all(client.clone());
+    assert!(!forbidden(deployments.list(&ListParams::default()).await));
+    let deployments: Api<Deployment> = Api::namespaced(client, "default");
+    assert!(forbidden(deployments.delete("web", &DeleteParams::default()).await));
+}
+
+#[test]
+fn every_rule_has_its_reason_above_it() {
+    for file in ["scanner-rbac.yaml", "updater-rbac.yaml"] {
+        let path = sandbox::programs::workspace().join("deploy/manifests").join(file);
+        let text = std::fs::read_to_string(path).unwrap();
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        let rules: Vec<usize> = (0..lines.len()).filter(|line| lines[*line].starts_with("- apiGroups")).collect();
+        assert!(!rules.is_empty(), "{file}");
+        for rule in rules {
+            assert!(lines[rule - 1].starts_with("# "), "{file}:{} has no reason above it", rule + 1);
+        }
+    }
+}
+
+/// The pod templates of everything that runs.
+fn templates() -> Vec<Value> {
+    let paths = ["/spec/template/spec", "/spec/jobTemplate/spec/template/spec"];
+    let objects = manifests::install();
+    let pods: Vec<Value> =
+        objects.iter().flat_map(|object| paths.iter().filter_map(|path| object.pointer(path).cloned())).collect();
+    assert_eq!(pods.len(), 2, "the CronJob's and the Deployment's");
+    pods
+}
+
+#[test]
+fn every_pod_is_locked_in_as_the_restricted_standard_asks_and_more() {
+    for pod in templates() {
+        assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+        assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
+        for container in pod["containers"].as_array().unwrap() {
+            let context = &container["securityContext"];
+            assert_eq!(context["allowPrivilegeEscalation"], false);
+            assert_eq!(context["readOnlyRootFilesystem"], true);
+            assert_eq!(context["capabilities"]["drop"], json!(["ALL"]));
+            assert!(container["resources"]["limits"]["memory"].is_string());
+            assert!(container["resources"]["requests"]["cpu"].is_string());
+        }
+    }
+}
+
+#[test]
+fn the_schedule_lets_a_scan_end_by_itself_before_its_job_is_killed() {
+    let objects = manifests::install();
+    let cron_job = objects.iter().find(|object| object["kind"] == "CronJob").unwrap();
+    let spec = &cron_job["spec"];
+    assert_eq!(spec["concurrencyPolicy"], "Forbid");
+    assert_eq!(spec["startingDeadlineSeconds"], 300);
+    let environment = spec.pointer("/jobTemplate/spec/template/spec/containers/0/env").unwrap().as_array().unwrap();
+    let deadline = environment.iter().find(|variable| variable["name"] == "SCAN_DEADLINE").unwrap();
+    let deadline: jiff::SignedDuration = deadline["value"].as_str().unwrap().parse().unwrap();
+    let killed = spec.pointer("/jobTemplate/spec/activeDeadlineSeconds").unwrap().as_i64().unwrap();
+    assert!(deadline.as_secs() + 30 <= killed);
+}
+
+#[test]
+fn image_names_and_versions_stand_in_one_place() {
+    let kustomization = &manifests::read("deploy/manifests/kustomization.yaml")[0];
+    let images = kustomization["images"].as_array().unwrap();
+    let named: Vec<String> = images
+        .iter()
+        .map(|image| format!("{}:{}", image["newName"].as_str().unwrap(), image["newTag"].as_str().unwrap()))
+        .collect();
+    let used: Vec<String> =
+        templates().iter().map(|pod| pod["containers"][0]["image"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(used, named);
+    assert!(named.iter().all(|image| image.ends_with(env!("CARGO_PKG_VERSION"))), "{named:?}");
+}

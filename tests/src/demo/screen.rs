@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 const TITLE: Style = AnsiColor::Cyan.on_default().bold();
 const GOOD: Style = AnsiColor::Green.on_default().bold();
+const BAD: Style = AnsiColor::Red.on_default().bold();
 const DIM: Style = Style::new().dimmed();
 
 /// Writes the story down and counts its chapters.
@@ -38,6 +39,11 @@ impl Screen {
     /// Something that was seen to be true.
     pub(super) fn good(&self, what: impl Display) {
         anstream::println!("   {GOOD}✓{GOOD:#} {what}");
+    }
+
+    /// Something that should have been true.
+    pub(super) fn bad(&self, what: impl Display) {
+        anstream::println!("   {BAD}✗{BAD:#} {what}");
     }
 
     /// Something to know.

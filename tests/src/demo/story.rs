@@ -25,17 +25,15 @@ pub async fn tell(serve: bool) -> Result<()> {
     let mut story = Story { client: cluster.client().await, cluster, screen, scans: 0 };
     story.screen.good(format!("Kubernetes API at {}", story.cluster.api.url()));
     story.screen.good(format!("image registry at {}", story.cluster.registry.base_url()));
-    story.install().await?;
-    story.open_the_shop().await?;
-    story.first_scan().await?;
-    story.update(&SERVICES[0], "1.5.0").await?;
-    story.approve(&SERVICES[3], "2026.11.1").await?;
-    story.lose_the_leader(&SERVICES[1], "v2.8.0").await?;
-    story.sum_up().await?;
+    let told = story.play().await;
+    // Also when it did not come true: then there is something to look at.
     if serve {
+        if let Err(error) = &told {
+            story.screen.bad(format!("{error:#}"));
+        }
         story.serve().await?;
     }
-    Ok(())
+    told
 }
 
 struct Story {
@@ -46,6 +44,16 @@ struct Story {
 }
 
 impl Story {
+    async fn play(&mut self) -> Result<()> {
+        self.install().await?;
+        self.open_the_shop().await?;
+        self.first_scan().await?;
+        self.update(&SERVICES[0], "1.5.0").await?;
+        self.approve(&SERVICES[3], "2026.11.1").await?;
+        self.lose_the_leader(&SERVICES[1], "v2.8.0").await?;
+        self.sum_up().await
+    }
+
     async fn install(&mut self) -> Result<()> {
         self.screen.chapter("Install: the very manifests of deploy/, as kubectl apply does");
         let objects = manifests::install();

@@ -9,6 +9,7 @@ use shared::domain::record::config_map::record_name;
 use shared::domain::record::scan;
 use shared::domain::record::{ScanError, ScanRecord};
 use shared::domain::reference::Repository;
+use shared::domain::time::whole_seconds;
 use shared::domain::watched::Demand;
 use shared::io::client;
 use shared::io::record_store::RecordStore;
@@ -177,11 +178,10 @@ fn would_write(record: &ScanRecord) {
 
 /// In the record's words; times are cut to seconds, as a record holds them.
 fn scan_error(error: &RegistryError, now: Timestamp) -> ScanError {
-    let whole = |time: Timestamp| Timestamp::from_second(time.as_second()).unwrap_or(time);
     ScanError {
         class: error.class().to_string(),
         message: error.to_string(),
-        since: whole(now),
-        retry_at: error.retry_at().map(whole),
+        since: whole_seconds(now),
+        retry_at: error.retry_at().map(whole_seconds),
     }
 }

@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 async fn installed() -> Cluster {
     let cluster = Cluster::still(ApiServerOptions::default()).await;
     cluster.apply(&manifests::install()).await;
-    cluster.apply(&manifests::read("deploy/example/deployment.yaml")).await;
+    cluster
+        .apply(&manifests::read("deploy/example/deployment.yaml"))
+        .await;
     cluster
 }
 
@@ -36,14 +38,20 @@ async fn the_scanner_can_change_no_workload_and_nothing_outside_its_namespace() 
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), "default");
     let patch = Patch::Merge(json!({ "metadata": { "annotations": { "a": "b" } } }));
     assert!(!forbidden(deployments.list(&ListParams::default()).await));
-    assert!(forbidden(deployments.patch("web", &PatchParams::default(), &patch).await));
-    assert!(forbidden(deployments.delete("web", &DeleteParams::default()).await));
+    assert!(forbidden(
+        deployments.patch("web", &PatchParams::default(), &patch).await
+    ));
+    assert!(forbidden(
+        deployments.delete("web", &DeleteParams::default()).await
+    ));
     let config_map: ConfigMap = serde_json::from_value(json!({ "metadata": { "name": "a" } })).unwrap();
     let own: Api<ConfigMap> = Api::namespaced(client.clone(), "kubefresh");
     let foreign: Api<ConfigMap> = Api::namespaced(client.clone(), "default");
     assert!(!forbidden(own.create(&PostParams::default(), &config_map).await));
     assert!(forbidden(own.delete("a", &DeleteParams::default()).await));
-    assert!(forbidden(foreign.create(&PostParams::default(), &config_map).await));
+    assert!(forbidden(
+        foreign.create(&PostParams::default(), &config_map).await
+    ));
     let secrets: Api<Secret> = Api::all(client);
     assert!(forbidden(secrets.list(&ListParams::default()).await));
 }
@@ -52,18 +60,25 @@ async fn the_scanner_can_change_no_workload_and_nothing_outside_its_namespace() 
 async fn the_updater_can_read_no_secret_and_write_no_record() {
     let cluster = installed().await;
     let client = client_of(&cluster, "kubefresh-updater").await;
-    for secrets in [Api::<Secret>::all(client.clone()), Api::namespaced(client.clone(), "kubefresh")] {
+    for secrets in [
+        Api::<Secret>::all(client.clone()),
+        Api::namespaced(client.clone(), "kubefresh"),
+    ] {
         assert!(forbidden(secrets.list(&ListParams::default()).await));
         assert!(forbidden(secrets.get("any").await));
     }
     let records: Api<ConfigMap> = Api::namespaced(client.clone(), "kubefresh");
     let patch = Patch::Merge(json!({ "data": { "a": "b" } }));
     assert!(!forbidden(records.list(&ListParams::default()).await));
-    assert!(forbidden(records.patch("any", &PatchParams::default(), &patch).await));
+    assert!(forbidden(
+        records.patch("any", &PatchParams::default(), &patch).await
+    ));
     let deployments: Api<Deployment> = Api::all(client.clone());
     assert!(!forbidden(deployments.list(&ListParams::default()).await));
     let deployments: Api<Deployment> = Api::namespaced(client, "default");
-    assert!(forbidden(deployments.delete("web", &DeleteParams::default()).await));
+    assert!(forbidden(
+        deployments.delete("web", &DeleteParams::default()).await
+    ));
 }
 
 #[test]
@@ -72,10 +87,16 @@ fn every_rule_has_its_reason_above_it() {
         let path = sandbox::programs::workspace().join("deploy/manifests").join(file);
         let text = std::fs::read_to_string(path).unwrap();
         let lines: Vec<&str> = text.lines().map(str::trim).collect();
-        let rules: Vec<usize> = (0..lines.len()).filter(|line| lines[*line].starts_with("- apiGroups")).collect();
+        let rules: Vec<usize> = (0..lines.len())
+            .filter(|line| lines[*line].starts_with("- apiGroups"))
+            .collect();
         assert!(!rules.is_empty(), "{file}");
         for rule in rules {
-            assert!(lines[rule - 1].starts_with("# "), "{file}:{} has no reason above it", rule + 1);
+            assert!(
+                lines[rule - 1].starts_with("# "),
+                "{file}:{} has no reason above it",
+                rule + 1
+            );
         }
     }
 }
@@ -84,8 +105,10 @@ fn every_rule_has_its_reason_above_it() {
 fn templates() -> Vec<Value> {
     let paths = ["/spec/template/spec", "/spec/jobTemplate/spec/template/spec"];
     let objects = manifests::install();
-    let pods: Vec<Value> =
-        objects.iter().flat_map(|object| paths.iter().filter_map(|path| object.pointer(path).cloned())).collect();
+    let pods: Vec<Value> = objects
+        .iter()
+        .flat_map(|object| paths.iter().filter_map(|path| object.pointer(path).cloned()))
+        .collect();
     assert_eq!(pods.len(), 2, "the CronJob's and the Deployment's");
     pods
 }
@@ -113,10 +136,21 @@ fn the_schedule_lets_a_scan_end_by_itself_before_its_job_is_killed() {
     let spec = &cron_job["spec"];
     assert_eq!(spec["concurrencyPolicy"], "Forbid");
     assert_eq!(spec["startingDeadlineSeconds"], 300);
-    let environment = spec.pointer("/jobTemplate/spec/template/spec/containers/0/env").unwrap().as_array().unwrap();
-    let deadline = environment.iter().find(|variable| variable["name"] == "SCAN_DEADLINE").unwrap();
+    let environment = spec
+        .pointer("/jobTemplate/spec/template/spec/containers/0/env")
+        .unwrap()
+        .as_array()
+        .unwrap();
+    let deadline = environment
+        .iter()
+        .find(|variable| variable["name"] == "SCAN_DEADLINE")
+        .unwrap();
     let deadline: jiff::SignedDuration = deadline["value"].as_str().unwrap().parse().unwrap();
-    let killed = spec.pointer("/jobTemplate/spec/activeDeadlineSeconds").unwrap().as_i64().unwrap();
+    let killed = spec
+        .pointer("/jobTemplate/spec/activeDeadlineSeconds")
+        .unwrap()
+        .as_i64()
+        .unwrap();
     assert!(deadline.as_secs() + 30 <= killed);
 }
 
@@ -126,10 +160,23 @@ fn image_names_and_versions_stand_in_one_place() {
     let images = kustomization["images"].as_array().unwrap();
     let named: Vec<String> = images
         .iter()
-        .map(|image| format!("{}:{}", image["newName"].as_str().unwrap(), image["newTag"].as_str().unwrap()))
+        .map(|image| {
+            format!(
+                "{}:{}",
+                image["newName"].as_str().unwrap(),
+                image["newTag"].as_str().unwrap()
+            )
+        })
         .collect();
-    let used: Vec<String> =
-        templates().iter().map(|pod| pod["containers"][0]["image"].as_str().unwrap().to_owned()).collect();
+    let used: Vec<String> = templates()
+        .iter()
+        .map(|pod| pod["containers"][0]["image"].as_str().unwrap().to_owned())
+        .collect();
     assert_eq!(used, named);
-    assert!(named.iter().all(|image| image.ends_with(env!("CARGO_PKG_VERSION"))), "{named:?}");
+    assert!(
+        named
+            .iter()
+            .all(|image| image.ends_with(env!("CARGO_PKG_VERSION"))),
+        "{named:?}"
+    );
 }

@@ -50,16 +50,24 @@ impl Cluster {
     /// # Panics
     /// When a port cannot be bound or the binaries do not compile.
     pub async fn moving(options: ApiServerOptions) -> Self {
-        let programs = tokio::task::spawn_blocking(programs).await.expect("the binaries are built");
+        let programs = tokio::task::spawn_blocking(programs)
+            .await
+            .expect("the binaries are built");
         let mut cluster = Self::still(options).await;
         // Not the server itself: it would live as long as its own kubelet.
         let api = Arc::downgrade(&cluster.api);
         let kubeconfig_for: KubeconfigHook = KubeconfigHook::new(move |namespace: &str, account: &str| {
-            api.upgrade().map(|api| api.kubeconfig_for(namespace, account)).unwrap_or_default()
+            api.upgrade()
+                .map(|api| api.kubeconfig_for(namespace, account))
+                .unwrap_or_default()
         });
         let controllers = Controllers::start(
             cluster.api.store(),
-            ControllerOptions { programs: programs.clone(), kubeconfig_for: Some(kubeconfig_for), ..ControllerOptions::default() },
+            ControllerOptions {
+                programs: programs.clone(),
+                kubeconfig_for: Some(kubeconfig_for),
+                ..ControllerOptions::default()
+            },
         );
         cluster.api.set_log_source(Arc::new(controllers.logs()));
         cluster.controllers = Some(controllers);
@@ -71,7 +79,10 @@ impl Cluster {
     /// # Panics
     /// When nothing runs in it.
     pub fn kill(&self, namespace: &str, pod: &str) {
-        let killed = self.controllers.as_ref().is_some_and(|controllers| controllers.kill_pod_process(namespace, pod));
+        let killed = self
+            .controllers
+            .as_ref()
+            .is_some_and(|controllers| controllers.kill_pod_process(namespace, pod));
         assert!(killed, "no program runs in pod {namespace}/{pod}");
     }
 

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::annotations::IN_FLIGHT;
+use super::time::whole_seconds;
 
 /// One container's image before and after, both exactly as written in the pod template.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +42,7 @@ pub struct InFlightError {
 impl InFlight {
     /// The marker of an update that starts at `now` and may take `timeout`.
     pub fn new(containers: BTreeMap<String, ImageChange>, now: Timestamp, timeout: SignedDuration) -> Self {
-        let started = Timestamp::from_second(now.as_second()).unwrap_or(now);
+        let started = whole_seconds(now);
         // Saturating: a timeout is at most a day, and the far end of time is as good a deadline as any.
         let deadline = started.checked_add(timeout).unwrap_or(Timestamp::MAX);
         Self {

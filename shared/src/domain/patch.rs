@@ -12,6 +12,7 @@ use super::annotations::{IN_FLIGHT, LAST_CHANGE, LAST_RESULT, LAST_UPDATE};
 use super::in_flight::{ImageChange, InFlight};
 use super::plan::Update;
 use super::rollout::RolloutStatus;
+use super::time::whole_seconds;
 
 /// A strategic merge patch with its precondition inside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +93,7 @@ fn images(
 
 /// Removes the marker and writes the result down. Annotations alone: no new generation, no second rollout.
 pub fn finish(resource_version: &str, in_flight: &InFlight, outcome: &Outcome, now: Timestamp) -> PatchBody {
-    let at = Timestamp::from_second(now.as_second()).unwrap_or(now);
+    let at = whole_seconds(now);
     PatchBody(json!({
         "metadata": {
             "resourceVersion": resource_version,

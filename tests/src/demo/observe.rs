@@ -21,7 +21,10 @@ const PATIENCE: Duration = Duration::from_secs(90);
 const GLANCE: Duration = Duration::from_millis(50);
 
 /// Looks again and again until there is an answer.
-pub(super) async fn until<T, F: Future<Output = Result<Option<T>>>>(what: &str, mut look: impl FnMut() -> F) -> Result<T> {
+pub(super) async fn until<T, F: Future<Output = Result<Option<T>>>>(
+    what: &str,
+    mut look: impl FnMut() -> F,
+) -> Result<T> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = look().await? {
@@ -55,7 +58,10 @@ impl Sight {
 
 pub(super) async fn deployment(client: &Client, namespace: &str, name: &str) -> Result<Sight> {
     let api: Api<Deployment> = Api::namespaced(client.clone(), namespace);
-    let found = api.get(name).await.with_context(|| format!("unable to read Deployment {name}"))?;
+    let found = api
+        .get(name)
+        .await
+        .with_context(|| format!("unable to read Deployment {name}"))?;
     let annotation = |key: &str| found.annotations().get(key).cloned();
     let spec = found.spec.as_ref().context("a Deployment has a spec")?;
     let pod = spec.template.spec.as_ref().context("a pod template has a spec")?;
@@ -64,7 +70,11 @@ pub(super) async fn deployment(client: &Client, namespace: &str, name: &str) -> 
     Ok(Sight {
         image: pod.containers[0].image.clone().unwrap_or_default(),
         desired: spec.replicas.unwrap_or(1),
-        updated: if seen { status.updated_replicas.unwrap_or(0) } else { 0 },
+        updated: if seen {
+            status.updated_replicas.unwrap_or(0)
+        } else {
+            0
+        },
         available: status.available_replicas.unwrap_or(0),
         replicas: status.replicas.unwrap_or(0),
         in_flight: annotation("kubefresh.dev/in-flight").is_some(),
@@ -76,13 +86,20 @@ pub(super) async fn deployment(client: &Client, namespace: &str, name: &str) -> 
 /// Runs the scanner as `kubectl create job --from=cronjob/kubefresh-scanner NAME` does, and answers with its one line.
 pub(super) async fn scan(client: &Client, name: &str) -> Result<String> {
     let cron_jobs: Api<CronJob> = Api::namespaced(client.clone(), SYSTEM);
-    let template = cron_jobs.get("kubefresh-scanner").await?.spec.context("a CronJob has a spec")?.job_template;
+    let template = cron_jobs
+        .get("kubefresh-scanner")
+        .await?
+        .spec
+        .context("a CronJob has a spec")?
+        .job_template;
     let job: Job = serde_json::from_value(json!({
         "metadata": { "name": name, "annotations": { "cronjob.kubernetes.io/instantiate": "manual" } },
         "spec": template.spec,
     }))?;
     let jobs: Api<Job> = Api::namespaced(client.clone(), SYSTEM);
-    jobs.create(&PostParams::default(), &job).await.context("unable to create the Job")?;
+    jobs.create(&PostParams::default(), &job)
+        .await
+        .context("unable to create the Job")?;
     until("the scan is over", || async {
         let status = jobs.get(name).await?.status.unwrap_or_default();
         ensure!(status.failed.unwrap_or(0) == 0, "the scan failed");
@@ -90,7 +107,9 @@ pub(super) async fn scan(client: &Client, name: &str) -> Result<String> {
     })
     .await?;
     let pods: Api<Pod> = Api::namespaced(client.clone(), SYSTEM);
-    let list = pods.list(&ListParams::default().labels(&format!("job-name={name}"))).await?;
+    let list = pods
+        .list(&ListParams::default().labels(&format!("job-name={name}")))
+        .await?;
     let pod = list.items.first().context("the Job has a pod")?.name_any();
     let log = pods.logs(&pod, &LogParams::default()).await?;
     let line = log.lines().rev().find(|line| line.starts_with("scanned "));
@@ -100,16 +119,29 @@ pub(super) async fn scan(client: &Client, name: &str) -> Result<String> {
 /// The records, as `kubectl get cm -l kubefresh.dev/record=scan -L …` lists them.
 pub(super) async fn records(client: &Client) -> Result<Vec<ConfigMap>> {
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), SYSTEM);
-    Ok(api.list(&ListParams::default().labels("kubefresh.dev/record=scan")).await?.items)
+    Ok(api
+        .list(&ListParams::default().labels("kubefresh.dev/record=scan"))
+        .await?
+        .items)
 }
 
 /// The pod that holds the lease.
 pub(super) async fn leader(client: &Client) -> Result<Option<String>> {
     let leases: Api<Lease> = Api::namespaced(client.clone(), SYSTEM);
-    let Some(lease) = leases.get_opt("kubefresh-updater").await? else { return Ok(None) };
-    let holder = lease.spec.and_then(|spec| spec.holder_identity).unwrap_or_default();
+    let Some(lease) = leases.get_opt("kubefresh-updater").await? else {
+        return Ok(None);
+    };
+    let holder = lease
+        .spec
+        .and_then(|spec| spec.holder_identity)
+        .unwrap_or_default();
     let pods: Api<Pod> = Api::namespaced(client.clone(), SYSTEM);
-    let names = pods.list(&ListParams::default()).await?.items.into_iter().map(|pod| pod.name_any());
+    let names = pods
+        .list(&ListParams::default())
+        .await?
+        .items
+        .into_iter()
+        .map(|pod| pod.name_any());
     Ok(names.into_iter().find(|name| holder.starts_with(name.as_str())))
 }
 
@@ -121,14 +153,23 @@ pub(super) async fn events(client: &Client, service: &str, reason: &str) -> Resu
     let told = all
         .into_iter()
         .filter(|event| event.reason.as_deref() == Some(reason) && about(event).as_deref() == Some(service))
-        .map(|event| (event.note.unwrap_or_default(), event.reporting_instance.unwrap_or_default()));
+        .map(|event| {
+            (
+                event.note.unwrap_or_default(),
+                event.reporting_instance.unwrap_or_default(),
+            )
+        });
     Ok(told.collect())
 }
 
 /// How many pod templates a service has had: one more for each rollout.
 pub(super) async fn templates(client: &Client, service: &str) -> Result<usize> {
     let api: Api<ReplicaSet> = Api::namespaced(client.clone(), NAMESPACE);
-    Ok(api.list(&ListParams::default().labels(&format!("app={service}"))).await?.items.len())
+    Ok(api
+        .list(&ListParams::default().labels(&format!("app={service}")))
+        .await?
+        .items
+        .len())
 }
 
 /// Writes an annotation, as `kubectl annotate` does.

@@ -22,9 +22,18 @@ pub async fn tell(serve: bool) -> Result<()> {
     screen.chapter("A cluster and a registry, inside this process");
     screen.note("building kubefresh-scanner and kubefresh-updater as they are shipped");
     let cluster = Cluster::moving(ApiServerOptions::default()).await;
-    let mut story = Story { client: cluster.client().await, cluster, screen, scans: 0 };
-    story.screen.good(format!("Kubernetes API at {}", story.cluster.api.url()));
-    story.screen.good(format!("image registry at {}", story.cluster.registry.base_url()));
+    let mut story = Story {
+        client: cluster.client().await,
+        cluster,
+        screen,
+        scans: 0,
+    };
+    story
+        .screen
+        .good(format!("Kubernetes API at {}", story.cluster.api.url()));
+    story
+        .screen
+        .good(format!("image registry at {}", story.cluster.registry.base_url()));
     let told = story.play().await;
     // Also when it did not come true: then there is something to look at.
     if serve {
@@ -55,18 +64,24 @@ impl Story {
     }
 
     async fn install(&mut self) -> Result<()> {
-        self.screen.chapter("Install: the very manifests of deploy/, as kubectl apply does");
+        self.screen
+            .chapter("Install: the very manifests of deploy/, as kubectl apply does");
         let objects = manifests::install();
         self.cluster.apply(&objects).await;
-        let kinds: Vec<&str> = objects.iter().filter_map(|object| object["kind"].as_str()).collect();
-        self.screen.good(format!("{} objects: {}", kinds.len(), kinds.join(", ")));
+        let kinds: Vec<&str> = objects
+            .iter()
+            .filter_map(|object| object["kind"].as_str())
+            .collect();
+        self.screen
+            .good(format!("{} objects: {}", kinds.len(), kinds.join(", ")));
         observe::until("both updaters are ready", || async {
             let updater = observe::deployment(&self.client, "kubefresh", "kubefresh-updater").await?;
             Ok((updater.available == 2).then_some(()))
         })
         .await?;
         let leader = self.leader().await?;
-        self.screen.good(format!("kubefresh-updater 2/2 ready, {leader} leads"));
+        self.screen
+            .good(format!("kubefresh-updater 2/2 ready, {leader} leads"));
         Ok(())
     }
 
@@ -75,14 +90,17 @@ impl Story {
     }
 
     async fn open_the_shop(&mut self) -> Result<()> {
-        self.screen.chapter("A small shop moves in, and says what it wants by annotations");
+        self.screen
+            .chapter("A small shop moves in, and says what it wants by annotations");
         let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } });
         self.cluster.apply(&[namespace]).await;
         for service in &SERVICES {
             for tag in service.published {
                 service.publish(&self.cluster.registry, tag);
             }
-            self.cluster.apply(&[service.deployment(&self.cluster.registry)]).await;
+            self.cluster
+                .apply(&[service.deployment(&self.cluster.registry)])
+                .await;
         }
         for service in &SERVICES {
             self.settled(service).await?;
@@ -96,7 +114,8 @@ impl Story {
                 service.published.join(" "),
             ]
         });
-        self.screen.table(&["DEPLOYMENT", "RUNS", "MODE", "POLICY", "PUBLISHED"], &rows);
+        self.screen
+            .table(&["DEPLOYMENT", "RUNS", "MODE", "POLICY", "PUBLISHED"], &rows);
         Ok(())
     }
 
@@ -116,27 +135,48 @@ impl Story {
     }
 
     async fn first_scan(&mut self) -> Result<()> {
-        self.screen.chapter("The scanner runs, as a Job of its CronJob, and writes down what it found");
+        self.screen
+            .chapter("The scanner runs, as a Job of its CronJob, and writes down what it found");
         self.scan().await?;
         let records = observe::records(&self.client).await?;
         ensure!(records.len() == SERVICES.len(), "one record for each repository");
         let row = |record: &ConfigMap| {
-            let label = |key: &str| record.labels().get(&format!("kubefresh.dev/{key}")).cloned().unwrap_or_default();
-            vec![record.name_any(), label("registry"), label("newest"), label("state")]
+            let label = |key: &str| {
+                record
+                    .labels()
+                    .get(&format!("kubefresh.dev/{key}"))
+                    .cloned()
+                    .unwrap_or_default()
+            };
+            vec![
+                record.name_any(),
+                label("registry"),
+                label("newest"),
+                label("state"),
+            ]
         };
         let rows: Vec<Vec<String>> = records.iter().map(row).collect();
         self.screen.table(&["NAME", "REGISTRY", "NEWEST", "STATE"], &rows);
-        let record = records.iter().find(|record| record.name_any().contains("checkout")).context("checkout's record")?;
-        self.screen.note("one of them, as kubectl get cm -o yaml shows its data:");
+        let record = records
+            .iter()
+            .find(|record| record.name_any().contains("checkout"))
+            .context("checkout's record")?;
+        self.screen
+            .note("one of them, as kubectl get cm -o yaml shows its data:");
         self.screen.quote(&serde_saphyr::to_string(&record.data)?);
         Ok(())
     }
 
     /// A new version is published, found, applied and followed to the end of its rollout.
     async fn update(&mut self, service: &Service, tag: &str) -> Result<()> {
-        self.screen.chapter(&format!("{} {tag} is published", service.name));
+        self.screen
+            .chapter(&format!("{} {tag} is published", service.name));
         let digest = service.publish(&self.cluster.registry, tag);
-        self.screen.good(format!("pushed {}:{tag} ({})", service.repository(), digest.get(..19).unwrap_or(&digest)));
+        self.screen.good(format!(
+            "pushed {}:{tag} ({})",
+            service.repository(),
+            digest.get(..19).unwrap_or(&digest)
+        ));
         self.scan().await?;
         self.started(service).await?;
         self.follow(service).await?;
@@ -146,16 +186,27 @@ impl Story {
 
     /// A version that is allowed only when a person agrees.
     async fn approve(&mut self, service: &Service, tag: &str) -> Result<()> {
-        self.screen.chapter(&format!("{} waits for somebody to agree, and somebody does", service.name));
+        self.screen.chapter(&format!(
+            "{} waits for somebody to agree, and somebody does",
+            service.name
+        ));
         let (note, _) = observe::until("the update is offered", || async {
-            Ok(observe::events(&self.client, service.name, "UpdateAvailable").await?.pop())
+            Ok(observe::events(&self.client, service.name, "UpdateAvailable")
+                .await?
+                .pop())
         })
         .await?;
         self.screen.note(format!("Event UpdateAvailable: {note}"));
         let before = observe::deployment(&self.client, NAMESPACE, service.name).await?;
-        ensure!(before.image.ends_with(service.running), "nothing moves before somebody agrees");
+        ensure!(
+            before.image.ends_with(service.running),
+            "nothing moves before somebody agrees"
+        );
         observe::annotate(&self.client, service.name, "kubefresh.dev/approved", tag).await?;
-        self.screen.good(format!("kubectl annotate deployment/{} kubefresh.dev/approved={tag}", service.name));
+        self.screen.good(format!(
+            "kubectl annotate deployment/{} kubefresh.dev/approved={tag}",
+            service.name
+        ));
         self.started(service).await?;
         self.follow(service).await?;
         self.finished(service, tag).await?;
@@ -164,14 +215,20 @@ impl Story {
 
     /// The same, and in the middle of it the leader is killed.
     async fn lose_the_leader(&mut self, service: &Service, tag: &str) -> Result<()> {
-        self.screen.chapter(&format!("{} {tag} is published, and the leader dies in the middle", service.name));
+        self.screen.chapter(&format!(
+            "{} {tag} is published, and the leader dies in the middle",
+            service.name
+        ));
         let leader = self.leader().await?;
         service.publish(&self.cluster.registry, tag);
         self.scan().await?;
         self.started(service).await?;
         observe::until("a first replica is new", || async {
             let sight = observe::deployment(&self.client, NAMESPACE, service.name).await?;
-            ensure!(sight.in_flight, "the rollout was over before the leader could be killed");
+            ensure!(
+                sight.in_flight,
+                "the rollout was over before the leader could be killed"
+            );
             Ok((sight.updated > 0).then_some(()))
         })
         .await?;
@@ -182,7 +239,10 @@ impl Story {
         let told = self.finished(service, tag).await?;
         let successor = self.leader().await?;
         ensure!(successor != leader, "the killed leader cannot have finished it");
-        ensure!(told.starts_with(&successor), "{told} told the result, and {successor} leads");
+        ensure!(
+            told.starts_with(&successor),
+            "{told} told the result, and {successor} leads"
+        );
         self.screen.good(format!(
             "{successor} took over and finished it {:.1} s after the kill",
             killed.elapsed().as_secs_f64()
@@ -192,7 +252,9 @@ impl Story {
 
     async fn started(&self, service: &Service) -> Result<()> {
         let (note, by) = observe::until("the updater has patched the Deployment", || async {
-            let last = observe::events(&self.client, service.name, "UpdateStarted").await?.pop();
+            let last = observe::events(&self.client, service.name, "UpdateStarted")
+                .await?
+                .pop();
             let moving = observe::deployment(&self.client, NAMESPACE, service.name).await?;
             Ok(last.filter(|_| moving.in_flight || moving.last_result.is_some()))
         })
@@ -203,16 +265,25 @@ impl Story {
 
     /// Shows the rollout until the updater calls it finished.
     async fn follow(&self, service: &Service) -> Result<()> {
-        let mut bar = self.screen.rollout(service.name, u64::try_from(service.replicas)?);
+        let mut bar = self
+            .screen
+            .rollout(service.name, u64::try_from(service.replicas)?);
         let deadline = Instant::now() + Duration::from_secs(90);
         loop {
             let sight = observe::deployment(&self.client, NAMESPACE, service.name).await?;
-            let message = format!("{} updated, {} available, {} in all", sight.updated, sight.available, sight.replicas);
+            let message = format!(
+                "{} updated, {} available, {} in all",
+                sight.updated, sight.available, sight.replicas
+            );
             bar.show(u64::try_from(sight.updated.min(sight.available))?, &message);
             if !sight.in_flight {
                 break;
             }
-            ensure!(Instant::now() < deadline, "the rollout of {} does not end", service.name);
+            ensure!(
+                Instant::now() < deadline,
+                "the rollout of {} does not end",
+                service.name
+            );
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         bar.end();
@@ -223,10 +294,25 @@ impl Story {
     async fn finished(&self, service: &Service, tag: &str) -> Result<String> {
         let sight = observe::deployment(&self.client, NAMESPACE, service.name).await?;
         ensure!(sight.settled(), "{} is not settled: {sight:?}", service.name);
-        ensure!(sight.image.ends_with(&format!(":{tag}")), "{} runs {}", service.name, sight.image);
-        ensure!(sight.last_result.as_deref() == Some("completed"), "{} says {:?}", service.name, sight.last_result);
+        ensure!(
+            sight.image.ends_with(&format!(":{tag}")),
+            "{} runs {}",
+            service.name,
+            sight.image
+        );
+        ensure!(
+            sight.last_result.as_deref() == Some("completed"),
+            "{} says {:?}",
+            service.name,
+            sight.last_result
+        );
         let templates = observe::templates(&self.client, service.name).await?;
-        ensure!(templates == 2, "{} had {} rollouts instead of one", service.name, templates - 1);
+        ensure!(
+            templates == 2,
+            "{} had {} rollouts instead of one",
+            service.name,
+            templates - 1
+        );
         let mut told = observe::events(&self.client, service.name, "ImageUpdated").await?;
         ensure!(told.len() == 1, "{} was told {} times", service.name, told.len());
         let (note, by) = told.remove(0);
@@ -240,7 +326,9 @@ impl Story {
         for service in &SERVICES {
             let sight = observe::deployment(&self.client, NAMESPACE, service.name).await?;
             let rollouts = observe::templates(&self.client, service.name).await? - 1;
-            let result = sight.last_result.unwrap_or_else(|| "nothing newer that its policy accepts".to_owned());
+            let result = sight
+                .last_result
+                .unwrap_or_else(|| "nothing newer that its policy accepts".to_owned());
             rows.push(vec![
                 service.name.to_owned(),
                 service.running.to_owned(),
@@ -249,11 +337,23 @@ impl Story {
                 result,
             ]);
         }
-        self.screen.table(&["DEPLOYMENT", "WAS", "IS", "ROLLOUTS", "RESULT"], &rows);
+        self.screen
+            .table(&["DEPLOYMENT", "WAS", "IS", "ROLLOUTS", "RESULT"], &rows);
         let lists = self.cluster.registry.count(RequestKind::Tags);
-        ensure!(lists == self.scans * SERVICES.len(), "{} scans made {lists} lists", self.scans);
-        self.screen.good(format!("{} scans of {} repositories: {lists} requests to the registry", self.scans, SERVICES.len()));
-        self.screen.good(format!("everything above was observed, in {:.0} s", self.screen.seconds()));
+        ensure!(
+            lists == self.scans * SERVICES.len(),
+            "{} scans made {lists} lists",
+            self.scans
+        );
+        self.screen.good(format!(
+            "{} scans of {} repositories: {lists} requests to the registry",
+            self.scans,
+            SERVICES.len()
+        ));
+        self.screen.good(format!(
+            "everything above was observed, in {:.0} s",
+            self.screen.seconds()
+        ));
         Ok(())
     }
 
@@ -263,7 +363,10 @@ impl Story {
         self.screen.good(format!("export KUBECONFIG={}", path.display()));
         self.screen.note("kubectl get deployments -A");
         self.screen.note("kubectl -n kubefresh get cm -l kubefresh.dev/record=scan -L kubefresh.dev/registry,kubefresh.dev/newest,kubefresh.dev/state");
-        self.screen.note(format!("skopeo list-tags --tls-verify=false docker://{}/shop/checkout", self.cluster.registry.host()));
+        self.screen.note(format!(
+            "skopeo list-tags --tls-verify=false docker://{}/shop/checkout",
+            self.cluster.registry.host()
+        ));
         tokio::signal::ctrl_c().await?;
         Ok(())
     }

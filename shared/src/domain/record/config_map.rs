@@ -151,7 +151,7 @@ impl ScanRecord {
             tags,
         }) = findings
         {
-            data.insert("scannedAt".to_owned(), whole_seconds(*scanned_at).to_string());
+            data.insert("scannedAt".to_owned(), scanned_at.to_string());
             if let Some(count) = tag_count {
                 data.insert("tagCount".to_owned(), count.to_string());
             }
@@ -292,10 +292,6 @@ fn newer<'a>(one: &'a Tag, other: &'a Tag) -> &'a Tag {
 fn yaml<T: Serialize>(value: &T) -> String {
     let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
     serde_saphyr::to_string_with_options(value, options).unwrap_or_default()
-}
-
-fn whole_seconds(time: Timestamp) -> Timestamp {
-    Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
 /// A text as near to it as a label value may come: other characters become `_`, too long a text is cut.

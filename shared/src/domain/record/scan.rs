@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::{CANDIDATES_PER_DEMAND, Findings, REFRESH, ScanError, ScanRecord, TAGS_PER_RECORD, TagRecord};
 use crate::domain::policy::{UpdatePolicy, candidates};
 use crate::domain::reference::{Digest, Repository, Tag};
+use crate::domain::time::whole_seconds;
 use crate::domain::watched::Demand;
 
 /// What a registry said of one repository, whole.
@@ -49,7 +50,7 @@ pub fn needs_list(demands: &BTreeSet<Demand>) -> bool {
     demands.iter().any(|demand| demand.policy != UpdatePolicy::Digest)
 }
 
-/// The record after a complete scan.
+/// The record after a complete scan at `now`.
 pub fn complete(
     previous: Option<&ScanRecord>,
     repository: Repository,
@@ -57,6 +58,7 @@ pub fn complete(
     answer: &Answer,
     now: Timestamp,
 ) -> ScanRecord {
+    let now = whole_seconds(now);
     let known = previous.and_then(|record| record.findings.as_ref());
     let mut kept = Vec::new();
     let mut seen = BTreeSet::new();

@@ -12,4 +12,5 @@ mod manifests;
 mod registry;
 mod registry_client;
 mod registry_tools;
+mod restart;
 mod scanner;

@@ -1,0 +1,242 @@
+//! Killed at any request and started again, the programs end in the same state, and no update is rolled out twice.
+//!
+//! Each run stops the program at its n-th request to the API server, once before the request is handled and once after
+//! it was, before its answer comes back; kills it there; and starts it again. That is done for every n there is.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::events::v1::Event;
+use kube::api::ListParams;
+use kube::{Api, Client, ResourceExt as _};
+use sandbox::apiserver::ApiServerOptions;
+use sandbox::apiserver::faults::{Fault, FaultRule};
+use sandbox::clock::Clock;
+use sandbox::cluster::{Cluster, eventually};
+use sandbox::manifests;
+use sandbox::programs::programs;
+use sandbox::registry::ImageSpec;
+use serde_json::{Value, json};
+use shared::domain::record::ScanRecord;
+use tokio::process::{Child, Command};
+
+/// Longer than any run; the program is killed long before.
+const HELD: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(60);
+/// Runs at the same time; each is mostly waiting.
+const AT_ONCE: usize = 8;
+
+/// Where a request is stopped.
+#[derive(Debug, Clone, Copy)]
+enum Moment {
+    BeforeIt,
+    AfterIt,
+}
+
+impl Moment {
+    fn fault(self) -> Fault {
+        match self {
+            Self::BeforeIt => Fault::Delay(HELD),
+            Self::AfterIt => Fault::DelayAnswer(HELD),
+        }
+    }
+}
+
+/// A shop with one Deployment and a newer image, and everything of `deploy/` but what would start by itself.
+async fn shop() -> Cluster {
+    let options = ApiServerOptions { clock: Clock::faster(20.0), ..ApiServerOptions::default() };
+    let cluster = Cluster::moving(options).await;
+    let mut objects = manifests::install();
+    objects.retain(|object| object["kind"] != "Deployment" && object["kind"] != "CronJob");
+    cluster.apply(&objects).await;
+    for tag in ["1.4.0", "1.5.0"] {
+        cluster.registry.publish(&ImageSpec::new("shop/checkout", tag));
+    }
+    let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "shop" } });
+    cluster.apply(&[namespace, checkout(&cluster)]).await;
+    let deployments: Api<Deployment> = Api::namespaced(cluster.client().await, "shop");
+    eventually("checkout runs", LIMIT, || async {
+        let status = deployments.get("checkout").await.unwrap().status.unwrap_or_default();
+        (status.available_replicas == Some(2)).then_some(())
+    })
+    .await;
+    cluster
+}
+
+fn checkout(cluster: &Cluster) -> Value {
+    json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {
+            "name": "checkout",
+            "namespace": "shop",
+            "annotations": { "kubefresh.dev/watch": "true", "kubefresh.dev/mode": "auto" },
+        },
+        "spec": {
+            "replicas": 2,
+            "selector": { "matchLabels": { "app": "checkout" } },
+            "template": {
+                "metadata": { "labels": { "app": "checkout" } },
+                "spec": { "containers": [
+                    { "name": "app", "image": cluster.registry.reference("shop/checkout", "1.4.0") },
+                ] },
+            },
+        },
+    })
+}
+
+/// Starts a program with the rights of its own service account.
+fn start(cluster: &Cluster, name: &str, arguments: &[&str]) -> Child {
+    let kubeconfig: PathBuf = cluster.kubeconfig_file(Some(("kubefresh", name)));
+    Command::new(&programs()[name])
+        .args(arguments)
+        .env("KUBECONFIG", kubeconfig)
+        .env("POD_NAMESPACE", "kubefresh")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
+}
+
+fn start_updater(cluster: &Cluster) -> Child {
+    let listen = ["--listen-address", "127.0.0.1", "--port", "0"];
+    start(cluster, "kubefresh-updater", &[&["run", "--lease-duration", "2s"], &listen[..]].concat())
+}
+
+async fn scan(cluster: &Cluster) {
+    let status = start(cluster, "kubefresh-scanner", &["scan"]).wait().await.unwrap();
+    assert!(status.success(), "{status}");
+}
+
+/// What a finished update leaves behind; the same however often the programs were killed.
+#[derive(Debug, PartialEq, Eq)]
+struct State {
+    image: String,
+    result: Option<String>,
+    /// One more for each rollout.
+    templates: usize,
+    events: Vec<String>,
+}
+
+async fn state(cluster: &Cluster, client: &Client) -> Option<State> {
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), "shop");
+    let deployment = deployments.get("checkout").await.unwrap();
+    if deployment.annotations().contains_key("kubefresh.dev/in-flight") {
+        return None;
+    }
+    let replica_sets: Api<ReplicaSet> = Api::namespaced(client.clone(), "shop");
+    let events: Api<Event> = Api::namespaced(client.clone(), "shop");
+    let all = events.list(&ListParams::default()).await.unwrap().items;
+    let ours = |event: &Event| event.reporting_controller.as_deref() == Some("kubefresh.dev/updater");
+    let mut told: Vec<String> = all.into_iter().filter(ours).filter_map(|event| event.reason).collect();
+    told.sort();
+    let image = deployment.spec.as_ref()?.template.spec.as_ref()?.containers[0].image.clone()?;
+    Some(State {
+        image: image.replace(&cluster.registry.host(), "registry"),
+        result: deployment.annotations().get("kubefresh.dev/last-result").cloned(),
+        templates: replica_sets.list(&ListParams::default()).await.unwrap().items.len(),
+        events: told,
+    })
+}
+
+fn finished() -> State {
+    State {
+        image: "registry/shop/checkout:1.5.0".to_owned(),
+        result: Some("completed".to_owned()),
+        templates: 2,
+        events: vec!["ImageUpdated".to_owned(), "UpdateStarted".to_owned()],
+    }
+}
+
+async fn until_finished(cluster: &Cluster, what: &str) {
+    let client = cluster.client().await;
+    eventually(what, LIMIT, || async {
+        state(cluster, &client).await.filter(|state| state.result.is_some())
+    })
+    .await;
+    assert_eq!(state(cluster, &client).await, Some(finished()), "{what}");
+}
+
+/// Kills the updater at its n-th request. `false` when the update was over before there was one.
+async fn kill_updater_at(nth: u64, moment: Moment) -> bool {
+    let cluster = shop().await;
+    scan(&cluster).await;
+    let rule = FaultRule::new(moment.fault()).user(":kubefresh-updater").nth(nth);
+    let fault = cluster.api.faults().install(rule);
+    let client = cluster.client().await;
+    let mut updater = start_updater(&cluster);
+    let reached = eventually("the request is reached or the update is over", LIMIT, || async {
+        let over = state(&cluster, &client).await.is_some_and(|state| state.result.is_some());
+        (fault.struck() > 0 || over).then(|| fault.struck() > 0)
+    })
+    .await;
+    updater.kill().await.unwrap();
+    cluster.api.faults().clear();
+    let _again = start_updater(&cluster);
+    until_finished(&cluster, &format!("the update killed at request {nth} ({moment:?}) is finished")).await;
+    reached
+}
+
+/// All kill points of one kind, until a run gets through without being killed.
+async fn every_kill_point(moment: Moment) {
+    let mut runs = futures::stream::iter(1..).map(|nth| kill_updater_at(nth, moment)).buffered(AT_ONCE);
+    let mut killed = 0;
+    while runs.next().await == Some(true) {
+        killed += 1;
+        assert!(killed < 60, "an update of one Deployment does not need so many requests");
+    }
+    assert!(killed >= 10, "only {killed} requests: access, lists, watches, lease, Events and patches are more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_updater_killed_before_any_of_its_requests_is_handled_finishes_after_a_restart_with_one_rollout() {
+    every_kill_point(Moment::BeforeIt).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_updater_killed_after_any_of_its_requests_was_handled_finishes_after_a_restart_with_one_rollout() {
+    every_kill_point(Moment::AfterIt).await;
+}
+
+/// The records, without the times that differ from run to run.
+async fn records(cluster: &Cluster) -> Vec<ScanRecord> {
+    let api: Api<ConfigMap> = Api::namespaced(cluster.client().await, "kubefresh");
+    let all = api.list(&ListParams::default().labels("kubefresh.dev/record=scan")).await.unwrap().items;
+    all.iter().map(|config_map| ScanRecord::parse(config_map).unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scanner_killed_at_any_request_leaves_nothing_half_done_and_the_next_run_completes_it() {
+    for moment in [Moment::BeforeIt, Moment::AfterIt] {
+        for nth in 1.. {
+            let cluster = shop().await;
+            let rule = FaultRule::new(moment.fault()).user(":kubefresh-scanner").nth(nth);
+            let fault = cluster.api.faults().install(rule);
+            let mut scanner = start(&cluster, "kubefresh-scanner", &["scan"]);
+            let reached = eventually("the request is reached or the scan is over", LIMIT, || {
+                let over = scanner.try_wait().unwrap().is_some();
+                let reached = fault.struck() > 0;
+                async move { (over || reached).then_some(reached) }
+            })
+            .await;
+            scanner.kill().await.unwrap();
+            cluster.api.faults().clear();
+            let between = records(&cluster).await;
+            scan(&cluster).await;
+            let after = records(&cluster).await;
+            let newest: Vec<String> = after.iter().map(|record| record.newest().unwrap().to_string()).collect();
+            assert_eq!(newest, ["1.5.0"], "killed at request {nth} ({moment:?})");
+            assert!(between.is_empty() || between == after, "what was written before the kill stays as it was");
+            if !reached {
+                assert!(nth > 3, "a scan reads workloads and records and writes one record");
+                break;
+            }
+        }
+    }
+}

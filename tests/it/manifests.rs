@@ -158,7 +158,7 @@ fn the_schedule_lets_a_scan_end_by_itself_before_its_job_is_killed() {
 fn image_names_and_versions_stand_in_one_place() {
     let kustomization = &manifests::read("deploy/manifests/kustomization.yaml")[0];
     let images = kustomization["images"].as_array().unwrap();
-    let named: Vec<String> = images
+    let mut named: Vec<String> = images
         .iter()
         .map(|image| {
             format!(
@@ -172,6 +172,8 @@ fn image_names_and_versions_stand_in_one_place() {
         .iter()
         .map(|pod| pod["containers"][0]["image"].as_str().unwrap().to_owned())
         .collect();
+    used.sort();
+    named.sort();
     assert_eq!(used, named);
     assert!(
         named

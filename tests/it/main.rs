@@ -7,6 +7,7 @@
 
 mod apiserver;
 mod controllers;
+mod e2e;
 mod kubectl;
 mod manifests;
 mod registry;
@@ -14,3 +15,4 @@ mod registry_client;
 mod registry_tools;
 mod restart;
 mod scanner;
+mod tools;

@@ -4,27 +4,14 @@
 //! `cargo test -p tests --test it registry_tools -- --ignored`.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
-use std::process::Stdio;
-use std::time::Duration;
 
 use sandbox::registry::{ImageSpec, Registry, push};
 use scanner::registry::{RegistryClient, RegistryClientOptions};
-use tokio::process::Command;
 
-async fn skopeo(arguments: &[&str]) -> String {
-    let output = Command::new("skopeo")
-        .args(arguments)
-        .output()
-        .await
-        .expect("skopeo is installed");
-    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "skopeo {arguments:?}: {errors}");
-    String::from_utf8(output.stdout).unwrap()
-}
+use crate::tools::{docker_registry, skopeo};
 
 #[tokio::test]
-#[ignore = "needs skopeo"]
+#[ignore = "needs skopeo; run by just e2e"]
 async fn skopeo_copies_every_kind_of_image_out_of_and_into_the_embedded_registry() {
     let (from, to) = (Registry::open().await, Registry::open().await);
     for (number, spec) in [
@@ -65,7 +52,7 @@ async fn skopeo_copies_every_kind_of_image_out_of_and_into_the_embedded_registry
 }
 
 #[tokio::test]
-#[ignore = "needs skopeo"]
+#[ignore = "needs skopeo; run by just e2e"]
 async fn skopeo_inspects_the_labels_of_the_platform() {
     let registry = Registry::open().await;
     registry.publish(&ImageSpec::new("shop/checkout", "1").label("example.com/team", "shop"));
@@ -75,48 +62,8 @@ async fn skopeo_inspects_the_labels_of_the_platform() {
     assert_eq!(inspected["Labels"]["example.com/team"], "shop");
 }
 
-/// Debian's `docker-registry` on a free port; it ends when this is dropped.
-struct DockerRegistry {
-    host: String,
-    _directory: tempfile::TempDir,
-    _process: tokio::process::Child,
-}
-
-async fn docker_registry() -> DockerRegistry {
-    let directory = tempfile::tempdir().unwrap();
-    // Free a moment ago: good enough for a test that is run by hand.
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let root = directory.path().display();
-    let config = directory.path().join("config.yml");
-    let text = format!(
-        "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {root}}}}}\nhttp: {{addr: \"{address}\"}}\n"
-    );
-    std::fs::write(&config, text).unwrap();
-    let process = Command::new("docker-registry")
-        .arg("serve")
-        .arg(&config)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("docker-registry is installed");
-    let answering = async {
-        while tokio::net::TcpStream::connect(address).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), answering)
-        .await
-        .expect("docker-registry answers");
-    DockerRegistry {
-        host: address.to_string(),
-        _directory: directory,
-        _process: process,
-    }
-}
-
 #[tokio::test]
-#[ignore = "needs docker-registry"]
+#[ignore = "needs docker-registry; run by just e2e"]
 async fn the_scanners_client_reads_from_debians_docker_registry_what_was_pushed_to_it() {
     let registry = docker_registry().await;
     let client = RegistryClient::new(RegistryClientOptions::default()).unwrap();

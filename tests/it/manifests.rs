@@ -168,7 +168,7 @@ fn image_names_and_versions_stand_in_one_place() {
             )
         })
         .collect();
-    let used: Vec<String> = templates()
+    let mut used: Vec<String> = templates()
         .iter()
         .map(|pod| pod["containers"][0]["image"].as_str().unwrap().to_owned())
         .collect();

@@ -47,7 +47,6 @@ pub(super) struct Sight {
     pub(super) replicas: i32,
     pub(super) in_flight: bool,
     pub(super) last_result: Option<String>,
-    pub(super) last_change: Option<String>,
 }
 
 impl Sight {
@@ -79,7 +78,6 @@ pub(super) async fn deployment(client: &Client, namespace: &str, name: &str) -> 
         replicas: status.replicas.unwrap_or(0),
         in_flight: annotation("kubefresh.dev/in-flight").is_some(),
         last_result: annotation("kubefresh.dev/last-result"),
-        last_change: annotation("kubefresh.dev/last-change"),
     })
 }
 

@@ -105,6 +105,10 @@ impl Story {
         for service in &SERVICES {
             self.settled(service).await?;
         }
+        self.screen.good(format!(
+            "{} Deployments run in namespace {NAMESPACE}",
+            SERVICES.len()
+        ));
         let rows = SERVICES.map(|service| {
             vec![
                 service.name.to_owned(),
@@ -157,12 +161,20 @@ impl Story {
         };
         let rows: Vec<Vec<String>> = records.iter().map(row).collect();
         self.screen.table(&["NAME", "REGISTRY", "NEWEST", "STATE"], &rows);
-        let record = records
+        Ok(())
+    }
+
+    /// The data of a service's record.
+    async fn show_record(&self, service: &Service) -> Result<()> {
+        let records = observe::records(&self.client).await?;
+        let found = records
             .iter()
-            .find(|record| record.name_any().contains("checkout"))
-            .context("checkout's record")?;
-        self.screen
-            .note("one of them, as kubectl get cm -o yaml shows its data:");
+            .find(|record| record.name_any().contains(service.name));
+        let record = found.with_context(|| format!("there is no record of {}", service.name))?;
+        self.screen.note(format!(
+            "kubectl -n kubefresh get cm {} -o yaml shows its data:",
+            record.name_any()
+        ));
         self.screen.quote(&serde_saphyr::to_string(&record.data)?);
         Ok(())
     }
@@ -178,6 +190,7 @@ impl Story {
             digest.get(..19).unwrap_or(&digest)
         ));
         self.scan().await?;
+        self.show_record(service).await?;
         self.started(service).await?;
         self.follow(service).await?;
         self.finished(service, tag).await?;

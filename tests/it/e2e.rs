@@ -26,8 +26,13 @@ impl Shop {
         let cluster = Cluster::moving(ApiServerOptions::default()).await;
         let kubectl = Kubectl::new(&cluster);
         let applied = kubectl.run("apply -k deploy/manifests").await;
-        assert!(applied.contains("deployment.apps/kubefresh-updater created"), "{applied}");
-        kubectl.run("-n kubefresh rollout status deployment/kubefresh-updater --timeout=60s").await;
+        assert!(
+            applied.contains("deployment.apps/kubefresh-updater created"),
+            "{applied}"
+        );
+        kubectl
+            .run("-n kubefresh rollout status deployment/kubefresh-updater --timeout=60s")
+            .await;
         Self {
             kubectl,
             cluster,
@@ -40,9 +45,18 @@ impl Shop {
     async fn release(&self, tag: &str) {
         let image = ImageSpec::new("shop/checkout", tag).label("sandbox.kubefresh.dev/ready-after", "300ms");
         self.cluster.registry.publish(&image);
-        let from = format!("docker://{}", self.cluster.registry.reference("shop/checkout", tag));
+        let from = format!(
+            "docker://{}",
+            self.cluster.registry.reference("shop/checkout", tag)
+        );
         let to = format!("docker://{}", self.image(tag));
-        let options = ["--insecure-policy", "copy", "--all", "--src-tls-verify=false", "--dest-tls-verify=false"];
+        let options = [
+            "--insecure-policy",
+            "copy",
+            "--all",
+            "--src-tls-verify=false",
+            "--dest-tls-verify=false",
+        ];
         skopeo(&[&options[..], &[&from, &to]].concat()).await;
     }
 
@@ -63,30 +77,48 @@ impl Shop {
         self.scans += 1;
         let job = format!("scan-{}", self.scans);
         let kubectl = &self.kubectl;
-        kubectl.run(&format!("-n kubefresh create job --from=cronjob/kubefresh-scanner {job}")).await;
-        kubectl.run(&format!("-n kubefresh wait --for=condition=complete --timeout=60s job/{job}")).await;
+        kubectl
+            .run(&format!(
+                "-n kubefresh create job --from=cronjob/kubefresh-scanner {job}"
+            ))
+            .await;
+        kubectl
+            .run(&format!(
+                "-n kubefresh wait --for=condition=complete --timeout=60s job/{job}"
+            ))
+            .await;
         let log = kubectl.run(&format!("-n kubefresh logs job/{job}")).await;
-        let line = log.lines().rev().find(|line| line.starts_with("scanned ")).unwrap_or_else(|| panic!("{log}"));
+        let line = log
+            .lines()
+            .rev()
+            .find(|line| line.starts_with("scanned "))
+            .unwrap_or_else(|| panic!("{log}"));
         line.to_owned()
     }
 
     async fn checkout_has(&self, path: &str) -> String {
-        self.kubectl.run(&format!("-n shop get deployment checkout -o jsonpath={{{path}}}")).await
+        self.kubectl
+            .run(&format!("-n shop get deployment checkout -o jsonpath={{{path}}}"))
+            .await
     }
 
     /// The first event with this reason, as `kubectl get events` prints it.
     async fn event(&self, reason: &str) -> String {
         let line = format!("-n shop get events --no-headers --field-selector reason={reason}");
-        eventually(&format!("an event {reason} is told"), Duration::from_secs(30), || async {
-            self.kubectl.run(&line).await.lines().next().map(str::to_owned)
-        })
+        eventually(
+            &format!("an event {reason} is told"),
+            Duration::from_secs(30),
+            || async { self.kubectl.run(&line).await.lines().next().map(str::to_owned) },
+        )
         .await
     }
 
     async fn until_updated(&self) {
         let annotation = r".metadata.annotations.kubefresh\.dev/last-result";
         self.kubectl
-            .run(&format!("-n shop wait deployment/checkout --timeout=60s --for=jsonpath={{{annotation}}}=completed"))
+            .run(&format!(
+                "-n shop wait deployment/checkout --timeout=60s --for=jsonpath={{{annotation}}}=completed"
+            ))
             .await;
     }
 }
@@ -130,27 +162,52 @@ async fn a_release_in_docker_registry_reaches_the_cluster_and_kubectl_shows_ever
     let mut shop = Shop::open().await;
     shop.release("1.4.0").await;
     shop.apply(&checkout(&shop.image("1.4.0"))).await;
-    shop.kubectl.run("-n shop rollout status deployment/checkout --timeout=60s").await;
+    shop.kubectl
+        .run("-n shop rollout status deployment/checkout --timeout=60s")
+        .await;
     let line = shop.scan().await;
-    assert!(line.starts_with("scanned 1 of 1 repositories for 1 workloads: 1 records written, 1 "), "{line}");
+    assert!(
+        line.starts_with("scanned 1 of 1 repositories for 1 workloads: 1 records written, 1 "),
+        "{line}"
+    );
 
     shop.release("1.5.0").await;
     shop.scan().await;
     shop.until_updated().await;
-    shop.kubectl.run("-n shop rollout status deployment/checkout --timeout=60s").await;
-    assert_eq!(shop.checkout_has(".spec.template.spec.containers[0].image").await, shop.image("1.5.0"));
+    shop.kubectl
+        .run("-n shop rollout status deployment/checkout --timeout=60s")
+        .await;
+    assert_eq!(
+        shop.checkout_has(".spec.template.spec.containers[0].image").await,
+        shop.image("1.5.0")
+    );
     let table = shop.kubectl.run(RECORDS).await;
     let columns: Vec<&str> = table.lines().next().unwrap().split_whitespace().collect();
     assert_eq!(columns, ["NAME", "DATA", "AGE", "REGISTRY", "NEWEST", "STATE"]);
     let row: Vec<&str> = table.lines().nth(1).unwrap().split_whitespace().collect();
-    assert_eq!(row[3..], [shop.registry.host.replace(':', "_").as_str(), "1.5.0", "complete"]);
-    let record = shop.kubectl.run(&format!("-n kubefresh get cm {} -o yaml", row[0])).await;
-    assert!(record.contains("  tags: |\n    - tag: \"1.5.0\"\n      firstSeen: "), "{record}");
+    assert_eq!(
+        row[3..],
+        [shop.registry.host.replace(':', "_").as_str(), "1.5.0", "complete"]
+    );
+    let record = shop
+        .kubectl
+        .run(&format!("-n kubefresh get cm {} -o yaml", row[0]))
+        .await;
+    assert!(
+        record.contains("  tags: |\n    - tag: \"1.5.0\"\n      firstSeen: "),
+        "{record}"
+    );
 
-    let events = shop.kubectl.run("get events -A --field-selector reason=ImageUpdated").await;
+    let events = shop
+        .kubectl
+        .run("get events -A --field-selector reason=ImageUpdated")
+        .await;
     assert_eq!(events.lines().count(), 2, "a header and one event:\n{events}");
     let described = shop.kubectl.run("-n shop describe deployment checkout").await;
-    assert!(described.contains("kubefresh.dev/last-result: completed"), "{described}");
+    assert!(
+        described.contains("kubefresh.dev/last-result: completed"),
+        "{described}"
+    );
     assert!(described.contains("ImageUpdated"), "{described}");
     let replica_sets = shop.kubectl.run("-n shop get replicasets -o name").await;
     assert_eq!(replica_sets.lines().count(), 2, "{replica_sets}");
@@ -163,24 +220,53 @@ async fn what_people_set_with_kubectl_counts() {
     shop.release("1.4.0").await;
     shop.release("1.5.0").await;
     shop.apply(&checkout(&shop.image("1.4.0"))).await;
-    shop.kubectl.run("-n shop annotate --overwrite deployment/checkout kubefresh.dev/mode=notify").await;
+    shop.kubectl
+        .run("-n shop annotate --overwrite deployment/checkout kubefresh.dev/mode=notify")
+        .await;
     shop.scan().await;
     let offer = shop.event("UpdateAvailable").await;
     assert!(offer.contains(&shop.image("1.5.0")), "{offer}");
 
     // A person sets an image by hand; in mode notify it stays.
-    shop.kubectl.run(&format!("-n shop set image deployment/checkout app={}", shop.image("1.5.0"))).await;
-    shop.kubectl.run("-n shop rollout status deployment/checkout --timeout=60s").await;
-    shop.kubectl.run(&format!("-n shop set image deployment/checkout app={}", shop.image("1.4.0"))).await;
-    shop.kubectl.run("-n shop rollout status deployment/checkout --timeout=60s").await;
-    assert_eq!(shop.checkout_has(".spec.template.spec.containers[0].image").await, shop.image("1.4.0"));
+    shop.kubectl
+        .run(&format!(
+            "-n shop set image deployment/checkout app={}",
+            shop.image("1.5.0")
+        ))
+        .await;
+    shop.kubectl
+        .run("-n shop rollout status deployment/checkout --timeout=60s")
+        .await;
+    shop.kubectl
+        .run(&format!(
+            "-n shop set image deployment/checkout app={}",
+            shop.image("1.4.0")
+        ))
+        .await;
+    shop.kubectl
+        .run("-n shop rollout status deployment/checkout --timeout=60s")
+        .await;
+    assert_eq!(
+        shop.checkout_has(".spec.template.spec.containers[0].image").await,
+        shop.image("1.4.0")
+    );
 
     // A typing error stops the workload and says so; mending it by a patch lets it go on.
-    shop.kubectl.run("-n shop annotate --overwrite deployment/checkout kubefresh.dev/mode=automatic").await;
+    shop.kubectl
+        .run("-n shop annotate --overwrite deployment/checkout kubefresh.dev/mode=automatic")
+        .await;
     let warning = shop.event("InvalidSettings").await;
-    assert!(warning.contains("kubefresh.dev/mode") && warning.contains("automatic"), "{warning}");
+    assert!(
+        warning.contains("kubefresh.dev/mode") && warning.contains("automatic"),
+        "{warning}"
+    );
     let patch = r#"{"metadata":{"annotations":{"kubefresh.dev/mode":"auto"}}}"#;
-    shop.kubectl.arguments(&["-n", "shop", "patch", "deployment", "checkout", "-p", patch]).await;
+    shop.kubectl
+        .arguments(&["-n", "shop", "patch", "deployment", "checkout", "-p", patch])
+        .await;
     shop.until_updated().await;
-    assert_eq!(shop.checkout_has(".spec.template.spec.containers[0].image").await, shop.image("1.5.0"));
+    assert_eq!(
+        shop.checkout_has(".spec.template.spec.containers[0].image").await,
+        shop.image("1.5.0")
+    );
 }

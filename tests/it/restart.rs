@@ -25,8 +25,8 @@ use shared::domain::record::ScanRecord;
 use tokio::process::{Child, Command};
 
 /// Longer than any run; the program is killed long before.
-const HELD: Duration = Duration::from_secs(120);
-const LIMIT: Duration = Duration::from_secs(60);
+const HELD: Duration = Duration::from_mins(2);
+const LIMIT: Duration = Duration::from_mins(1);
 /// Runs at the same time; each is mostly waiting.
 const AT_ONCE: usize = 8;
 
@@ -48,7 +48,10 @@ impl Moment {
 
 /// A shop with one Deployment and a newer image, and everything of `deploy/` but what would start by itself.
 async fn shop() -> Cluster {
-    let options = ApiServerOptions { clock: Clock::faster(20.0), ..ApiServerOptions::default() };
+    let options = ApiServerOptions {
+        clock: Clock::faster(20.0),
+        ..ApiServerOptions::default()
+    };
     let cluster = Cluster::moving(options).await;
     let mut objects = manifests::install();
     objects.retain(|object| object["kind"] != "Deployment" && object["kind"] != "CronJob");
@@ -60,7 +63,12 @@ async fn shop() -> Cluster {
     cluster.apply(&[namespace, checkout(&cluster)]).await;
     let deployments: Api<Deployment> = Api::namespaced(cluster.client().await, "shop");
     eventually("checkout runs", LIMIT, || async {
-        let status = deployments.get("checkout").await.unwrap().status.unwrap_or_default();
+        let status = deployments
+            .get("checkout")
+            .await
+            .unwrap()
+            .status
+            .unwrap_or_default();
         (status.available_replicas == Some(2)).then_some(())
     })
     .await;
@@ -106,11 +114,18 @@ fn start(cluster: &Cluster, name: &str, arguments: &[&str]) -> Child {
 
 fn start_updater(cluster: &Cluster) -> Child {
     let listen = ["--listen-address", "127.0.0.1", "--port", "0"];
-    start(cluster, "kubefresh-updater", &[&["run", "--lease-duration", "2s"], &listen[..]].concat())
+    start(
+        cluster,
+        "kubefresh-updater",
+        &[&["run", "--lease-duration", "2s"], &listen[..]].concat(),
+    )
 }
 
 async fn scan(cluster: &Cluster) {
-    let status = start(cluster, "kubefresh-scanner", &["scan"]).wait().await.unwrap();
+    let status = start(cluster, "kubefresh-scanner", &["scan"])
+        .wait()
+        .await
+        .unwrap();
     assert!(status.success(), "{status}");
 }
 
@@ -134,13 +149,24 @@ async fn state(cluster: &Cluster, client: &Client) -> Option<State> {
     let events: Api<Event> = Api::namespaced(client.clone(), "shop");
     let all = events.list(&ListParams::default()).await.unwrap().items;
     let ours = |event: &Event| event.reporting_controller.as_deref() == Some("kubefresh.dev/updater");
-    let mut told: Vec<String> = all.into_iter().filter(ours).filter_map(|event| event.reason).collect();
+    let mut told: Vec<String> = all
+        .into_iter()
+        .filter(ours)
+        .filter_map(|event| event.reason)
+        .collect();
     told.sort();
-    let image = deployment.spec.as_ref()?.template.spec.as_ref()?.containers[0].image.clone()?;
+    let image = deployment.spec.as_ref()?.template.spec.as_ref()?.containers[0]
+        .image
+        .clone()?;
     Some(State {
         image: image.replace(&cluster.registry.host(), "registry"),
         result: deployment.annotations().get("kubefresh.dev/last-result").cloned(),
-        templates: replica_sets.list(&ListParams::default()).await.unwrap().items.len(),
+        templates: replica_sets
+            .list(&ListParams::default())
+            .await
+            .unwrap()
+            .items
+            .len(),
         events: told,
     })
 }
@@ -157,7 +183,9 @@ fn finished() -> State {
 async fn until_finished(cluster: &Cluster, what: &str) {
     let client = cluster.client().await;
     eventually(what, LIMIT, || async {
-        state(cluster, &client).await.filter(|state| state.result.is_some())
+        state(cluster, &client)
+            .await
+            .filter(|state| state.result.is_some())
     })
     .await;
     assert_eq!(state(cluster, &client).await, Some(finished()), "{what}");
@@ -172,26 +200,40 @@ async fn kill_updater_at(nth: u64, moment: Moment) -> bool {
     let client = cluster.client().await;
     let mut updater = start_updater(&cluster);
     let reached = eventually("the request is reached or the update is over", LIMIT, || async {
-        let over = state(&cluster, &client).await.is_some_and(|state| state.result.is_some());
+        let over = state(&cluster, &client)
+            .await
+            .is_some_and(|state| state.result.is_some());
         (fault.struck() > 0 || over).then(|| fault.struck() > 0)
     })
     .await;
     updater.kill().await.unwrap();
     cluster.api.faults().clear();
     let _again = start_updater(&cluster);
-    until_finished(&cluster, &format!("the update killed at request {nth} ({moment:?}) is finished")).await;
+    until_finished(
+        &cluster,
+        &format!("the update killed at request {nth} ({moment:?}) is finished"),
+    )
+    .await;
     reached
 }
 
 /// All kill points of one kind, until a run gets through without being killed.
 async fn every_kill_point(moment: Moment) {
-    let mut runs = futures::stream::iter(1..).map(|nth| kill_updater_at(nth, moment)).buffered(AT_ONCE);
+    let mut runs = futures::stream::iter(1..)
+        .map(|nth| kill_updater_at(nth, moment))
+        .buffered(AT_ONCE);
     let mut killed = 0;
     while runs.next().await == Some(true) {
         killed += 1;
-        assert!(killed < 60, "an update of one Deployment does not need so many requests");
+        assert!(
+            killed < 60,
+            "an update of one Deployment does not need so many requests"
+        );
     }
-    assert!(killed >= 10, "only {killed} requests: access, lists, watches, lease, Events and patches are more");
+    assert!(
+        killed >= 10,
+        "only {killed} requests: access, lists, watches, lease, Events and patches are more"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -207,8 +249,14 @@ async fn an_updater_killed_after_any_of_its_requests_was_handled_finishes_after_
 /// The records, without the times that differ from run to run.
 async fn records(cluster: &Cluster) -> Vec<ScanRecord> {
     let api: Api<ConfigMap> = Api::namespaced(cluster.client().await, "kubefresh");
-    let all = api.list(&ListParams::default().labels("kubefresh.dev/record=scan")).await.unwrap().items;
-    all.iter().map(|config_map| ScanRecord::parse(config_map).unwrap()).collect()
+    let all = api
+        .list(&ListParams::default().labels("kubefresh.dev/record=scan"))
+        .await
+        .unwrap()
+        .items;
+    all.iter()
+        .map(|config_map| ScanRecord::parse(config_map).unwrap())
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -230,11 +278,20 @@ async fn a_scanner_killed_at_any_request_leaves_nothing_half_done_and_the_next_r
             let between = records(&cluster).await;
             scan(&cluster).await;
             let after = records(&cluster).await;
-            let newest: Vec<String> = after.iter().map(|record| record.newest().unwrap().to_string()).collect();
+            let newest: Vec<String> = after
+                .iter()
+                .map(|record| record.newest().unwrap().to_string())
+                .collect();
             assert_eq!(newest, ["1.5.0"], "killed at request {nth} ({moment:?})");
-            assert!(between.is_empty() || between == after, "what was written before the kill stays as it was");
+            assert!(
+                between.is_empty() || between == after,
+                "what was written before the kill stays as it was"
+            );
             if !reached {
-                assert!(nth > 3, "a scan reads workloads and records and writes one record");
+                assert!(
+                    nth > 3,
+                    "a scan reads workloads and records and writes one record"
+                );
                 break;
             }
         }

@@ -151,7 +151,7 @@ async fn apply(client: &Client, object: &Value) {
     };
     let parameters = PatchParams::apply("sandbox").force();
     let applied = api.patch(&name, &parameters, &Patch::Apply(object)).await;
-    applied.unwrap_or_else(|error| panic!("{kind} {name} was refused: {error}"));
+    assert!(applied.is_ok(), "{kind} {name} was refused: {applied:?}");
 }
 
 /// Waits until `look` answers, and says what it waited for when it does not in time.

@@ -27,6 +27,6 @@ pub fn install() -> Vec<Value> {
 /// When it cannot be read.
 pub fn read(path: &str) -> Vec<Value> {
     let path = workspace().join(path);
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let text = std::fs::read_to_string(&path).expect("the file is part of the repository");
     parse(&text)
 }

@@ -36,63 +36,63 @@ impl Screen {
         );
     }
 
-    /// Something that was seen to be true.
-    pub(super) fn good(&self, what: impl Display) {
-        anstream::println!("   {GOOD}✓{GOOD:#} {what}");
-    }
-
-    /// Something that should have been true.
-    pub(super) fn bad(&self, what: impl Display) {
-        anstream::println!("   {BAD}✗{BAD:#} {what}");
-    }
-
-    /// Something to know.
-    pub(super) fn note(&self, what: impl Display) {
-        anstream::println!("   {DIM}{what}{DIM:#}");
-    }
-
-    /// A text as it was found.
-    pub(super) fn quote(&self, text: &str) {
-        for line in text.lines() {
-            anstream::println!("   │ {line}");
-        }
-    }
-
-    /// Rows under a header, each column as wide as its widest cell.
-    pub(super) fn table(&self, header: &[&str], rows: &[Vec<String>]) {
-        let width = |column: usize| {
-            let cells = rows.iter().map(|row| row[column].chars().count());
-            cells.chain([header[column].len()]).max().unwrap_or(0)
-        };
-        let widths: Vec<usize> = (0..header.len()).map(width).collect();
-        let line = |cells: Vec<&str>| {
-            let cells = cells
-                .iter()
-                .zip(&widths)
-                .map(|(cell, width)| format!("{cell:width$}"));
-            cells.collect::<Vec<_>>().join("   ").trim_end().to_owned()
-        };
-        anstream::println!("   {DIM}{}{DIM:#}", line(header.to_vec()));
-        for row in rows {
-            anstream::println!("   {}", line(row.iter().map(String::as_str).collect()));
-        }
-    }
-
-    /// A bar for a rollout of so many replicas.
-    pub(super) fn rollout(&self, name: &str, replicas: u64) -> Rollout {
-        let bar = ProgressBar::with_draw_target(Some(replicas), ProgressDrawTarget::stdout());
-        let style = ProgressStyle::with_template("   {prefix} [{bar:30.green}] {pos}/{len} {msg}");
-        bar.set_style(style.expect("the template is well formed").progress_chars("█▌ "));
-        bar.set_prefix(name.to_owned());
-        Rollout {
-            bar,
-            name: name.to_owned(),
-            told: String::new(),
-        }
-    }
-
     pub(super) fn seconds(&self) -> f64 {
         self.started.elapsed().as_secs_f64()
+    }
+}
+
+/// Something that was seen to be true.
+pub(super) fn good(what: impl Display) {
+    anstream::println!("   {GOOD}✓{GOOD:#} {what}");
+}
+
+/// Something that should have been true.
+pub(super) fn bad(what: impl Display) {
+    anstream::println!("   {BAD}✗{BAD:#} {what}");
+}
+
+/// Something to know.
+pub(super) fn note(what: impl Display) {
+    anstream::println!("   {DIM}{what}{DIM:#}");
+}
+
+/// A text as it was found.
+pub(super) fn quote(text: &str) {
+    for line in text.lines() {
+        anstream::println!("   │ {line}");
+    }
+}
+
+/// Rows under a header, each column as wide as its widest cell.
+pub(super) fn table(header: &[&str], rows: &[Vec<String>]) {
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([header[column].len()]).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..header.len()).map(width).collect();
+    let line = |cells: Vec<&str>| {
+        let cells = cells
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:width$}"));
+        cells.collect::<Vec<_>>().join("   ").trim_end().to_owned()
+    };
+    anstream::println!("   {DIM}{}{DIM:#}", line(header.to_vec()));
+    for row in rows {
+        anstream::println!("   {}", line(row.iter().map(String::as_str).collect()));
+    }
+}
+
+/// A bar for a rollout of so many replicas.
+pub(super) fn rollout(name: &str, replicas: u64) -> Rollout {
+    let bar = ProgressBar::with_draw_target(Some(replicas), ProgressDrawTarget::stdout());
+    let style = ProgressStyle::with_template("   {prefix} [{bar:30.green}] {pos}/{len} {msg}");
+    bar.set_style(style.expect("the template is well formed").progress_chars("█▌ "));
+    bar.set_prefix(name.to_owned());
+    Rollout {
+        bar,
+        name: name.to_owned(),
+        told: String::new(),
     }
 }
 

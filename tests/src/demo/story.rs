@@ -9,7 +9,7 @@ use kube::{Client, ResourceExt as _};
 use serde_json::json;
 
 use super::observe;
-use super::screen::Screen;
+use super::screen::{self, Screen};
 use super::shop::{NAMESPACE, SERVICES, Service};
 use crate::apiserver::ApiServerOptions;
 use crate::cluster::Cluster;
@@ -20,7 +20,7 @@ use crate::registry::RequestKind;
 pub async fn tell(serve: bool) -> Result<()> {
     let mut screen = Screen::new();
     screen.chapter("A cluster and a registry, inside this process");
-    screen.note("building kubefresh-scanner and kubefresh-updater as they are shipped");
+    screen::note("building kubefresh-scanner and kubefresh-updater as they are shipped");
     let cluster = Cluster::moving(ApiServerOptions::default()).await;
     let mut story = Story {
         client: cluster.client().await,
@@ -28,17 +28,13 @@ pub async fn tell(serve: bool) -> Result<()> {
         screen,
         scans: 0,
     };
-    story
-        .screen
-        .good(format!("Kubernetes API at {}", story.cluster.api.url()));
-    story
-        .screen
-        .good(format!("image registry at {}", story.cluster.registry.base_url()));
+    screen::good(format!("Kubernetes API at {}", story.cluster.api.url()));
+    screen::good(format!("image registry at {}", story.cluster.registry.base_url()));
     let told = story.play().await;
     // Also when it did not come true: then there is something to look at.
     if serve {
         if let Err(error) = &told {
-            story.screen.bad(format!("{error:#}"));
+            screen::bad(format!("{error:#}"));
         }
         story.serve().await?;
     }
@@ -72,16 +68,14 @@ impl Story {
             .iter()
             .filter_map(|object| object["kind"].as_str())
             .collect();
-        self.screen
-            .good(format!("{} objects: {}", kinds.len(), kinds.join(", ")));
+        screen::good(format!("{} objects: {}", kinds.len(), kinds.join(", ")));
         observe::until("both updaters are ready", || async {
             let updater = observe::deployment(&self.client, "kubefresh", "kubefresh-updater").await?;
             Ok((updater.available == 2).then_some(()))
         })
         .await?;
         let leader = self.leader().await?;
-        self.screen
-            .good(format!("kubefresh-updater 2/2 ready, {leader} leads"));
+        screen::good(format!("kubefresh-updater 2/2 ready, {leader} leads"));
         Ok(())
     }
 
@@ -105,7 +99,7 @@ impl Story {
         for service in &SERVICES {
             self.settled(service).await?;
         }
-        self.screen.good(format!(
+        screen::good(format!(
             "{} Deployments run in namespace {NAMESPACE}",
             SERVICES.len()
         ));
@@ -118,8 +112,7 @@ impl Story {
                 service.published.join(" "),
             ]
         });
-        self.screen
-            .table(&["DEPLOYMENT", "RUNS", "MODE", "POLICY", "PUBLISHED"], &rows);
+        screen::table(&["DEPLOYMENT", "RUNS", "MODE", "POLICY", "PUBLISHED"], &rows);
         Ok(())
     }
 
@@ -134,7 +127,7 @@ impl Story {
     async fn scan(&mut self) -> Result<()> {
         self.scans += 1;
         let line = observe::scan(&self.client, &format!("kubefresh-scanner-{}", self.scans)).await?;
-        self.screen.good(line);
+        screen::good(line);
         Ok(())
     }
 
@@ -160,7 +153,7 @@ impl Story {
             ]
         };
         let rows: Vec<Vec<String>> = records.iter().map(row).collect();
-        self.screen.table(&["NAME", "REGISTRY", "NEWEST", "STATE"], &rows);
+        screen::table(&["NAME", "REGISTRY", "NEWEST", "STATE"], &rows);
         Ok(())
     }
 
@@ -171,11 +164,11 @@ impl Story {
             .iter()
             .find(|record| record.name_any().contains(service.name));
         let record = found.with_context(|| format!("there is no record of {}", service.name))?;
-        self.screen.note(format!(
+        screen::note(format!(
             "kubectl -n kubefresh get cm {} -o yaml shows its data:",
             record.name_any()
         ));
-        self.screen.quote(&serde_saphyr::to_string(&record.data)?);
+        screen::quote(&serde_saphyr::to_string(&record.data)?);
         Ok(())
     }
 
@@ -184,7 +177,7 @@ impl Story {
         self.screen
             .chapter(&format!("{} {tag} is published", service.name));
         let digest = service.publish(&self.cluster.registry, tag);
-        self.screen.good(format!(
+        screen::good(format!(
             "pushed {}:{tag} ({})",
             service.repository(),
             digest.get(..19).unwrap_or(&digest)
@@ -209,14 +202,14 @@ impl Story {
                 .pop())
         })
         .await?;
-        self.screen.note(format!("Event UpdateAvailable: {note}"));
+        screen::note(format!("Event UpdateAvailable: {note}"));
         let before = observe::deployment(&self.client, NAMESPACE, service.name).await?;
         ensure!(
             before.image.ends_with(service.running),
             "nothing moves before somebody agrees"
         );
         observe::annotate(&self.client, service.name, "kubefresh.dev/approved", tag).await?;
-        self.screen.good(format!(
+        screen::good(format!(
             "kubectl annotate deployment/{} kubefresh.dev/approved={tag}",
             service.name
         ));
@@ -247,7 +240,7 @@ impl Story {
         .await?;
         self.cluster.kill("kubefresh", &leader);
         let killed = Instant::now();
-        self.screen.good(format!("SIGKILL to {leader}, which leads"));
+        screen::good(format!("SIGKILL to {leader}, which leads"));
         self.follow(service).await?;
         let told = self.finished(service, tag).await?;
         let successor = self.leader().await?;
@@ -256,7 +249,7 @@ impl Story {
             told.starts_with(&successor),
             "{told} told the result, and {successor} leads"
         );
-        self.screen.good(format!(
+        screen::good(format!(
             "{successor} took over and finished it {:.1} s after the kill",
             killed.elapsed().as_secs_f64()
         ));
@@ -272,15 +265,13 @@ impl Story {
             Ok(last.filter(|_| moving.in_flight || moving.last_result.is_some()))
         })
         .await?;
-        self.screen.good(format!("patched by {by}: {note}"));
+        screen::good(format!("patched by {by}: {note}"));
         Ok(())
     }
 
     /// Shows the rollout until the updater calls it finished.
     async fn follow(&self, service: &Service) -> Result<()> {
-        let mut bar = self
-            .screen
-            .rollout(service.name, u64::try_from(service.replicas)?);
+        let mut bar = screen::rollout(service.name, u64::try_from(service.replicas)?);
         let deadline = Instant::now() + Duration::from_secs(90);
         loop {
             let sight = observe::deployment(&self.client, NAMESPACE, service.name).await?;
@@ -329,7 +320,7 @@ impl Story {
         let mut told = observe::events(&self.client, service.name, "ImageUpdated").await?;
         ensure!(told.len() == 1, "{} was told {} times", service.name, told.len());
         let (note, by) = told.remove(0);
-        self.screen.good(format!("Event ImageUpdated, once: {note}"));
+        screen::good(format!("Event ImageUpdated, once: {note}"));
         Ok(by)
     }
 
@@ -350,20 +341,19 @@ impl Story {
                 result,
             ]);
         }
-        self.screen
-            .table(&["DEPLOYMENT", "WAS", "IS", "ROLLOUTS", "RESULT"], &rows);
+        screen::table(&["DEPLOYMENT", "WAS", "IS", "ROLLOUTS", "RESULT"], &rows);
         let lists = self.cluster.registry.count(RequestKind::Tags);
         ensure!(
             lists == self.scans * SERVICES.len(),
             "{} scans made {lists} lists",
             self.scans
         );
-        self.screen.good(format!(
+        screen::good(format!(
             "{} scans of {} repositories: {lists} requests to the registry",
             self.scans,
             SERVICES.len()
         ));
-        self.screen.good(format!(
+        screen::good(format!(
             "everything above was observed, in {:.0} s",
             self.screen.seconds()
         ));
@@ -373,10 +363,12 @@ impl Story {
     async fn serve(&mut self) -> Result<()> {
         self.screen.chapter("Yours now, until ctrl-c");
         let path: PathBuf = self.cluster.kubeconfig_file(None);
-        self.screen.good(format!("export KUBECONFIG={}", path.display()));
-        self.screen.note("kubectl get deployments -A");
-        self.screen.note("kubectl -n kubefresh get cm -l kubefresh.dev/record=scan -L kubefresh.dev/registry,kubefresh.dev/newest,kubefresh.dev/state");
-        self.screen.note(format!(
+        screen::good(format!("export KUBECONFIG={}", path.display()));
+        screen::note("kubectl get deployments -A");
+        screen::note(
+            "kubectl -n kubefresh get cm -l kubefresh.dev/record=scan -L kubefresh.dev/registry,kubefresh.dev/newest,kubefresh.dev/state",
+        );
+        screen::note(format!(
             "skopeo list-tags --tls-verify=false docker://{}/shop/checkout",
             self.cluster.registry.host()
         ));

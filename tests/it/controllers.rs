@@ -1,7 +1,9 @@
 //! The controllers and the kubelet on a real API server and registry, in accelerated time.
 
 mod deployments;
+mod images;
 mod jobs;
+mod kubectl;
 mod others;
 mod programs;
 

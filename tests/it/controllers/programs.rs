@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, TcpListener};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use sandbox::apiserver::resources::{DEPLOYMENTS, PODS};
 use serde_json::{Value, json};
@@ -168,9 +169,14 @@ async fn processes_end_with_the_controllers() {
     let id = cluster.controllers.process_id("default", &name).unwrap();
     let Cluster { controllers, .. } = cluster;
     controllers.stop().await;
-    let state = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-    assert!(
-        state.is_empty() || state.contains(") Z "),
-        "process {id} is still there: {state}"
-    );
+    // The signal is sent; the kernel may take a moment to carry it out.
+    let is_there = || {
+        let state = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        !state.is_empty() && !state.contains(") Z ")
+    };
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while is_there() {
+        assert!(Instant::now() < deadline, "process {id} is still there");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }

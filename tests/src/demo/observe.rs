@@ -1,8 +1,10 @@
 //! What the demo sees of the cluster, all of it through the API.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use jiff::SignedDuration;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::coordination::v1::Lease;
@@ -11,6 +13,10 @@ use k8s_openapi::api::events::v1::Event;
 use kube::api::{ListParams, LogParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::json;
+use shared::domain::plan::{Plan, PlanLimits, Snapshot, plan};
+use shared::domain::record::ScanRecord;
+use shared::domain::workload::Workload;
+use shared::io::clock;
 use tokio::time::Instant;
 
 use super::shop::NAMESPACE;
@@ -121,6 +127,27 @@ pub(super) async fn records(client: &Client) -> Result<Vec<ConfigMap>> {
         .list(&ListParams::default().labels("kubefresh.dev/record=scan"))
         .await?
         .items)
+}
+
+/// The shop's workloads, as the decisions see them.
+pub(super) async fn workloads(client: &Client) -> Result<Vec<Workload>> {
+    let api: Api<Deployment> = Api::namespaced(client.clone(), NAMESPACE);
+    let all = api.list(&ListParams::default()).await?.items;
+    Ok(all.iter().map(Workload::try_from).collect::<Result<_, _>>()?)
+}
+
+/// What the updater decides about these workloads by the records there are now: the same code, from the same values.
+pub(super) async fn plan_for(client: &Client, workloads: Vec<Workload>) -> Result<Plan> {
+    let records = records(client).await?;
+    let entry = |record: &ConfigMap| (record.name_any(), ScanRecord::parse(record).map(Arc::new));
+    let snapshot = Snapshot {
+        workloads,
+        records: records.iter().map(entry).collect(),
+    };
+    let limits = PlanLimits {
+        max_record_age: SignedDuration::from_hours(24),
+    };
+    Ok(plan(&snapshot, &limits, clock::now()))
 }
 
 /// The pod that holds the lease.

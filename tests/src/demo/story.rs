@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Client, ResourceExt as _};
 use serde_json::json;
+use shared::domain::workload::Workload;
 
 use super::observe;
 use super::screen::{self, Screen};
@@ -157,6 +158,21 @@ impl Story {
         Ok(())
     }
 
+    /// What follows from the records for the workloads as they were, container by container.
+    async fn show_plan(&self, workloads: Vec<Workload>) -> Result<()> {
+        let plan = observe::plan_for(&self.client, workloads).await?;
+        screen::note("so the plan is:");
+        let rows: Vec<Vec<String>> = plan
+            .assessments
+            .iter()
+            .flat_map(|assessment| assessment.containers.iter().map(move |entry| (assessment, entry)))
+            .map(|(assessment, entry)| vec![assessment.workload.to_string(), entry.verdict.to_string()])
+            .collect();
+        ensure!(rows.len() == SERVICES.len(), "there is a verdict on each service");
+        screen::table(&["WORKLOAD", "VERDICT"], &rows);
+        Ok(())
+    }
+
     /// The data of a service's record.
     async fn show_record(&self, service: &Service) -> Result<()> {
         let records = observe::records(&self.client).await?;
@@ -182,10 +198,12 @@ impl Story {
             service.repository(),
             digest.get(..19).unwrap_or(&digest)
         ));
+        let before = observe::workloads(&self.client).await?;
         self.scan().await?;
         self.show_record(service).await?;
+        self.show_plan(before).await?;
         self.started(service).await?;
-        self.follow(service).await?;
+        self.follow(service, None).await?;
         self.finished(service, tag).await?;
         Ok(())
     }
@@ -214,7 +232,7 @@ impl Story {
             service.name
         ));
         self.started(service).await?;
-        self.follow(service).await?;
+        self.follow(service, None).await?;
         self.finished(service, tag).await?;
         Ok(())
     }
@@ -238,10 +256,15 @@ impl Story {
             Ok((sight.updated > 0).then_some(()))
         })
         .await?;
-        self.cluster.kill("kubefresh", &leader);
+        ensure!(
+            self.cluster.kill("kubefresh", &leader),
+            "nothing runs in {leader}"
+        );
         let killed = Instant::now();
-        screen::good(format!("SIGKILL to {leader}, which leads"));
-        self.follow(service).await?;
+        screen::good(format!(
+            "SIGKILL to {leader}, which leads, and again whenever the kubelet restarts it"
+        ));
+        self.follow(service, Some(&leader)).await?;
         let told = self.finished(service, tag).await?;
         let successor = self.leader().await?;
         ensure!(successor != leader, "the killed leader cannot have finished it");
@@ -269,11 +292,14 @@ impl Story {
         Ok(())
     }
 
-    /// Shows the rollout until the updater calls it finished.
-    async fn follow(&self, service: &Service) -> Result<()> {
+    /// Shows the rollout until the updater calls it finished, and meanwhile lets the program in the `doomed` pod not live.
+    async fn follow(&self, service: &Service, doomed: Option<&str>) -> Result<()> {
         let mut bar = screen::rollout(service.name, u64::try_from(service.replicas)?);
         let deadline = Instant::now() + Duration::from_secs(90);
         loop {
+            if let Some(pod) = doomed {
+                self.cluster.kill("kubefresh", pod);
+            }
             let sight = observe::deployment(&self.client, NAMESPACE, service.name).await?;
             let message = format!(
                 "{} updated, {} available, {} in all",

@@ -27,7 +27,8 @@ use attempts::Attempts;
 
 /// The updater's name in `managedFields`.
 pub const FIELD_MANAGER: &str = "kubefresh-updater";
-/// How long a call may take. What it does after that is for the watch to tell.
+/// How long a call may take, with all that the client repeats of its own accord (answers 429, 503 and 504). What it does
+/// after that is for the watch to tell.
 const CALL_LIMIT: Duration = Duration::from_secs(10);
 
 /// Sends patches, each at most once for one state of a workload.

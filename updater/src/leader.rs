@@ -99,7 +99,7 @@ pub async fn run(
     };
     let lock = LeaseLock::new(client, &namespace, parameters);
     let mut tenure = Tenure::new(duration);
-    let mut last_problem = None;
+    let (mut last_problem, mut leading) = (None, false);
     // A call under way is dropped at once: whatever it did, stepping down looks at the lease itself.
     stop.run_until_cancelled(async {
         loop {
@@ -107,7 +107,7 @@ pub async fn run(
             let (sighting, problem) = attempt(&lock, &holder, tenure.interval()).await;
             tell_problem(&mut last_problem, problem);
             let pause = tenure.observe(sighting, begun, Instant::now());
-            publish(&claim, tenure.claim(), &holder);
+            publish(&claim, tenure.claim(), &mut leading, &holder);
             sleep(jittered(pause)).await;
         }
     })
@@ -171,14 +171,16 @@ fn tell_problem(last: &mut Option<String>, problem: Option<String>) {
     *last = problem;
 }
 
-fn publish(claim: &watch::Sender<Claim>, next: Claim, holder: &str) {
-    let now = Instant::now();
-    let before = claim.send_replace(next);
-    match (before.may_act(now), next.may_act(now)) {
+/// Publishes what we may do, and says so when it is not what it `was`. A claim that lapsed in the meantime was one.
+fn publish(claim: &watch::Sender<Claim>, next: Claim, was: &mut bool, holder: &str) {
+    claim.send_replace(next);
+    let leading = next.may_act(Instant::now());
+    match (*was, leading) {
         (false, true) => tracing::info!(holder, "leading"),
         (true, false) => tracing::warn!(holder, "no longer leading"),
         (true, true) | (false, false) => {}
     }
+    *was = leading;
 }
 
 async fn step_down(lock: &LeaseLock, limit: Duration) {

@@ -217,7 +217,7 @@ impl Metrics {
             .inc();
     }
 
-    /// An update came to an end, and the workload says so.
+    /// An update came to an end, and the API server confirmed that the workload says so.
     pub fn updated(&self, result: UpdateResult) {
         self.updates
             .get_or_create(&ResultLabel {

@@ -16,6 +16,7 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use shared::domain::notice::{Notice, NoticeReason};
 use shared::io::client::explain;
+use shared::io::clock;
 use tokio::time::{Instant, timeout};
 
 use crate::answer::{Failure, failure};
@@ -66,10 +67,10 @@ impl Notifier {
     }
 
     /// Tells those that are not told yet. Whether all are settled: told, or refused for good.
-    pub async fn tell(&self, notices: &[Notice], now: Timestamp, metrics: &Metrics) -> bool {
+    pub async fn tell(&self, notices: &[Notice], metrics: &Metrics) -> bool {
         let mut all = true;
         for notice in notices {
-            all &= self.tell_one(notice, now, metrics).await;
+            all &= self.tell_one(notice, metrics).await;
         }
         all
     }
@@ -87,7 +88,7 @@ impl Notifier {
         self.state().retries.next(now)
     }
 
-    async fn tell_one(&self, notice: &Notice, now: Timestamp, metrics: &Metrics) -> bool {
+    async fn tell_one(&self, notice: &Notice, metrics: &Metrics) -> bool {
         let name = notice.event_name();
         {
             let state = self.state();
@@ -106,7 +107,8 @@ impl Notifier {
             field_manager: Some(FIELD_MANAGER.to_owned()),
             ..PostParams::default()
         };
-        let event = event(notice, &name, &self.instance, now);
+        // The moment of telling, not of the look: two notices of one look come in their order.
+        let event = event(notice, &name, &self.instance, clock::now());
         let (result, problem) = match timeout(CALL_LIMIT, api.create(&parameters, &event)).await {
             Ok(Ok(_)) => (NoticeResult::Told, None),
             Ok(Err(error)) => (

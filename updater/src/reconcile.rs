@@ -110,7 +110,7 @@ impl Reconciler {
     async fn carry_out(&self, assessment: &Assessment, notices: &[Notice], now: Timestamp) {
         self.signals.health.turned(Instant::now());
         let metrics = &self.signals.metrics;
-        let told = self.notifier.tell(notices, now, metrics).await;
+        let told = self.notifier.tell(notices, metrics).await;
         self.applier.apply(assessment, told, now, metrics).await;
     }
 }

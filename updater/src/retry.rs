@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+/// After a first failure, where nothing else is said.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 
 /// Failures by what they concern, each with its own growing pause, so that one broken thing holds up no other.
 #[derive(Debug)]
 pub(crate) struct Retries<Key> {
+    first_pause: Duration,
     entries: BTreeMap<Key, Entry>,
 }
 
@@ -22,7 +24,15 @@ struct Entry {
 
 impl<Key: Ord> Default for Retries<Key> {
     fn default() -> Self {
+        Self::after(FIRST_PAUSE)
+    }
+}
+
+impl<Key: Ord> Retries<Key> {
+    /// No failures yet; the pause after a first one is `first_pause`.
+    pub(crate) fn after(first_pause: Duration) -> Self {
         Self {
+            first_pause,
             entries: BTreeMap::new(),
         }
     }
@@ -41,7 +51,8 @@ impl<Key: Ord + Clone> Retries<Key> {
             .get(key)
             .map_or(0, |entry| entry.failures)
             .saturating_add(1);
-        let pause = FIRST_PAUSE
+        let pause = self
+            .first_pause
             .saturating_mul(2_u32.saturating_pow(failures - 1))
             .min(LONGEST_PAUSE);
         self.entries.insert(

@@ -19,9 +19,7 @@ pub enum LogFormat {
 
 /// Why the log could not be set up.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "log filter {filter:?} is not valid: {source}; write a level such as info, or info,kubefresh_updater=debug"
-)]
+#[error("log filter {filter:?} is not valid: {source}; write a level such as info, or info,updater=debug")]
 pub struct FilterError {
     filter: String,
     source: tracing_subscriber::filter::ParseError,

@@ -1,6 +1,7 @@
 //! Which patches were tried, so that none is sent twice for one state of a workload and none is forgotten.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -10,12 +11,15 @@ use crate::retry::Retries;
 /// A workload: its uid, as a name may be used again.
 type Uid = String;
 
+/// How long a watch may take to show what a patch did: longer than most interruptions of one.
+const WATCH_LAG: Duration = Duration::from_secs(5);
+
 /// The patches tried so far, by workload.
 ///
 /// A state that was answered waits until the watch shows another: what the patch did is then to be seen. Should that
 /// never come (a watch that lags, a webhook that says "conflict" of its own accord), the same state is tried again after
 /// a growing pause. That is safe: the precondition lets a state be changed once.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Attempts {
     /// The state that the last patch was made from.
     answered: BTreeMap<Uid, String>,
@@ -23,6 +27,16 @@ pub(super) struct Attempts {
     trouble: Retries<Uid>,
     /// States that were answered and are still shown.
     lagging: Retries<Uid>,
+}
+
+impl Default for Attempts {
+    fn default() -> Self {
+        Self {
+            answered: BTreeMap::new(),
+            trouble: Retries::default(),
+            lagging: Retries::after(WATCH_LAG),
+        }
+    }
 }
 
 impl Attempts {
@@ -67,18 +81,16 @@ impl Attempts {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn uid() -> Uid {
         "uid".to_owned()
     }
 
-    /// Whether the same and another state may be tried right after this result, and a second later.
+    /// Whether the same and another state may be tried right after this result, and a while later.
     fn after(result: PatchResult) -> [bool; 4] {
         let now = Instant::now();
-        let later = now + Duration::from_secs(1);
+        let later = now + WATCH_LAG;
         let mut attempts = Attempts::default();
         attempts.tried(&uid(), "7", result, now);
         [("7", now), ("8", now), ("7", later), ("8", later)]

@@ -17,3 +17,4 @@ mod registry_tools;
 mod restart;
 mod scanner;
 mod tools;
+mod updater;

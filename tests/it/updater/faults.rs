@@ -1,0 +1,121 @@
+//! Lost answers, lost races, broken watches: none of them loses an update or does it twice.
+
+use sandbox::apiserver::faults::{Fault, FaultRule};
+
+use super::*;
+
+const NEW: &str = "registry.example/shop/checkout:1.5.0";
+
+/// Runs an update to its end with this misbehaviour, and returns the codes of the patches.
+async fn update_with(rule: FaultRule) -> Vec<u16> {
+    let stage = Stage::with_checkout(&[]).await;
+    let updater = stage.leader().await;
+    let fault = stage.cluster.api.faults().install(rule.user(UPDATER));
+    stage.offer_1_5_0().await;
+    stage.image_becomes("checkout", NEW).await;
+    stage.roll_out("checkout").await;
+    assert_eq!(stage.result("checkout").await, "completed");
+    assert!(fault.struck() > 0, "the fault never struck");
+    assert_eq!(stage.told("checkout").await, ["UpdateStarted", "ImageUpdated"]);
+    assert_eq!(
+        stage.deployment("checkout").await.metadata.generation,
+        Some(2),
+        "one rollout"
+    );
+    updater.stop().await;
+    stage.patches("checkout").iter().map(|patch| patch.code).collect()
+}
+
+fn patches(fault: Fault) -> FaultRule {
+    FaultRule::new(fault).verb("patch").resource("deployments")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_whose_answer_is_lost_is_not_repeated() {
+    assert_eq!(update_with(patches(Fault::DropAfter).nth(1)).await, [0, 200]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_whose_answer_is_lost_is_not_repeated() {
+    assert_eq!(update_with(patches(Fault::DropAfter).nth(2)).await, [200, 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_patch_that_never_arrived_is_sent_again() {
+    assert_eq!(
+        update_with(patches(Fault::DropBefore).nth(1)).await,
+        [0, 200, 200]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_race_is_decided_anew_by_what_the_watch_brings() {
+    let stage = Stage::with_checkout(&[]).await;
+    let updater = stage.leader().await;
+    let race = stage
+        .cluster
+        .api
+        .faults()
+        .install(patches(Fault::conflict()).user(UPDATER).nth(1));
+    stage.offer_1_5_0().await;
+    eventually("the race is lost", LIMIT, || async {
+        (race.struck() == 1).then_some(())
+    })
+    .await;
+    stage.annotate("checkout", "shop.example/owner", "somebody").await;
+    stage.image_becomes("checkout", NEW).await;
+    updater.stop().await;
+    let codes: Vec<u16> = stage.patches("checkout").iter().map(|patch| patch.code).collect();
+    assert_eq!(codes, [409, 200]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_in_trouble_is_asked_again_later() {
+    assert_eq!(
+        update_with(patches(Fault::internal()).nth(1)).await,
+        [500, 200, 200]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notice_that_cannot_be_told_yet_keeps_the_update_open() {
+    let rule = FaultRule::new(Fault::internal())
+        .verb("create")
+        .resource("events")
+        .times(2);
+    assert_eq!(update_with(rule).await, [200, 200]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn watches_that_break_off_lose_nothing() {
+    let stage = Stage::with_checkout(&[]).await;
+    let faults = stage.cluster.api.faults();
+    // Every watch of both kinds breaks soon after it began, for as long as the rule is there.
+    let cut = FaultRule::new(Fault::CutWatch(Duration::from_millis(150)))
+        .user(UPDATER)
+        .verb("watch");
+    let cut = faults.install(cut);
+    let updater = stage.leader().await;
+    stage.offer_1_5_0().await;
+    stage.image_becomes("checkout", NEW).await;
+    stage.roll_out("checkout").await;
+    assert_eq!(stage.result("checkout").await, "completed");
+    assert!(cut.struck() >= 2, "{}", cut.struck());
+    assert_eq!(stage.told("checkout").await, ["UpdateStarted", "ImageUpdated"]);
+    updater.stop().await;
+    let patches = stage.patches("checkout");
+    let accepted = patches.iter().filter(|patch| patch.code == 200).count();
+    assert_eq!(accepted, 2, "{patches:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_that_the_server_forgot_is_listed_anew() {
+    let stage = Stage::with_checkout(&[]).await;
+    let faults = stage.cluster.api.faults();
+    let gone = faults.install(FaultRule::new(Fault::gone()).user(UPDATER).verb("watch").times(2));
+    let updater = stage.leader().await;
+    stage.offer_1_5_0().await;
+    stage.image_becomes("checkout", NEW).await;
+    assert_eq!(gone.struck(), 2);
+    updater.stop().await;
+}

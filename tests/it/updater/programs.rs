@@ -1,0 +1,119 @@
+//! The updater as the Deployment runs it: the real binary, with signals and exit codes.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Instant;
+
+use sandbox::programs::programs;
+use tokio::io::AsyncReadExt as _;
+use tokio::process::{Child, Command};
+
+use super::*;
+
+fn start(kubeconfig: &Path, pod: &str) -> Child {
+    Command::new(&programs()["kubefresh-updater"])
+        .args(["run", "--port", "0", "--lease-duration", "3s"])
+        .env("KUBECONFIG", kubeconfig)
+        .env("LISTEN_ADDRESS", "127.0.0.1")
+        .env("POD_NAMESPACE", NAMESPACE)
+        .env("POD_NAME", pod)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
+}
+
+async fn signal(child: &Child, name: &str) {
+    let id = child.id().unwrap().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-s", name, &id])
+            .status()
+            .await
+            .unwrap()
+            .success()
+    );
+}
+
+/// The exit code and everything it said.
+async fn end(mut child: Child) -> (Option<i32>, String) {
+    let mut said = String::new();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut said)
+        .await
+        .unwrap();
+    (child.wait().await.unwrap().code(), said)
+}
+
+async fn holder_becomes(stage: &Stage, pod: &str) {
+    eventually(&format!("{pod} holds the lease"), LIMIT, || async {
+        stage.lease_holder(LEASE).await.starts_with(pod).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_hands_the_lease_over_and_ends_with_exit_code_0_within_seconds() {
+    let stage = Stage::with_checkout(&[]).await;
+    let kubeconfig = stage.cluster.kubeconfig_file(Some((NAMESPACE, UPDATER)));
+    let first = start(&kubeconfig, "first");
+    holder_becomes(&stage, "first").await;
+    let second = start(&kubeconfig, "second");
+    let told = Instant::now();
+    signal(&first, "TERM").await;
+    let (code, said) = end(first).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        told.elapsed() < Duration::from_secs(10),
+        "{:?}\n{said}",
+        told.elapsed()
+    );
+    assert!(
+        said.lines().next().unwrap().contains(env!("CARGO_PKG_VERSION")),
+        "{said}"
+    );
+    holder_becomes(&stage, "second").await;
+    stage.offer_1_5_0().await;
+    stage
+        .image_becomes("checkout", "registry.example/shop/checkout:1.5.0")
+        .await;
+    signal(&second, "TERM").await;
+    assert_eq!(end(second).await.0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_permission_it_ends_at_once_with_one_sentence_and_exit_code_2() {
+    let stage = Stage::set().await;
+    let kubeconfig = stage.cluster.kubeconfig_file(Some((NAMESPACE, "default")));
+    let (code, said) = end(start(&kubeconfig, "nobody")).await;
+    assert_eq!(code, Some(2), "{said}");
+    let last = said.lines().last().unwrap();
+    assert!(
+        last.starts_with("kubefresh-updater: reading deployments in all namespaces: "),
+        "{said}"
+    );
+    assert!(
+        last.contains("cannot list resource \"deployments\"") && last.contains("RBAC"),
+        "{last}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_does_not_answer_is_named_in_one_sentence_with_exit_code_2() {
+    let stage = Stage::set().await;
+    let kubeconfig = stage.cluster.kubeconfig_file(Some((NAMESPACE, UPDATER)));
+    stage.cluster.api.stop();
+    let (code, said) = end(start(&kubeconfig, "lonely")).await;
+    assert_eq!(code, Some(2), "{said}");
+    assert!(
+        said.lines()
+            .last()
+            .unwrap()
+            .contains("check that the cluster can be reached"),
+        "{said}"
+    );
+}

@@ -39,29 +39,41 @@ impl fmt::Display for Summary {
             requests,
             duration,
         } = self;
+        let workloads = count(*workloads, "workload");
+        let written = count(*written, "record");
+        let requests = count(*requests, "registry request");
         write!(
             f,
-            "scanned {complete} of {repositories} repositories for {workloads} workloads"
+            "scanned {complete} of {repositories} repositories for {workloads}: "
         )?;
         write!(
             f,
-            ": {written} records written, {requests} registry requests, {:.1} s",
+            "{written} written, {requests}, {:.1} s",
             duration.as_secs_f64()
         )?;
         for (class, count) in failed {
             write!(f, ", {count} failed ({class})")?;
         }
-        for (count, what) in [
-            (deferred, "deferred"),
-            (unwritten, "records not written"),
-            (stopped, "workloads stopped by bad settings"),
+        for (number, text) in [
+            (*deferred, format!("{deferred} deferred")),
+            (*unwritten, format!("{} not written", count(*unwritten, "record"))),
+            (
+                *stopped,
+                format!("{} stopped by bad settings", count(*stopped, "workload")),
+            ),
         ] {
-            if *count > 0 {
-                write!(f, ", {count} {what}")?;
+            if number > 0 {
+                write!(f, ", {text}")?;
             }
         }
         Ok(())
     }
+}
+
+/// `1 record`, `2 records`.
+fn count<N: fmt::Display + PartialEq + From<u8>>(number: N, what: &str) -> String {
+    let plural = if number == N::from(1) { "" } else { "s" };
+    format!("{number} {what}{plural}")
 }
 
 #[cfg(test)]
@@ -90,7 +102,7 @@ mod tests {
         assert!(
             trouble
                 .to_string()
-                .ends_with(", 1 failed (rate-limited), 4 deferred, 1 workloads stopped by bad settings")
+                .ends_with(", 1 failed (rate-limited), 4 deferred, 1 workload stopped by bad settings")
         );
     }
 }

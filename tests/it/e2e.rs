@@ -167,7 +167,7 @@ async fn a_release_in_docker_registry_reaches_the_cluster_and_kubectl_shows_ever
         .await;
     let line = shop.scan().await;
     assert!(
-        line.starts_with("scanned 1 of 1 repositories for 1 workloads: 1 records written, 1 "),
+        line.starts_with("scanned 1 of 1 repositories for 1 workload: 1 record written, 1 registry request,"),
         "{line}"
     );
 

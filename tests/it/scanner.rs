@@ -297,7 +297,7 @@ async fn a_record_that_cannot_be_read_is_written_anew() {
     api.patch(&name, &PatchParams::default(), &garbage).await.unwrap();
     let output = scan(&cluster, &[]).await;
     assert!(
-        summary(&output).contains("1 records written"),
+        summary(&output).contains("1 record written"),
         "{}",
         summary(&output)
     );

@@ -71,7 +71,7 @@ impl fmt::Display for Summary {
 }
 
 /// `1 record`, `2 records`.
-fn count<N: fmt::Display + PartialEq + From<u8>>(number: N, what: &str) -> String {
+fn count<N: fmt::Display + PartialEq + From<u8> + Copy>(number: N, what: &str) -> String {
     let plural = if number == N::from(1) { "" } else { "s" };
     format!("{number} {what}{plural}")
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use clap::Parser as _;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, Client};
@@ -21,6 +22,7 @@ use sandbox::apiserver::{ApiServerOptions, RequestRecord};
 use sandbox::cluster::{Cluster, client, eventually};
 use sandbox::manifests;
 use serde_json::{Value, json};
+use shared::domain::record::config_map::record_name;
 use shared::domain::record::scan::{Answer, complete};
 use shared::io::clock;
 use tokio::net::TcpListener;
@@ -108,6 +110,18 @@ impl Stage {
             &["1.4.0", "1.5.0"],
         )
         .await;
+    }
+
+    /// The same, and somebody's hand slipped in it.
+    async fn offer_1_5_0_in_a_record_that_is_broken(&self) {
+        self.offer_1_5_0().await;
+        let records: Api<ConfigMap> = Api::namespaced(self.client.clone(), NAMESPACE);
+        let name = record_name(&"registry.example/shop/checkout".parse().unwrap());
+        let patch = Patch::Merge(json!({ "data": { "tags": "- [" } }));
+        records
+            .patch(&name, &PatchParams::default(), &patch)
+            .await
+            .unwrap();
     }
 
     fn deployments(&self) -> Api<Deployment> {

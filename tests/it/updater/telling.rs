@@ -95,3 +95,35 @@ async fn a_patch_that_is_refused_is_not_repeated_in_a_hurry() {
         .await;
     assert!(refused.struck() <= before + 1, "{} tries", refused.struck());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_cannot_be_read_stops_its_own_workloads_with_a_warning_and_no_others() {
+    let stage = Stage::with_checkout(&[]).await;
+    stage
+        .deploy("catalog", "registry.example/shop/catalog:1.4.0", &[])
+        .await;
+    stage
+        .scanned(
+            "registry.example/shop/catalog",
+            &["1.4.0 minor"],
+            &["1.4.0", "1.5.0"],
+        )
+        .await;
+    stage.offer_1_5_0_in_a_record_that_is_broken().await;
+    let _updater = stage.leader().await;
+    stage
+        .image_becomes("catalog", "registry.example/shop/catalog:1.5.0")
+        .await;
+    let event = eventually("the broken record is told", LIMIT, || async {
+        stage.events("checkout").await.pop()
+    })
+    .await;
+    assert_eq!(event.reason.as_deref(), Some("InvalidRecord"));
+    assert_eq!(event.type_.as_deref(), Some("Warning"));
+    let note = event.note.unwrap();
+    assert!(
+        note.contains("scan-registry-example-shop-checkout-") && note.contains("tags"),
+        "{note}"
+    );
+    assert_eq!(stage.image("checkout").await, OLD);
+}

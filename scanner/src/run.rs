@@ -32,7 +32,7 @@ pub enum RunError {
 /// Scans once. Repositories not reached before the deadline, or before `stop`, are left for the next run.
 pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunError> {
     let started = Instant::now();
-    let kubernetes = client::connect().await?;
+    let kubernetes = client::connect(client::CALL_LIMIT).await?;
     let namespace = settings
         .namespace
         .clone()

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use kube::Client;
-use shared::io::client::{ClientError, connect};
+use shared::io::client::{ClientError, WATCH_LIMIT, connect};
 use tokio::net::TcpListener;
 use tokio::sync::watch as watch_channel;
 use tokio_util::sync::CancellationToken;
@@ -55,7 +55,7 @@ impl AppError {
 
 /// Runs in the cluster that the environment names, until `stop`.
 pub async fn start(settings: Settings, stop: CancellationToken) -> Result<(), AppError> {
-    let client = connect().await?;
+    let client = connect(WATCH_LIMIT).await?;
     let address = settings.listen;
     let listener = TcpListener::bind(address)
         .await

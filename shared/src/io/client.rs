@@ -7,8 +7,10 @@ use kube::{Client, Config};
 
 use super::tls;
 
-/// No call may hang longer; a watch is renewed by the server well before.
-const READ_TIMEOUT: Duration = Duration::from_secs(295);
+/// How long a program that only reads and writes waits for the cluster to say something.
+pub const CALL_LIMIT: Duration = Duration::from_secs(30);
+/// The same for a program that watches: a quiet watch is renewed by the server well before.
+pub const WATCH_LIMIT: Duration = Duration::from_secs(295);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why there is no client.
@@ -22,12 +24,13 @@ pub enum ClientError {
     Build(#[source] kube::Error),
 }
 
-/// A client for the cluster that the environment names, and the namespace it puts us in.
-pub async fn connect() -> Result<Client, ClientError> {
+/// A client for the cluster that the environment names, and the namespace it puts us in. No call hangs longer than
+/// `silence` without a word from the cluster.
+pub async fn connect(silence: Duration) -> Result<Client, ClientError> {
     tls::init();
     let mut config = Config::infer().await.map_err(ClientError::NoCluster)?;
     config.connect_timeout = Some(CONNECT_TIMEOUT);
-    config.read_timeout = Some(READ_TIMEOUT);
+    config.read_timeout = Some(silence);
     Client::try_from(config).map_err(ClientError::Build)
 }
 

@@ -60,13 +60,10 @@ pub fn complete(
 ) -> ScanRecord {
     let now = whole_seconds(now);
     let known = previous.and_then(|record| record.findings.as_ref());
-    let mut kept = Vec::new();
-    let mut seen = BTreeSet::new();
-    for tag in tags_to_keep(&demands, answer) {
-        if kept.len() < TAGS_PER_RECORD && seen.insert(tag.clone()) {
-            kept.push(tag_record(tag, known, answer, now));
-        }
-    }
+    let kept = tags_to_keep(&demands, answer)
+        .into_iter()
+        .map(|tag| tag_record(tag, known, answer, now))
+        .collect();
     let findings = Findings {
         scanned_at: now,
         tag_count: answer.published.as_ref().map(Vec::len),
@@ -80,32 +77,44 @@ pub fn complete(
     }
 }
 
-/// Tags in use first, so that no number of candidates can push them out, then each demand's candidates, newest first.
+/// Tags in use first, so that no number of candidates can push them out, then the newest candidate of each demand, then
+/// the second newest, and so on: many demands, or those of one workload, cannot leave another without its choice.
 fn tags_to_keep(demands: &BTreeSet<Demand>, answer: &Answer) -> Vec<Tag> {
     let published = answer.published.as_deref().unwrap_or_default();
     let set: BTreeSet<&Tag> = published.iter().collect();
     let exists = |tag: &Tag| set.contains(tag) || matches!(answer.digests.get(tag), Some(Some(_)));
-    let mut newest = Vec::new();
-    for demand in demands
+    let wanted: Vec<Vec<&Tag>> = demands
         .iter()
         .filter(|demand| demand.policy != UpdatePolicy::Digest)
-    {
-        newest.extend(
-            candidates(&demand.request(), published)
-                .into_iter()
-                .take(CANDIDATES_PER_DEMAND)
-                .cloned(),
-        );
-    }
-    let in_use: Vec<Tag> = demands
-        .iter()
-        .map(|demand| demand.tag.clone())
-        .filter(exists)
+        .map(|demand| {
+            let mut newest = candidates(&demand.request(), published);
+            newest.truncate(CANDIDATES_PER_DEMAND);
+            newest
+        })
         .collect();
-    let room = TAGS_PER_RECORD.saturating_sub(in_use.len());
-    newest.truncate(room);
-    newest.extend(in_use);
-    newest
+    let in_use: BTreeSet<&Tag> = demands
+        .iter()
+        .map(|demand| &demand.tag)
+        .filter(|tag| exists(tag))
+        .take(TAGS_PER_RECORD)
+        .collect();
+    let by_rank =
+        (0..CANDIDATES_PER_DEMAND).flat_map(|rank| wanted.iter().filter_map(move |tags| tags.get(rank)));
+    let mut kept = in_use;
+    for tag in by_rank {
+        if kept.len() >= TAGS_PER_RECORD {
+            break;
+        }
+        kept.insert(tag);
+    }
+    // In the order in which a reader looks for them.
+    let newest_first = wanted.iter().flatten().copied();
+    let mut written = BTreeSet::new();
+    newest_first
+        .chain(demands.iter().map(|demand| &demand.tag))
+        .filter(|tag| kept.contains(tag) && written.insert(*tag))
+        .cloned()
+        .collect()
 }
 
 fn tag_record(tag: Tag, known: Option<&Findings>, answer: &Answer, now: Timestamp) -> TagRecord {

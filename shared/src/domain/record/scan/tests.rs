@@ -284,3 +284,47 @@ fn a_scan_for_an_older_tag_covers_the_candidate_that_was_updated_to() {
         assert_eq!(findings.covers(&line.parse().unwrap()), expected, "{line}");
     }
 }
+
+#[test]
+fn many_demands_for_the_same_tags_leave_another_demand_its_choice() {
+    let mut lines: Vec<String> = (0..30).map(|patch| format!("1.0.{patch} minor")).collect();
+    lines.push("2.0.0 minor".to_owned());
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let mut tags: Vec<String> = (0..200).map(|patch| format!("1.0.{patch}")).collect();
+    tags.extend(["2.0.0".to_owned(), "2.1.0".to_owned()]);
+    let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
+    let record = complete(None, repository(), demands(&lines), &published(&tags), now());
+    assert!(names(&record).contains(&"2.1.0"));
+}
+
+#[test]
+fn demands_that_fill_the_record_leave_every_other_its_newest_choice() {
+    // Forty ladders with fifty candidates each are twice what a record holds; the last one sorts behind them all.
+    let mut lines: Vec<String> = (0..40)
+        .map(|ladder| format!("1.0.0-flavour{ladder}x minor"))
+        .collect();
+    lines.push("9.0.0 minor".to_owned());
+    let mut tags: Vec<String> = (0..40)
+        .flat_map(|ladder| (0..60).map(move |minor| format!("1.{minor}.0-flavour{ladder}x")))
+        .collect();
+    tags.extend(["9.0.0".to_owned(), "9.1.0".to_owned()]);
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
+    let record = complete(None, repository(), demands(&lines), &published(&tags), now());
+    assert_eq!(names(&record).len(), TAGS_PER_RECORD);
+    let findings = record.findings.unwrap();
+    for demand in &findings.scanned_for {
+        let newest = findings.candidates(demand);
+        let expected = if demand.tag.as_str() == "9.0.0" {
+            "9.1.0"
+        } else {
+            "1.59.0"
+        };
+        assert!(
+            newest
+                .first()
+                .is_some_and(|tag| tag.as_str().starts_with(expected)),
+            "{demand}: {newest:?}"
+        );
+    }
+}

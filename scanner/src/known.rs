@@ -25,6 +25,13 @@ impl Known {
         for config_map in stored {
             let version = config_map.metadata.resource_version.clone();
             match ScanRecord::parse(&config_map) {
+                // A copy, or a name of an older version: its version is not that of the ConfigMap that will be written.
+                Ok(record) if config_map.metadata.name.as_ref() != Some(&record_name(&record.repository)) => {
+                    tracing::warn!(
+                        name = config_map.metadata.name,
+                        "a record under a name that is not its own is passed over"
+                    );
+                }
                 Ok(record) => {
                     known.records.insert(record.repository.clone(), (record, version));
                 }
@@ -67,5 +74,29 @@ impl Known {
             }
         }
         until
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_of_a_record_does_not_stand_in_for_it() {
+        let record = ScanRecord {
+            repository: "example.com/shop".parse().unwrap(),
+            findings: None,
+            last_error: None,
+        };
+        let stored = |name: Option<&str>, version: &str| {
+            let mut config_map = record.to_config_map("kubefresh");
+            config_map.metadata.resource_version = Some(version.to_owned());
+            if let Some(name) = name {
+                config_map.metadata.name = Some(name.to_owned());
+            }
+            config_map
+        };
+        let known = Known::read(vec![stored(None, "1"), stored(Some("zz-backup"), "2")]);
+        assert_eq!(known.version(&record.repository).as_deref(), Some("1"));
     }
 }

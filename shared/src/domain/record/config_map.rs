@@ -31,7 +31,7 @@ pub const STATE_LABEL: &str = "kubefresh.dev/state";
 /// Label values end here: <https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set>.
 const LABEL_LENGTH: usize = 63;
 /// Of the readable part of a name; the hash makes it unique.
-const SLUG_LENGTH: usize = 48;
+const SLUG_LENGTH: usize = 40;
 
 /// A ConfigMap that is no record of ours.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -59,7 +59,8 @@ pub enum RecordError {
     },
 }
 
-/// The name of a repository's record: legible, and unique by the first 8 hex digits of the name's SHA-256.
+/// The name of a repository's record: legible, and unique by the first 16 hex digits of the name's SHA-256. With 8, whoever
+/// may write a workload could find, within minutes, a name that takes another repository's record.
 pub fn record_name(repository: &Repository) -> String {
     let text = repository.to_string();
     let mut slug = String::new();
@@ -71,7 +72,7 @@ pub fn record_name(repository: &Repository) -> String {
             slug.push('-');
         }
     }
-    format!("scan-{}-{}", slug.trim_matches('-'), short_hash(&text, 8))
+    format!("scan-{}-{}", slug.trim_matches('-'), short_hash(&text, 16))
 }
 
 /// Whether the last attempts succeeded, as the state label says it.

@@ -121,7 +121,7 @@ fn a_record_under_another_repositorys_name_is_refused() {
 #[test]
 fn names_are_legible_valid_and_different_for_different_repositories() {
     let name = |text: &str| record_name(&text.parse().unwrap());
-    assert_eq!(name("nginx"), "scan-docker-io-library-nginx-7e59ad64");
+    assert_eq!(name("nginx"), "scan-docker-io-library-nginx-7e59ad64326bc321");
     let long = format!("registry.example.com/{}", ["team"; 40].join("/"));
     for text in [
         "nginx",
@@ -164,4 +164,14 @@ fn the_newest_label_compares_versions_and_not_text() {
         .into();
     findings.tags.clear();
     assert_eq!(record.newest().unwrap().as_ref(), "1.10.0");
+}
+
+#[test]
+fn two_names_that_were_searched_for_to_share_a_record_do_not() {
+    // Their SHA-256 agrees in the first 8 digits; a pair is found in a second, a partner for a given name in minutes.
+    let name = |text: &str| record_name(&text.parse().unwrap());
+    assert_ne!(
+        name("ReGiSTry--EXAmplE.com/app"),
+        name("regIsTRY----eXAmplE.com/app")
+    );
 }

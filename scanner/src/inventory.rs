@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::ListParams;
 use kube::{Api, Client};
+use shared::domain::record::TAGS_PER_RECORD;
 use shared::domain::reference::Repository;
 use shared::domain::watched::{self, Demand, Problem};
 use shared::domain::workload::{Workload, WorkloadId};
@@ -12,11 +13,15 @@ use shared::domain::workload::{Workload, WorkloadId};
 /// How many objects one list request may bring.
 const PAGE: u32 = 500;
 
+/// How many different demands a repository is asked for: a record then has room for the tag in use and the choice of each.
+/// Clusters have a few dozen; more is a mistake, or somebody who wants to crowd out the others.
+pub const DEMANDS_PER_REPOSITORY: usize = TAGS_PER_RECORD / 2;
+
 /// What the watched workloads ask for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inventory {
-    /// However many workloads share a repository, it stands here once and is asked once.
-    pub repositories: BTreeMap<Repository, BTreeSet<Demand>>,
+    /// However many workloads share a repository, it stands here once, with what each namespace asks of it.
+    wanted: BTreeMap<Repository, BTreeMap<String, BTreeSet<Demand>>>,
     /// Watched workloads.
     pub workloads: usize,
     /// Workloads that cannot be read; the updater tells their owners.
@@ -30,8 +35,10 @@ impl Inventory {
             Ok(reading) => {
                 self.workloads += usize::from(!reading.watched.is_empty());
                 for watched in reading.watched {
-                    self.repositories
+                    self.wanted
                         .entry(watched.image.repository().clone())
+                        .or_default()
+                        .entry(workload.id.namespace.clone())
                         .or_default()
                         .insert(watched.demand);
                 }
@@ -39,6 +46,28 @@ impl Inventory {
             Err(problems) => self.stopped.push((workload.id.clone(), problems)),
         }
     }
+
+    /// What to ask of each repository, at most [`DEMANDS_PER_REPOSITORY`].
+    pub fn demands(&self) -> BTreeMap<Repository, BTreeSet<Demand>> {
+        let bounded = |(repository, wanted): (&Repository, _)| (repository.clone(), in_turn(wanted));
+        self.wanted.iter().map(bounded).collect()
+    }
+}
+
+/// One demand of each namespace, then a second one of each, until there are enough: no namespace can crowd out another.
+fn in_turn(wanted: &BTreeMap<String, BTreeSet<Demand>>) -> BTreeSet<Demand> {
+    let mut left: Vec<_> = wanted.values().map(BTreeSet::iter).collect();
+    let mut demands = BTreeSet::new();
+    while !left.is_empty() && demands.len() < DEMANDS_PER_REPOSITORY {
+        left.retain_mut(|namespace| {
+            let next = namespace
+                .next()
+                .filter(|_| demands.len() < DEMANDS_PER_REPOSITORY);
+            demands.extend(next.cloned());
+            next.is_some()
+        });
+    }
+    demands
 }
 
 /// Reads the workloads of these namespaces, or of all when none is named.
@@ -76,4 +105,36 @@ pub async fn take(client: &Client, namespaces: &[String]) -> Result<Inventory, k
         }
     }
     Ok(inventory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn demands(range: std::ops::Range<usize>) -> BTreeSet<Demand> {
+        range
+            .map(|minor| format!("1.{minor}.0 minor").parse().unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn a_namespace_with_very_many_demands_does_not_crowd_out_another() {
+        let other: Demand = "9.0.0 minor".parse().unwrap();
+        let wanted = BTreeMap::from([
+            ("greedy".to_owned(), demands(0..9000)),
+            ("shop".to_owned(), BTreeSet::from([other.clone()])),
+        ]);
+        let asked = in_turn(&wanted);
+        assert_eq!(asked.len(), DEMANDS_PER_REPOSITORY);
+        assert!(asked.contains(&other));
+    }
+
+    #[test]
+    fn what_every_namespace_wants_is_asked_once_and_nothing_is_left_out() {
+        let wanted = BTreeMap::from([
+            ("office".to_owned(), demands(0..3)),
+            ("shop".to_owned(), demands(1..5)),
+        ]);
+        assert_eq!(in_turn(&wanted), demands(0..5));
+    }
 }

@@ -14,6 +14,11 @@ const CONFIG_MEDIA_TYPES: &[&str] = &[
     "application/vnd.docker.container.image.v1+json",
 ];
 
+/// How many platforms of one image are noted; images for everything there is have some thirty.
+const MAX_PLATFORMS: usize = 64;
+/// The longest name of a platform that is believed.
+const MAX_PLATFORM_LENGTH: usize = 64;
+
 /// The platforms of an image, and what is said about it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Platforms {
@@ -85,6 +90,9 @@ pub(super) fn parse(body: &[u8]) -> Result<Parsed, Problem> {
         OciManifest::ImageIndex(index) => {
             let mut digests = BTreeMap::new();
             for entry in &index.manifests {
+                if digests.len() >= MAX_PLATFORMS {
+                    break;
+                }
                 if let Some((platform, digest)) = platform_of(entry)? {
                     // Where an index names a platform twice, a kubelet takes the first.
                     digests.entry(platform).or_insert(digest);
@@ -133,7 +141,9 @@ pub(super) fn with_config(
             config.variant.as_deref(),
             config.os_version.as_deref(),
         );
-        digests.insert(platform, digest.clone());
+        if is_plausible(&platform) {
+            digests.insert(platform, digest.clone());
+        }
     }
     let labels = config
         .execution
@@ -166,6 +176,9 @@ fn platform_of(entry: &ImageIndexEntry) -> Result<Option<(String, Digest)>, Prob
         platform.variant.as_deref(),
         platform.os_version.as_deref(),
     );
+    if !is_plausible(&name) {
+        return Ok(None);
+    }
     Ok(Some((name, child_digest(&entry.digest)?)))
 }
 
@@ -175,6 +188,12 @@ fn platform_name(os: &str, architecture: &str, variant: Option<&str>, os_version
     let variant = variant.filter(|variant| !variant.is_empty());
     let variant = variant.map(|variant| format!("/{variant}")).unwrap_or_default();
     format!("{os}{version}/{architecture}{variant}")
+}
+
+/// Whether a platform's name may stand in a record: short, and of characters that need no quoting.
+fn is_plausible(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"./()_+-".contains(&byte);
+    name.len() <= MAX_PLATFORM_LENGTH && name.bytes().all(allowed)
 }
 
 fn child_digest(written: &str) -> Result<Digest, Problem> {
@@ -232,6 +251,19 @@ mod tests {
             let expected: Vec<_> = expected.into_iter().map(str::to_owned).collect();
             assert_eq!(index(std::slice::from_ref(&platform)), expected, "{platform}");
         }
+    }
+
+    #[test]
+    fn platforms_that_nobody_can_mean_are_passed_over() {
+        let long = "x".repeat(MAX_PLATFORM_LENGTH);
+        for os in ["a\nb", "\u{1b}[31m", "a: {", long.as_str()] {
+            let platform = json!({ "os": os, "architecture": "amd64" });
+            assert_eq!(index(&[platform]), Vec::<String>::new(), "{os:?}");
+        }
+        let many: Vec<_> = (0..1000)
+            .map(|number| json!({ "os": format!("os{number}"), "architecture": "amd64" }))
+            .collect();
+        assert_eq!(index(&many).len(), MAX_PLATFORMS);
     }
 
     #[test]

@@ -23,6 +23,10 @@ pub const CANDIDATES_PER_DEMAND: usize = 50;
 /// have 1 MiB.
 pub const TAGS_PER_RECORD: usize = 1000;
 
+/// How many platforms a record names at most, all tags together; tags beyond that are kept without theirs. It is for the
+/// registry to say how many an image has.
+pub const PLATFORMS_PER_RECORD: usize = 2000;
+
 /// How old the stored time of a scan may grow before it is renewed although nothing else changed.
 pub const REFRESH: SignedDuration = SignedDuration::from_hours(1);
 
@@ -116,8 +120,10 @@ impl Demand {
         }
     }
 
-    /// Whether the tag of `other` was a candidate of ours.
+    /// Whether the tag of `other` was a candidate of ours. What is none by itself is none among others, which spares
+    /// most questions the whole list.
     fn chose(&self, other: &Demand, findings: &Findings) -> bool {
-        findings.candidates(self).contains(&&other.tag)
+        !candidates(&self.request(), [&other.tag]).is_empty()
+            && findings.candidates(self).contains(&&other.tag)
     }
 }

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::{CANDIDATES_PER_DEMAND, Findings, REFRESH, ScanError, ScanRecord, TAGS_PER_RECORD, TagRecord};
+use super::{
+    CANDIDATES_PER_DEMAND, Findings, PLATFORMS_PER_RECORD, REFRESH, ScanError, ScanRecord, TAGS_PER_RECORD,
+    TagRecord,
+};
 use crate::domain::policy::{UpdatePolicy, candidates};
 use crate::domain::reference::{Digest, Repository, Tag};
 use crate::domain::time::whole_seconds;
@@ -60,9 +63,17 @@ pub fn complete(
 ) -> ScanRecord {
     let now = whole_seconds(now);
     let known = previous.and_then(|record| record.findings.as_ref());
+    let mut room = PLATFORMS_PER_RECORD;
     let kept = tags_to_keep(&demands, answer)
         .into_iter()
-        .map(|tag| tag_record(tag, known, answer, now))
+        .map(|tag| {
+            let mut record = tag_record(tag, known, answer, now);
+            match room.checked_sub(record.platforms.len()) {
+                Some(left) => room = left,
+                None => record.platforms.clear(),
+            }
+            record
+        })
         .collect();
     let findings = Findings {
         scanned_at: now,

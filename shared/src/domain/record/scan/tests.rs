@@ -328,3 +328,35 @@ fn demands_that_fill_the_record_leave_every_other_its_newest_choice() {
         );
     }
 }
+
+#[test]
+fn images_with_very_many_platforms_leave_a_record_that_fits_into_a_config_map() {
+    let digest: Digest = format!("sha512:{}", "a".repeat(128)).parse().unwrap();
+    let tags: Vec<Tag> = (0..TAGS_PER_RECORD)
+        .map(|tag| format!("{tag}-{}", "x".repeat(100)).parse().unwrap())
+        .collect();
+    let platforms: BTreeMap<String, Digest> = (0..60)
+        .map(|platform| (format!("{platform}/{}", "y".repeat(60)), digest.clone()))
+        .collect();
+    let digests = tags
+        .iter()
+        .map(|tag| {
+            let (digest, platforms) = (digest.clone(), platforms.clone());
+            (tag.clone(), Some(TagDigests { digest, platforms }))
+        })
+        .collect();
+    let wanted = tags
+        .iter()
+        .take(TAGS_PER_RECORD / 2)
+        .map(|tag| format!("{tag} digest").parse().unwrap())
+        .collect();
+    let answer = Answer {
+        published: Some(tags),
+        digests,
+    };
+    let record = complete(None, repository(), wanted, &answer, now());
+    assert!(!record.findings.as_ref().unwrap().tags[0].platforms.is_empty());
+    let data = record.to_config_map("kubefresh").data.unwrap();
+    let size: usize = data.values().map(String::len).sum();
+    assert!(size < 900 * 1024, "{size} bytes");
+}

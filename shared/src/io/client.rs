@@ -17,9 +17,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     #[error(
-        "no Kubernetes cluster found: neither a kubeconfig (KUBECONFIG or ~/.kube/config) nor a service account is there; run inside a pod, or point KUBECONFIG at a cluster"
+        "no Kubernetes cluster found: no kubeconfig (KUBECONFIG or ~/.kube/config) can be used ({kubeconfig}), and no service account is there; run inside a pod, or point KUBECONFIG at a cluster"
     )]
-    NoCluster(#[source] kube::config::InferConfigError),
+    NoCluster {
+        /// What is the matter with the kubeconfig.
+        kubeconfig: String,
+        source: kube::config::InferConfigError,
+    },
     #[error("the Kubernetes client could not be set up: {0}")]
     Build(#[source] kube::Error),
 }
@@ -28,10 +32,18 @@ pub enum ClientError {
 /// `silence` without a word from the cluster.
 pub async fn connect(silence: Duration) -> Result<Client, ClientError> {
     tls::init();
-    let mut config = Config::infer().await.map_err(ClientError::NoCluster)?;
+    let mut config = Config::infer().await.map_err(no_cluster)?;
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     config.read_timeout = Some(silence);
     Client::try_from(config).map_err(ClientError::Build)
+}
+
+fn no_cluster(source: kube::config::InferConfigError) -> ClientError {
+    let kubeconfig = std::error::Error::source(&source).map(ToString::to_string);
+    ClientError::NoCluster {
+        kubeconfig: kubeconfig.unwrap_or_default(),
+        source,
+    }
 }
 
 /// What went wrong with a call to the cluster, and what to do, in one sentence.

@@ -9,6 +9,7 @@
 pub mod cli;
 pub mod inventory;
 mod known;
+mod output;
 mod pass;
 pub mod registry;
 pub mod run;

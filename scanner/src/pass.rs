@@ -1,6 +1,7 @@
 //! The pass over all repositories: each is asked once, and its record written if that is worth it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -16,6 +17,7 @@ use shared::io::record_store::RecordStore;
 use tokio_util::sync::CancellationToken;
 
 use crate::known::Known;
+use crate::output;
 use crate::registry::{ErrorClass, RegistryClient, RegistryError};
 use crate::scan_one;
 use crate::summary::Summary;
@@ -74,8 +76,8 @@ impl Pass {
         }
         let mut left = repositories.len();
         let mut refused = None;
-        let scans =
-            futures::stream::iter(repositories).map(|(repository, demands)| self.one(repository, demands));
+        let scans = futures::stream::iter(shuffled(repositories, &RandomState::new()))
+            .map(|(repository, demands)| self.one(repository, demands));
         let mut outcomes = std::pin::pin!(scans.buffer_unordered(REPOSITORIES_AT_ONCE));
         let mut timer = std::pin::pin!(tokio::time::sleep(deadline));
         loop {
@@ -143,6 +145,17 @@ impl Pass {
     }
 }
 
+/// In another order in every run. Where the time does not suffice for all, a fixed order would leave the same ones behind
+/// for ever, and somebody with many slow registries could choose names that come before everyone else's.
+fn shuffled<V>(
+    repositories: BTreeMap<Repository, V>,
+    order_of_this_run: &impl BuildHasher,
+) -> Vec<(Repository, V)> {
+    let mut shuffled: Vec<_> = repositories.into_iter().collect();
+    shuffled.sort_by_cached_key(|(repository, _)| order_of_this_run.hash_one(repository));
+    shuffled
+}
+
 fn count(summary: &mut Summary, outcome: &Outcome) {
     match outcome {
         Outcome::Recorded { state, written } => {
@@ -162,18 +175,12 @@ fn would_write(record: &ScanRecord) {
     let newest = record
         .newest()
         .map_or_else(|| "unknown".to_owned(), |tag| tag.to_string());
-    #[expect(
-        clippy::print_stdout,
-        reason = "what a dry run found is what the command prints"
-    )]
-    {
-        println!(
-            "would write {}: {} newest {newest}, {}",
-            record_name(&record.repository),
-            record.repository,
-            record.state()
-        );
-    }
+    output::line(&format_args!(
+        "would write {}: {} newest {newest}, {}",
+        record_name(&record.repository),
+        record.repository,
+        record.state()
+    ));
 }
 
 /// In the record's words; times are cut to seconds, as a record holds them.
@@ -183,5 +190,21 @@ fn scan_error(error: &RegistryError, now: Timestamp) -> ScanError {
         message: error.to_string(),
         since: whole_seconds(now),
         retry_at: error.retry_at().map(whole_seconds),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_run_takes_the_repositories_in_an_order_of_its_own() {
+        let repositories: BTreeMap<Repository, usize> = (0..100)
+            .map(|number| (format!("example.com/{number}").parse().unwrap(), number))
+            .collect();
+        let order = |hasher| shuffled(repositories.clone(), &hasher);
+        let (one, other) = (order(RandomState::new()), order(RandomState::new()));
+        assert_ne!(one, other);
+        assert_eq!(BTreeMap::from_iter(one), repositories);
     }
 }

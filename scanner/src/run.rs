@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::Settings;
 use crate::inventory;
 use crate::known::Known;
+use crate::output;
 use crate::pass::Pass;
 use crate::registry::{RegistryClient, RegistryClientOptions};
 use crate::summary::Summary;
@@ -62,32 +63,23 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
         dry_run: settings.dry_run,
         now: clock::now(),
     };
+    let repositories = inventory.demands();
     let mut summary = Summary {
         workloads: inventory.workloads,
-        repositories: inventory.repositories.len(),
+        repositories: repositories.len(),
         stopped: inventory.stopped.len(),
         ..Summary::default()
     };
     let unwritten = pass
-        .run(inventory.repositories, &mut summary, settings.deadline, &stop)
+        .run(repositories, &mut summary, settings.deadline, &stop)
         .await;
     summary.requests = pass.registry.requests();
     summary.duration = started.elapsed();
-    tell(&summary);
+    // The result, whatever the log filter says.
+    output::line(&summary);
     match unwritten {
         None => Ok(()),
         Some(unwritten) if unwritten.forbidden => Err(RunError::Cluster(unwritten.explanation)),
         Some(unwritten) => Err(RunError::Unwritten(unwritten.explanation)),
-    }
-}
-
-/// The result goes to standard output, whatever the log filter says.
-fn tell(summary: &Summary) {
-    #[expect(
-        clippy::print_stdout,
-        reason = "the run's one-line result is what the command prints"
-    )]
-    {
-        println!("{summary}");
     }
 }

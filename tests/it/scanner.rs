@@ -368,3 +368,45 @@ async fn without_a_cluster_one_sentence_says_what_to_do_and_the_exit_code_is_2()
         said(&output)
     );
 }
+
+#[tokio::test]
+async fn a_reader_that_has_seen_enough_does_not_stop_a_scan() {
+    let cluster = installed().await;
+    publish(&cluster, "shop/web", &["1.4.0", "1.5.0"]);
+    let image = format!("{}/shop/web:1.4.0", cluster.registry.host());
+    cluster.apply(&[deployment("web", &image, &watched())]).await;
+    for (arguments, written) in [(vec!["--dry-run"], 0), (vec![], 1)] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = tokio::process::Command::new(&programs()["kubefresh-scanner"])
+            .arg("scan")
+            .args(&arguments)
+            .env(
+                "KUBECONFIG",
+                cluster.kubeconfig_file(Some(("kubefresh", "kubefresh-scanner"))),
+            )
+            .env("POD_NAMESPACE", "kubefresh")
+            .stdout(writer)
+            .stderr(std::process::Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap()
+            .wait_with_output()
+            .await
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", said(&output));
+        assert_eq!(config_maps(&cluster).await.len(), written);
+    }
+}
+
+#[tokio::test]
+async fn a_kubeconfig_that_cannot_be_used_is_told_with_its_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let broken = folder.path().join("broken");
+    std::fs::write(&broken, "clusters: [").unwrap();
+    for (kubeconfig, reason) in [(broken, "parse"), (folder.path().join("missing"), "missing")] {
+        let output = scan_as(&kubeconfig, &[]).await;
+        assert_eq!(output.status.code(), Some(2));
+        assert!(said(&output).contains(reason), "{}", said(&output));
+    }
+}

@@ -12,7 +12,7 @@ use super::options::RegistryClientOptions;
 use super::platforms::{self, Parsed, Platforms};
 use super::problem::{Problem, Who};
 use super::state::RegistryState;
-use super::tag_list::TagPage;
+use super::tag_list::TagList;
 use super::transport::{Exchange, Reply, Transport};
 use super::usage::{RequestKind, Usage};
 
@@ -132,7 +132,7 @@ impl RegistryClient {
             .await?
             .success(Who::Registry)?;
         let mut asked = HashSet::from([reply.url.clone()]);
-        let (mut tags, mut seen, mut bytes) = (Vec::new(), HashSet::new(), 0);
+        let (mut list, mut bytes) = (TagList::new(options.max_tags), 0);
         loop {
             bytes += reply.body.len();
             if bytes > options.max_list_bytes {
@@ -141,12 +141,12 @@ impl RegistryClient {
                     limit: options.max_list_bytes,
                 });
             }
-            let page = TagPage::parse(&reply.body)
-                .map_err(|error| Problem::Protocol(format!("the answer is not a list of tags: {error}")))?;
-            registry.count_invalid_tags(page.invalid);
-            tags.extend(page.tags.into_iter().filter(|tag| seen.insert(tag.clone())));
+            list.read_page(&reply.body)?;
             let next = link::next_page(&reply.all("link"), &reply.url).map_err(Problem::Untrusted)?;
-            let Some(next) = next else { return Ok(tags) };
+            let Some(next) = next else {
+                registry.count_invalid_tags(list.invalid());
+                return Ok(list.into_tags());
+            };
             if !asked.insert(next.clone()) {
                 return Err(Problem::Protocol(
                     "the list of tags leads back to a page seen before".to_owned(),

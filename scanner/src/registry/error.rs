@@ -122,7 +122,7 @@ impl RegistryError {
         Self {
             operation,
             repository: repository.clone(),
-            problem: Box::new(problem),
+            problem: Box::new(problem.bounded()),
         }
     }
 

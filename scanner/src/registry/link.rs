@@ -2,6 +2,9 @@
 
 use reqwest::Url;
 
+/// The longest link that is followed: every page's is remembered, and no server takes longer ones.
+const MAX_LENGTH: usize = 8 * 1024;
+
 /// The URL of the next page, resolved against the URL that answered; `None` at the end of the list.
 ///
 /// # Errors
@@ -25,6 +28,11 @@ pub(super) fn next_page(headers: &[&str], answered: &Url) -> Result<Option<Url>,
         return Err("the link to the next page is not one for HTTP".to_owned());
     }
     next.set_fragment(None);
+    if next.as_str().len() > MAX_LENGTH {
+        return Err(format!(
+            "the link to the next page is longer than {MAX_LENGTH} characters"
+        ));
+    }
     Ok(Some(next))
 }
 
@@ -110,5 +118,11 @@ mod tests {
                 "{header}"
             );
         }
+    }
+
+    #[test]
+    fn a_next_page_with_a_boundless_address_is_an_error() {
+        let header = format!("</v2/x/tags/list?last={}>; rel=next", "x".repeat(MAX_LENGTH));
+        assert!(next_page(&[&header], &ANSWERED.parse().unwrap()).is_err());
     }
 }

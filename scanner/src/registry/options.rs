@@ -38,6 +38,8 @@ pub struct RegistryClientOptions {
     pub max_page_bytes: usize,
     /// Bytes of a whole list of tags.
     pub max_list_bytes: usize,
+    /// Names in a whole list of tags.
+    pub max_tags: usize,
     /// Bytes of a manifest, an index or a config.
     pub max_manifest_bytes: usize,
     /// Bytes of a token reply, and of the part of an error reply that is read.
@@ -59,7 +61,8 @@ impl Default for RegistryClientOptions {
             default_cool_down: Duration::from_mins(15),
             max_pages: 200,
             max_page_bytes: 8 * MIB,
-            max_list_bytes: 64 * MIB,
+            max_list_bytes: 32 * MIB,
+            max_tags: 250_000,
             max_manifest_bytes: 4 * MIB,
             max_small_bytes: 64 * 1024,
         }

@@ -11,6 +11,8 @@ use super::error::ErrorClass;
 
 /// The most of a registry's own words that is repeated in a message.
 const MAX_QUOTED_CHARACTERS: usize = 200;
+/// The most of an explanation that may contain such words, or an address.
+const MAX_EXPLANATION_CHARACTERS: usize = 500;
 
 #[derive(Debug, Clone, thiserror::Error)]
 pub(super) enum Problem {
@@ -43,6 +45,8 @@ pub(super) enum Problem {
     TooLarge { what: &'static str, limit: usize },
     #[error("the list of tags has more than {0} pages")]
     TooManyPages(usize),
+    #[error("the list of tags has more than {0} names")]
+    TooManyTags(usize),
 }
 
 /// Who answered.
@@ -97,18 +101,39 @@ impl Quoted {
         if text.starts_with(['<', '{', '[']) {
             return Self::default();
         }
-        let printable = |c: char| {
-            if c.is_control() || c == '\u{2028}' || c == '\u{2029}' {
-                ' '
-            } else {
-                c
-            }
-        };
-        Self(text.chars().map(printable).take(MAX_QUOTED_CHARACTERS).collect())
+        Self(one_line(&text, MAX_QUOTED_CHARACTERS))
     }
 }
 
+/// A text that cannot break out of its line or reorder it on a screen, cut to so many characters.
+fn one_line(text: &str, length: usize) -> String {
+    let printable = |c: char| {
+        let reorders = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+        if c.is_control() || reorders { ' ' } else { c }
+    };
+    text.chars().map(printable).take(length).collect()
+}
+
 impl Problem {
+    /// The problem with every text in it cut and fit for one line: parsers and addresses quote what the registry sent,
+    /// which may be megabytes, and the text goes into records and logs.
+    pub(super) fn bounded(self) -> Self {
+        let cut = |text: String| one_line(&text, MAX_EXPLANATION_CHARACTERS);
+        match self {
+            Self::Connection { cause } => Self::Connection { cause: cut(cause) },
+            Self::Tls { cause } => Self::Tls { cause: cut(cause) },
+            Self::Untrusted(text) => Self::Untrusted(cut(text)),
+            Self::Protocol(text) => Self::Protocol(cut(text)),
+            Self::Refused { .. }
+            | Self::RateLimited { .. }
+            | Self::Deferred { .. }
+            | Self::Timeout { .. }
+            | Self::TooLarge { .. }
+            | Self::TooManyPages(_)
+            | Self::TooManyTags(_) => self,
+        }
+    }
+
     pub(super) fn class(&self) -> ErrorClass {
         match self {
             Self::Refused { status, .. } => match status.as_u16() {
@@ -125,7 +150,7 @@ impl Problem {
             Self::Tls { .. } => ErrorClass::Tls,
             Self::Untrusted(_) => ErrorClass::Untrusted,
             Self::Protocol(_) => ErrorClass::Protocol,
-            Self::TooLarge { .. } | Self::TooManyPages(_) => ErrorClass::TooLarge,
+            Self::TooLarge { .. } | Self::TooManyPages(_) | Self::TooManyTags(_) => ErrorClass::TooLarge,
         }
     }
 
@@ -140,7 +165,8 @@ impl Problem {
             | Self::Untrusted(_)
             | Self::Protocol(_)
             | Self::TooLarge { .. }
-            | Self::TooManyPages(_) => None,
+            | Self::TooManyPages(_)
+            | Self::TooManyTags(_) => None,
         }
     }
 

@@ -1,51 +1,156 @@
-//! One page of `tags/list`.
+//! The tags of a repository, taken out of the pages of `tags/list` one by one.
 
-use serde::{Deserialize, Deserializer};
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use shared::domain::reference::Tag;
 
-/// The valid tags of a page, and how many names were passed over because they cannot be tags.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct TagPage {
-    pub(super) tags: Vec<Tag>,
-    pub(super) invalid: usize,
+use super::problem::Problem;
+
+/// The tags of the pages read so far, and how many names were passed over because they cannot be tags.
+///
+/// A page is never held as a whole in another form than its bytes: millions of empty names fit into a few megabytes of
+/// JSON, and would take twenty times as much as values.
+#[derive(Debug)]
+pub(super) struct TagList {
+    tags: Vec<Tag>,
+    invalid: usize,
+    limit: usize,
 }
 
-#[derive(Deserialize)]
-struct Body {
-    /// `null` where a repository has no tags. A reply without the field is no list of tags at all.
-    #[serde(deserialize_with = "list_or_null")]
-    tags: Vec<Option<String>>,
-}
-
-fn list_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Option<String>>, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
-
-impl TagPage {
-    pub(super) fn parse(body: &[u8]) -> Result<Self, serde_json::Error> {
-        let body: Body = serde_json::from_slice(body)?;
-        let named = body.tags.into_iter().flatten();
-        let mut page = Self {
+impl TagList {
+    /// No tags yet, and never more than `limit`, repetitions included.
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
             tags: Vec::new(),
             invalid: 0,
-        };
-        for name in named {
-            match name.parse() {
-                Ok(tag) => page.tags.push(tag),
-                Err(_not_a_tag) => page.invalid += 1,
-            }
+            limit,
         }
-        Ok(page)
+    }
+
+    /// Takes a page in.
+    pub(super) fn read_page(&mut self, body: &[u8]) -> Result<(), Problem> {
+        let mut json = serde_json::Deserializer::from_slice(body);
+        let read = json.deserialize_map(Page(self)).and_then(|()| json.end());
+        read.map_err(|error| {
+            // The only error about data, rather than form, that a full list meets is that another name follows.
+            if error.is_data() && self.tags.len() >= self.limit {
+                Problem::TooManyTags(self.limit)
+            } else {
+                Problem::Protocol(format!("the answer is not a list of tags: {error}"))
+            }
+        })
+    }
+
+    /// Names that were passed over.
+    pub(super) fn invalid(&self) -> usize {
+        self.invalid
+    }
+
+    /// Each tag once, in the order of the registry.
+    pub(super) fn into_tags(self) -> Vec<Tag> {
+        let mut seen = HashSet::with_capacity(self.tags.len());
+        let first: Vec<bool> = self.tags.iter().map(|tag| seen.insert(tag)).collect();
+        drop(seen);
+        let kept = self.tags.into_iter().zip(first);
+        kept.filter_map(|(tag, first)| first.then_some(tag)).collect()
+    }
+
+    fn take(&mut self, name: &str) -> Result<(), TooMany> {
+        match name.parse() {
+            Ok(_) if self.tags.len() >= self.limit => return Err(TooMany),
+            Ok(tag) => self.tags.push(tag),
+            Err(_not_a_tag) => self.invalid += 1,
+        }
+        Ok(())
     }
 }
+
+struct TooMany;
+
+/// The object of a page. A reply without the field `tags` is no list of tags at all.
+struct Page<'l>(&'l mut TagList);
+
+impl<'de> Visitor<'de> for Page<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with a list of tags")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut found = false;
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            if key == "tags" && found {
+                return Err(A::Error::duplicate_field("tags"));
+            } else if key == "tags" {
+                map.next_value_seed(Names(&mut *self.0))?;
+                found = true;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        if found {
+            Ok(())
+        } else {
+            Err(A::Error::missing_field("tags"))
+        }
+    }
+}
+
+/// The list of names; `null` where a repository has no tags.
+struct Names<'l>(&'l mut TagList);
+
+impl<'de> DeserializeSeed<'de> for Names<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Names<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of names, or null")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut names: A) -> Result<(), A::Error> {
+        // `null` stands among the names of some registries.
+        while let Some(name) = names.next_element::<Option<Name<'de>>>()? {
+            if let Some(Name(name)) = name {
+                self.0
+                    .take(&name)
+                    .map_err(|TooMany| A::Error::custom("too many names"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A name, borrowed from the page where it can be.
+#[derive(serde::Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn check(body: &str) -> Option<(Vec<String>, usize)> {
-        let page = TagPage::parse(body.as_bytes()).ok()?;
-        Some((page.tags.iter().map(ToString::to_string).collect(), page.invalid))
+        let mut list = TagList::new(10);
+        list.read_page(body.as_bytes()).ok()?;
+        let invalid = list.invalid();
+        Some((
+            list.into_tags().iter().map(ToString::to_string).collect(),
+            invalid,
+        ))
     }
 
     #[test]
@@ -57,6 +162,8 @@ mod tests {
             (r#"{"tags":[null,"1",null]}"#, vec!["1"], 0),
             (r#"{"tags":["not a tag!","1","sha256:00",""]}"#, vec!["1"], 3),
             (r#"{"tags":["1"],"manifest":{}}"#, vec!["1"], 0),
+            (r#"{"tags":["2","1","2"]}"#, vec!["2", "1"], 0),
+            (r#"{"tags":["\u0031.\u0032"]}"#, vec!["1.2"], 0),
         ] {
             let expected = Some((tags.iter().map(ToString::to_string).collect(), invalid));
             assert_eq!(check(body), expected, "{body}");
@@ -73,8 +180,19 @@ mod tests {
             r#"{"errors":[]}"#,
             r#"{"tags":"1"}"#,
             r#"{"tags":["1""#,
+            r#"{"tags":[1]}"#,
+            r#"{"tags":["1"]} and more"#,
+            r#"{"tags":["1"],"tags":[]}"#,
         ] {
             assert_eq!(check(body), None, "{body}");
         }
+    }
+
+    #[test]
+    fn a_list_with_more_names_than_are_wanted_is_not_read_to_its_end() {
+        let mut list = TagList::new(3);
+        list.read_page(br#"{"tags":["1","1"]}"#).unwrap();
+        let problem = list.read_page(br#"{"tags":["1","2","3"]}"#).unwrap_err();
+        assert!(matches!(problem, Problem::TooManyTags(3)), "{problem}");
     }
 }

@@ -354,7 +354,8 @@ fn is_worth_repeating(problem: &Problem) -> bool {
         | Problem::Untrusted(_)
         | Problem::Protocol(_)
         | Problem::TooLarge { .. }
-        | Problem::TooManyPages(_) => false,
+        | Problem::TooManyPages(_)
+        | Problem::TooManyTags(_) => false,
     }
 }
 

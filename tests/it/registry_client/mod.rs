@@ -1,6 +1,7 @@
 //! The scanner's registry client against the embedded registry, request by request.
 
 mod faults;
+mod hostile;
 mod lists;
 mod manifests;
 mod redirects;

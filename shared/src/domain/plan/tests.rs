@@ -354,3 +354,19 @@ fn a_marker_that_cannot_be_read_stops_the_workload() {
     let action = assessment(&snapshot(edited, vec![app()]), now()).unwrap().action;
     assert!(matches!(action, Action::StopForMarker(_)), "{action:?}");
 }
+
+proptest::proptest! {
+    #[test]
+    fn what_is_suggested_to_be_typed_holds_nothing_that_a_shell_would_act_on(
+        tag in "\\PC{1,20}|[A-Za-z0-9_.;$`(){}|&<>'\" -]{1,20}",
+        digest in "\\PC{1,20}|sha256:[0-9a-f]{64}",
+    ) {
+        let (Ok(tag), digest) = (tag.parse(), digest.parse().ok()) else { return Ok(()) };
+        let target = Target { tag, digest, image: String::new() };
+        for current in ["shop/web:1.0.0".to_owned(), format!("shop/web:{}", target.tag)] {
+            let typed = approval("web", false, &current, &target);
+            let harmless = |c: char| c.is_ascii_alphanumeric() || "._:/=-".contains(c);
+            proptest::prop_assert!(typed.chars().all(harmless), "{}", typed);
+        }
+    }
+}

@@ -175,3 +175,18 @@ fn two_names_that_were_searched_for_to_share_a_record_do_not() {
         name("regIsTRY----eXAmplE.com/app")
     );
 }
+
+proptest::proptest! {
+    #[test]
+    fn whatever_a_tag_or_a_message_looks_like_it_is_read_back(
+        tag in "[A-Za-z0-9_][A-Za-z0-9_.-]{0,20}|[0-9]{1,3}[eE_.xob][0-9_]{0,5}|null|true|yes|0x1F|1e9|2026-01-01",
+        message in "\\PC{0,60}|[\\s\\S]{0,60}",
+    ) {
+        let mut odd = record();
+        let findings = odd.findings.as_mut().unwrap();
+        findings.tags[0].tag = tag.parse().unwrap();
+        odd.last_error.as_mut().unwrap().message = message;
+        let read = ScanRecord::parse(&odd.to_config_map("kubefresh"));
+        proptest::prop_assert_eq!(read.as_ref(), Ok(&odd));
+    }
+}

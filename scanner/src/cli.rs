@@ -27,6 +27,12 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Scan once and exit; what the CronJob runs.
+    ///
+    /// Reads every workload annotated `kubefresh.dev/watch: "true"`, asks each registry once about each of its
+    /// repositories, and writes what changed.
+    ///
+    /// Exit code 0: every repository got an answer or a recorded error. 1: some records could not be written. 2: there is no
+    /// cluster, no permission, or a setting is wrong.
     Scan(ScanOptions),
 }
 
@@ -46,11 +52,7 @@ pub struct LogOptions {
     pub format: LogFormat,
 }
 
-/// Reads every workload annotated `kubefresh.dev/watch: "true"`, asks each registry once about each of its
-/// repositories, and writes what changed.
-///
-/// Exit code 0: every repository got an answer or a recorded error. 1: some records could not be written. 2: there is no
-/// cluster, no permission, or a setting is wrong.
+/// What a scan is told, as it was typed.
 #[derive(Debug, Args)]
 pub struct ScanOptions {
     /// Only workloads of these namespaces, separated by commas; all namespaces when empty.

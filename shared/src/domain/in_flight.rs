@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::annotations::IN_FLIGHT;
+use super::annotations::{IN_FLIGHT, LAST_CHANGE};
 use super::time::whole_seconds;
 
 /// One container's image before and after, both exactly as written in the pod template.
@@ -82,6 +82,16 @@ impl InFlight {
     }
 }
 
+/// The image that the last update which ended gave to a container, by the summary that is kept of it.
+pub fn last_given<'a>(annotations: &'a BTreeMap<String, String>, container: &str) -> Option<&'a str> {
+    let changes = annotations.get(LAST_CHANGE)?.split(", ");
+    let ours = changes
+        .filter_map(|change| change.split_once(": "))
+        .find(|(name, _)| *name == container);
+    ours.and_then(|(_, images)| images.split_once(" -> "))
+        .map(|(_, to)| to)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +121,23 @@ mod tests {
             marker().to_annotation(),
             r#"{"containers":{"checkout":{"from":"shop/checkout:1.4.0","to":"shop/checkout:1.5.0"}},"deadline":"2026-11-21T03:10:00Z","started":"2026-11-21T03:00:00Z"}"#
         );
+    }
+
+    #[test]
+    fn the_summary_of_an_update_says_which_image_a_container_was_given() {
+        let annotations = BTreeMap::from([(
+            LAST_CHANGE.to_owned(),
+            format!("{}, side: x:5000/y:1 -> x:5000/y:2", marker().summary()),
+        )]);
+        let cases = [
+            ("checkout", Some("shop/checkout:1.5.0")),
+            ("side", Some("x:5000/y:2")),
+            ("other", None),
+        ];
+        for (container, expected) in cases {
+            assert_eq!(last_given(&annotations, container), expected, "{container}");
+        }
+        assert_eq!(last_given(&BTreeMap::new(), "checkout"), None);
     }
 
     #[test]

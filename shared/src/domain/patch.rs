@@ -91,7 +91,8 @@ fn images(
         .collect()
 }
 
-/// Removes the marker and writes the result down. Annotations alone: no new generation, no second rollout.
+/// Removes the marker and writes the result down. Annotations alone: a new generation of a Deployment, since its controller
+/// copies them to its ReplicaSet, and no second rollout.
 pub fn finish(resource_version: &str, in_flight: &InFlight, outcome: &Outcome, now: Timestamp) -> PatchBody {
     let at = whole_seconds(now);
     PatchBody(json!({

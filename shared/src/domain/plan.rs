@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::annotations::{APPROVED, Approved, Mode, PREFIX};
-use super::in_flight::{ImageChange, InFlight, InFlightError};
+use super::in_flight::{ImageChange, InFlight, InFlightError, last_given};
 use super::policy::{SelectionReason, SelectionRequest, UpdatePolicy, select};
 use super::record::config_map::{RecordError, record_name};
 use super::record::{Findings, ScanRecord};
@@ -215,7 +215,7 @@ fn assess(
     }
     let update = Update {
         init_containers: init_containers(&reading.watched, &changes),
-        spent_approvals: spent_approvals(workload, &changes),
+        spent_approvals: spent_approvals(workload, &reading.watched, &changes),
         in_flight: InFlight::new(changes, now, reading.settings.rollout_timeout),
     };
     Some((containers, Action::Start(update)))
@@ -257,9 +257,20 @@ fn init_containers(watched: &[Watched], changes: &BTreeMap<String, ImageChange>)
     init.map(|watched| watched.container.clone()).collect()
 }
 
-fn spent_approvals(workload: &Workload, changes: &BTreeMap<String, ImageChange>) -> BTreeSet<String> {
+/// The approval of the whole workload is left where nothing went by it and a container may still be waiting for it.
+fn spent_approvals(
+    workload: &Workload,
+    watched: &[Watched],
+    changes: &BTreeMap<String, ImageChange>,
+) -> BTreeSet<String> {
     let own = changes.keys().map(|container| format!("{container}.{APPROVED}"));
-    own.chain([APPROVED.to_owned()])
+    let asks = |watched: &&Watched| watched.settings.mode == Mode::Approve;
+    let used = watched
+        .iter()
+        .filter_map(|watched| Some((watched, changes.get(&watched.container)?)))
+        .any(|(watched, change)| asks(&watched) || taken_back(workload, watched, &change.to));
+    let common = (used || !watched.iter().any(|watched| asks(&watched))).then(|| APPROVED.to_owned());
+    own.chain(common)
         .filter(|key| workload.annotations.contains_key(key))
         .collect()
 }
@@ -283,7 +294,7 @@ fn decide(
     match watched.settings.mode {
         Mode::Off => Verdict::ModeOff,
         Mode::Notify => Verdict::Notify(target),
-        Mode::Approve if !approves(watched.settings.approved.as_ref(), watched, &target) => {
+        Mode::Approve | Mode::Auto if !may_start(workload, watched, &target) => {
             Verdict::AwaitingApproval(target)
         }
         Mode::Auto | Mode::Approve if workload.paused => Verdict::Paused,
@@ -359,6 +370,27 @@ fn written(image: &ImageReference, pin: bool, tag: &Tag, digest: Option<&Digest>
     } else {
         Some(image.with_tag(tag).to_string())
     }
+}
+
+fn may_start(workload: &Workload, watched: &Watched, target: &Target) -> bool {
+    let asks = watched.settings.mode == Mode::Approve || taken_back(workload, watched, &target.image);
+    !asks || approves(watched.settings.approved.as_ref(), watched, target)
+}
+
+/// Whether the container was given this image by us before and somebody, a person or another controller, set another
+/// since. Giving it again by ourselves would be a fight that nobody wins.
+fn taken_back(workload: &Workload, watched: &Watched, target: &str) -> bool {
+    let meaning = |image: &str| {
+        let image: ImageReference = image.parse().ok()?;
+        Some((
+            image.repository().clone(),
+            image.effective_tag(),
+            image.digest().cloned(),
+        ))
+    };
+    last_given(&workload.annotations, &watched.container)
+        .and_then(meaning)
+        .is_some_and(|given| Some(given) == meaning(target))
 }
 
 fn approves(approved: Option<&Approved>, watched: &Watched, target: &Target) -> bool {

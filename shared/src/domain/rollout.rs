@@ -28,6 +28,8 @@ pub struct RolloutFacts {
     pub available: i32,
     /// The controller's own verdict that `progressDeadlineSeconds` have passed, in its words.
     pub deadline_exceeded: Option<String>,
+    /// When the controller came to that verdict.
+    pub deadline_exceeded_at: Option<Timestamp>,
 }
 
 impl RolloutFacts {
@@ -49,6 +51,12 @@ impl RolloutFacts {
             replicas: status.replicas.unwrap_or(0),
             updated: status.updated_replicas.unwrap_or(0),
             available: status.available_replicas.unwrap_or(0),
+            deadline_exceeded_at: deadline_exceeded
+                .and_then(|condition| {
+                    let transition = condition.last_transition_time.as_ref();
+                    condition.last_update_time.as_ref().or(transition)
+                })
+                .map(|time| time.0),
             deadline_exceeded: deadline_exceeded.map(|condition| {
                 condition
                     .message
@@ -148,7 +156,12 @@ pub fn evaluate(workload: &Workload, in_flight: &InFlight, now: Timestamp) -> Ro
     let facts = &workload.rollout;
     let waiting = waiting(facts);
     let seen = facts.observed_generation >= facts.generation;
-    match (waiting, &facts.deadline_exceeded) {
+    // A verdict on the rollout before ours stays in the status, under our own generation, until a new ReplicaSet exists
+    // or progresses: with the strategy Recreate for as long as the old pods take to end.
+    let of_ours = facts
+        .deadline_exceeded_at
+        .is_none_or(|at| at >= in_flight.started);
+    match (waiting, facts.deadline_exceeded.as_ref().filter(|_| of_ours)) {
         (None, _) => RolloutStatus::Completed,
         (waiting, Some(message)) if seen => RolloutStatus::Failed(Failure::ProgressDeadlineExceeded {
             message: message.clone(),
@@ -171,6 +184,7 @@ fn waiting(facts: &RolloutFacts) -> Option<Waiting> {
         updated,
         available,
         deadline_exceeded: _,
+        deadline_exceeded_at: _,
     } = *facts;
     if observed_generation < generation {
         Some(Waiting::Controller {
@@ -249,6 +263,7 @@ mod tests {
             updated: 3,
             available: 3,
             deadline_exceeded: None,
+            deadline_exceeded_at: None,
         }
     }
 
@@ -341,6 +356,27 @@ mod tests {
                 }),
             })
         );
+    }
+
+    #[test]
+    fn a_verdict_from_before_our_update_is_not_about_it() {
+        let start: Timestamp = START.parse().unwrap();
+        let stuck = |at: SignedDuration| RolloutFacts {
+            updated: 0,
+            available: 0,
+            deadline_exceeded: Some("timed out".to_owned()),
+            deadline_exceeded_at: Some(start + at),
+            ..complete()
+        };
+        let minute = SignedDuration::from_mins(1);
+        assert!(matches!(
+            judge("app:2", stuck(-minute), minute),
+            RolloutStatus::InProgress(Waiting::Updated { .. })
+        ));
+        assert!(matches!(
+            judge("app:2", stuck(minute), minute),
+            RolloutStatus::Failed(Failure::ProgressDeadlineExceeded { .. })
+        ));
     }
 
     #[test]

@@ -45,6 +45,7 @@ fn workload(annotations: &[(&str, &str)], images: &[(&str, &str)]) -> Workload {
             updated: 1,
             available: 1,
             deadline_exceeded: None,
+            deadline_exceeded_at: None,
         },
     }
 }
@@ -196,6 +197,62 @@ fn an_approval_counts_for_the_tag_or_digest_it_names_and_for_no_other() {
             "{image} {approved}: {verdict}"
         );
     }
+}
+
+#[test]
+fn an_image_that_was_given_and_taken_back_is_not_given_again_without_approval() {
+    let cases = [
+        (
+            "app: shop.example/app:1.4.0 -> shop.example/app:1.5.0",
+            None,
+            "awaiting-approval",
+        ),
+        (
+            "app: shop.example/app:1.4.0 -> shop.example/app:1.5.0",
+            Some("1.5.0"),
+            "update",
+        ),
+        (
+            "app: shop.example/app:1.3.0 -> shop.example/app:1.4.0",
+            None,
+            "update",
+        ),
+        (
+            "other: shop.example/app:1.4.0 -> shop.example/app:1.5.0",
+            None,
+            "update",
+        ),
+    ];
+    for (last, approved, expected) in cases {
+        let mut annotations = AUTO.to_vec();
+        annotations.push(("kubefresh.dev/last-change", last));
+        annotations.extend(approved.map(|tag| ("kubefresh.dev/approved", tag)));
+        let snapshot = snapshot(
+            workload(&annotations, &[("app", "shop.example/app:1.4.0")]),
+            vec![app()],
+        );
+        let found = assessment(&snapshot, now()).unwrap();
+        let verdict: &str = (&found.containers[0].verdict).into();
+        assert_eq!(verdict, expected, "{last} {approved:?}: {:?}", found.containers);
+    }
+}
+
+#[test]
+fn an_approval_is_left_for_the_container_that_waits_for_it() {
+    let annotations = [
+        ("kubefresh.dev/watch", "true"),
+        ("app.kubefresh.dev/mode", "auto"),
+        ("kubefresh.dev/approved", "2.0.0"),
+    ];
+    let images = [
+        ("app", "shop.example/app:1.4.0"),
+        ("side", "shop/not-scanned-yet:1.0.0"),
+    ];
+    let found = assessment(&snapshot(workload(&annotations, &images), vec![app()]), now());
+    let Some(Action::Start(update)) = found.map(|found| found.action) else {
+        panic!("the container in mode auto is not updated");
+    };
+    assert_eq!(update.spent_approvals, BTreeSet::new());
 }
 
 #[test]

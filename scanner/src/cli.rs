@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use shared::io::arguments::{self, NamespaceError};
 use shared::io::telemetry::LogFormat;
+use strum::VariantNames;
 
 /// Records which image tags and digests the registries offer to the workloads of a Kubernetes cluster.
 ///
@@ -46,7 +48,7 @@ pub struct LogOptions {
     #[arg(
         long = "log-format",
         env = "LOG_FORMAT",
-        default_value = "auto",
+        default_value = "auto", value_parser = log_format(),
         global = true
     )]
     pub format: LogFormat,
@@ -130,6 +132,11 @@ impl ScanOptions {
             plain_http,
         })
     }
+}
+
+/// Named one by one, so that a wrong one is answered with the right ones.
+fn log_format() -> impl TypedValueParser<Value = LogFormat> {
+    PossibleValuesParser::new(<LogFormat as VariantNames>::VARIANTS).try_map(|name| name.parse::<LogFormat>())
 }
 
 #[cfg(test)]

@@ -3,11 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use jiff::SignedDuration;
 use shared::domain::plan::PlanLimits;
 use shared::io::arguments::{self, given};
 use shared::io::telemetry::LogFormat;
+use strum::VariantNames;
 
 /// How a process is called that is told no name: outside a pod.
 const DEFAULT_NAME: &str = "kubefresh-updater";
@@ -130,7 +132,7 @@ pub struct LogOptions {
     #[arg(
         long = "log-format",
         env = "LOG_FORMAT",
-        default_value = "auto",
+        default_value = "auto", value_parser = log_format(),
         value_name = "FORMAT",
         global = true
     )]
@@ -202,6 +204,11 @@ fn lease_duration(text: &str) -> Result<Duration, String> {
         return Err("it must be whole seconds, and at least 2s".to_owned());
     }
     Ok(duration)
+}
+
+/// Named one by one, so that a wrong one is answered with the right ones.
+fn log_format() -> impl TypedValueParser<Value = LogFormat> {
+    PossibleValuesParser::new(<LogFormat as VariantNames>::VARIANTS).try_map(|name| name.parse::<LogFormat>())
 }
 
 #[cfg(test)]

@@ -55,12 +55,12 @@ impl ErrorClass {
     pub fn advice(self) -> &'static str {
         match self {
             Self::Unauthorized => {
-                "check that the repository exists and is public, or give a pull secret for it"
+                "check that the repository exists and can be read by anybody; the scanner asks without a credential"
             }
-            Self::Forbidden => "check what the credential may read",
+            Self::Forbidden => "check whether the repository can be read by anybody",
             Self::NotFound => "check the spelling of the repository in the workload's image",
             Self::RateLimited | Self::Deferred => {
-                "it is asked again by a later run; a slower schedule or a credential helps if this recurs"
+                "it is asked again by a later run; a slower schedule helps if this recurs"
             }
             Self::Unavailable => {
                 "it is asked again by the next run; see the registry's status page if this lasts"
@@ -70,7 +70,7 @@ impl ErrorClass {
             Self::Tls => {
                 "check the registry's certificate and the certificate authorities of the scanner's image"
             }
-            Self::Untrusted => "if this is intended, name the host in the scanner's settings",
+            Self::Untrusted => "if this is intended, name that host in the workload's image",
             Self::Rejected => "check whether this registry supports the distribution API for this repository",
             Self::Protocol => {
                 "check whether a proxy answers in the registry's place, and report it to its operator"

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::annotations::{IN_FLIGHT, LAST_CHANGE};
+use super::annotations::{IN_FLIGHT, LAST_CHANGE, LAST_UPDATE};
 use super::time::whole_seconds;
 
 /// One container's image before and after, both exactly as written in the pod template.
@@ -52,12 +52,22 @@ impl InFlight {
         }
     }
 
-    /// The marker of a workload, if it has one.
+    /// The marker of a workload, if an update is under way.
+    ///
+    /// A marker beside the result of the same update is no such one: the Deployment controller copies annotations to the
+    /// ReplicaSet and never takes one away, and `kubectl rollout undo` brings that copy back.
     pub fn read(annotations: &BTreeMap<String, String>) -> Result<Option<Self>, InFlightError> {
-        annotations
-            .get(IN_FLIGHT)
-            .map(|value| Self::parse(value))
-            .transpose()
+        let marker = annotations.get(IN_FLIGHT).map(|value| Self::parse(value));
+        Ok(marker
+            .transpose()?
+            .filter(|marker| !marker.has_ended(annotations)))
+    }
+
+    fn has_ended(&self, annotations: &BTreeMap<String, String>) -> bool {
+        let ended_at = annotations
+            .get(LAST_UPDATE)
+            .and_then(|time| time.parse::<Timestamp>().ok());
+        annotations.get(LAST_CHANGE) == Some(&self.summary()) && ended_at.is_some_and(|at| at > self.started)
     }
 
     fn parse(value: &str) -> Result<Self, InFlightError> {
@@ -113,6 +123,27 @@ mod tests {
         let annotations = BTreeMap::from([(IN_FLIGHT.to_owned(), marker().to_annotation())]);
         assert_eq!(InFlight::read(&annotations), Ok(Some(marker())));
         assert_eq!(InFlight::read(&BTreeMap::new()), Ok(None));
+    }
+
+    #[test]
+    fn a_marker_that_an_undo_brought_back_beside_its_own_result_is_over() {
+        let over = |change: &str, ended: &str| {
+            let annotations = BTreeMap::from([
+                (IN_FLIGHT.to_owned(), marker().to_annotation()),
+                (LAST_CHANGE.to_owned(), change.to_owned()),
+                (LAST_UPDATE.to_owned(), ended.to_owned()),
+            ]);
+            InFlight::read(&annotations) == Ok(None)
+        };
+        let change = marker().summary();
+        assert!(over(&change, "2026-11-21T03:02:00Z"));
+        // The result of the update before this one, and of the same update once before.
+        assert!(!over(
+            "checkout: shop/checkout:1.3.0 -> shop/checkout:1.4.0",
+            "2026-11-21T03:02:00Z"
+        ));
+        assert!(!over(&change, "2026-11-21T02:00:00Z"));
+        assert!(!over(&change, "yesterday"));
     }
 
     #[test]

@@ -193,7 +193,7 @@ async fn a_registry_that_wants_a_password_is_asked_once() {
     .await;
     let error = list(&client(), &checkout(&registry)).await.unwrap_err();
     assert_eq!(error.class(), ErrorClass::Unauthorized);
-    assert!(error.to_string().contains("pull secret"), "{error}");
+    assert!(error.to_string().contains("without a credential"), "{error}");
     assert_eq!(registry.requests().len(), 1);
 }
 

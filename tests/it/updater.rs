@@ -37,6 +37,9 @@ const LIMIT: Duration = Duration::from_secs(30);
 const UPDATER: &str = "kubefresh-updater";
 /// A second account with the same rights, to tell two updaters apart in the log of requests.
 const SECOND: &str = "second-updater";
+/// What runs, and what is offered.
+const OLD: &str = "registry.example/shop/checkout:1.4.0";
+const NEW: &str = "registry.example/shop/checkout:1.5.0";
 const NAMESPACE: &str = "kubefresh";
 const LEASE: &str = "kubefresh-updater";
 

@@ -4,8 +4,6 @@ use sandbox::apiserver::faults::{Fault, FaultRule};
 
 use super::*;
 
-const NEW: &str = "registry.example/shop/checkout:1.5.0";
-
 /// Runs an update to its end with this misbehaviour, and returns the codes of the patches.
 async fn update_with(rule: FaultRule) -> Vec<u16> {
     let stage = Stage::with_checkout(&[]).await;

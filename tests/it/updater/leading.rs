@@ -4,8 +4,6 @@ use sandbox::apiserver::faults::{Fault, FaultRule};
 
 use super::*;
 
-const NEW: &str = "registry.example/shop/checkout:1.5.0";
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_follower_is_ready_and_writes_nothing() {
     let stage = Stage::with_checkout(&[]).await;

@@ -5,9 +5,6 @@ use sandbox::apiserver::faults::{Fault, FaultRule};
 
 use super::*;
 
-const OLD: &str = "registry.example/shop/checkout:1.4.0";
-const NEW: &str = "registry.example/shop/checkout:1.5.0";
-
 #[tokio::test(flavor = "multi_thread")]
 async fn an_update_that_waits_for_approval_is_told_once_even_by_the_next_leader() {
     let stage = Stage::with_checkout(&[("kubefresh.dev/mode", "approve")]).await;

@@ -2,9 +2,6 @@
 
 use super::*;
 
-const OLD: &str = "registry.example/shop/checkout:1.4.0";
-const NEW: &str = "registry.example/shop/checkout:1.5.0";
-
 #[tokio::test(flavor = "multi_thread")]
 async fn an_update_is_applied_once_and_followed_to_its_end() {
     let stage = Stage::with_checkout(&[]).await;
@@ -138,4 +135,23 @@ async fn a_workload_that_is_wrong_holds_up_no_other() {
         (Some("InvalidSettings"), Some("Warning"))
     );
     assert_eq!(stage.image("typo").await, OLD);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_somebody_takes_back_is_offered_and_not_fought_for() {
+    let stage = Stage::with_checkout(&[]).await;
+    let updater = stage.leader().await;
+    stage.offer_1_5_0().await;
+    stage.image_becomes("checkout", NEW).await;
+    stage.roll_out("checkout").await;
+    assert_eq!(stage.result("checkout").await, "completed");
+    stage.set_image("checkout", OLD).await;
+    updater
+        .shows("kubefresh_containers{verdict=\"awaiting-approval\"} 1")
+        .await;
+    assert_eq!(stage.image("checkout").await, OLD);
+    stage
+        .annotate("checkout", "kubefresh.dev/approved", "1.5.0")
+        .await;
+    stage.image_becomes("checkout", NEW).await;
 }

@@ -182,3 +182,17 @@ fn image_names_and_versions_stand_in_one_place() {
         "{named:?}"
     );
 }
+
+/// The server drops an empty value and fills in the version of a `fieldRef`. Where the manifest says otherwise, each
+/// `kubectl apply` finds a difference, and server-side apply after client-side apply a conflict.
+#[test]
+fn what_is_applied_is_written_as_the_server_stores_it() {
+    for pod in templates() {
+        for variable in pod["containers"][0]["env"].as_array().unwrap() {
+            assert_ne!(variable["value"], "", "{variable}");
+            if let Some(field) = variable.pointer("/valueFrom/fieldRef") {
+                assert_eq!(field["apiVersion"], "v1", "{variable}");
+            }
+        }
+    }
+}

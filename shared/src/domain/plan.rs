@@ -194,7 +194,9 @@ fn assess(
         Ok(None) => {}
         Ok(Some(in_flight)) => {
             let status = rollout::evaluate(workload, &in_flight, now);
-            let containers = verdicts(workload, |_| Verdict::InFlight);
+            // Nobody is shown a verdict where the settings cannot be read.
+            let watched = watched::read(workload).map(|reading| reading.watched);
+            let containers = verdicts(&watched.unwrap_or_default(), |_| Verdict::InFlight);
             return Some((containers, Action::Follow { in_flight, status }));
         }
         Err(error) => return Some((Vec::new(), Action::StopForMarker(error))),
@@ -206,7 +208,7 @@ fn assess(
     if reading.watched.is_empty() {
         return None;
     }
-    let containers = verdicts(workload, |watched| {
+    let containers = verdicts(&reading.watched, |watched| {
         decide(workload, watched, snapshot, limits, now)
     });
     let changes = changes(&containers);
@@ -221,11 +223,8 @@ fn assess(
     Some((containers, Action::Start(update)))
 }
 
-/// The verdict on each watched container; none where the settings cannot be read.
-fn verdicts(workload: &Workload, decide: impl Fn(&Watched) -> Verdict) -> Vec<ContainerVerdict> {
-    let watched = watched::read(workload)
-        .map(|reading| reading.watched)
-        .unwrap_or_default();
+/// The verdict on each watched container.
+fn verdicts(watched: &[Watched], decide: impl Fn(&Watched) -> Verdict) -> Vec<ContainerVerdict> {
     let verdict = |watched: &Watched| ContainerVerdict {
         container: watched.container.clone(),
         image: watched.image.to_string(),

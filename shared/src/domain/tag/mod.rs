@@ -8,6 +8,7 @@
 
 mod build;
 mod calendar;
+mod distribution;
 mod family;
 mod numbers;
 mod prerelease;
@@ -18,6 +19,7 @@ use std::cmp::Ordering;
 use super::reference::Tag;
 use scan::Outline;
 
+pub use distribution::DistributionRelease;
 pub use family::{Difference, Family, Spelling};
 pub use prerelease::{Stage, StageKind};
 

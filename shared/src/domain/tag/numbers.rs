@@ -11,11 +11,12 @@ pub(super) struct Numbers {
     pub(super) length: usize,
 }
 
+const YEAR_AND_MONTH: &str = "9999-99";
 /// Dates and times with separators; `9` stands for a digit.
 const TIMESTAMPS: [&str; 6] = [
     "9999-99-99T99-99-99Z",
     "9999-99-99",
-    "9999-99",
+    YEAR_AND_MONTH,
     "99999999T999999Z",
     "99999999T9999Z",
     "99999999-999999",
@@ -87,6 +88,15 @@ pub(super) fn starts_with_hash(text: &str) -> bool {
         && word.bytes().any(|b| b.is_ascii_digit())
         && word.bytes().any(|b| b.is_ascii_lowercase())
         && !starts_with_date(word)
+}
+
+/// Whether `text` starts with a date down to the day, with or without separators. No name ends in such a number.
+pub(super) fn starts_with_full_date(text: &str) -> bool {
+    let mut timestamps = TIMESTAMPS
+        .into_iter()
+        .filter(|&template| template != YEAR_AND_MONTH);
+    text.starts_with(CENTURY)
+        && (starts_with_date(text) || timestamps.any(|template| read_timestamp(text, template).is_some()))
 }
 
 fn starts_with_date(word: &str) -> bool {

@@ -25,8 +25,8 @@ impl Word<'_> {
 
 /// Words after which a long number is a commit, even one without letters.
 const COMMIT_WORDS: [&str; 4] = ["sha", "git", "commit", "rev"];
-/// Words that may be joined to the version by `_` or `.`: `RELEASE.2024-…`. After any other word such a number belongs
-/// to the word: `scala_2.12`.
+/// Words that may be joined to the version by `_` or `.`: `release_1.2`. After any other word such a number belongs to
+/// the word, as in `scala_2.12`, unless it is a date: `latest.20250101`.
 const VERSION_WORDS: [&str; 5] = ["version", "ver", "release", "rel", "build"];
 /// What signatures and attestations are published under, beside the image they belong to.
 const ARTIFACTS: [&str; 3] = ["sha256-", "sha384-", "sha512-"];
@@ -179,6 +179,7 @@ fn is_version_start(tag: &str, index: usize) -> bool {
             let words = &before[..before.len() - 1];
             let word = words.rsplit(['-', '_', '.']).next().unwrap_or(words);
             VERSION_WORDS.iter().any(|known| known.eq_ignore_ascii_case(word))
+                || numbers::starts_with_full_date(&tag[index..])
         }
         Some(_) => false,
     }

@@ -1,5 +1,6 @@
 //! How tags are read, rule by rule. Ordering against random tags is in `properties`.
 
+mod distribution;
 mod properties;
 
 use super::*;
@@ -237,7 +238,8 @@ fn rule_6_hashes_artifacts_channels_and_variants_are_no_versions() {
     let others = "sha256-not-a-digest latest stable edge release-candidate release-openvino bookworm rc-buggy nightly rc1 beta2 v \
         0a1b2c3 0a1b2c3d 0a1b2c3d4e5f6a7b8c9d0a1b2c3d4e5f6a7b8c9d 4bce52f main-4bce52f main-4bce52f-1606234201 sha-860c190 \
         sha-1234567 git-12345678 4bce52f-20240101 4bce52f-v1.2.3 php8.2-fpm alpine3.20 alpine3.20-perl ltsc2022 scala_2.12-java17 \
-        jdk25-temurin x86_64 latest-x86_64 arm64v8 ubi9 64bit 2fa 3x latest-64bit _1 1e5d8b2";
+        jdk25-temurin x86_64 latest-x86_64 arm64v8 ubi9 64bit 2fa 3x latest-64bit _1 1e5d8b2 \
+        latest.20251301 cuda_2024 scala_2.12 main_20250101abc git_20250101";
     for tag in artifacts
         .iter()
         .map(String::as_str)
@@ -272,6 +274,8 @@ fn rule_7_dates_are_a_ladder_of_their_own() {
     check_ladder("20240912T100000Z 20240912T110000Z");
     check_ladder("2.0.20260817.0 2023.12.20260817.0");
     check_ladder("base-20260816.0.574111 base-20260817.0.574200");
+    check_ladder("latest.20241231 latest.20250101");
+    check_ladder("nightly_2024-12-31 nightly_2025-01-01");
     let pairs = "3/20260805 3/202410 3/1606234201 3/1234567 1.2.3/2024.10.1 2.5/2024.10 1.5/1.20240912 9.3.1/9.3.20231119 \
         20240912/98765432";
     for pair in pairs.split_whitespace() {
@@ -286,6 +290,7 @@ fn rule_7_numbers_that_are_no_dates_stay_ordinary() {
         ("2024-13", "*-13"),
         ("2019-CU18-ubuntu-20.04", "*-CU18-ubuntu-20.04"),
         ("1999-10-02", "*-10-02"),
+        ("3.9-scala_2.12", "*.*-scala_2.12"),
     ]);
     check_ladder("999 1000 99999 999999");
     check_ladder("1.1999.0 1.2000.0 1.2100.0");
@@ -299,5 +304,7 @@ fn a_family_prints_what_its_tags_have_in_common() {
         ("20241001", "<date>"),
         ("9.3.20231119-minimal", "*.*.<date>-minimal"),
         ("RELEASE.2024-10-02T17-50-41Z", "RELEASE.<9999-99-99T99-99-99Z>"),
+        ("latest.20250101", "latest.<date>"),
+        ("main_20250101120000-slim", "main_<date>-slim"),
     ]);
 }

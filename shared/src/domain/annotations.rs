@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use jiff::SignedDuration;
 
-use super::policy::UpdatePolicy;
+use super::policy::PolicyOptions;
 use super::reference::{Digest, ReferenceError, Tag};
 
 /// The prefix of all our keys; `CONTAINER.kubefresh.dev/KEY` speaks of one container.
@@ -38,7 +38,13 @@ enum ContainerKey {
     Watch,
     Mode,
     Policy,
+    TagPattern,
+    TagExtract,
+    TagOrder,
+    Include,
+    Exclude,
     Prerelease,
+    FollowVariants,
     Approved,
 }
 
@@ -93,10 +99,8 @@ impl FromStr for Approved {
 pub struct ContainerSettings {
     pub watch: bool,
     pub mode: Mode,
-    /// `None`: the tag's own kind decides (`policy::default_policy`).
-    pub policy: Option<UpdatePolicy>,
-    /// Whether prereleases are wanted; a current tag that is one is followed in any case.
-    pub prerelease: bool,
+    /// Which tags are wanted. Where no policy is named, the tag's own kind decides: [`UpdatePolicy::for_tag`].
+    pub policy: PolicyOptions,
     pub approved: Option<Approved>,
 }
 
@@ -168,6 +172,7 @@ pub fn settings<'a>(
                 .unwrap_or_else(|reason| errors.push(invalid(key, value, reason)));
         }
     }
+    errors.extend(policy_errors(annotations, &containers));
     if errors.is_empty() {
         Ok(Settings {
             rollout_timeout,
@@ -176,6 +181,27 @@ pub fn settings<'a>(
     } else {
         Err(errors)
     }
+}
+
+/// What is wrong with the policies, each option under the key that gave it; once, however many containers share it.
+fn policy_errors(
+    annotations: &BTreeMap<String, String>,
+    containers: &BTreeMap<String, ContainerSettings>,
+) -> BTreeSet<AnnotationError> {
+    let wrong = containers
+        .iter()
+        .filter_map(|(name, settings)| Some((name, settings.policy.check().err()?)));
+    let named = wrong.map(|(name, error)| {
+        let common = format!("{PREFIX}/{}", error.option);
+        let own = format!("{name}.{common}");
+        let key = if annotations.contains_key(&own) {
+            own
+        } else {
+            common
+        };
+        invalid(&key, &error.value, error.reason)
+    });
+    named.collect()
 }
 
 enum Class<'a> {
@@ -240,14 +266,20 @@ fn invalid(key: &str, value: &str, reason: String) -> AnnotationError {
 fn assign(settings: &mut ContainerSettings, key: ContainerKey, value: &str) -> Result<(), String> {
     match key {
         ContainerKey::Watch => settings.watch = parse_switch(value)?,
-        ContainerKey::Prerelease => settings.prerelease = parse_switch(value)?,
+        ContainerKey::Prerelease => settings.policy.prerelease = parse_switch(value)?,
+        ContainerKey::FollowVariants => settings.policy.follow_variants = parse_switch(value)?,
         ContainerKey::Mode => {
             let modes = <Mode as strum::VariantNames>::VARIANTS.join(", ");
             settings.mode = value.parse().map_err(|_| format!("it must be one of {modes}"))?;
         }
         ContainerKey::Policy => {
-            settings.policy = Some(UpdatePolicy::from_str(value).map_err(|error| error.to_string())?);
+            settings.policy.policy = Some(value.to_owned());
         }
+        ContainerKey::TagPattern => settings.policy.tag_pattern = Some(value.to_owned()),
+        ContainerKey::TagExtract => settings.policy.tag_extract = Some(value.to_owned()),
+        ContainerKey::TagOrder => settings.policy.tag_order = Some(value.to_owned()),
+        ContainerKey::Include => settings.policy.include = parse_globs(value)?,
+        ContainerKey::Exclude => settings.policy.exclude = parse_globs(value)?,
         ContainerKey::Approved => {
             settings.approved = Some(value.parse()?);
         }
@@ -261,6 +293,15 @@ fn parse_switch(value: &str) -> Result<bool, String> {
         "false" => Ok(false),
         _ => Err("it must be \"true\" or \"false\"".to_owned()),
     }
+}
+
+/// Separated by spaces, which no tag contains.
+fn parse_globs(value: &str) -> Result<Vec<String>, String> {
+    let globs: Vec<String> = value.split_whitespace().map(str::to_owned).collect();
+    if globs.is_empty() {
+        return Err("it must be one or more globs, separated by spaces".to_owned());
+    }
+    Ok(globs)
 }
 
 /// `10m`, `1h30m`, `90s`: positive, and at most a day so that a typo cannot park a rollout for ever.
@@ -303,9 +344,12 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(settings.containers["app"].mode, Mode::Auto);
-        assert_eq!(settings.containers["app"].policy, None);
+        assert_eq!(settings.containers["app"].policy.policy, None);
         assert_eq!(settings.containers["sidecar"].mode, Mode::Notify);
-        assert_eq!(settings.containers["sidecar"].policy, Some(UpdatePolicy::Patch));
+        assert_eq!(
+            settings.containers["sidecar"].policy.policy.as_deref(),
+            Some("patch")
+        );
     }
 
     #[test]
@@ -333,6 +377,67 @@ mod tests {
             "other.kubefresh.dev/watch",
         ] {
             assert!(text.contains(expected), "{expected} is not named in:\n{text}");
+        }
+    }
+
+    #[test]
+    fn options_of_one_policy_come_together_from_workload_and_container() {
+        let settings = read(&[
+            ("kubefresh.dev/tag-pattern", r"^v(\d+)$"),
+            ("kubefresh.dev/tag-extract", "$1"),
+            ("kubefresh.dev/exclude", "*-debug  *-test"),
+            ("sidecar.kubefresh.dev/tag-order", "numeric:asc"),
+            ("kubefresh.dev/follow-variants", "true"),
+        ])
+        .unwrap();
+        let (app, sidecar) = (
+            &settings.containers["app"].policy,
+            &settings.containers["sidecar"].policy,
+        );
+        assert_eq!(app.exclude, ["*-debug", "*-test"]);
+        assert!(app.follow_variants);
+        assert_eq!(app.tag_order, None);
+        assert_eq!(sidecar.tag_extract.as_deref(), Some("$1"));
+        assert_eq!(sidecar.tag_order.as_deref(), Some("numeric:asc"));
+    }
+
+    #[test]
+    fn a_policy_that_cannot_be_obeyed_is_reported_once_under_the_key_that_gave_it() {
+        let cases = [
+            (
+                &[("kubefresh.dev/policy", "range:latest")][..],
+                "kubefresh.dev/policy",
+            ),
+            (&[("kubefresh.dev/policy", "newest")], "kubefresh.dev/policy"),
+            (
+                &[("app.kubefresh.dev/policy", "glob:")],
+                "app.kubefresh.dev/policy",
+            ),
+            (&[("kubefresh.dev/tag-pattern", "(")], "kubefresh.dev/tag-pattern"),
+            (
+                &[("kubefresh.dev/tag-extract", "$1")],
+                "kubefresh.dev/tag-extract",
+            ),
+            (
+                &[
+                    ("kubefresh.dev/policy", "patch"),
+                    ("sidecar.kubefresh.dev/tag-order", "numeric"),
+                ],
+                "sidecar.kubefresh.dev/tag-order",
+            ),
+            (&[("kubefresh.dev/exclude", " ")], "kubefresh.dev/exclude"),
+        ];
+        for (pairs, expected) in cases {
+            let errors = read(pairs).unwrap_err();
+            let keys: Vec<_> = errors
+                .iter()
+                .map(|error| match error {
+                    AnnotationError::InvalidValue { key, .. }
+                    | AnnotationError::UnknownKey { key, .. }
+                    | AnnotationError::UnknownContainer { key, .. } => key.as_str(),
+                })
+                .collect();
+            assert_eq!(keys, [expected], "{errors:?}");
         }
     }
 

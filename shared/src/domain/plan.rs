@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::annotations::{APPROVED, Approved, Mode, PREFIX};
 use super::in_flight::{ImageChange, InFlight, InFlightError, last_given};
-use super::policy::{SelectionReason, SelectionRequest, UpdatePolicy, select};
+use super::policy::{SelectionReason, SelectionRequest, select};
 use super::record::config_map::{RecordError, record_name};
 use super::record::{Findings, ScanRecord};
 use super::reference::{Digest, ImageReference, Tag};
@@ -347,14 +347,14 @@ fn target(watched: &Watched, findings: &Findings) -> Result<Target, Verdict> {
         remote_digest,
         ..demand.request()
     };
-    let selection = select(&request, findings.tags.iter().map(|record| &record.tag));
-    let Some(tag) = selection.selected else {
+    let selection = select(&request, &findings.tags);
+    let Some(tag) = selection.update().cloned() else {
         return Err(Verdict::UpToDate(selection.reason));
     };
     let digest = findings.tag(&tag).and_then(|record| record.digest.clone());
     let image = written(
         image,
-        demand.pinned || demand.policy == UpdatePolicy::Digest,
+        demand.pinned || demand.policy.follows_digest(),
         &tag,
         digest.as_ref(),
     )
@@ -396,7 +396,7 @@ fn approves(approved: Option<&Approved>, watched: &Watched, target: &Target) -> 
     match approved {
         None => false,
         // Under the policy `digest` the tag stays the same for ever: agreeing to it would agree to everything to come.
-        Some(Approved::Tag(tag)) => watched.demand.policy != UpdatePolicy::Digest && *tag == target.tag,
+        Some(Approved::Tag(tag)) => !watched.demand.policy.follows_digest() && *tag == target.tag,
         Some(Approved::Digest(digest)) => target.digest.as_ref() == Some(digest),
     }
 }

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::policy::{SelectionRequest, candidates};
+use super::policy::{Offer, SelectionRequest, candidates};
 use super::reference::{Digest, Repository, Tag};
 use super::watched::Demand;
 
@@ -66,6 +66,17 @@ pub struct TagRecord {
     pub platforms: BTreeMap<String, Digest>,
 }
 
+impl<'a> From<&'a TagRecord> for Offer<'a> {
+    fn from(record: &'a TagRecord) -> Self {
+        Self {
+            tag: &record.tag,
+            first_seen: Some(record.first_seen),
+            digest: record.digest.as_ref(),
+            platforms: Some(&record.platforms).filter(|platforms| !platforms.is_empty()),
+        }
+    }
+}
+
 /// Why the last attempt failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -91,7 +102,7 @@ impl Findings {
     /// policy and kept this one: then everything newer was kept with it.
     pub fn covers(&self, demand: &Demand) -> bool {
         self.scanned_for.contains(demand)
-            || (demand.policy != super::policy::UpdatePolicy::Digest
+            || (!demand.policy.follows_digest()
                 && self.tag(&demand.tag).is_some()
                 && self.scanned_for.iter().any(|scanned| {
                     let same = Demand {
@@ -104,26 +115,20 @@ impl Findings {
 
     /// The tags that the policy of `demand` accepts, newest first.
     pub fn candidates<'a>(&'a self, demand: &'a Demand) -> Vec<&'a Tag> {
-        candidates(&demand.request(), self.tags.iter().map(|record| &record.tag))
+        candidates(&demand.request(), self.tags.iter().map(|record| &record.tag)).newest_first
     }
 }
 
 impl Demand {
     /// As a question to the policy.
     pub fn request(&self) -> SelectionRequest<'_> {
-        SelectionRequest {
-            current: &self.tag,
-            policy: &self.policy,
-            prerelease: self.prerelease,
-            current_digest: None,
-            remote_digest: None,
-        }
+        SelectionRequest::new(&self.tag, &self.policy)
     }
 
     /// Whether the tag of `other` was a candidate of ours. What is none by itself is none among others, which spares
     /// most questions the whole list.
     fn chose(&self, other: &Demand, findings: &Findings) -> bool {
-        !candidates(&self.request(), [&other.tag]).is_empty()
+        !candidates(&self.request(), [&other.tag]).newest_first.is_empty()
             && findings.candidates(self).contains(&&other.tag)
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::annotations::{self, AnnotationError, ContainerSettings};
-use super::policy::{UpdatePolicy, default_policy};
+use super::policy::{self, PolicyError, PolicyOptions, UpdatePolicy};
 use super::reference::{ImageReference, ReferenceError, Tag};
 use super::workload::Workload;
 
@@ -15,28 +15,27 @@ use super::workload::Workload;
 pub struct Demand {
     pub tag: Tag,
     pub policy: UpdatePolicy,
-    pub prerelease: bool,
     /// The image is written with its digest, so an update needs the new tag's digest too.
     pub pinned: bool,
 }
 
 impl fmt::Display for Demand {
-    /// `1.4.0 minor`, with `prerelease` and `pinned` after it where they are wanted.
+    /// `1.4.0 minor`, with the policy's other options and `pinned` after it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.tag, self.policy)?;
-        if self.prerelease {
-            f.write_str(" prerelease")?;
-        }
         if self.pinned {
-            f.write_str(" pinned")?;
+            write!(f, " {PINNED}")?;
         }
         Ok(())
     }
 }
 
+/// The word for an image that is written with its digest.
+const PINNED: &str = "pinned";
+
 /// A line that is no demand.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{line:?} is not of the form TAG POLICY [prerelease] [pinned]: {reason}")]
+#[error("{line:?} is not of the form TAG POLICY [OPTION…] [pinned]: {reason}")]
 pub struct DemandError {
     pub line: String,
     pub reason: String,
@@ -50,30 +49,28 @@ impl FromStr for Demand {
             line: line.to_owned(),
             reason,
         };
-        let mut words = line.split(' ');
+        let mut words = policy::words(line);
         let tag = words
             .next()
             .unwrap_or_default()
             .parse::<Tag>()
             .map_err(|error| fail(error.to_string()))?;
-        let policy = words.next().unwrap_or_default();
-        let policy = policy
-            .parse::<UpdatePolicy>()
-            .map_err(|error| fail(error.to_string()))?;
-        let mut demand = Self {
-            tag,
-            policy,
-            prerelease: false,
-            pinned: false,
+        let named = words.next().and_then(policy::unquoted);
+        let mut options = PolicyOptions {
+            policy: Some(named.ok_or_else(|| fail("the policy is missing".to_owned()))?),
+            ..PolicyOptions::default()
         };
+        let mut pinned = false;
         for word in words {
-            match word {
-                "prerelease" => demand.prerelease = true,
-                "pinned" => demand.pinned = true,
-                other => return Err(fail(format!("{other:?} is not known"))),
+            if word == PINNED {
+                pinned = true;
+            } else {
+                policy::read_option(&mut options, word)
+                    .ok_or_else(|| fail(format!("{word:?} is not known")))?;
             }
         }
-        Ok(demand)
+        let policy = UpdatePolicy::new(options).map_err(|error| fail(error.to_string()))?;
+        Ok(Self { tag, policy, pinned })
     }
 }
 
@@ -102,6 +99,8 @@ pub enum Problem {
         "container {container}: image {image:?} names a digest and no tag, so there is nothing to follow; write it as NAME:TAG@DIGEST"
     )]
     NoTag { container: String, image: String },
+    #[error("container {container}: {source}")]
+    Policy { container: String, source: PolicyError },
 }
 
 /// A workload's settings and its watched containers.
@@ -154,11 +153,13 @@ fn watch(container: &str, init: bool, image: &str, settings: &ContainerSettings)
             image: image.to_owned(),
         });
     };
-    let policy = settings.policy.clone().unwrap_or_else(|| default_policy(&tag));
+    let policy = UpdatePolicy::for_tag(&settings.policy, &tag).map_err(|source| Problem::Policy {
+        container: container.to_owned(),
+        source,
+    })?;
     let demand = Demand {
         tag,
         policy,
-        prerelease: settings.prerelease,
         pinned: reference.digest().is_some(),
     };
     Ok(Watched {
@@ -180,6 +181,9 @@ mod tests {
             "1.4.0 minor",
             "latest digest pinned",
             "2.0.0-rc.1 major prerelease pinned",
+            r#"8.4.0 "range:>=8.4 <10" exclude="*-debug" exclude="*\"\\ " follow-variants"#,
+            r#"main-abc1234-1627123456 major tag-pattern="^main-[a-f0-9]{7}-(?P<ts>\\d+)$" tag-extract="$ts" tag-order="numeric:asc" pinned"#,
+            r#"1.0 regex:^1[.]\d+$ include="1.*" any-suffix"#.replace("regex:^1[.]\\d+$", "\"regex:^1[.]\\\\d+$\"").as_str(),
         ] {
             assert_eq!(line.parse::<Demand>().unwrap().to_string(), line);
         }
@@ -193,6 +197,10 @@ mod tests {
             "1.4.0 newest",
             "1.4.0 minor loudly",
             "not/a/tag minor",
+            "1.4.0 minor  pinned",
+            "1.4.0 \"range:^1",
+            "1.4.0 range:latest",
+            "1.4.0 minor tag-order=\"numeric\"",
         ] {
             assert!(line.parse::<Demand>().is_err(), "{line:?}");
         }

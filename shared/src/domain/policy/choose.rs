@@ -1,266 +1,401 @@
 //! The choice itself: one pass over the published tags, in which every tag is accepted or gets the rule against it.
 
+use std::cell::OnceCell;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use super::{Rejection, Selection, SelectionReason, SelectionRequest, UpdatePolicy};
-use crate::domain::reference::Tag;
-use crate::domain::tag::{Spelling, TagVersion};
+use jiff::Timestamp;
 
-/// Chooses the tag to run: the first of [`candidates`], with the reasons for it and against the others.
+use super::key::Key;
+use super::offer::{Hold, Offer};
+use super::ruler::{Ruler, Tier};
+use super::selection::{Rejection, Selection, SelectionReason, SelectionRequest, Successor};
+use super::successor::successor;
+use crate::domain::reference::Tag;
+use crate::domain::tag::TagVersion;
+
+/// Chooses the tag to run: the first of [`candidates`] that meets the conditions, with the reasons for it and against
+/// the others.
 ///
 /// Takes time linear in the number of tags, apart from putting the rejected ones in order. Neither the choice nor the
-/// explanation depends on the order of `tags`.
-pub fn select<'a>(request: &SelectionRequest<'a>, tags: impl IntoIterator<Item = &'a Tag>) -> Selection {
-    let Verdicts {
-        accepted,
-        mut rejected,
-        reason,
-    } = judge(request, tags);
-    let selected = accepted
-        .iter()
-        .min_by(|a, b| newest_first(request.current, a, b))
-        .map(|candidate| candidate.tag);
-    rejected.extend(
-        accepted
+/// explanation depends on the order of `offers`.
+pub fn select<'a, O: Into<Offer<'a>>>(
+    request: &SelectionRequest<'a>,
+    offers: impl IntoIterator<Item = O>,
+) -> Selection<'a> {
+    let mut verdicts = Verdicts::of(request, offers);
+    let newest_allowed = verdicts.newest().map(|newest| newest.offer.tag);
+    let refusals = verdicts.apply_conditions(request);
+    let newest = verdicts.newest();
+    let selected = newest.map(|newest| newest.offer.tag);
+    let matures_at = verdicts.next_to_mature(&refusals, newest);
+    let successor = verdicts.successor(newest);
+    let reason = match selected {
+        Some(_) => verdicts.reason,
+        None => refusals
             .iter()
-            .filter(|candidate| Some(candidate.tag) != selected)
-            .map(|candidate| (Rejection::Superseded, candidate.tag)),
-    );
+            .find(|refusal| Some(refusal.candidate.offer.tag) == newest_allowed)
+            .map_or(verdicts.reason, |refusal| refusal.rule.reason()),
+    };
+    let superseded = verdicts
+        .accepted
+        .iter()
+        .map(|candidate| (Rejection::Superseded, candidate.offer.tag));
+    let refused = refusals
+        .iter()
+        .map(|refusal| (refusal.rule.rejection(), refusal.candidate.offer.tag));
+    let rejected = verdicts.rejected.iter().copied().chain(superseded).chain(refused);
+    let pinned = request.current.filter(|_| reason == SelectionReason::Pinned);
+    let selected = selected.or(pinned);
+    Selection {
+        selected,
+        reason,
+        rejected: by_rule(rejected.filter(|(_, tag)| Some(*tag) != selected)),
+        successor,
+        matures_at,
+    }
+}
+
+/// What a record must keep of a repository for one request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidates<'a> {
+    /// Every tag that the policy accepts as an update, newest first, whether or not it meets the conditions.
+    pub newest_first: Vec<&'a Tag>,
+    /// The tag by which it can be seen that the current family has ended (rule 15).
+    pub successor: Option<&'a Tag>,
+}
+
+/// Every tag that could be chosen now or later. Does not depend on the order of `tags`, nor on tags that are no
+/// candidates: from the candidates alone [`select`] chooses as from all.
+pub fn candidates<'a>(
+    request: &SelectionRequest<'a>,
+    tags: impl IntoIterator<Item = &'a Tag>,
+) -> Candidates<'a> {
+    let verdicts = Verdicts::of(request, tags);
+    let newest = verdicts.newest();
+    let successor = verdicts.successor(newest).map(|successor| successor.newest);
+    let mut accepted: Vec<&Candidate<'_>> = verdicts.accepted.iter().collect();
+    accepted.sort_by(|a, b| verdicts.newest_first(a, b));
+    let mut newest_first: Vec<&Tag> = accepted.iter().map(|candidate| candidate.offer.tag).collect();
+    newest_first.dedup();
+    Candidates {
+        newest_first,
+        successor,
+    }
+}
+
+fn by_rule<'a>(rejected: impl Iterator<Item = (Rejection, &'a Tag)>) -> BTreeMap<Rejection, Vec<&'a Tag>> {
     let mut by_rule = BTreeMap::<Rejection, Vec<&Tag>>::new();
     for (rejection, tag) in rejected {
         by_rule.entry(rejection).or_default().push(tag);
     }
-    let rejected = by_rule.into_iter().map(|(rejection, mut tags)| {
-        tags.sort();
+    for tags in by_rule.values_mut() {
+        tags.sort_unstable();
         tags.dedup();
-        (rejection, tags.into_iter().cloned().collect())
-    });
-    Selection {
-        selected: selected.cloned(),
-        reason,
-        rejected: rejected.collect(),
     }
-}
-
-/// Every tag that the policy accepts as an update, newest first; the order does not depend on that of `tags`.
-pub fn candidates<'a>(
-    request: &SelectionRequest<'a>,
-    tags: impl IntoIterator<Item = &'a Tag>,
-) -> Vec<&'a Tag> {
-    let accepted = judge(request, tags).accepted;
-    let mut newest: Vec<&Candidate<'_>> = accepted.iter().collect();
-    newest.sort_by(|a, b| newest_first(request.current, a, b));
-    let mut tags: Vec<&Tag> = newest.into_iter().map(|candidate| candidate.tag).collect();
-    tags.dedup();
-    tags
+    by_rule
 }
 
 /// An acceptable tag.
-struct Candidate<'a> {
-    tag: &'a Tag,
+#[derive(Debug)]
+pub(super) struct Candidate<'a> {
+    offer: Offer<'a>,
     tier: Tier,
-    /// Only the digest policy accepts a tag without one.
-    version: Option<TagVersion>,
+    key: Key<'a>,
+    /// Whether the whole tag is of the current tag's family; read when it has to decide between equal keys.
+    is_of_current_family: OnceCell<bool>,
+}
+
+/// An acceptable tag that a condition refuses.
+struct Refusal<'a> {
+    candidate: Candidate<'a>,
+    rule: Refused,
+}
+
+/// The condition that refuses a tag.
+#[derive(Clone, Copy, PartialEq)]
+enum Refused {
+    SameDigest,
+    Held,
+    PlatformMissing,
+    /// Until then, where it is known when our scanner saw the tag first.
+    TooYoung(Option<Timestamp>),
+}
+
+impl Refused {
+    fn rejection(self) -> Rejection {
+        match self {
+            Self::SameDigest => Rejection::SameDigest,
+            Self::Held => Rejection::Held,
+            Self::PlatformMissing => Rejection::PlatformMissing,
+            Self::TooYoung(_) => Rejection::TooYoung,
+        }
+    }
+
+    fn reason(self) -> SelectionReason {
+        match self {
+            Self::SameDigest => SelectionReason::SameDigest,
+            Self::Held => SelectionReason::Held,
+            Self::PlatformMissing => SelectionReason::PlatformMissing,
+            Self::TooYoung(_) => SelectionReason::TooYoung,
+        }
+    }
 }
 
 /// The fate of every published tag.
 struct Verdicts<'a> {
+    current: Option<&'a Tag>,
+    current_version: Option<TagVersion>,
+    /// `None` where nothing can be compared.
+    ruler: Option<Ruler<'a>>,
     accepted: Vec<Candidate<'a>>,
     rejected: Vec<(Rejection, &'a Tag)>,
     reason: SelectionReason,
 }
 
-fn judge<'a>(request: &SelectionRequest<'a>, tags: impl IntoIterator<Item = &'a Tag>) -> Verdicts<'a> {
-    let fixed_components = match request.policy {
-        UpdatePolicy::Digest => return judge_digest(request, tags),
-        UpdatePolicy::Patch => 2,
-        UpdatePolicy::Minor => 1,
-        UpdatePolicy::Major => 0,
-    };
-    match TagVersion::parse(request.current) {
-        Some(current) => Ladder {
-            request,
-            current,
-            fixed_components,
+impl<'a> Verdicts<'a> {
+    fn of<O: Into<Offer<'a>>>(request: &SelectionRequest<'a>, offers: impl IntoIterator<Item = O>) -> Self {
+        let offers = offers.into_iter().map(Into::into);
+        if request.policy.follows_digest() {
+            return Self::of_digest(request, offers);
         }
-        .judge(tags),
-        None => Verdicts {
-            accepted: Vec::new(),
-            rejected: tags
-                .into_iter()
-                .map(|tag| {
-                    (
-                        if tag == request.current {
-                            Rejection::Current
-                        } else {
-                            Rejection::CurrentIsNoVersion
-                        },
-                        tag,
-                    )
-                })
-                .collect(),
-            reason: SelectionReason::CurrentIsNoVersion,
-        },
+        match Ruler::new(request) {
+            Ok(ruler) => Self::measured(request, ruler, offers),
+            Err(unmeasurable) => {
+                let rejected = offers.map(|offer| match offer.tag {
+                    tag if Some(tag) == request.current => (Rejection::Current, tag),
+                    tag => (unmeasurable.rejection, tag),
+                });
+                Self {
+                    current: request.current,
+                    current_version: None,
+                    ruler: None,
+                    accepted: Vec::new(),
+                    rejected: rejected.collect(),
+                    reason: unmeasurable.reason,
+                }
+            }
+        }
     }
-}
 
-/// Rule 13: acts only when both digests are known and differ, and the tag stays.
-fn judge_digest<'a>(request: &SelectionRequest<'a>, tags: impl IntoIterator<Item = &'a Tag>) -> Verdicts<'a> {
-    let reason = match (request.current_digest, request.remote_digest) {
-        (Some(current), Some(remote)) if current != remote => SelectionReason::DigestChanged,
-        (Some(_), Some(_)) => SelectionReason::DigestUnchanged,
-        _ => SelectionReason::DigestUnknown,
-    };
-    let moves = reason == SelectionReason::DigestChanged;
-    let rejected = tags
-        .into_iter()
-        .filter_map(|tag| match (tag == request.current, moves) {
-            (true, true) => None,
-            (true, false) => Some((Rejection::Current, tag)),
-            (false, _) => Some((Rejection::OtherTag, tag)),
+    /// Rule 13: acts only when both digests are known and differ, and the tag stays.
+    fn of_digest(request: &SelectionRequest<'a>, offers: impl Iterator<Item = Offer<'a>>) -> Self {
+        let reason = match (request.current, request.current_digest, request.remote_digest) {
+            (None, ..) => SelectionReason::NoCurrent,
+            (_, Some(current), Some(remote)) if current != remote => SelectionReason::DigestChanged,
+            (_, Some(_), Some(_)) => SelectionReason::DigestUnchanged,
+            _ => SelectionReason::DigestUnknown,
+        };
+        let moving = request
+            .current
+            .filter(|_| reason == SelectionReason::DigestChanged);
+        let rejected = offers.filter_map(|offer| match offer.tag {
+            tag if Some(tag) == moving => None,
+            tag if Some(tag) == request.current => Some((Rejection::Current, tag)),
+            tag => Some((Rejection::OtherTag, tag)),
         });
-    Verdicts {
-        rejected: rejected.collect(),
-        accepted: moves
-            .then_some(Candidate {
-                tag: request.current,
-                tier: Tier::Family,
-                version: None,
-            })
-            .into_iter()
-            .collect(),
-        reason,
-    }
-}
-
-/// The versions that the current one can be compared with, and how far up the policy lets it go.
-struct Ladder<'r, 'a> {
-    request: &'r SelectionRequest<'a>,
-    current: TagVersion,
-    /// How many leading components must stay as they are (rule 8).
-    fixed_components: usize,
-}
-
-/// How good an acceptable tag is. A lower tier is the answer only for want of any tag in a higher one.
-///
-/// Acceptability and tier are properties of the one tag. So the answer stays the same when tags are forgotten that were
-/// no candidates, which the scan records rely on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Tier {
-    /// The current family.
-    Family,
-    /// The current family; a prerelease of another version, under the marker that the current tag has.
-    SameLine,
-    /// The current family but for the `v` before its numbers (rule 1).
-    OtherSpelling,
-}
-
-impl Tier {
-    /// Why a tag of this tier is not chosen when there is a better one.
-    fn rejection(self) -> Rejection {
-        match self {
-            Self::Family => Rejection::Superseded,
-            Self::SameLine => Rejection::Prerelease,
-            Self::OtherSpelling => Rejection::OtherPrefix,
+        let rejected = rejected.collect();
+        let offer = moving.map(|tag| Offer {
+            digest: request.remote_digest,
+            ..tag.into()
+        });
+        let accepted = offer.map(|offer| Candidate::new(offer, Tier::Family, Key::Nothing));
+        Self {
+            current: request.current,
+            current_version: None,
+            ruler: None,
+            accepted: accepted.into_iter().collect(),
+            rejected,
+            reason,
         }
     }
-}
 
-impl Ladder<'_, '_> {
-    fn judge<'t>(&self, tags: impl IntoIterator<Item = &'t Tag>) -> Verdicts<'t> {
+    fn measured(
+        request: &SelectionRequest<'a>,
+        ruler: Ruler<'a>,
+        offers: impl Iterator<Item = Offer<'a>>,
+    ) -> Self {
         let mut accepted = Vec::new();
         let mut rejected = Vec::new();
-        for tag in tags {
-            match self.judge_one(tag) {
-                Ok((tier, version)) => accepted.push(Candidate {
-                    tag,
-                    tier,
-                    version: Some(version),
-                }),
-                Err(rejection) => rejected.push((rejection, tag)),
+        let mut is_current_published = false;
+        for offer in offers {
+            if Some(offer.tag) == request.current {
+                is_current_published = true;
+                rejected.push((Rejection::Current, offer.tag));
+                continue;
+            }
+            match ruler.measure(offer.tag) {
+                Ok((tier, key)) => accepted.push(Candidate::new(offer, tier, key)),
+                Err(rejection) => rejected.push((rejection, offer.tag)),
             }
         }
         let best = accepted.iter().map(|candidate| candidate.tier).min();
         accepted.retain(|candidate| {
             let is_best = Some(candidate.tier) == best;
             if !is_best {
-                rejected.push((candidate.tier.rejection(), candidate.tag));
+                rejected.push((candidate.tier.rejection(), candidate.offer.tag));
             }
             is_best
         });
         let reason = match best {
+            Some(_) if request.current.is_none() => SelectionReason::NewestAllowed,
             Some(Tier::Family | Tier::SameLine) => SelectionReason::NewerVersion,
             Some(Tier::OtherSpelling) => SelectionReason::NewerVersionOtherSpelling,
+            None if is_current_published && ruler.pins_current() => SelectionReason::Pinned,
             None => SelectionReason::NoNewerVersion,
         };
-        Verdicts {
+        Self {
+            current: request.current,
+            current_version: request.current.and_then(TagVersion::parse),
+            ruler: Some(ruler),
             accepted,
             rejected,
             reason,
         }
     }
 
-    fn judge_one(&self, tag: &Tag) -> Result<(Tier, TagVersion), Rejection> {
-        if tag == self.request.current {
-            return Err(Rejection::Current);
-        }
-        // Rules 6, 1, 2, 3 and 7.
-        let (version, spelling) = TagVersion::parse_on(tag, self.current.family())?;
-        // Rule 9.
-        if version.compare_across_families(&self.current) != Ordering::Greater {
-            return Err(Rejection::NotNewer);
-        }
-        // Rule 8. A component that does not exist cannot move, so a short version may be fixed entirely.
-        if !self.shares_components(&version, self.fixed_components) {
-            return Err(Rejection::OutsideLevel);
-        }
-        // Rule 10.
-        let is_wanted =
-            !version.is_prerelease() || self.request.prerelease || self.is_of_current_prerelease(&version);
-        match (is_wanted, spelling) {
-            (true, Spelling::Same) => Ok((Tier::Family, version)),
-            (true, Spelling::OtherV) => Ok((Tier::OtherSpelling, version)),
-            (false, Spelling::Same) if self.is_on_current_line(&version) => Ok((Tier::SameLine, version)),
-            (false, _) => Err(Rejection::Prerelease),
-        }
+    fn newest(&self) -> Option<&Candidate<'a>> {
+        self.accepted.iter().min_by(|a, b| self.newest_first(a, b))
     }
 
-    fn shares_components(&self, version: &TagVersion, count: usize) -> bool {
-        version
-            .numbers()
+    /// Moves out the candidates that a condition refuses.
+    fn apply_conditions(&mut self, request: &SelectionRequest<'a>) -> Vec<Refusal<'a>> {
+        let conditions = request.conditions;
+        let asks_nothing = request.current_digest.is_none()
+            && conditions.held.is_empty()
+            && conditions.node_platforms.is_empty()
+            && conditions.maturity.is_none();
+        if asks_nothing {
+            return Vec::new();
+        }
+        let compare = |a: &Candidate<'_>, b: &Candidate<'_>| match &self.ruler {
+            Some(ruler) => ruler.compare(&a.key, &b.key),
+            None => Ordering::Equal,
+        };
+        let runs_now = |candidate: &Candidate<'_>| {
+            request.current_digest.is_some() && candidate.offer.digest == request.current_digest
+        };
+        // The newest name of what runs: nothing up to there is an update (rule 14).
+        let running = self
+            .accepted
             .iter()
-            .zip(self.current.numbers())
-            .take(count)
-            .all(|(ours, theirs)| ours == theirs)
+            .filter(|candidate| runs_now(candidate))
+            .max_by(|a, b| compare(a, b));
+        let rules: Vec<Option<Refused>> = self
+            .accepted
+            .iter()
+            .map(|candidate| match running {
+                Some(running) if compare(candidate, running).is_le() => Some(Refused::SameDigest),
+                _ => candidate.refused(request),
+            })
+            .collect();
+        let (mut kept, mut refusals) = (Vec::new(), Vec::new());
+        for (candidate, rule) in std::mem::take(&mut self.accepted).into_iter().zip(rules) {
+            match rule {
+                Some(rule) => refusals.push(Refusal { candidate, rule }),
+                None => kept.push(candidate),
+            }
+        }
+        self.accepted = kept;
+        refusals
     }
 
-    /// A later prerelease of the very version that the current tag is a prerelease of.
-    fn is_of_current_prerelease(&self, version: &TagVersion) -> bool {
-        self.current.is_prerelease() && version.numbers() == self.current.numbers()
+    fn next_to_mature(&self, refusals: &[Refusal<'a>], chosen: Option<&Candidate<'a>>) -> Option<Timestamp> {
+        let waiting = refusals.iter().filter_map(|refusal| match refusal.rule {
+            Refused::TooYoung(until) => Some((&refusal.candidate, until?)),
+            Refused::SameDigest | Refused::Held | Refused::PlatformMissing => None,
+        });
+        waiting
+            .filter(|(candidate, _)| chosen.is_none_or(|chosen| self.newest_first(candidate, chosen).is_lt()))
+            .map(|(_, until)| until)
+            .min()
     }
 
-    /// A publisher who writes `1.2.2-alpha` and then `1.2.3-alpha`, with no counters, runs a line of that name. It is
-    /// followed between patches only: further on, an equal marker is a coincidence.
-    fn is_on_current_line(&self, version: &TagVersion) -> bool {
-        self.current.is_prerelease()
-            && version.stages() == self.current.stages()
-            && version.stages().iter().all(|stage| stage.counter().is_empty())
-            && self.shares_components(version, 2)
+    fn successor(&self, chosen: Option<&Candidate<'a>>) -> Option<Successor<'a>> {
+        let chosen = chosen.and_then(|chosen| match &chosen.key {
+            Key::Version(version) => Some(version),
+            Key::Nothing | Key::Loose(_) | Key::Number(_) | Key::Text(_) => None,
+        });
+        successor(self.ruler.as_ref()?, chosen, &self.rejected)
+    }
+
+    /// The newer first. Of equal ones that of the current tag's family, then the shorter, then the alphabetically first
+    /// (rule 12).
+    fn newest_first(&self, a: &Candidate<'_>, b: &Candidate<'_>) -> Ordering {
+        let Some(ruler) = &self.ruler else {
+            return Ordering::Equal;
+        };
+        let (name_a, name_b) = (a.offer.tag.as_str(), b.offer.tag.as_str());
+        ruler.compare(&b.key, &a.key).then_with(|| {
+            if ruler.is_range() {
+                // A range looks at no spelling; the most exact name says best what it is.
+                let has_v = |name: &str| name.starts_with(['v', 'V']);
+                let is_like_current = |name: &str| {
+                    self.current
+                        .is_none_or(|current| has_v(name) == has_v(current.as_str()))
+                };
+                return is_like_current(name_b)
+                    .cmp(&is_like_current(name_a))
+                    .then_with(|| name_b.len().cmp(&name_a.len()))
+                    .then_with(|| name_b.cmp(name_a));
+            }
+            self.is_of_current_family(b)
+                .cmp(&self.is_of_current_family(a))
+                .then_with(|| {
+                    self.is_spelled_like_current(b)
+                        .cmp(&self.is_spelled_like_current(a))
+                })
+                .then_with(|| name_a.len().cmp(&name_b.len()))
+                .then_with(|| name_a.cmp(name_b))
+        })
+    }
+
+    fn is_of_current_family(&self, candidate: &Candidate<'_>) -> bool {
+        *candidate.is_of_current_family.get_or_init(|| {
+            let family = self.current_version.as_ref().map(TagVersion::family);
+            family.is_some_and(|family| TagVersion::parse_on(candidate.offer.tag, family).is_ok())
+        })
+    }
+
+    fn is_spelled_like_current(&self, candidate: &Candidate<'_>) -> bool {
+        self.current
+            .is_some_and(|current| is_spelled_like(candidate.offer.tag, current))
     }
 }
 
-/// The newer version first. Of equal versions the one that is spelled like the current tag, then the shorter, then the
-/// alphabetically first.
-fn newest_first(current: &Tag, a: &Candidate<'_>, b: &Candidate<'_>) -> Ordering {
-    let by_version = match (&a.version, &b.version) {
-        (Some(a), Some(b)) => b.compare_across_families(a),
-        _ => Ordering::Equal,
-    };
-    by_version
-        .then_with(|| is_spelled_like(b.tag, current).cmp(&is_spelled_like(a.tag, current)))
-        .then_with(|| a.tag.as_str().len().cmp(&b.tag.as_str().len()))
-        .then_with(|| a.tag.cmp(b.tag))
+impl<'a> Candidate<'a> {
+    fn new(offer: Offer<'a>, tier: Tier, key: Key<'a>) -> Self {
+        Self {
+            offer,
+            tier,
+            key,
+            is_of_current_family: OnceCell::new(),
+        }
+    }
+
+    /// The first condition against it, apart from what runs already.
+    fn refused(&self, request: &SelectionRequest<'_>) -> Option<Refused> {
+        let conditions = request.conditions;
+        let is_held = |hold: &Hold| hold.applies_to(&self.offer);
+        if conditions.held.iter().any(is_held) {
+            return Some(Refused::Held);
+        }
+        if !conditions
+            .node_platforms
+            .iter()
+            .all(|node| self.offer.runs_on(node))
+        {
+            return Some(Refused::PlatformMissing);
+        }
+        let maturity = conditions.maturity?;
+        // Of a tag that nobody remembers seeing it is not known how old it is.
+        let matures_at = self
+            .offer
+            .first_seen
+            .and_then(|seen| seen.checked_add(maturity.min_age).ok());
+        let is_mature = matures_at.is_some_and(|matures_at| matures_at <= maturity.now);
+        (!is_mature).then_some(Refused::TooYoung(matures_at))
+    }
 }
 
 /// Whether two tags differ in nothing but their numbers.

@@ -3,54 +3,114 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use jiff::Timestamp;
 use strum::{EnumIter, IntoStaticStr};
 
-use super::UpdatePolicy;
+use super::offer::Conditions;
+use super::rules::UpdatePolicy;
 use crate::domain::reference::{Digest, Tag};
-use crate::domain::tag::{Difference, Mismatch};
+use crate::domain::tag::{Difference, Family, Mismatch};
 
 /// Everything a choice depends on besides the published tags.
 #[derive(Debug, Clone, Copy)]
 pub struct SelectionRequest<'a> {
-    /// The tag the workload names now.
-    pub current: &'a Tag,
+    /// The tag the workload names now. `None` asks which tag a policy that needs none would start with.
+    pub current: Option<&'a Tag>,
     pub policy: &'a UpdatePolicy,
-    /// Whether prereleases are wanted although the current tag is not one (rule 10).
-    pub prerelease: bool,
-    /// The digest that runs now; only the digest policy looks at it.
+    /// The digest that runs now, if it is known.
     pub current_digest: Option<&'a Digest>,
     /// The digest that the current tag has in the registry; only the digest policy looks at it.
     pub remote_digest: Option<&'a Digest>,
+    pub conditions: Conditions<'a>,
+}
+
+impl<'a> SelectionRequest<'a> {
+    /// A question about tags alone.
+    pub fn new(current: &'a Tag, policy: &'a UpdatePolicy) -> Self {
+        Self {
+            current: Some(current),
+            ..Self::without_current(policy)
+        }
+    }
+
+    /// Which tag a policy would start with.
+    pub fn without_current(policy: &'a UpdatePolicy) -> Self {
+        Self {
+            current: None,
+            policy,
+            current_digest: None,
+            remote_digest: None,
+            conditions: Conditions::default(),
+        }
+    }
 }
 
 /// What was chosen and why, and why nothing else was.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Selection {
-    /// The tag to move to. Under the digest policy it is the current tag.
-    pub selected: Option<Tag>,
+pub struct Selection<'a> {
+    /// The tag that the policy wants. It is the current one under the digest policy and under a range that pins it; see
+    /// [`Selection::update`].
+    pub selected: Option<&'a Tag>,
     pub reason: SelectionReason,
     /// Every published tag that was not chosen, under the first rule that rejected it. Each list is in byte order.
-    pub rejected: BTreeMap<Rejection, Vec<Tag>>,
+    pub rejected: BTreeMap<Rejection, Vec<&'a Tag>>,
+    /// Where the current family has ended and another goes on (rule 15).
+    pub successor: Option<Successor<'a>>,
+    /// When the next tag that is too young now, and newer than the chosen one, will be old enough.
+    pub matures_at: Option<Timestamp>,
+}
+
+impl<'a> Selection<'a> {
+    /// The tag to move to, if there is anything to do.
+    pub fn update(&self) -> Option<&'a Tag> {
+        self.selected.filter(|_| self.reason != SelectionReason::Pinned)
+    }
+}
+
+/// The family in which the distribution that a variant is built on has moved on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Successor<'a> {
+    pub family: Family,
+    /// Its newest tag that the policy would allow.
+    pub newest: &'a Tag,
 }
 
 /// Why a [`Selection`] is as it is. Displays as a clause for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, EnumIter)]
 #[strum(serialize_all = "kebab-case")]
 pub enum SelectionReason {
-    /// A newer version is published and the policy allows it.
+    /// A newer tag is published and the policy allows it.
     NewerVersion,
     /// As above, but the publisher has begun or ceased to write a `v` before the number (rule 1).
     NewerVersionOtherSpelling,
+    /// No tag was given to compare with, and this is the newest that the policy allows.
+    NewestAllowed,
     /// Nothing that is published is newer and allowed.
     NoNewerVersion,
+    /// The range admits the current version and no other.
+    Pinned,
+    /// No tag was given, and the policy says how far from it one may go.
+    NoCurrent,
     /// The current tag carries no version, so that only the digest policy can follow it (rule 6).
     CurrentIsNoVersion,
+    /// The current tag does not match the pattern that cuts out what is compared (rule 12).
+    CurrentOutsidePattern,
+    /// What is compared of the current tag is no number (rule 12).
+    CurrentIsNoNumber,
     /// The current tag has another digest in the registry than the one that runs (rule 13).
     DigestChanged,
     /// The current tag has the digest that runs.
     DigestUnchanged,
     /// One of the two digests is not known.
     DigestUnknown,
+    /// What is newer by name is what runs already (rule 14).
+    SameDigest,
+    /// What is newer is held.
+    Held,
+    /// What is newer does not run on every node.
+    PlatformMissing,
+    /// What is newer is not old enough yet.
+    TooYoung,
 }
 
 impl SelectionReason {
@@ -63,17 +123,28 @@ impl SelectionReason {
 impl fmt::Display for SelectionReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Self::NewerVersion => "a newer version is published",
+            Self::NewerVersion => "a newer tag is published",
             Self::NewerVersionOtherSpelling => {
                 "a newer version is published, and only with the other spelling of the `v` before the number"
             }
+            Self::NewestAllowed => "it is the newest that the policy allows",
             Self::NoNewerVersion => "nothing newer is published that the policy allows",
+            Self::Pinned => "the range admits the current version and no other",
+            Self::NoCurrent => "there is no current tag, and the policy says how far from it one may go",
             Self::CurrentIsNoVersion => {
-                "the current tag carries no version; only the policy `digest` can follow it"
+                "the current tag carries no version; the policy `digest` can follow it, or a tag-pattern with a tag-order"
             }
+            Self::CurrentOutsidePattern => {
+                "the current tag does not match the pattern, so nobody knows what is newer; set a tag that does"
+            }
+            Self::CurrentIsNoNumber => "what is compared of the current tag is no number",
             Self::DigestChanged => "the tag has a new digest in the registry",
             Self::DigestUnchanged => "the tag still has the digest that runs",
             Self::DigestUnknown => "the running digest or the published one is not known",
+            Self::SameDigest => "the newer name stands for the image that runs already",
+            Self::Held => "what is newer is held",
+            Self::PlatformMissing => "what is newer does not run on every node",
+            Self::TooYoung => "what is newer is not old enough yet",
         })
     }
 }
@@ -86,10 +157,26 @@ pub enum Rejection {
     Current,
     /// The digest policy never leaves the current tag (rule 13).
     OtherTag,
+    /// There is no current tag to compare with.
+    NoCurrent,
     /// The current tag carries no version to compare with (rule 6).
     CurrentIsNoVersion,
+    /// The current tag has nothing to compare with (rule 12).
+    CurrentOutsidePattern,
+    /// What is compared of the current tag is no number (rule 12).
+    CurrentIsNoNumber,
+    /// There is an allow list, and nothing on it matches.
+    NotIncluded,
+    /// Something on the ignore list matches.
+    Excluded,
+    /// The glob does not match.
+    OutsideGlob,
+    /// The pattern does not match (rule 12).
+    OutsidePattern,
     /// The tag carries no version (rule 6).
     NoVersion,
+    /// What is compared of the tag is no number (rule 12).
+    NoNumber,
     /// Another text before the version (rules 1 and 3).
     OtherPrefix,
     /// More or fewer version components (rule 2).
@@ -102,8 +189,18 @@ pub enum Rejection {
     NotNewer,
     /// It differs in a component that the policy does not let move (rule 8).
     OutsideLevel,
-    /// A prerelease that was not asked for (rule 10).
+    /// The range does not admit it (rule 11).
+    OutsideRange,
+    /// A prerelease that was not asked for (rules 10 and 11).
     Prerelease,
+    /// Allowed, but it is what runs already, or older than that (rule 14).
+    SameDigest,
+    /// Allowed, but held.
+    Held,
+    /// Allowed, but some node could not run it.
+    PlatformMissing,
+    /// Allowed, but not old enough.
+    TooYoung,
     /// Allowed, and another allowed tag is newer.
     Superseded,
 }
@@ -119,10 +216,18 @@ impl From<Mismatch> for Rejection {
     fn from(mismatch: Mismatch) -> Self {
         match mismatch {
             Mismatch::NoVersion => Self::NoVersion,
-            Mismatch::Family(Difference::Prefix) => Self::OtherPrefix,
-            Mismatch::Family(Difference::Components) => Self::OtherComponents,
-            Mismatch::Family(Difference::Suffix) => Self::OtherSuffix,
-            Mismatch::Family(Difference::Dates) => Self::OtherCalendar,
+            Mismatch::Family(difference) => difference.into(),
+        }
+    }
+}
+
+impl From<Difference> for Rejection {
+    fn from(difference: Difference) -> Self {
+        match difference {
+            Difference::Prefix => Self::OtherPrefix,
+            Difference::Components => Self::OtherComponents,
+            Difference::Suffix => Self::OtherSuffix,
+            Difference::Dates => Self::OtherCalendar,
         }
     }
 }
@@ -132,15 +237,28 @@ impl fmt::Display for Rejection {
         f.pad(match self {
             Self::Current => "it is the current tag",
             Self::OtherTag => "the policy `digest` stays on its tag",
+            Self::NoCurrent => "there is no current tag to start from",
             Self::CurrentIsNoVersion => "the current tag carries no version to compare with",
+            Self::CurrentOutsidePattern => "the current tag does not match the pattern",
+            Self::CurrentIsNoNumber => "there is no number in the current tag to compare with",
+            Self::NotIncluded => "it is not on the list of those to include",
+            Self::Excluded => "it is excluded",
+            Self::OutsideGlob => "the glob does not match it",
+            Self::OutsidePattern => "the pattern does not match it",
             Self::NoVersion => "it carries no version",
+            Self::NoNumber => "what is compared of it is no number",
             Self::OtherPrefix => "it has another text before the version",
             Self::OtherComponents => "it has more or fewer version components",
             Self::OtherSuffix => "it is another variant",
             Self::OtherCalendar => "a date is not compared with a version that counts from one",
             Self::NotNewer => "it is not newer",
             Self::OutsideLevel => "it is further away than the policy allows",
+            Self::OutsideRange => "it is outside the range",
             Self::Prerelease => "it is a prerelease that was not asked for",
+            Self::SameDigest => "it is the image that runs already, or an older one",
+            Self::Held => "it is held",
+            Self::PlatformMissing => "it does not run on every node",
+            Self::TooYoung => "it is not old enough yet",
             Self::Superseded => "it is allowed, but another tag is newer",
         })
     }

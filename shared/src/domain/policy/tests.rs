@@ -5,6 +5,8 @@ mod recorded;
 mod rules;
 
 use super::*;
+use crate::domain::reference::Tag;
+use crate::domain::tag::TagVersion;
 
 /// Several tags at once, separated by spaces.
 fn tags(written: &str) -> Vec<Tag> {
@@ -15,12 +17,10 @@ fn tag(written: &str) -> Tag {
     written.parse().unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn request<'a>(current: &'a Tag, policy: &'a UpdatePolicy) -> SelectionRequest<'a> {
-    SelectionRequest {
-        current,
-        policy,
-        prerelease: false,
-        current_digest: None,
-        remote_digest: None,
-    }
+fn policy(options: PolicyOptions) -> UpdatePolicy {
+    UpdatePolicy::new(options).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn level(written: &str) -> UpdatePolicy {
+    policy(PolicyOptions::of(written))
 }

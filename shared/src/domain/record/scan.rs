@@ -8,7 +8,7 @@ use super::{
     CANDIDATES_PER_DEMAND, Findings, PLATFORMS_PER_RECORD, REFRESH, ScanError, ScanRecord, TAGS_PER_RECORD,
     TagRecord,
 };
-use crate::domain::policy::{UpdatePolicy, candidates};
+use crate::domain::policy::{Candidates, candidates};
 use crate::domain::reference::{Digest, Repository, Tag};
 use crate::domain::time::whole_seconds;
 use crate::domain::watched::Demand;
@@ -34,11 +34,12 @@ pub struct TagDigests {
 pub fn tags_to_resolve(demands: &BTreeSet<Demand>, published: &[Tag]) -> BTreeSet<Tag> {
     let mut tags = BTreeSet::new();
     for demand in demands {
-        if demand.policy == UpdatePolicy::Digest {
+        if demand.policy.follows_digest() {
             tags.insert(demand.tag.clone());
         } else if demand.pinned {
             tags.extend(
                 candidates(&demand.request(), published)
+                    .newest_first
                     .into_iter()
                     .next()
                     .cloned(),
@@ -50,7 +51,7 @@ pub fn tags_to_resolve(demands: &BTreeSet<Demand>, published: &[Tag]) -> BTreeSe
 
 /// Whether any of these demands needs the list of tags.
 pub fn needs_list(demands: &BTreeSet<Demand>) -> bool {
-    demands.iter().any(|demand| demand.policy != UpdatePolicy::Digest)
+    demands.iter().any(|demand| !demand.policy.follows_digest())
 }
 
 /// The record after a complete scan at `now`.
@@ -96,11 +97,16 @@ fn tags_to_keep(demands: &BTreeSet<Demand>, answer: &Answer) -> Vec<Tag> {
     let exists = |tag: &Tag| set.contains(tag) || matches!(answer.digests.get(tag), Some(Some(_)));
     let wanted: Vec<Vec<&Tag>> = demands
         .iter()
-        .filter(|demand| demand.policy != UpdatePolicy::Digest)
+        .filter(|demand| !demand.policy.follows_digest())
         .map(|demand| {
-            let mut newest = candidates(&demand.request(), published);
-            newest.truncate(CANDIDATES_PER_DEMAND);
-            newest
+            let Candidates {
+                newest_first: mut kept,
+                successor,
+            } = candidates(&demand.request(), published);
+            kept.truncate(CANDIDATES_PER_DEMAND);
+            // After the candidates: it is no update, but shows that there will be no more of them.
+            kept.extend(successor);
+            kept
         })
         .collect();
     let in_use: BTreeSet<&Tag> = demands

@@ -53,6 +53,68 @@ impl Family {
             && self.difference_after_prefix(other).is_none()
     }
 
+    /// The text before the numbers.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Whether nothing but prerelease markers follows the numbers.
+    pub fn has_no_suffix(&self) -> bool {
+        self.suffix.is_empty()
+    }
+
+    /// Whether a number in it is a date, or too long to have been counted up to (rule 7).
+    pub fn counts_in_dates(&self) -> bool {
+        self.shape.counts_in_dates()
+    }
+
+    /// The first thing in which this family differs from another, where neither a `v` nor the number of components
+    /// counts.
+    pub fn difference_but_components(&self, other: &Self) -> Option<Difference> {
+        if self.spelling(&other.prefix).is_none() {
+            Some(Difference::Prefix)
+        } else if self.suffix != other.suffix {
+            Some(Difference::Suffix)
+        } else if self.shape.calendar() != other.shape.calendar() {
+            Some(Difference::Dates)
+        } else {
+            None
+        }
+    }
+
+    /// The first thing in which this family differs from another, where neither a `v` nor the suffix counts.
+    pub fn difference_before_suffix(&self, other: &Self) -> Option<Difference> {
+        if self.spelling(&other.prefix).is_none() {
+            Some(Difference::Prefix)
+        } else if !self.shape.joins_alike(other.shape) {
+            Some(Difference::Components)
+        } else if self.shape != other.shape {
+            Some(Difference::Dates)
+        } else {
+            None
+        }
+    }
+
+    /// What this family has beside the numbers: nothing but a `v` is plain.
+    pub fn difference_from_plain(&self) -> Option<Difference> {
+        if !matches!(self.prefix.as_str(), "" | "v" | "V") {
+            Some(Difference::Prefix)
+        } else if !self.suffix.is_empty() {
+            Some(Difference::Suffix)
+        } else {
+            None
+        }
+    }
+
+    /// The family of versions whose parts are told apart already.
+    pub(super) fn of_parts(components: usize, variant: &str) -> Self {
+        Self {
+            prefix: String::new(),
+            shape: Shape::fixed(Layout::Dotted, components),
+            suffix: variant.to_owned(),
+        }
+    }
+
     /// Whether tags with this prefix can belong to the family, and in which spelling (rule 1).
     pub(super) fn spelling(&self, prefix: &str) -> Option<Spelling> {
         if self.prefix == prefix {
@@ -147,6 +209,15 @@ impl Shape {
             scale,
             dates,
         }
+    }
+
+    /// What kind of numbers these are, however many.
+    fn calendar(self) -> (bool, Scale) {
+        (self.counts_in_dates(), self.scale)
+    }
+
+    fn counts_in_dates(self) -> bool {
+        self.dates != 0 || self.scale == Scale::Opaque || matches!(self.layout, Layout::Timestamp(_))
     }
 
     /// Whether two versions have equally many components, joined in the same way (rule 2).

@@ -38,7 +38,23 @@ pub struct TagVersion {
 impl TagVersion {
     /// Reads a tag, or says that it carries no version, so that only its digest can be followed (rule 6).
     pub fn parse(tag: &Tag) -> Option<Self> {
-        Outline::of(tag.as_str()).map(Outline::read)
+        Self::read(tag.as_str())
+    }
+
+    /// As [`parse`](Self::parse), of a text that was cut out of a tag.
+    pub fn read(text: &str) -> Option<Self> {
+        Outline::of(text).map(Outline::read)
+    }
+
+    /// A version whose parts are told apart already. Markers that are not known count as the earliest of all, in the order
+    /// of their names.
+    pub fn from_parts(numbers: Vec<u64>, prerelease: &str, variant: &str) -> Self {
+        Self {
+            family: Family::of_parts(numbers.len(), variant),
+            numbers,
+            stages: prerelease::read_all(prerelease),
+            builds: Vec::new(),
+        }
     }
 
     /// Reads a tag that may stand on the ladder `family`, in its spelling or the other one (rule 1), or says why it does
@@ -47,7 +63,12 @@ impl TagVersion {
     /// The same as [`parse`](Self::parse) and a comparison of the families, but most tags of a repository stand on other
     /// ladders and are not read to the end.
     pub fn parse_on(tag: &Tag, family: &Family) -> Result<(Self, Spelling), Mismatch> {
-        let outline = Outline::of(tag.as_str()).ok_or(Mismatch::NoVersion)?;
+        Self::read_on(tag.as_str(), family)
+    }
+
+    /// As [`parse_on`](Self::parse_on), of a text that was cut out of a tag.
+    pub fn read_on(text: &str, family: &Family) -> Result<(Self, Spelling), Mismatch> {
+        let outline = Outline::of(text).ok_or(Mismatch::NoVersion)?;
         let spelling = family
             .spelling(outline.prefix)
             .ok_or(Mismatch::Family(Difference::Prefix))?;
@@ -99,8 +120,12 @@ impl TagVersion {
     pub(super) fn compare_across_families(&self, other: &Self) -> Ordering {
         self.numbers
             .cmp(&other.numbers)
-            .then_with(|| prerelease::compare(&self.stages, &other.stages))
-            .then_with(|| self.builds.cmp(&other.builds))
+            .then_with(|| self.compare_after_numbers(other))
+    }
+
+    /// The order of two versions whose numbers are equal.
+    pub(super) fn compare_after_numbers(&self, other: &Self) -> Ordering {
+        prerelease::compare(&self.stages, &other.stages).then_with(|| self.builds.cmp(&other.builds))
     }
 }
 

@@ -3,11 +3,13 @@
 use std::cmp::Ordering;
 
 use super::numbers::leading_digits;
-use super::scan::Word;
+use super::scan::{Word, split};
 
 /// How far from a release a prerelease is. Later kinds are nearer to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StageKind {
+    /// A marker that only a pattern of the user's declares to be one.
+    Unknown,
     Development,
     Nightly,
     Snapshot,
@@ -24,11 +26,24 @@ pub enum StageKind {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Stage {
     kind: StageKind,
+    /// How an unknown marker is called; empty for the others, which their kind tells apart.
+    name: String,
     /// The counter's numbers, most significant first; empty where none is written.
     counter: Vec<u64>,
 }
 
 impl Stage {
+    /// Digits at the end are its counter, if they fit.
+    fn unknown(text: &str) -> Self {
+        let name = text.trim_end_matches(|c: char| c.is_ascii_digit());
+        let counter = text[name.len()..].parse().ok();
+        Self {
+            kind: StageKind::Unknown,
+            name: if counter.is_some() { name } else { text }.to_owned(),
+            counter: counter.into_iter().collect(),
+        }
+    }
+
     pub fn kind(&self) -> StageKind {
         self.kind
     }
@@ -95,6 +110,23 @@ pub(super) fn starts_glued(text: &str) -> bool {
     .is_some()
 }
 
+/// Reads a text that is declared to be prerelease markers and nothing else.
+pub(super) fn read_all(text: &str) -> Vec<Stage> {
+    let words = split(text);
+    let mut stages = Vec::new();
+    let mut rest = words.as_slice();
+    while let Some((word, following)) = rest.split_first() {
+        if let Some((stage, taken)) = read(rest) {
+            stages.push(stage);
+            rest = &rest[taken..];
+        } else {
+            stages.push(Stage::unknown(word.text));
+            rest = following;
+        }
+    }
+    stages
+}
+
 /// Reads a marker and its counter at the start of `words`, with the number of words they take.
 pub(super) fn read(words: &[Word<'_>]) -> Option<(Stage, usize)> {
     let (first, following) = words.split_first()?;
@@ -135,5 +167,10 @@ pub(super) fn read(words: &[Word<'_>]) -> Option<(Stage, usize)> {
         Form::Glued => !digits.is_empty() && is_glued,
         Form::GluedOrUpper => !digits.is_empty() && (is_glued || letters.starts_with(char::is_uppercase)),
     };
-    is_marker.then_some((Stage { kind, counter }, taken))
+    let stage = Stage {
+        kind,
+        name: String::new(),
+        counter,
+    };
+    is_marker.then_some((stage, taken))
 }

@@ -186,7 +186,7 @@ fn is_version_start(tag: &str, index: usize) -> bool {
 }
 
 /// Splits what follows the numbers into words.
-fn split(text: &str) -> Vec<Word<'_>> {
+pub(super) fn split(text: &str) -> Vec<Word<'_>> {
     let mut words = Vec::new();
     let mut separator = None;
     let mut rest = text;

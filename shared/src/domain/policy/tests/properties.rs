@@ -20,6 +20,8 @@ fn published_tag() -> impl Strategy<Value = Tag> {
         "-rc",
         "-alpha",
         "-alpine",
+        "-alpine3.19",
+        "-alpine3.20",
         "-rc1-alpine",
         "-ls3",
         "-ls12",
@@ -32,31 +34,126 @@ fn published_tag() -> impl Strategy<Value = Tag> {
     prop_oneof![9 => version, 1 => other].prop_map(|written| tag(&written))
 }
 
-fn policy() -> impl Strategy<Value = UpdatePolicy> {
-    prop::sample::select(vec![
-        UpdatePolicy::Patch,
-        UpdatePolicy::Minor,
-        UpdatePolicy::Major,
-    ])
+/// Policies of every kind that compares tags.
+fn any_policy() -> impl Strategy<Value = UpdatePolicy> {
+    let named = prop::sample::select(vec![
+        ("patch", None, None, None),
+        ("minor", None, None, None),
+        ("major", None, None, None),
+        ("major", None, None, None),
+        ("range:*", None, None, None),
+        ("range:^1", None, None, None),
+        ("range:>=1.1-0 <3", None, None, None),
+        ("range:1.x || >2", None, None, None),
+        ("glob:*", None, None, None),
+        ("glob:*[0-9]*", None, None, None),
+        ("glob:*-*", None, None, None),
+        (r"regex:^v?\d", None, None, None),
+        (r"regex:(\d+)", None, Some("$1"), Some("numeric:asc")),
+        (r"regex:(\d+)", None, Some("$1"), Some("numeric:desc")),
+        ("regex:.", None, None, Some("alphabetical:asc")),
+        ("regex:.", None, None, Some("alphabetical:desc")),
+        ("minor", Some(r"^v?(\d.*)$"), Some("$1"), None),
+        (
+            "major",
+            Some(r"(?P<major>\d+)\.(?P<minor>\d+)(?P<prerelease>rc\d)?(?:-(?P<compatibility>.*))?$"),
+            None,
+            None,
+        ),
+    ]);
+    let switches = prop::array::uniform4(prop::bool::weighted(0.2));
+    (named, switches).prop_map(
+        |((named, pattern, extract, order), [prerelease, follow, any, exclude])| {
+            let written = |value: Option<&str>| value.map(str::to_owned);
+            policy(PolicyOptions {
+                policy: Some(named.to_owned()),
+                tag_pattern: written(pattern),
+                tag_extract: written(extract),
+                tag_order: written(order),
+                prerelease,
+                follow_variants: follow,
+                any_suffix: any,
+                exclude: if exclude {
+                    vec!["*1".to_owned()]
+                } else {
+                    Vec::new()
+                },
+                ..PolicyOptions::default()
+            })
+        },
+    )
+}
+
+fn request<'a>(current: Option<&'a Tag>, policy: &'a UpdatePolicy) -> SelectionRequest<'a> {
+    SelectionRequest {
+        current,
+        ..SelectionRequest::without_current(policy)
+    }
+}
+
+fn any_current() -> impl Strategy<Value = Option<Tag>> {
+    prop::option::weighted(0.9, published_tag())
 }
 
 proptest! {
     #[test]
-    fn the_answer_is_a_published_tag_strictly_newer_and_the_first_candidate(
-        current in published_tag(),
-        policy in policy(),
-        prerelease in any::<bool>(),
+    fn the_answer_is_a_published_tag_and_the_first_candidate(
+        current in any_current(),
+        policy in any_policy(),
         published in prop::collection::vec(published_tag(), 0..30),
     ) {
-        let request = SelectionRequest { prerelease, ..request(&current, &policy) };
+        let request = request(current.as_ref(), &policy);
         let selection = select(&request, &published);
-        let accepted = candidates(&request, &published);
-        prop_assert_eq!(accepted.first().copied(), selection.selected.as_ref());
-        let mut previous: Option<TagVersion> = None;
+        let accepted = candidates(&request, &published).newest_first;
+        prop_assert_eq!(accepted.first().copied(), selection.update());
         for candidate in accepted {
             prop_assert!(published.contains(candidate));
-            let (version, now) = (TagVersion::parse(candidate).unwrap(), TagVersion::parse(&current).unwrap());
-            prop_assert_eq!(version.compare_across_families(&now), Ordering::Greater);
+            prop_assert_ne!(Some(candidate), current.as_ref());
+        }
+    }
+
+    /// Rule 9 under every policy: where one tag is an update for another, the other is none for the one.
+    #[test]
+    fn no_two_tags_are_newer_than_each_other(
+        one in published_tag(),
+        other in published_tag(),
+        policy in any_policy(),
+    ) {
+        let leads = |from: &Tag, to: &Tag| {
+            select(&request(Some(from), &policy), [to]).update().is_some()
+        };
+        prop_assert!(!(leads(&one, &other) && leads(&other, &one)), "{} and {} under {}", one, other, policy);
+        prop_assert!(!leads(&one, &one));
+    }
+
+    /// From the answer nothing that was published leads any further.
+    #[test]
+    fn the_answer_is_the_end_of_its_way(
+        current in published_tag(),
+        policy in any_policy(),
+        published in prop::collection::vec(published_tag(), 0..30),
+    ) {
+        let Some(answer) = select(&request(Some(&current), &policy), &published).update() else {
+            return Ok(());
+        };
+        let before = candidates(&request(Some(&current), &policy), &published).newest_first;
+        let next = select(&request(Some(answer), &policy), before).update();
+        prop_assert_eq!(next, None, "{} to {} under {}", current, answer, policy);
+    }
+
+    /// Within a family the versions of a level policy are ordered totally, and candidates come in that order.
+    #[test]
+    fn candidates_come_from_the_newest_down(
+        current in published_tag(),
+        level in prop::sample::select(vec!["patch", "minor", "major"]),
+        published in prop::collection::vec(published_tag(), 0..30),
+    ) {
+        let policy = super::level(level);
+        let now = TagVersion::parse(&current);
+        let mut previous: Option<TagVersion> = None;
+        for candidate in candidates(&request(Some(&current), &policy), &published).newest_first {
+            let version = TagVersion::parse(candidate).unwrap();
+            prop_assert_eq!(version.compare_across_families(now.as_ref().unwrap()), Ordering::Greater);
             prop_assert!(previous.is_none_or(|previous| previous.compare_across_families(&version).is_ge()));
             previous = Some(version);
         }
@@ -64,13 +161,13 @@ proptest! {
 
     #[test]
     fn every_published_tag_is_either_the_answer_or_rejected_once(
-        current in published_tag(),
-        policy in policy(),
+        current in any_current(),
+        policy in any_policy(),
         published in prop::collection::vec(published_tag(), 0..30),
     ) {
-        let selection = select(&request(&current, &policy), &published);
-        let mut explained: Vec<Tag> = selection.rejected.into_values().flatten().chain(selection.selected).collect();
-        let mut expected = published;
+        let selection = select(&request(current.as_ref(), &policy), &published);
+        let mut explained: Vec<&Tag> = selection.rejected.into_values().flatten().chain(selection.selected).collect();
+        let mut expected: Vec<&Tag> = published.iter().collect();
         explained.sort();
         expected.sort();
         expected.dedup();
@@ -79,23 +176,40 @@ proptest! {
 
     #[test]
     fn the_order_of_the_list_changes_nothing(
-        current in published_tag(),
-        policy in policy(),
+        current in any_current(),
+        policy in any_policy(),
         (published, shuffled) in prop::collection::vec(published_tag(), 0..30)
             .prop_flat_map(|tags| (Just(tags.clone()), Just(tags).prop_shuffle())),
     ) {
-        let request = request(&current, &policy);
+        let request = request(current.as_ref(), &policy);
         prop_assert_eq!(select(&request, &published), select(&request, &shuffled));
         prop_assert_eq!(candidates(&request, &published), candidates(&request, &shuffled));
     }
 
     #[test]
-    fn a_tag_of_another_family_changes_nothing(
-        current in published_tag(),
-        policy in policy(),
+    fn a_tag_that_is_no_candidate_by_itself_changes_nothing(
+        current in any_current(),
+        policy in any_policy(),
         published in prop::collection::vec(published_tag(), 0..30),
         unrelated in published_tag(),
     ) {
+        let request = request(current.as_ref(), &policy);
+        if select(&request, [&unrelated]).update().is_some() {
+            return Ok(());
+        }
+        let before = candidates(&request, &published).newest_first;
+        let with_unrelated: Vec<Tag> = published.iter().cloned().chain([unrelated]).collect();
+        prop_assert_eq!(before, candidates(&request, &with_unrelated).newest_first);
+    }
+
+    #[test]
+    fn a_tag_of_another_family_changes_nothing(
+        current in published_tag(),
+        level in prop::sample::select(vec!["patch", "minor", "major"]),
+        published in prop::collection::vec(published_tag(), 0..30),
+        unrelated in published_tag(),
+    ) {
+        let policy = super::level(level);
         let version = TagVersion::parse(&current);
         let family = version.as_ref().map(TagVersion::family);
         let is_related = TagVersion::parse(&unrelated).is_some_and(|other| {
@@ -104,37 +218,46 @@ proptest! {
         if is_related {
             return Ok(());
         }
-        let request = request(&current, &policy);
+        let request = request(Some(&current), &policy);
         let with_unrelated: Vec<Tag> = published.iter().cloned().chain([unrelated]).collect();
-        prop_assert_eq!(candidates(&request, &published), candidates(&request, &with_unrelated));
+        prop_assert_eq!(
+            candidates(&request, &published).newest_first,
+            candidates(&request, &with_unrelated).newest_first
+        );
     }
 
     /// A record keeps the candidates and forgets most other tags; the decision is then made from the record.
     #[test]
     fn forgetting_tags_that_were_no_candidates_changes_nothing(
-        current in published_tag(),
-        policy in policy(),
-        prerelease in any::<bool>(),
+        current in any_current(),
+        policy in any_policy(),
         (published, kept) in prop::collection::vec(published_tag(), 1..30).prop_flat_map(|tags| {
             let count = tags.len();
             (Just(tags.clone()), subsequence(tags, 0..=count))
         }),
     ) {
-        let request = SelectionRequest { prerelease, ..request(&current, &policy) };
-        let before: Vec<Tag> = candidates(&request, &published).into_iter().cloned().collect();
-        let record: Vec<Tag> = kept.into_iter().chain(before.iter().cloned()).collect();
-        let after: Vec<Tag> = candidates(&request, &record).into_iter().cloned().collect();
-        prop_assert_eq!(before, after);
+        let request = request(current.as_ref(), &policy);
+        let before = candidates(&request, &published);
+        let record: Vec<Tag> = kept
+            .iter()
+            .chain(before.newest_first.iter().copied())
+            .chain(before.successor)
+            .cloned()
+            .collect();
+        prop_assert_eq!(&before, &candidates(&request, &record));
+        let (whole, stored) = (select(&request, &published), select(&request, &record));
+        prop_assert_eq!((whole.update(), whole.successor), (stored.update(), stored.successor));
     }
 
     #[test]
     fn any_tags_at_all_are_judged_without_a_panic(
         current in "[A-Za-z0-9_][A-Za-z0-9_.-]{0,40}",
-        policy in policy(),
+        policy in any_policy(),
         published in prop::collection::vec("[A-Za-z0-9_][A-Za-z0-9_.-]{0,40}", 0..10),
     ) {
         let published: Vec<Tag> = published.iter().map(|written| tag(written)).collect();
-        let selection = select(&request(&tag(&current), &policy), &published);
-        prop_assert!(selection.selected.is_none_or(|selected| published.contains(&selected)));
+        let current = tag(&current);
+        let selection = select(&request(Some(&current), &policy), &published);
+        prop_assert!(selection.selected.is_none_or(|selected| published.contains(selected)));
     }
 }

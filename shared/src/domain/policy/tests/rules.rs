@@ -19,28 +19,37 @@ fn check_with_prereleases(cases: &[(&str, &str, &str, &str)]) {
 }
 
 fn check_with(prerelease: bool, policy: &str, current: &str, published: &str, expected: &str) {
-    let (policy, current, published) = (policy.parse().unwrap(), tag(current), tags(published));
-    let request = SelectionRequest {
+    let options = PolicyOptions {
         prerelease,
-        ..request(&current, &policy)
+        ..PolicyOptions::of(policy)
+    };
+    check_options(&options, current, published, expected);
+}
+
+fn check_options(options: &PolicyOptions, current: &str, published: &str, expected: &str) {
+    let policy = UpdatePolicy::new(options.clone()).unwrap_or_else(|error| panic!("{error}"));
+    let (current, published) = ((current != "-").then(|| tag(current)), tags(published));
+    let request = SelectionRequest {
+        current: current.as_ref(),
+        ..SelectionRequest::without_current(&policy)
     };
     let found = select(&request, &published);
-    let shown = found.selected.as_ref().map_or("-", Tag::as_str);
+    let shown = found.selected.map_or("-", Tag::as_str);
     assert_eq!(
         shown, expected,
-        "{policy} from {current} among {published:?}: {}",
+        "{policy} from {current:?} among {published:?}: {}",
         found.reason
     );
     assert_eq!(
-        candidates(&request, &published).first().copied(),
-        found.selected.as_ref()
+        candidates(&request, &published).newest_first.first().copied(),
+        found.update()
     );
 }
 
 fn explain(policy: &str, current: &str, published: &str) -> Vec<(&'static str, String)> {
-    let (policy, current) = (policy.parse().unwrap(), tag(current));
-    let selection = select(&request(&current, &policy), &tags(published));
-    let join = |tags: &[Tag]| tags.iter().map(Tag::as_str).collect::<Vec<_>>().join(" ");
+    let (policy, current, published) = (level(policy), tag(current), tags(published));
+    let selection = select(&SelectionRequest::new(&current, &policy), &published);
+    let join = |tags: &[&Tag]| tags.iter().map(|tag| tag.as_str()).collect::<Vec<_>>().join(" ");
     selection
         .rejected
         .iter()
@@ -69,8 +78,8 @@ fn rule_1_the_other_spelling_of_v_is_an_answer_only_for_want_of_the_own_one() {
         ("minor", "v1.2.3", "1.3.0-rc1", "-"),
         ("major", "v3", "20260805 4.1", "-"),
     ]);
-    let policy = UpdatePolicy::Minor;
-    let selection = select(&request(&tag("v1.2.3"), &policy), &tags("1.3.0"));
+    let (policy, current, published) = (level("minor"), tag("v1.2.3"), tags("1.3.0"));
+    let selection = select(&SelectionRequest::new(&current, &policy), &published);
     assert_eq!(selection.reason, SelectionReason::NewerVersionOtherSpelling);
 }
 
@@ -195,12 +204,10 @@ fn rule_6_a_tag_without_a_version_is_followed_by_its_digest_alone() {
         "4bce52f",
         "sha-860c190",
     ] {
-        assert_eq!(default_policy(&tag(current)), UpdatePolicy::Digest, "{current}");
-        let policy = UpdatePolicy::Major;
-        let selection = select(
-            &request(&tag(current), &policy),
-            &tags("latest 1.0 2.0 php8.3-fpm"),
-        );
+        let default = UpdatePolicy::for_tag(&PolicyOptions::default(), &tag(current)).unwrap();
+        assert_eq!(default, level("digest"), "{current}");
+        let (policy, named, published) = (level("major"), tag(current), tags("latest 1.0 2.0 php8.3-fpm"));
+        let selection = select(&SelectionRequest::new(&named, &policy), &published);
         assert_eq!(
             (selection.selected, selection.reason),
             (None, SelectionReason::CurrentIsNoVersion),
@@ -216,7 +223,8 @@ fn rule_6_a_tag_without_a_version_is_followed_by_its_digest_alone() {
         "open-21-jre",
         "1.0-rc1",
     ] {
-        assert_eq!(default_policy(&tag(current)), UpdatePolicy::Minor, "{current}");
+        let default = UpdatePolicy::for_tag(&PolicyOptions::default(), &tag(current)).unwrap();
+        assert_eq!(default, level("minor"), "{current}");
     }
 }
 
@@ -342,7 +350,7 @@ fn rule_12_among_equal_versions_the_spelling_of_the_current_tag_wins_then_the_sh
 fn rule_13_the_digest_policy_acts_when_both_digests_are_known_and_differ() {
     let digest = |c: &str| -> Digest { format!("sha256:{}", c.repeat(64)).parse().unwrap() };
     let (a, b) = (digest("a"), digest("b"));
-    let (current, policy) = (tag("stable"), UpdatePolicy::Digest);
+    let (current, policy) = (tag("stable"), level("digest"));
     let published = tags("stable latest 1.0.0");
     let cases = [
         (Some(&a), Some(&b), Some("stable"), SelectionReason::DigestChanged),
@@ -355,16 +363,19 @@ fn rule_13_the_digest_policy_acts_when_both_digests_are_known_and_differ() {
         let request = SelectionRequest {
             current_digest,
             remote_digest,
-            ..request(&current, &policy)
+            ..SelectionRequest::new(&current, &policy)
         };
         let found = select(&request, &published);
         assert_eq!(
-            (found.selected.as_ref().map(Tag::as_str), found.reason),
+            (found.selected.map(Tag::as_str), found.reason),
             (expected, reason)
         );
-        assert_eq!(found.rejected[&Rejection::OtherTag], tags("1.0.0 latest"));
         assert_eq!(
-            select(&request, &[]).selected,
+            found.rejected[&Rejection::OtherTag],
+            [&published[2], &published[1]]
+        );
+        assert_eq!(
+            select(&request, &[] as &[Tag]).selected,
             found.selected,
             "the tag list is not needed"
         );
@@ -400,9 +411,10 @@ fn every_rejected_tag_is_named_under_the_first_rule_against_it() {
 
 #[test]
 fn candidates_are_all_that_is_allowed_from_the_newest_down() {
-    let (current, policy) = (tag("1.2.0"), UpdatePolicy::Minor);
+    let (current, policy) = (tag("1.2.0"), level("minor"));
     let published = tags("1.10.0 1.3.0 1.2.0 2.0.0 1.9.0 1.3.0");
-    let found: Vec<&str> = candidates(&request(&current, &policy), &published)
+    let found: Vec<&str> = candidates(&SelectionRequest::new(&current, &policy), &published)
+        .newest_first
         .into_iter()
         .map(Tag::as_str)
         .collect();
@@ -431,31 +443,5 @@ fn reasons_have_distinct_stable_names_and_say_something() {
                 "{name}"
             );
         }
-    }
-}
-
-#[test]
-fn a_policy_is_written_as_in_its_annotation() {
-    for value in ["patch", "minor", "major", "digest"] {
-        let policy: UpdatePolicy = value.parse().unwrap();
-        assert_eq!(policy.to_string(), value);
-        assert_eq!(serde_json::to_string(&policy).unwrap(), format!("\"{value}\""));
-        assert_eq!(
-            serde_json::from_str::<UpdatePolicy>(&format!("\"{value}\"")).unwrap(),
-            policy
-        );
-    }
-    for value in ["", "Minor", " minor", "range:^1.0", "all", "minor,patch"] {
-        let error = value.parse::<UpdatePolicy>().unwrap_err();
-        assert_eq!(
-            error,
-            PolicyError::Unknown {
-                value: value.to_owned()
-            }
-        );
-        assert!(
-            error.to_string().contains("patch, minor, major, digest"),
-            "{error}"
-        );
     }
 }

@@ -1,0 +1,89 @@
+//! A published tag, with what the caller happens to know of it.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::reference::{Digest, ReferenceError, Tag};
+
+/// A published tag. What is not known of it is `None`.
+#[derive(Debug, Clone, Copy)]
+pub struct Offer<'a> {
+    pub tag: &'a Tag,
+    /// When our own scanner saw it first.
+    pub first_seen: Option<Timestamp>,
+    /// What it points at.
+    pub digest: Option<&'a Digest>,
+    /// What it can run on, as `os/architecture[/variant]`, each with its manifest.
+    pub platforms: Option<&'a BTreeMap<String, Digest>>,
+}
+
+impl<'a> From<&'a Tag> for Offer<'a> {
+    fn from(tag: &'a Tag) -> Self {
+        Self {
+            tag,
+            first_seen: None,
+            digest: None,
+            platforms: None,
+        }
+    }
+}
+
+impl Offer<'_> {
+    /// Whether a node with this `os/architecture` could run it, as far as is known. Nodes do not say which variant of an
+    /// architecture they are, and the container runtime takes the best that fits.
+    pub(super) fn runs_on(&self, node: &str) -> bool {
+        let base = |platform: &str| platform.splitn(3, '/').take(2).eq(node.splitn(3, '/').take(2));
+        self.platforms
+            .is_none_or(|platforms| platforms.keys().any(|platform| base(platform)))
+    }
+}
+
+/// What stands against a tag although the policy would have it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Conditions<'a> {
+    /// How long ago our scanner must have seen a tag first; `None` asks nothing.
+    pub maturity: Option<Maturity>,
+    /// What is never to be offered.
+    pub held: &'a [Hold],
+    /// The platforms of the nodes, each as `os/architecture`: a tag must run on all of them. A tag of which they are not
+    /// known is not asked.
+    pub node_platforms: &'a [String],
+}
+
+/// How old a tag must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Maturity {
+    pub min_age: SignedDuration,
+    pub now: Timestamp,
+}
+
+/// A tag or digest that is never to be offered.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Hold {
+    Tag(Tag),
+    Digest(Digest),
+}
+
+impl FromStr for Hold {
+    type Err = ReferenceError;
+
+    fn from_str(written: &str) -> Result<Self, ReferenceError> {
+        // A tag holds no colon and a digest always does.
+        if written.contains(':') {
+            written.parse().map(Self::Digest)
+        } else {
+            written.parse().map(Self::Tag)
+        }
+    }
+}
+
+impl Hold {
+    pub(super) fn applies_to(&self, offer: &Offer<'_>) -> bool {
+        match self {
+            Self::Tag(tag) => tag == offer.tag,
+            Self::Digest(digest) => offer.digest == Some(digest),
+        }
+    }
+}

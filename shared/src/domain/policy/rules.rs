@@ -1,0 +1,341 @@
+//! A policy that is understood: options read, patterns compiled, contradictions refused.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use super::options::{MAX_GLOBS, MAX_VALUE_LENGTH, PolicyError, PolicyOption, PolicyOptions};
+use super::order::{Direction, OrderBy, TagOrder};
+use super::pattern::{TagGlob, TagPattern};
+use super::range::VersionRange;
+use crate::domain::reference::Tag;
+use crate::domain::tag::TagVersion;
+
+/// Which tags are wanted, ready to be asked. Cheap to clone.
+///
+/// Two policies are equal when their options are: that they could mean the same in other words does not count.
+#[derive(Clone)]
+pub struct UpdatePolicy {
+    options: PolicyOptions,
+    rules: Arc<Rules>,
+}
+
+/// What the options mean.
+#[derive(Debug)]
+pub(super) struct Rules {
+    pub(super) filter: Filter,
+    pub(super) pattern: Option<TagPattern>,
+    pub(super) measure: Measure,
+}
+
+/// Which tags come into question at all, by their names.
+#[derive(Debug)]
+pub(super) struct Filter {
+    pub(super) glob: Option<TagGlob>,
+    pub(super) include: Vec<TagGlob>,
+    pub(super) exclude: Vec<TagGlob>,
+}
+
+/// What makes one tag newer than another, and how far it may be away.
+#[derive(Debug)]
+pub(super) enum Measure {
+    /// The same tag with another digest (rule 13).
+    Digest,
+    /// A version of the current family; so many leading components must stay (rule 8).
+    Level { fixed_components: usize },
+    /// Anything newer: of the current family where the current tag carries a version, in alphabetical order where not.
+    LikeCurrent,
+    /// A version of the current family with any number of components, inside the range (rule 11).
+    Range(VersionRange),
+    /// As `Level`, with any suffix.
+    AnySuffix { fixed_components: usize },
+    /// A decimal number (rule 12).
+    Numeric(Direction),
+    /// Text, byte by byte (rule 12).
+    Alphabetical(Direction),
+}
+
+const LEVELS: [(&str, usize); 3] = [("patch", 2), ("minor", 1), ("major", 0)];
+/// Any newer tag.
+const ANY: &str = "glob:*";
+const KINDS: &str = "patch, minor, major, digest, range:RANGE, glob:GLOB and regex:REGEX";
+
+impl UpdatePolicy {
+    /// Reads options that name a policy.
+    pub fn new(options: PolicyOptions) -> Result<Self, PolicyError> {
+        let rules = Arc::new(Rules::read(&options)?);
+        Ok(Self { options, rules })
+    }
+
+    /// Reads options that need not name a policy: then it is any newer tag where a pattern or an order says what is
+    /// wanted, otherwise what suits the tag, `minor` where it carries a version and `digest` where it does not (rule 6).
+    pub fn for_tag(options: &PolicyOptions, tag: &Tag) -> Result<Self, PolicyError> {
+        let mut options = options.clone();
+        if options.policy.is_none() {
+            let says_what = options.tag_pattern.is_some() || options.tag_order.is_some();
+            let suits = match TagVersion::parse(tag) {
+                _ if says_what => ANY,
+                Some(_) => "minor",
+                None => "digest",
+            };
+            options.policy = Some(suits.to_owned());
+        }
+        Self::new(options)
+    }
+
+    /// The options that it was made from.
+    pub fn options(&self) -> &PolicyOptions {
+        &self.options
+    }
+
+    /// Whether it stays on its tag and follows the digest (rule 13). Then nobody needs the list of tags.
+    pub fn follows_digest(&self) -> bool {
+        matches!(self.rules.measure, Measure::Digest)
+    }
+
+    pub(super) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+}
+
+impl PolicyOptions {
+    /// Whether they can be obeyed, whatever tag they are for.
+    pub fn check(&self) -> Result<(), PolicyError> {
+        let policy = self.policy.clone().unwrap_or_else(|| ANY.to_owned());
+        let named = Self {
+            policy: Some(policy),
+            ..self.clone()
+        };
+        Rules::read(&named).map(drop)
+    }
+}
+
+impl Rules {
+    fn read(options: &PolicyOptions) -> Result<Self, PolicyError> {
+        let named = options.policy.as_deref().unwrap_or_default();
+        let (kind, argument) = named
+            .split_once(':')
+            .map_or((named, None), |(kind, argument)| (kind, Some(argument)));
+        let level = LEVELS.iter().find(|(name, _)| *name == kind);
+        let filter = Filter::read(options, (kind == "glob").then_some(argument).flatten())?;
+        let pattern = pattern(options, (kind == "regex").then_some(argument).flatten())?;
+        let order = order(options)?;
+        let measure = match (kind, level, argument) {
+            ("digest", _, None) => {
+                refuse_comparison(options)?;
+                Measure::Digest
+            }
+            (_, Some(&(_, fixed_components)), None) => level_measure(options, fixed_components, order)?,
+            ("range", _, Some(range)) => range_measure(options, range, order)?,
+            ("glob" | "regex", _, Some(_)) if order.is_none() && !options.any_suffix => Measure::LikeCurrent,
+            ("glob" | "regex", _, Some(_)) => ordered(order, options.any_suffix),
+            _ => return Err(unknown_policy(named)),
+        };
+        let compares_versions = !matches!(measure, Measure::Numeric(_) | Measure::Alphabetical(_));
+        if pattern.as_ref().is_some_and(TagPattern::names_version_parts) && !compares_versions {
+            return Err(PolicyError::new(
+                PolicyOption::TagOrder,
+                options.tag_order.clone().unwrap_or_default(),
+                "the pattern names the parts of a version, which only semver compares; add a tag-extract to \
+                 compare something else",
+            ));
+        }
+        Ok(Self {
+            filter,
+            pattern,
+            measure,
+        })
+    }
+}
+
+fn unknown_policy(named: &str) -> PolicyError {
+    PolicyError::new(
+        PolicyOption::Policy,
+        named,
+        format!("it is not known; valid are {KINDS}"),
+    )
+}
+
+impl Filter {
+    fn read(options: &PolicyOptions, glob: Option<&str>) -> Result<Self, PolicyError> {
+        let list = |option: PolicyOption, globs: &[String]| {
+            if globs.len() > MAX_GLOBS {
+                let reason = format!("it has {} globs, and may have {MAX_GLOBS}", globs.len());
+                return Err(PolicyError::new(option, globs.join(","), reason));
+            }
+            globs.iter().map(|glob| TagGlob::new(option, glob)).collect()
+        };
+        Ok(Self {
+            glob: glob
+                .map(|glob| TagGlob::new(PolicyOption::Policy, glob))
+                .transpose()?,
+            include: list(PolicyOption::Include, &options.include)?,
+            exclude: list(PolicyOption::Exclude, &options.exclude)?,
+        })
+    }
+}
+
+/// The pattern, which `policy` or `tag-pattern` may name.
+fn pattern(options: &PolicyOptions, regex: Option<&str>) -> Result<Option<TagPattern>, PolicyError> {
+    let template = options.tag_extract.as_deref();
+    match (regex, options.tag_pattern.as_deref()) {
+        (Some(regex), Some(pattern)) if regex != pattern => Err(PolicyError::new(
+            PolicyOption::TagPattern,
+            pattern,
+            "the policy names another regular expression; leave one of the two out",
+        )),
+        (Some(regex), _) => TagPattern::new(PolicyOption::Policy, regex, template).map(Some),
+        (None, Some(pattern)) => TagPattern::new(PolicyOption::TagPattern, pattern, template).map(Some),
+        (None, None) => match template {
+            Some(template) => Err(PolicyError::new(
+                PolicyOption::TagExtract,
+                template,
+                "there is no tag-pattern whose groups it could use",
+            )),
+            None => Ok(None),
+        },
+    }
+}
+
+fn order(options: &PolicyOptions) -> Result<Option<TagOrder>, PolicyError> {
+    let Some(written) = &options.tag_order else {
+        return Ok(None);
+    };
+    let order: TagOrder = written
+        .parse()
+        .map_err(|reason: String| PolicyError::new(PolicyOption::TagOrder, written, reason))?;
+    if order.by == OrderBy::Semver && order.direction == Direction::Descending {
+        return Err(PolicyError::new(
+            PolicyOption::TagOrder,
+            written,
+            "the greatest version is the newest, and nothing is ever downgraded; write semver",
+        ));
+    }
+    Ok(Some(order))
+}
+
+/// The digest policy compares no tags, so that whoever says how to compare them expects something else.
+fn refuse_comparison(options: &PolicyOptions) -> Result<(), PolicyError> {
+    let given = [
+        (PolicyOption::TagPattern, &options.tag_pattern),
+        (PolicyOption::TagOrder, &options.tag_order),
+    ];
+    for (option, value) in given {
+        if let Some(value) = value {
+            return Err(PolicyError::new(
+                option,
+                value,
+                "the policy digest stays on its tag and compares no others; leave one of the two out",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn level_measure(
+    options: &PolicyOptions,
+    fixed_components: usize,
+    order: Option<TagOrder>,
+) -> Result<Measure, PolicyError> {
+    match order {
+        Some(TagOrder { by, .. }) if by != OrderBy::Semver && fixed_components > 0 => Err(PolicyError::new(
+            PolicyOption::TagOrder,
+            options.tag_order.clone().unwrap_or_default(),
+            "patch and minor speak of the components of a version; write semver, or leave the policy out",
+        )),
+        _ if fixed_components > 0 => Ok(versions(fixed_components, options.any_suffix)),
+        order => Ok(ordered(order, options.any_suffix)),
+    }
+}
+
+fn range_measure(
+    options: &PolicyOptions,
+    range: &str,
+    order: Option<TagOrder>,
+) -> Result<Measure, PolicyError> {
+    let invalid = |reason: String| PolicyError::new(PolicyOption::Policy, format!("range:{range}"), reason);
+    if range.len() > MAX_VALUE_LENGTH {
+        let reason = format!(
+            "it has {} characters, and may have {MAX_VALUE_LENGTH}",
+            range.len()
+        );
+        return Err(invalid(reason));
+    }
+    if order.is_some_and(|order| order.by != OrderBy::Semver) {
+        return Err(PolicyError::new(
+            PolicyOption::TagOrder,
+            options.tag_order.clone().unwrap_or_default(),
+            "a range speaks of versions; write semver, or leave it out",
+        ));
+    }
+    VersionRange::parse(range).map(Measure::Range).map_err(invalid)
+}
+
+/// Anything newer in this order.
+fn ordered(order: Option<TagOrder>, any_suffix: bool) -> Measure {
+    match order {
+        Some(TagOrder {
+            by: OrderBy::Numeric,
+            direction,
+        }) => Measure::Numeric(direction),
+        Some(TagOrder {
+            by: OrderBy::Alphabetical,
+            direction,
+        }) => Measure::Alphabetical(direction),
+        Some(TagOrder {
+            by: OrderBy::Semver, ..
+        })
+        | None => versions(0, any_suffix),
+    }
+}
+
+fn versions(fixed_components: usize, any_suffix: bool) -> Measure {
+    if any_suffix {
+        Measure::AnySuffix { fixed_components }
+    } else {
+        Measure::Level { fixed_components }
+    }
+}
+
+impl FromStr for UpdatePolicy {
+    type Err = PolicyError;
+
+    /// A policy with no other options.
+    fn from_str(policy: &str) -> Result<Self, PolicyError> {
+        Self::new(PolicyOptions::of(policy))
+    }
+}
+
+impl fmt::Debug for UpdatePolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "UpdatePolicy({self})")
+    }
+}
+
+impl PartialEq for UpdatePolicy {
+    fn eq(&self, other: &Self) -> bool {
+        self.options == other.options
+    }
+}
+
+impl Eq for UpdatePolicy {}
+
+impl PartialOrd for UpdatePolicy {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for UpdatePolicy {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.options.cmp(&other.options)
+    }
+}
+
+impl Hash for UpdatePolicy {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.options.hash(state);
+    }
+}

@@ -146,7 +146,38 @@ const NAMED: [(Distribution, &[&str]); 3] = [
 ];
 
 /// The words after which a name of digits alone is a release of Windows.
-const WINDOWS_IMAGES: [&str; 2] = ["windowsservercore", "nanoserver"];
+const WINDOWS_IMAGES: [&str; 3] = ["windowsservercore", "nanoserver", "windows"];
+
+/// Whether a number, in front of which `word-` stands, is a release of the distribution that the word names.
+///
+/// Publishers also write the version of their own program there: Zabbix has `alpine-6.4.10` and `ubuntu-6.4.10`. So
+/// only the form that the distribution itself uses counts.
+pub(super) fn is_release(word: &str, written: &str, is_lone: bool) -> bool {
+    if WINDOWS_IMAGES.contains(&word) {
+        return is_lone;
+    }
+    let Some((_, distribution)) = NUMBERED.iter().find(|(name, _)| *name == word) else {
+        return false;
+    };
+    let halves = written.split_once('.');
+    match distribution {
+        Distribution::Alpine => halves.is_some_and(|(major, minor)| major == "3" && !minor.contains('.')),
+        Distribution::Ubuntu => {
+            halves.is_some_and(|(year, month)| year.len() == 2 && ["04", "10"].contains(&month))
+        }
+        Distribution::AlmaLinux
+        | Distribution::AmazonLinux
+        | Distribution::AzureLinux
+        | Distribution::CentOs
+        | Distribution::Debian
+        | Distribution::EnterpriseLinux
+        | Distribution::Fedora
+        | Distribution::OracleLinux
+        | Distribution::RockyLinux
+        | Distribution::UniversalBaseImage
+        | Distribution::Windows => is_lone,
+    }
+}
 
 /// A release in a suffix, and the text around it.
 struct Found<'f> {

@@ -220,6 +220,11 @@ impl Shape {
         self.dates != 0 || self.scale == Scale::Opaque || matches!(self.layout, Layout::Timestamp(_))
     }
 
+    /// Whether this is a single number that is no date.
+    pub(super) fn is_lone_count(self) -> bool {
+        self.components == 1 && self.layout == Layout::Dotted && self.dates == 0
+    }
+
     /// Whether two versions have equally many components, joined in the same way (rule 2).
     pub(super) fn joins_alike(self, other: Self) -> bool {
         (self.components, self.layout) == (other.components, other.layout)

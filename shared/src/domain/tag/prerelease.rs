@@ -71,14 +71,15 @@ enum Form {
     Any,
     /// With a counter only; without one the letters mean something else.
     Counted,
-    /// With a counter, and glued to the version numbers: `3.7.0b1`. After a separator the letter means something else.
+    /// With a counter, and glued to the version numbers, `3.7.0b1`, or to the counter by a dot, `v0.107.0-b.3`. A lone
+    /// letter means something else otherwise.
     Glued,
     /// With a counter, and glued or an upper-case letter: `7.0.0M15`, `7.0.0-M15`.
     GluedOrUpper,
 }
 
 /// `dev` alone names a variant with development tools far more often than an unfinished version.
-const MARKERS: [(&str, StageKind, Form); 16] = [
+const MARKERS: [(&str, StageKind, Form); 18] = [
     ("dev", StageKind::Development, Form::Counted),
     ("nightly", StageKind::Nightly, Form::Any),
     ("snapshot", StageKind::Snapshot, Form::Any),
@@ -90,8 +91,11 @@ const MARKERS: [(&str, StageKind, Form); 16] = [
     ("milestone", StageKind::Milestone, Form::Any),
     ("m", StageKind::Milestone, Form::GluedOrUpper),
     ("ea", StageKind::EarlyAccess, Form::Any),
+    // OpenShift's engineering candidates.
+    ("ec", StageKind::EarlyAccess, Form::Counted),
     ("pre", StageKind::Preview, Form::Any),
     ("preview", StageKind::Preview, Form::Any),
+    ("next", StageKind::Preview, Form::Counted),
     ("rc", StageKind::ReleaseCandidate, Form::Any),
     ("cr", StageKind::ReleaseCandidate, Form::Counted),
     ("c", StageKind::ReleaseCandidate, Form::Glued),
@@ -145,6 +149,7 @@ pub(super) fn read(words: &[Word<'_>]) -> Option<(Stage, usize)> {
 
     let mut counter = Vec::new();
     let mut taken = 1;
+    let is_dotted = following.first().is_some_and(|word| word.separator == Some('.'));
     if !digits.is_empty() {
         counter.push(digits.parse().ok()?);
     } else if let Some(number) = following.first().and_then(Word::number) {
@@ -164,7 +169,9 @@ pub(super) fn read(words: &[Word<'_>]) -> Option<(Stage, usize)> {
     let is_marker = match form {
         Form::Any => true,
         Form::Counted => !counter.is_empty(),
-        Form::Glued => !digits.is_empty() && is_glued,
+        Form::Glued => {
+            !counter.is_empty() && (is_glued && !digits.is_empty() || digits.is_empty() && is_dotted)
+        }
         Form::GluedOrUpper => !digits.is_empty() && (is_glued || letters.starts_with(char::is_uppercase)),
     };
     let stage = Stage {

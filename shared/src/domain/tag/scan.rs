@@ -2,7 +2,7 @@
 
 use super::family::{Family, HASH_DIGITS, Layout};
 use super::numbers::{self, Numbers, leading_digits, starts_with_hash};
-use super::{Stage, TagVersion, build, prerelease};
+use super::{Stage, TagVersion, build, distribution, prerelease};
 
 /// A piece of what follows the numbers, with the character before it.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +28,10 @@ const COMMIT_WORDS: [&str; 4] = ["sha", "git", "commit", "rev"];
 /// Words that may be joined to the version by `_` or `.`: `release_1.2`. After any other word such a number belongs to
 /// the word, as in `scala_2.12`, unless it is a date: `latest.20250101`.
 const VERSION_WORDS: [&str; 5] = ["version", "ver", "release", "rel", "build"];
+/// Runtimes that a lone number after a `-` belongs to (rule 6): `temurin-17`, `otp-26`.
+const RUNTIMES: [&str; 8] = [
+    "jdk", "jre", "java", "openjdk", "temurin", "corretto", "semeru", "otp",
+];
 /// What signatures and attestations are published under, beside the image they belong to.
 const ARTIFACTS: [&str; 3] = ["sha256-", "sha384-", "sha512-"];
 
@@ -110,19 +114,32 @@ fn take_stages<'t>(words: &[Word<'t>], stages: &mut Vec<Stage>) -> Vec<Word<'t>>
 /// the publisher has said which is the version: `18-jammy-full.s6-v0.88.0`.
 fn find_version(tag: &str) -> Option<(usize, Numbers)> {
     let mut starts = (0..tag.len()).filter(|&index| is_version_start(tag, index));
+    let mut follows_variant = false;
+    let is_marked = |start: usize| tag[..start].ends_with(['v', 'V']);
     let first = starts.find_map(|start| match read_version(tag, start) {
+        // Once a variant was named, a lone number is as likely a part of it: `jdk-21-and-23`.
+        Reading::Version(numbers)
+            if follows_variant && numbers.shape.is_lone_count() && !is_marked(start) =>
+        {
+            None
+        }
         Reading::Version(numbers) => Some(Some((start, numbers))),
+        Reading::Variant => {
+            follows_variant = true;
+            None
+        }
         Reading::Hash => Some(None),
         Reading::Nothing => None,
     });
     let (start, numbers) = first??;
-    if numbers.shape.components == 1 && !tag[..start].ends_with(['v', 'V']) {
-        let marked = starts
-            .filter(|&index| tag[..index].ends_with(['v', 'V']))
-            .find_map(|index| match read_version(tag, index) {
-                Reading::Version(numbers) if numbers.shape.components > 1 => Some((index, numbers)),
-                Reading::Version(_) | Reading::Hash | Reading::Nothing => None,
-            });
+    if numbers.shape.components == 1 && !is_marked(start) {
+        let marked =
+            starts
+                .filter(|&index| is_marked(index))
+                .find_map(|index| match read_version(tag, index) {
+                    Reading::Version(numbers) if numbers.shape.components > 1 => Some((index, numbers)),
+                    Reading::Version(_) | Reading::Variant | Reading::Hash | Reading::Nothing => None,
+                });
         if marked.is_some() {
             return marked;
         }
@@ -133,6 +150,8 @@ fn find_version(tag: &str) -> Option<(usize, Numbers)> {
 /// What stands at a place where a version may start.
 enum Reading {
     Version(Numbers),
+    /// The number of what the variant is built on.
+    Variant,
     /// A commit hash: the whole tag names a commit.
     Hash,
     Nothing,
@@ -158,9 +177,21 @@ fn read_version(tag: &str, start: usize) -> Reading {
         Reading::Nothing
     } else if tag[..start].split(['-', '_', '.']).any(names_commit) {
         Reading::Hash
+    } else if belongs_to_variant(&tag[..start], &numbers, &text[..numbers.length]) {
+        Reading::Variant
     } else {
         Reading::Version(numbers)
     }
+}
+
+/// Whether the number after `before` says which release of a runtime or distribution the variant is built on (rule 6).
+fn belongs_to_variant(before: &str, numbers: &Numbers, written: &str) -> bool {
+    let Some(words) = before.strip_suffix('-') else {
+        return false;
+    };
+    let word = words.rsplit(['-', '_', '.']).next().unwrap_or(words);
+    let is_lone = numbers.shape.is_lone_count();
+    is_lone && RUNTIMES.contains(&word) || distribution::is_release(word, written, is_lone)
 }
 
 /// Whether a number at `index` stands for itself, rather than belonging to the word before it as in `php8.2` (rule 6).

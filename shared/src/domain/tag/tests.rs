@@ -155,7 +155,8 @@ fn rule_4_prereleases_are_recognised_in_many_spellings() {
     let prereleases = "1.0-rc1 1.0-rc.1 1.0_rc1 1.0.rc1 1.0rc1 1.0RC1 1.0-RC1 4.0.0-rc-5-eclipse-temurin-21 3.7.0b1 3.8.0b1-alpine \
         2.0a3 1.0-alpha 1.0-alpha.0 1.0-beta2 19beta1-alpine 7.0.0M15 7.0.0-M15 7.0.0.M15 3.3-dev5-alpine 27-ea-11-jdk \
         1.0-snapshot 1.0-SNAPSHOT 3.5.0-preview1-slim 9.0.0-preview.7 1.0-nightly 1.0-nightly-20240912 13.0-ubi-rc \
-        6.0-alpha2-trixie 1.0-pre 1.0-canary.5 v0.1.3-alpha.103.gke 6.0.0.CR1 1.0-dev.20240912";
+        6.0-alpha2-trixie 1.0-pre 1.0-canary.5 v0.1.3-alpha.103.gke 6.0.0.CR1 1.0-dev.20240912 \
+        40.0.0-next.11 v0.107.0-b.3 v0.108.0-a.12 4.17.0-ec.0 4.13.0-ec-1";
     for tag in prereleases.split_whitespace() {
         assert!(version(tag).is_prerelease(), "{tag}");
     }
@@ -164,7 +165,8 @@ fn rule_4_prereleases_are_recognised_in_many_spellings() {
 #[test]
 fn rule_4_words_that_only_look_like_markers_belong_to_the_variant() {
     let releases = "31.0.13-previous 1.0-develop 1.0-development 1.0-alphabet 1.0-rc1x 1.0-betaslim 1.0-early 1.0-prebuilt \
-        3.0-m1 1.0-a1 1.1.1a 1.0-march 1.0-dev 1.0-dev-alpine 1.0-cr 1.0-previewer 1.0-eap 1.0-rcx";
+        3.0-m1 1.0-a1 1.1.1a 1.0-march 1.0-dev 1.0-dev-alpine 1.0-cr 1.0-previewer 1.0-eap 1.0-rcx \
+        1.0-next 1.0-next-alpine 1.0-ec 1.0-b 1.0-b-1 8u402-b08.1-jre 8u402-b06 1.0-b.x";
     for tag in releases.split_whitespace() {
         assert!(!version(tag).is_prerelease(), "{tag}");
     }
@@ -193,6 +195,8 @@ fn rule_4_counters_are_numbers_and_markers_have_an_order() {
     check_ladder("1.0-beta.1-dev4 1.0-beta.1-dev5 1.0-beta.1 1.0-beta.2-dev1");
     check_ladder("v0.1.3-alpha.103.gke v0.1.3-alpha.0113.gke");
     check_ladder("27-ea-11-jdk 27-rc-jdk 27-jdk");
+    check_ladder("40.0.0-next.9 40.0.0-next.11 40.0.0");
+    check_ladder("v0.107.0-a.2 v0.107.0-b.3 v0.107.0-b.10 v0.107.0");
     assert_eq!(
         version("1.0-rc.1").compare(&version("1.0RC1")),
         Some(Ordering::Equal)
@@ -239,6 +243,8 @@ fn rule_6_hashes_artifacts_channels_and_variants_are_no_versions() {
         0a1b2c3 0a1b2c3d 0a1b2c3d4e5f6a7b8c9d0a1b2c3d4e5f6a7b8c9d 4bce52f main-4bce52f main-4bce52f-1606234201 sha-860c190 \
         sha-1234567 git-12345678 4bce52f-20240101 4bce52f-v1.2.3 php8.2-fpm alpine3.20 alpine3.20-perl ltsc2022 scala_2.12-java17 \
         jdk25-temurin x86_64 latest-x86_64 arm64v8 ubi9 64bit 2fa 3x latest-64bit _1 1e5d8b2 \
+        nanoserver-1809 jdk-windowsservercore-1803 windows-2022 temurin-17 openjdk-8-lein jdk-21-and-23-noble otp-26-slim \
+        ubuntu-22.04 jre-headless-ubuntu-24.04 alpine-3.20 debian-12-slim ubi-9 \
         latest.20251301 cuda_2024 scala_2.12 main_20250101abc git_20250101";
     for tag in artifacts
         .iter()
@@ -258,6 +264,27 @@ fn rule_6_what_only_looks_like_a_hash_is_a_version() {
         ("1.2.4bce52f", "*.*.4bce52f"),
         ("git-2.40.1", "git-*.*.*"),
         ("20241001b1", "<date>"),
+    ]);
+}
+
+#[test]
+fn rule_6_the_version_is_sought_after_the_number_of_a_variant() {
+    check_families(&[
+        (
+            "temurin-17-tools-deps-1.12.0.1479-noble",
+            "temurin-17-tools-deps-*.*.*.*-noble",
+        ),
+        ("openjdk-8-lein-2.9.8", "openjdk-8-lein-*.*.*"),
+        ("windows-2022-3.1.8", "windows-2022-*.*.*"),
+        ("ubuntu-22.04-v1.2.3", "ubuntu-22.04-v*.*.*"),
+        ("alpine-3.20-20240912", "alpine-3.20-<date>"),
+        ("debian-12-v7", "debian-12-v*"),
+        ("alpine-6.4.10", "alpine-*.*.*"),
+        ("ubuntu-6.4.10", "ubuntu-*.*.*"),
+        ("ubuntu-6.4", "ubuntu-*.*"),
+        ("openjdk-17.0.2", "openjdk-*.*.*"),
+        ("openjdk-8u40-jre", "openjdk-*u*-jre"),
+        ("17-jdk-alpine-3.20", "*-jdk-alpine-3.20"),
     ]);
 }
 

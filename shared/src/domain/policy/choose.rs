@@ -10,7 +10,7 @@ use super::key::Key;
 use super::offer::{Hold, Offer};
 use super::ruler::{Ruler, Tier};
 use super::selection::{Rejection, Selection, SelectionReason, SelectionRequest, Successor};
-use super::successor::successor;
+use super::successor::{compare_distributions, successor};
 use crate::domain::reference::Tag;
 use crate::domain::tag::TagVersion;
 
@@ -320,7 +320,7 @@ impl<'a> Verdicts<'a> {
     }
 
     /// The newer first. Of equal ones that of the current tag's family, then the shorter, then the alphabetically first
-    /// (rule 12).
+    /// (rule 12); of variants that are followed, that on the latest distribution.
     fn newest_first(&self, a: &Candidate<'_>, b: &Candidate<'_>) -> Ordering {
         let Some(ruler) = &self.ruler else {
             return Ordering::Equal;
@@ -341,6 +341,7 @@ impl<'a> Verdicts<'a> {
             }
             self.is_of_current_family(b)
                 .cmp(&self.is_of_current_family(a))
+                .then_with(|| b.compare_distributions(a))
                 .then_with(|| {
                     self.is_spelled_like_current(b)
                         .cmp(&self.is_spelled_like_current(a))
@@ -370,6 +371,13 @@ impl<'a> Candidate<'a> {
             tier,
             key,
             is_of_current_family: OnceCell::new(),
+        }
+    }
+
+    fn compare_distributions(&self, other: &Self) -> Ordering {
+        match (&self.key, &other.key) {
+            (Key::Version(one), Key::Version(other)) => compare_distributions(one, other),
+            _ => Ordering::Equal,
         }
     }
 

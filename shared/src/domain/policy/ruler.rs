@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 
 use super::key::{Key, LooseVersion, compare_versions};
 use super::order::{Direction, Number};
-use super::pattern::{Extract, NoExtract, TagPattern};
+use super::pattern::{Extract, NoExtract};
 use super::range::{Membership, VersionRange};
 use super::rules::{Filter, Measure, Rules};
 use super::selection::{Rejection, SelectionReason, SelectionRequest};
@@ -255,13 +255,21 @@ impl<'a> Ruler<'a> {
         extract: Extract<'t>,
     ) -> Result<(Tier, Key<'t>), Rejection> {
         let mut key = key(&self.rules.measure, extract).ok_or(Rejection::NoNumber)?;
-        // Where no current tag says what is meant, a version beats a text.
-        if let (Measure::LikeCurrent, None, Key::Text(text)) = (&self.rules.measure, current, &key)
+        let mut is_newer = current.is_none_or(|current| direction.apply(key.compare(current)).is_gt());
+        // Where the current tag does not say what is meant, a version beats a text, and never an older one.
+        if let (Measure::LikeCurrent, Key::Text(text)) = (&self.rules.measure, &key)
             && let Some(version) = plain_version(text)
         {
+            if version.is_prerelease() && !self.prerelease {
+                return Err(Rejection::Prerelease);
+            }
+            if let Some(Key::Text(current)) = current
+                && let Some(current) = plain_version(current)
+            {
+                is_newer = compare_versions(&version, &current).is_gt();
+            }
             key = Key::Version(version);
         }
-        let is_newer = current.is_none_or(|current| direction.apply(key.compare(current)).is_gt());
         if is_newer {
             Ok((Tier::Family, key))
         } else {
@@ -407,10 +415,14 @@ fn key<'t>(measure: &Measure, extract: Extract<'t>) -> Option<Key<'t>> {
 }
 
 impl Rules {
-    /// Whether a tag is one of those that are asked for by name.
+    /// Whether a tag is one of those that the policy itself asks for.
     fn admits(&self, tag: &Tag) -> bool {
-        let matches = |pattern: &TagPattern| pattern.extract(tag.as_str()).is_ok();
-        self.filter.admit(tag.as_str()).is_ok() && self.pattern.as_ref().is_none_or(matches)
+        let glob = self.filter.glob.as_ref();
+        glob.is_none_or(|glob| glob.matches(tag.as_str()))
+            && self
+                .pattern
+                .as_ref()
+                .is_none_or(|pattern| pattern.extract(tag.as_str()).is_ok())
     }
 }
 
@@ -429,11 +441,11 @@ impl Filter {
     }
 }
 
-/// The version of a text that is nothing but a release.
+/// The version of a text that is nothing else.
 fn plain_version(text: &str) -> Option<TagVersion> {
     TagVersion::read(text).filter(|version| {
         let family = version.family();
-        !version.is_prerelease() && !family.counts_in_dates() && family.difference_from_plain().is_none()
+        !family.counts_in_dates() && family.difference_from_plain().is_none()
     })
 }
 

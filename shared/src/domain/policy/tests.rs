@@ -1,5 +1,7 @@
 //! The choice against the recorded examples, the rules and itself.
 
+mod conditions;
+mod patterns;
 mod properties;
 mod recorded;
 mod rules;

@@ -29,6 +29,14 @@ impl Tag {
         &self.0
     }
 
+    /// A name that stands in a list which somebody wrote down, for a question about that list and for nothing else: it is
+    /// printable, has no spaces and is no longer than a tag, but a registry need not be able to publish it. `None` for
+    /// anything else.
+    pub fn as_listed(name: &str) -> Option<Self> {
+        let is_printable = !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic());
+        (is_printable && name.len() <= MAX_LENGTH).then(|| Self(name.to_owned()))
+    }
+
     fn check(written: &str) -> Result<(), ReferenceError> {
         let Some(&first) = written.as_bytes().first() else {
             return Err(ReferenceError::EmptyTag);

@@ -1,6 +1,7 @@
 //! Build counters (rule 5): the publisher built the same version again.
 
 use super::calendar;
+use super::family::HASH_DIGITS;
 use super::numbers::leading_digits;
 use super::scan::Word;
 
@@ -9,8 +10,22 @@ const COUNTED_WORDS: [&str; 4] = ["ls", "r", "b", "build"];
 
 /// The counters among `words`, each with the length of the text before its number: those right after the version, and
 /// those at the very end. A number anywhere else belongs to the variant (rule 3).
-pub(super) fn find(words: &[Word<'_>]) -> Vec<Option<Counter>> {
+///
+/// A bare number is a packager's revision, as in `8.0.34-26`, where it is all that follows a dotted version; further on it
+/// is most often the version of something else, as in `-temurin-17`.
+pub(super) fn find(words: &[Word<'_>], is_dotted_version: bool) -> Vec<Option<Counter>> {
     let mut counters = vec![None; words.len()];
+    if let ([only], true) = (words, is_dotted_version)
+        && only.separator == Some('-')
+        && only.text.len() < HASH_DIGITS
+        && let Some(value) = only.number()
+    {
+        return vec![Some(Counter {
+            letters: 0,
+            value,
+            is_date: false,
+        })];
+    }
     let leading = (0..words.len()).map_while(|index| {
         let continues = words
             .get(index + 1)
@@ -39,6 +54,8 @@ pub(super) struct Counter {
     /// How many bytes of the word stand before the number.
     pub(super) letters: usize,
     pub(super) value: u64,
+    /// A date does not count on with small numbers (rule 7).
+    pub(super) is_date: bool,
 }
 
 fn read(word: &Word<'_>, follows_version: bool) -> Option<Counter> {
@@ -49,11 +66,15 @@ fn read(word: &Word<'_>, follows_version: bool) -> Option<Counter> {
         return None;
     }
     let value = digits.parse().ok()?;
+    let is_date = letters == 0 && digits.len() >= 8 && calendar::is_date(digits.len(), value, false);
     let is_counter = if letters > 0 {
         separator != '.' && COUNTED_WORDS.contains(&&word.text[..letters])
     } else {
-        let is_java_build = separator == '_' && follows_version;
-        is_java_build || digits.len() >= 8 && calendar::is_date(digits.len(), value, false)
+        is_date || separator == '_' && follows_version
     };
-    is_counter.then_some(Counter { letters, value })
+    is_counter.then_some(Counter {
+        letters,
+        value,
+        is_date,
+    })
 }

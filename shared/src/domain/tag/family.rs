@@ -11,7 +11,7 @@ use super::calendar;
 pub struct Family {
     pub(super) prefix: String,
     pub(super) shape: Shape,
-    /// What follows the numbers, without prerelease markers, and with `*` where a build counter stood.
+    /// What follows the numbers, without prerelease markers, and with `*` or `<date>` where a build counter stood.
     pub(super) suffix: String,
 }
 
@@ -228,6 +228,11 @@ impl Shape {
     /// Whether two versions have equally many components, joined in the same way (rule 2).
     pub(super) fn joins_alike(self, other: Self) -> bool {
         (self.components, self.layout) == (other.components, other.layout)
+    }
+
+    /// Whether it has several components, joined by dots.
+    pub(super) fn is_dotted(self) -> bool {
+        self.layout == Layout::Dotted && self.components > 1
     }
 
     /// The shape of numbers in a layout that leaves no doubt what they are.

@@ -67,11 +67,14 @@ impl<'t> Outline<'t> {
         if !self.rest.is_empty() {
             let variant = take_stages(&split(self.rest), &mut stages);
             suffix.reserve(self.rest.len());
-            for (word, counter) in variant.iter().zip(build::find(&variant)) {
+            for (word, counter) in variant
+                .iter()
+                .zip(build::find(&variant, self.numbers.shape.is_dotted()))
+            {
                 suffix.extend(word.separator);
                 if let Some(counter) = counter {
                     suffix.push_str(&word.text[..counter.letters]);
-                    suffix.push('*');
+                    suffix.push_str(if counter.is_date { "<date>" } else { "*" });
                     builds.push(counter.value);
                 } else {
                     suffix.push_str(word.text);

@@ -180,7 +180,7 @@ fn rule_4_a_marker_does_not_change_the_family() {
         ("27-ea-11-jdk-slim", "*-jdk-slim"),
         ("8.5.0RC1-zts", "*.*.*-zts"),
         ("4.0.0-rc-5-eclipse-temurin-21", "*.*.*-eclipse-temurin-21"),
-        ("v0.1.3-12.alpha.1", "v*.*.*-12"),
+        ("v0.1.3-12.alpha.1", "v*.*.*-*"),
     ]);
 }
 
@@ -211,13 +211,16 @@ fn rule_5_build_counters_count_within_an_equal_version() {
     check_ladder("8u402-b06-jdk 8u402-b07-jdk 8u412-b01-jdk");
     check_ladder("17.0-20260817 17.0-20260824 18.0-20260101");
     check_ladder("10.2-minimal-20260602 10.2-minimal-20260603");
+    check_ladder("8.0.34-26 8.0.35-27 8.0.36-28");
+    check_ladder("1.21.11-0 1.21.11-1 1.21.12-0");
     check_ladder("4.6.3-r0-ls293 4.6.3-r0-ls294 4.6.3-r1-ls1");
     check_families(&[
         ("5.0.4-ls132", "*.*.*-ls*"),
         ("0.21.0-debian-10-r39", "*.*.*-debian-10-r*"),
         ("17.0.9_9-jdk-alpine", "*.*.*_*-jdk-alpine"),
         ("8u402-b06-jdk", "*u*-b*-jdk"),
-        ("17.0-20260817", "*.*-*"),
+        ("17.0-20260817", "*.*-<date>"),
+        ("8.0.34-26", "*.*.*-*"),
         ("4.6.3_v2.0.10-ls312", "*.*.*_v2.0.10-ls*"),
     ]);
 }
@@ -225,7 +228,9 @@ fn rule_5_build_counters_count_within_an_equal_version() {
 #[test]
 fn rule_5_a_number_that_is_no_build_counter_belongs_to_the_variant() {
     check_families(&[
-        ("1.21.11-0", "*.*.*-0"),
+        ("19-23", "*-23"),
+        ("7.9.1-1-ubi8", "*.*.*-1-ubi8"),
+        ("16-3.4", "*-3.4"),
         ("3.9-eclipse-temurin-17", "*.*-eclipse-temurin-17"),
         ("1.0-cuda_11", "*.*-cuda_11"),
         ("1.0-r36.2.0", "*.*-r36.2.0"),

@@ -136,6 +136,11 @@ proptest! {
         let Some(answer) = select(&request(Some(&current), &policy), &published).update() else {
             return Ok(());
         };
+        // A current tag that is none of those that are asked for is compared as text, and the answer as a version.
+        let asks_by_name = |policy: &String| policy.starts_with("glob:") || policy.starts_with("regex:");
+        if policy.options().policy.as_ref().is_some_and(asks_by_name) && policy.options().tag_order.is_none() {
+            return Ok(());
+        }
         let before = candidates(&request(Some(&current), &policy), &published).newest_first;
         let next = select(&request(Some(answer), &policy), before).update();
         prop_assert_eq!(next, None, "{} to {} under {}", current, answer, policy);

@@ -9,18 +9,31 @@ use crate::domain::reference::Digest;
 struct Example {
     id: String,
     policy: RecordedPolicy,
-    current: Option<Tag>,
+    current: Option<Listed>,
     /// A current tag that must not change the answer, where none is given.
-    current_hint: Option<Tag>,
-    tags: Vec<Tag>,
-    expect: Option<Tag>,
+    current_hint: Option<Listed>,
+    tags: Vec<Listed>,
+    expect: Option<String>,
     /// Where the tools disagree, every answer that can be defended.
     #[serde(default)]
-    accept: Vec<Option<Tag>>,
+    accept: Vec<Option<String>>,
     #[serde(default)]
     invalid_policy: bool,
     current_digest: Option<String>,
     remote_digest: Option<String>,
+}
+
+/// Some lists hold names that no registry would publish, such as negative numbers.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct Listed(Tag);
+
+impl TryFrom<String> for Listed {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        Tag::as_listed(&name).map(Self).ok_or(name)
+    }
 }
 
 #[derive(Deserialize)]
@@ -89,8 +102,8 @@ fn fault(example: &Example, current: Option<&Tag>) -> Option<String> {
         remote_digest: remote_digest.as_ref(),
         ..SelectionRequest::without_current(&policy)
     };
-    let found = select(&request, &example.tags);
-    let selected = found.selected.cloned();
+    let found = select(&request, example.tags.iter().map(|listed| &listed.0));
+    let selected = found.selected.map(ToString::to_string);
     let is_right = selected == example.expect || example.accept.contains(&selected);
     (!is_right).then(|| {
         format!(
@@ -105,15 +118,17 @@ fn faults(recorded: &str) -> (usize, Vec<String>) {
     let mut tried = 0;
     for line in recorded.lines() {
         let example: Example = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
-        let currents = [example.current.as_ref(), example.current_hint.as_ref()];
+        let name = |listed: &Option<Listed>| listed.as_ref().map(|listed| listed.0.clone());
+        let currents = [name(&example.current), name(&example.current_hint)];
         let given = if currents[1].is_some() {
             &currents[..]
         } else {
             &currents[..1]
         };
         for current in given {
+            let current = current.as_ref();
             tried += 1;
-            faults.extend(fault(&example, *current).map(|fault| format!("{}: {fault}", example.id)));
+            faults.extend(fault(&example, current).map(|fault| format!("{}: {fault}", example.id)));
         }
     }
     (tried, faults)

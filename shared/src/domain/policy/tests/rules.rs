@@ -1,4 +1,4 @@
-//! Each rule of choosing, by name.
+//! Each rule of choosing, by name; rules 11 and 12 are in `patterns`, 14 and 15 in `conditions`.
 
 use strum::IntoEnumIterator;
 
@@ -26,7 +26,7 @@ fn check_with(prerelease: bool, policy: &str, current: &str, published: &str, ex
     check_options(&options, current, published, expected);
 }
 
-fn check_options(options: &PolicyOptions, current: &str, published: &str, expected: &str) {
+pub(super) fn check_options(options: &PolicyOptions, current: &str, published: &str, expected: &str) {
     let policy = UpdatePolicy::new(options.clone()).unwrap_or_else(|error| panic!("{error}"));
     let (current, published) = ((current != "-").then(|| tag(current)), tags(published));
     let request = SelectionRequest {

@@ -5,8 +5,9 @@ use super::family::HASH_DIGITS;
 use super::numbers::leading_digits;
 use super::scan::Word;
 
-/// The words that a counter is glued to: linuxserver's `-ls132`, Alpine's and Bitnami's `-r39`, Java's `-b06`.
-const COUNTED_WORDS: [&str; 4] = ["ls", "r", "b", "build"];
+/// The words that a counter is glued to: linuxserver's `-ls132`, Alpine's and Bitnami's `-r39`, Java's `-b06`, the patch
+/// levels `_p1` of OpenSSH, `-p3` of Magento and `_patch1` of Longhorn.
+const COUNTED_WORDS: [&str; 6] = ["ls", "r", "b", "build", "p", "patch"];
 
 /// The counters among `words`, each with the length of the text before its number: those right after the version, and
 /// those at the very end. A number anywhere else belongs to the variant (rule 3).

@@ -214,6 +214,10 @@ fn rule_5_build_counters_count_within_an_equal_version() {
     check_ladder("8.0.34-26 8.0.35-27 8.0.36-28");
     check_ladder("1.21.11-0 1.21.11-1 1.21.12-0");
     check_ladder("4.6.3-r0-ls293 4.6.3-r0-ls294 4.6.3-r1-ls1");
+    check_ladder("9.3_p2-r0-ls125 9.6_p1-r0-ls140 9.6_p1-r1-ls141");
+    check_ladder("2.4.6-p9 2.4.6-p10 2.4.7-p1");
+    check_ladder("v1_20210416_patch1 v1_20211020_patch1 v1_20211020_patch2");
+    check_ladder("v3.6.4-20241219 v4.0.1-20241007 v4.0.1-20250204");
     check_families(&[
         ("5.0.4-ls132", "*.*.*-ls*"),
         ("0.21.0-debian-10-r39", "*.*.*-debian-10-r*"),

@@ -245,7 +245,33 @@ fn numbered(text: &str) -> Option<(Distribution, Rank, usize)> {
     let rest = &text[letters..];
     let number = first_word(rest.strip_prefix('-').unwrap_or(rest));
     let components = number.split('.').map(|component| component.parse().ok());
-    let rank = Rank::Numbered(components.collect::<Option<_>>()?);
+    let components: Vec<u64> = components.collect::<Option<_>>()?;
+    let is_glued = number.len() == rest.len();
+    if !is_plausible(distribution, &components, is_glued) {
+        return None;
+    }
+    let rank = Rank::Numbered(components);
     let length = text.len() - rest.len() + usize::from(rest.starts_with('-')) + number.len();
     Some((distribution, rank, length))
+}
+
+/// Whether a distribution has had such a release. Fluentd's `-debian-1.0` and `-alpine-11` are its own revisions.
+fn is_plausible(distribution: Distribution, components: &[u64], is_glued: bool) -> bool {
+    let oldest = match distribution {
+        Distribution::Alpine => 3,
+        Distribution::Debian => 7,
+        Distribution::Ubuntu => 12,
+        Distribution::AlmaLinux
+        | Distribution::AmazonLinux
+        | Distribution::AzureLinux
+        | Distribution::CentOs
+        | Distribution::EnterpriseLinux
+        | Distribution::Fedora
+        | Distribution::OracleLinux
+        | Distribution::RockyLinux
+        | Distribution::UniversalBaseImage
+        | Distribution::Windows => 1,
+    };
+    let is_whole = is_glued || distribution != Distribution::Alpine || components.len() > 1;
+    is_whole && components.first().is_some_and(|&first| first >= oldest)
 }

@@ -38,7 +38,8 @@ fn rule_15_the_distribution_release_of_a_variant_is_named_as_it_was_written() {
 fn rule_15_runtimes_and_floating_variants_are_no_distribution_releases() {
     let tags = "1.0 6.4.2-php8.2-fpm 3.9-java17 1.16-otp-26 0.8-pg14 2.4-cuda12 3.9-eclipse-temurin-17 2.3-scala_2.12 \
         1.0-alpine 1.0-alpine-slim 1.0-alpine3.x 1.0-ubi-minimal 1.0-ubi9x 1.0-sid 1.0-stable 1.0-debian-r12 \
-        21-amazoncorretto-17 7.0-rocky 1.0-1809 1.0-debian-12-bookworm 1.0-alpine99999999999999999999";
+        21-amazoncorretto-17 7.0-rocky 1.0-1809 1.0-debian-12-bookworm \
+        1.4.2-debian-1 1.4.2-debian-2.0 v1.12.4-alpine-11 1.0-alpine1.2 1.0-ubuntu-2.1 1.0-alpine99999999999999999999";
     for tag in tags.split_whitespace() {
         assert_eq!(release(tag), None, "{tag}");
     }
@@ -59,7 +60,7 @@ fn rule_15_the_releases_of_a_distribution_have_an_order() {
         "oraclelinux7 ol8 oraclelinux9",
         "fedora41 fedora42",
         "amazonlinux2 al2023",
-        "nanoserver-ltsc2016 nanoserver-1803 nanoserver-1809 nanoserver-1903 nanoserver-ltsc2022 nanoserver-ltsc2025",
+        "nanoserver-sac2016 nanoserver-1803 nanoserver-1809 nanoserver-1903 nanoserver-ltsc2022 nanoserver-ltsc2025",
     ];
     for ladder in ladders {
         let versions: Vec<_> = ladder

@@ -131,7 +131,7 @@ const NAMED: [(Distribution, &[&str]); 3] = [
     (
         Distribution::Windows,
         &[
-            "ltsc2016",
+            "ltsc2016=sac2016",
             "1709",
             "1803",
             "1809=ltsc2019",

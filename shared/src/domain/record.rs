@@ -102,7 +102,7 @@ impl Findings {
     /// policy and kept this one: then everything newer was kept with it.
     pub fn covers(&self, demand: &Demand) -> bool {
         self.scanned_for.contains(demand)
-            || (!demand.policy.follows_digest()
+            || (demand.policy.compares_alike()
                 && self.tag(&demand.tag).is_some()
                 && self.scanned_for.iter().any(|scanned| {
                     let same = Demand {

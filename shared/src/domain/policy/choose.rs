@@ -61,8 +61,9 @@ pub fn select<'a, O: Into<Offer<'a>>>(
 pub struct Candidates<'a> {
     /// Every tag that the policy accepts as an update, newest first, whether or not it meets the conditions.
     pub newest_first: Vec<&'a Tag>,
-    /// The tag by which it can be seen that the current family has ended (rule 15).
-    pub successor: Option<&'a Tag>,
+    /// Tags that are no updates and bear on the choice all the same: that by which it can be seen that the current family
+    /// has ended (rule 15), and one of the current family where only the other spelling of `v` is newer (rule 1).
+    pub witnesses: Vec<&'a Tag>,
 }
 
 /// Every tag that could be chosen now or later. Does not depend on the order of `tags`, nor on tags that are no
@@ -74,13 +75,17 @@ pub fn candidates<'a>(
     let verdicts = Verdicts::of(request, tags);
     let newest = verdicts.newest();
     let successor = verdicts.successor(newest).map(|successor| successor.newest);
+    let witnesses = successor
+        .into_iter()
+        .chain(verdicts.own_spelling.as_ref().map(|own| own.witness))
+        .collect();
     let mut accepted: Vec<&Candidate<'_>> = verdicts.accepted.iter().collect();
     accepted.sort_by(|a, b| verdicts.newest_first(a, b));
     let mut newest_first: Vec<&Tag> = accepted.iter().map(|candidate| candidate.offer.tag).collect();
     newest_first.dedup();
     Candidates {
         newest_first,
-        successor,
+        witnesses,
     }
 }
 
@@ -142,6 +147,31 @@ impl Refused {
     }
 }
 
+/// The current family is published, and only in the other spelling is there anything newer.
+struct OwnSpelling<'a> {
+    /// A tag of the current family.
+    witness: &'a Tag,
+    /// Where the other spelling has gone to.
+    other: Successor<'a>,
+}
+
+impl<'a> OwnSpelling<'a> {
+    fn new(ruler: &Ruler<'_>, witness: &'a Tag, others: &[Candidate<'a>]) -> Option<Self> {
+        let newest = others.iter().max_by(|a, b| {
+            let by_version = ruler.compare(&a.key, &b.key);
+            by_version.then_with(|| b.offer.tag.cmp(a.offer.tag))
+        })?;
+        let Key::Version(version) = &newest.key else {
+            return None;
+        };
+        let other = Successor {
+            family: version.family().clone(),
+            newest: newest.offer.tag,
+        };
+        Some(Self { witness, other })
+    }
+}
+
 /// The fate of every published tag.
 struct Verdicts<'a> {
     current: Option<&'a Tag>,
@@ -150,6 +180,7 @@ struct Verdicts<'a> {
     ruler: Option<Ruler<'a>>,
     accepted: Vec<Candidate<'a>>,
     rejected: Vec<(Rejection, &'a Tag)>,
+    own_spelling: Option<OwnSpelling<'a>>,
     reason: SelectionReason,
 }
 
@@ -172,6 +203,7 @@ impl<'a> Verdicts<'a> {
                     ruler: None,
                     accepted: Vec::new(),
                     rejected: rejected.collect(),
+                    own_spelling: None,
                     reason: unmeasurable.reason,
                 }
             }
@@ -206,6 +238,7 @@ impl<'a> Verdicts<'a> {
             ruler: None,
             accepted: accepted.into_iter().collect(),
             rejected,
+            own_spelling: None,
             reason,
         }
     }
@@ -229,7 +262,16 @@ impl<'a> Verdicts<'a> {
                 Err(rejection) => rejected.push((rejection, offer.tag)),
             }
         }
-        let best = accepted.iter().map(|candidate| candidate.tier).min();
+        let mut best = accepted.iter().map(|candidate| candidate.tier).min();
+        let mut own_spelling = None;
+        if best == Some(Tier::OtherSpelling) {
+            let others = rejected.iter().map(|(_, tag)| *tag);
+            own_spelling = others
+                .filter(|tag| ruler.is_of_current_family(tag))
+                .max()
+                .and_then(|witness| OwnSpelling::new(&ruler, witness, &accepted));
+            best = best.filter(|_| own_spelling.is_none());
+        }
         accepted.retain(|candidate| {
             let is_best = Some(candidate.tier) == best;
             if !is_best {
@@ -250,6 +292,7 @@ impl<'a> Verdicts<'a> {
             ruler: Some(ruler),
             accepted,
             rejected,
+            own_spelling,
             reason,
         }
     }
@@ -316,7 +359,8 @@ impl<'a> Verdicts<'a> {
             Key::Version(version) => Some(version),
             Key::Nothing | Key::Loose(_) | Key::Number(_) | Key::Text(_) => None,
         });
-        successor(self.ruler.as_ref()?, chosen, &self.rejected)
+        let other_spelling = || Some(self.own_spelling.as_ref()?.other.clone());
+        successor(self.ruler.as_ref()?, chosen, &self.rejected).or_else(other_spelling)
     }
 
     /// The newer first. Of equal ones that of the current tag's family, then the shorter, then the alphabetically first

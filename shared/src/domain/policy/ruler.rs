@@ -1,7 +1,7 @@
 //! The measure that one choice holds against every tag: which ladder the current tag stands on, and how far up it may go.
 //!
 //! Whether a tag is acceptable, and how good it is, are properties of that one tag. So the answer stays the same when tags
-//! are forgotten that were no candidates, which the scan records rely on.
+//! are forgotten that were no candidates, which the scan records rely on; the exceptions are kept as witnesses.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -23,7 +23,8 @@ pub(super) enum Tier {
     Family,
     /// The current family; a prerelease of another version, under the marker that the current tag has.
     SameLine,
-    /// The current family but for the `v` before its numbers (rule 1).
+    /// The current family but for the `v` before its numbers. Accepted where no tag at all is published in the spelling of
+    /// the current one: many publishers push both, one after the other (rule 1).
     OtherSpelling,
 }
 
@@ -117,6 +118,24 @@ impl<'a> Ruler<'a> {
             } => self.with_any_suffix(current, *fixed_components, extract),
             Scale::Keys { current, direction } => self.by_key(current.as_ref(), *direction, extract),
         }
+    }
+
+    /// Whether a tag is of the current family, in its own spelling, however old it is.
+    pub(super) fn is_of_current_family(&self, tag: &Tag) -> bool {
+        let Scale::Level { current, .. } = &self.scale else {
+            return false;
+        };
+        let text = match &self.rules.pattern {
+            None => Cow::Borrowed(tag.as_str()),
+            Some(pattern) => match pattern.extract(tag.as_str()) {
+                Ok(Extract::Text(text)) => text,
+                Ok(Extract::Version(_)) | Err(_) => return false,
+            },
+        };
+        matches!(
+            TagVersion::read_on(&text, current.family()),
+            Ok((_, Spelling::Same))
+        )
     }
 
     /// The order of two keys from the older to the newer.

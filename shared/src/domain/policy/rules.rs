@@ -95,6 +95,12 @@ impl UpdatePolicy {
         matches!(self.rules.measure, Measure::Digest)
     }
 
+    /// Whether tags are compared in the same way whichever is the current one. Then what was kept for one tag does for
+    /// every tag that it could move to.
+    pub fn compares_alike(&self) -> bool {
+        !matches!(self.rules.measure, Measure::Digest | Measure::LikeCurrent)
+    }
+
     pub(super) fn rules(&self) -> &Rules {
         &self.rules
     }

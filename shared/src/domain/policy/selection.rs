@@ -54,7 +54,7 @@ pub struct Selection<'a> {
     pub reason: SelectionReason,
     /// Every published tag that was not chosen, under the first rule that rejected it. Each list is in byte order.
     pub rejected: BTreeMap<Rejection, Vec<&'a Tag>>,
-    /// Where the current family has ended and another goes on (rule 15).
+    /// Where the current family has ended and another goes on (rules 15 and 1).
     pub successor: Option<Successor<'a>>,
     /// When the next tag that is too young now, and newer than the chosen one, will be old enough.
     pub matures_at: Option<Timestamp>,
@@ -67,7 +67,8 @@ impl<'a> Selection<'a> {
     }
 }
 
-/// The family in which the distribution that a variant is built on has moved on.
+/// The family that goes on where the current one has ended: the distribution that the variant is built on has moved on, or
+/// the publisher has begun or ceased to write a `v`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Successor<'a> {
     pub family: Family,

@@ -101,11 +101,10 @@ fn tags_to_keep(demands: &BTreeSet<Demand>, answer: &Answer) -> Vec<Tag> {
         .map(|demand| {
             let Candidates {
                 newest_first: mut kept,
-                successor,
+                witnesses,
             } = candidates(&demand.request(), published);
             kept.truncate(CANDIDATES_PER_DEMAND);
-            // After the candidates: it is no update, but shows that there will be no more of them.
-            kept.extend(successor);
+            kept.extend(witnesses);
             kept
         })
         .collect();

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use proptest::prelude::*;
 use proptest::sample::subsequence;
 
+use super::super::ruler::Ruler;
 use super::*;
 
 /// Tags of a few families that meet often, and some that are no versions.
@@ -199,7 +200,8 @@ proptest! {
         unrelated in published_tag(),
     ) {
         let request = request(current.as_ref(), &policy);
-        if select(&request, [&unrelated]).update().is_some() {
+        let is_family = Ruler::new(&request).is_ok_and(|ruler| ruler.is_of_current_family(&unrelated));
+        if is_family || select(&request, [&unrelated]).update().is_some() {
             return Ok(());
         }
         let before = candidates(&request, &published).newest_first;
@@ -243,15 +245,39 @@ proptest! {
     ) {
         let request = request(current.as_ref(), &policy);
         let before = candidates(&request, &published);
+        // The tag in use is kept, too, if it is published.
+        let in_use = published.iter().filter(|tag| Some(*tag) == current.as_ref());
         let record: Vec<Tag> = kept
             .iter()
+            .chain(in_use)
             .chain(before.newest_first.iter().copied())
-            .chain(before.successor)
+            .chain(before.witnesses.iter().copied())
             .cloned()
             .collect();
         prop_assert_eq!(&before, &candidates(&request, &record));
         let (whole, stored) = (select(&request, &published), select(&request, &record));
         prop_assert_eq!((whole.update(), whole.successor), (stored.update(), stored.successor));
+    }
+
+    /// A workload moves on before the next scan; what was kept for its old tag must do for its new one.
+    #[test]
+    fn what_is_kept_for_a_tag_is_all_that_its_candidates_need(
+        current in published_tag(),
+        policy in any_policy(),
+        published in prop::collection::vec(published_tag(), 1..30),
+    ) {
+        let kept = candidates(&request(Some(&current), &policy), &published).newest_first;
+        if !policy.compares_alike() {
+            return Ok(());
+        }
+        for moved in &kept {
+            let next = request(Some(moved), &policy);
+            prop_assert_eq!(
+                candidates(&next, &published).newest_first,
+                candidates(&next, kept.iter().copied()).newest_first,
+                "{} to {} under {}", current, moved, policy
+            );
+        }
     }
 
     #[test]

@@ -58,7 +58,7 @@ fn explain(policy: &str, current: &str, published: &str) -> Vec<(&'static str, S
 }
 
 #[test]
-fn rule_1_the_other_spelling_of_v_is_an_answer_only_for_want_of_the_own_one() {
+fn rule_1_the_other_spelling_of_v_is_an_answer_only_where_the_own_one_is_published_nowhere() {
     check(&[
         (
             "patch",
@@ -71,9 +71,13 @@ fn rule_1_the_other_spelling_of_v_is_an_answer_only_for_want_of_the_own_one() {
         (
             "minor",
             "1.2.3-alpine",
-            "1.2.3-alpine v1.3.0-alpine v1.3.0",
+            "v1.3.0-alpine v1.3.0 1.4.0",
             "v1.3.0-alpine",
         ),
+        ("minor", "v1.2.3", "v1.2.3 1.3.0", "-"),
+        ("minor", "v1.2.3", "v0.9.0 1.3.0", "-"),
+        ("minor", "v1.2.3", "v1.3.0-rc1 1.3.0", "-"),
+        ("minor", "v1.2.3", "v1.3 1.3.0", "1.3.0"),
         ("minor", "v1.2.3", "1.2.3 1.2.2", "-"),
         ("minor", "v1.2.3", "1.3.0-rc1", "-"),
         ("major", "v3", "20260805 4.1", "-"),
@@ -81,6 +85,12 @@ fn rule_1_the_other_spelling_of_v_is_an_answer_only_for_want_of_the_own_one() {
     let (policy, current, published) = (level("minor"), tag("v1.2.3"), tags("1.3.0"));
     let selection = select(&SelectionRequest::new(&current, &policy), &published);
     assert_eq!(selection.reason, SelectionReason::NewerVersionOtherSpelling);
+    let published = tags("v1.2.3 1.3.0 1.4.0 2.0.0");
+    let selection = select(&SelectionRequest::new(&current, &policy), &published);
+    let ended = selection
+        .successor
+        .map(|other| (other.family.to_string(), other.newest.to_string()));
+    assert_eq!(ended, Some(("*.*.*".to_owned(), "1.4.0".to_owned())));
 }
 
 #[test]

@@ -8,6 +8,8 @@ use shared::io::arguments::{self, NamespaceError};
 use shared::io::telemetry::LogFormat;
 use strum::VariantNames;
 
+use crate::explain::ExplainOptions;
+
 /// Records which image tags and digests the registries offer to the workloads of a Kubernetes cluster.
 ///
 /// Each repository gets one ConfigMap; `kubectl get cm -l kubefresh.dev/record=scan` lists them. The scanner changes
@@ -36,6 +38,16 @@ pub enum Command {
     /// Exit code 0: every repository got an answer or a recorded error. 1: some records could not be written. 2: there is no
     /// cluster, no permission, or a setting is wrong.
     Scan(ScanOptions),
+    /// Say which tag a policy chooses and why, without a cluster.
+    ///
+    /// Asks the registry of IMAGE which tags there are, or takes them from `--tags`, and answers with the chosen tag, the
+    /// families beside it, and the rule that rejected each other tag. Nothing is written anywhere. The options are the
+    /// annotations `kubefresh.dev/…` of a workload, and the answer comes from the code that decides in the cluster.
+    ///
+    /// Exit code 0: there is an answer, also that nothing is newer. 1: the registry could not be asked. 2: the policy, the
+    /// image or another option is wrong.
+    #[command(after_help = crate::explain::EXAMPLES)]
+    Explain(Box<ExplainOptions>),
 }
 
 #[derive(Debug, Args)]
@@ -120,10 +132,7 @@ impl ScanOptions {
         let watch_namespaces =
             arguments::namespaces(watch_namespaces).map_err(SettingsError::WatchNamespaces)?;
         let namespace = arguments::given(namespace).map(arguments::namespace).transpose();
-        let plain_http = arguments::words(plain_http);
-        if let Some(host) = plain_http.iter().find(|host| host.contains('/')) {
-            return Err(SettingsError::PlainHttp(host.clone()));
-        }
+        let plain_http = registries(plain_http)?;
         Ok(Settings {
             watch_namespaces,
             namespace: namespace.map_err(SettingsError::Namespace)?,
@@ -131,6 +140,15 @@ impl ScanOptions {
             deadline,
             plain_http,
         })
+    }
+}
+
+/// Names of registries, out of a list that was typed.
+pub(crate) fn registries(list: Vec<String>) -> Result<Vec<String>, SettingsError> {
+    let registries = arguments::words(list);
+    match registries.iter().find(|host| host.contains('/')) {
+        Some(host) => Err(SettingsError::PlainHttp(host.clone())),
+        None => Ok(registries),
     }
 }
 
@@ -147,7 +165,9 @@ mod tests {
 
     fn parse(arguments: &[&str]) -> Result<Settings, SettingsError> {
         let cli = Cli::try_parse_from(["kubefresh-scanner", "scan"].iter().chain(arguments)).unwrap();
-        let Command::Scan(options) = cli.command;
+        let Command::Scan(options) = cli.command else {
+            panic!("{arguments:?} is another command");
+        };
         options.settings()
     }
 

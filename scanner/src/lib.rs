@@ -4,9 +4,11 @@
 //! asks a registry, `pass` goes from one to the other and writes the records, and [`run`] is the whole of it, from the
 //! cluster's client to the `summary` line.
 //!
-//! It reads workloads and can change nothing but its own records.
+//! It reads workloads and can change nothing but its own records. [`explain`] is a command of its own, for people: it
+//! needs no cluster.
 
 pub mod cli;
+pub mod explain;
 pub mod inventory;
 mod known;
 mod output;

@@ -4,10 +4,11 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use scanner::cli::{Cli, Command};
+use scanner::explain::{self, ExplainError};
 use scanner::run::{self, RunError};
 use shared::io::{shutdown, telemetry, tls};
 
-/// The scan worked, but not all of it could be written down.
+/// The scan worked, but not all of it could be written down; or there is no answer for now.
 const INCOMPLETE: u8 = 1;
 /// The run could not work at all: no cluster, no permission, or wrong settings.
 const CANNOT_WORK: u8 = 2;
@@ -26,16 +27,26 @@ async fn main() -> ExitCode {
     {
         eprintln!("kubefresh-scanner: {error}");
     }
-    match error.downcast_ref() {
-        Some(RunError::Unwritten(_)) => ExitCode::from(INCOMPLETE),
-        _ => ExitCode::from(CANNOT_WORK),
+    let is_unwritten = matches!(error.downcast_ref(), Some(RunError::Unwritten(_)));
+    let is_unanswered = matches!(
+        error.downcast_ref(),
+        Some(ExplainError::Registry(_) | ExplainError::Stream(_))
+    );
+    if is_unwritten || is_unanswered {
+        ExitCode::from(INCOMPLETE)
+    } else {
+        ExitCode::from(CANNOT_WORK)
     }
 }
 
 async fn start(cli: Cli) -> anyhow::Result<()> {
     telemetry::init(&cli.log.level, cli.log.format)?;
-    let stop = shutdown::token()?;
     match cli.command {
-        Command::Scan(options) => Ok(run::run(options.settings()?, stop).await?),
+        Command::Scan(options) => {
+            let stop = shutdown::token()?;
+            Ok(run::run(options.settings()?, stop).await?)
+        }
+        // Nothing has to be finished, so a signal may end it as it ends any other command.
+        Command::Explain(options) => Ok(explain::run(*options).await?),
     }
 }

@@ -9,6 +9,7 @@
 mod apiserver;
 mod controllers;
 mod e2e;
+mod explain;
 mod kubectl;
 mod manifests;
 mod registry;

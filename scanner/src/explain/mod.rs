@@ -1,0 +1,160 @@
+//! `explain`: what a policy chooses and why, without a cluster.
+//!
+//! In reading order: `arguments` says what it can be told, `question` is one question, first as written and then checked,
+//! and the answer comes from [`shared::domain::policy::select`], the code that decides in the cluster too. `tag_list` and
+//! `ask` are the two ways to the published tags, `table` and `json` the two ways to print an answer. `batch` and
+//! `references` answer many lines.
+
+mod arguments;
+mod ask;
+mod batch;
+mod json;
+mod lines;
+mod question;
+mod references;
+mod table;
+mod tag_list;
+
+use std::io::{self, Read as _, Write as _};
+use std::path::Path;
+
+use shared::domain::reference::{ImageReference, Tag};
+
+use crate::cli::{self, SettingsError};
+use crate::registry::{RegistryClient, RegistryClientOptions, RegistryError};
+
+pub use arguments::{EXAMPLES, ExplainOptions, KnownArguments, Output, PolicyArguments, Suffix};
+use ask::Published;
+use json::Answer;
+pub use question::Invalid;
+use question::Question;
+use tag_list::TagList;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ExplainError {
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error("--tags {file}: {reason}")]
+    Tags { file: String, reason: String },
+    #[error("the HTTP client could not be set up: {0}; --tags asks nobody")]
+    Http(#[source] reqwest::Error),
+    #[error("{0}")]
+    Registry(#[source] RegistryError),
+    #[error("unable to go on: {0}")]
+    Stream(#[source] io::Error),
+}
+
+/// Answers what was asked, on standard output. A reader that has seen enough (`| head`) ends it, and that is no error.
+pub async fn run(options: ExplainOptions) -> Result<(), ExplainError> {
+    let answered = if options.batch {
+        lines::answer_each(io::stdin().lock(), io::stdout().lock(), batch::answer)
+    } else if options.references {
+        lines::answer_each(io::stdin().lock(), io::stdout().lock(), references::answer)
+    } else {
+        return one(options).await;
+    };
+    read_to_the_end(answered)
+}
+
+/// Answers one question.
+async fn one(options: ExplainOptions) -> Result<(), ExplainError> {
+    let (image, question) = match read(&options) {
+        Ok(read) => read,
+        Err((current, invalid)) => {
+            if options.output == Output::Json {
+                print_json(&Answer::invalid(current.as_deref(), &invalid))?;
+            }
+            return Err(invalid.into());
+        }
+    };
+    let mut question = question;
+    let published = published(&options, image.as_ref(), &mut question).await?;
+    let selection = question.answer(&published.list.tags, &published.digests);
+    match options.output {
+        Output::Json => {
+            let current = question.current.as_ref().map(Tag::as_str);
+            print_json(&Answer::of(current, &selection, &published.list.invalid))
+        }
+        Output::Table => {
+            let text = table::render(&selection);
+            read_to_the_end(anstream::stdout().lock().write_all(text.as_bytes()))
+        }
+    }
+}
+
+/// The image and the question; or the current tag, as far as it was read, and what is wrong.
+fn read(options: &ExplainOptions) -> Result<(Option<ImageReference>, Question), (Option<String>, Invalid)> {
+    let image: Option<ImageReference> = match options.image.as_deref().map(str::parse).transpose() {
+        Ok(image) => image,
+        Err(error) => return Err((None, Invalid::Image(error))),
+    };
+    let current = image
+        .as_ref()
+        .and_then(ImageReference::effective_tag)
+        .map(String::from);
+    let digest = image.as_ref().and_then(ImageReference::digest);
+    let written = options.written(current.clone(), digest.map(ToString::to_string));
+    match written.check() {
+        Ok(question) => Ok((image, question)),
+        Err(invalid) => Err((current, invalid)),
+    }
+}
+
+/// The published tags, from the file or from the registry; of the digests only what the registry was asked for.
+async fn published(
+    options: &ExplainOptions,
+    image: Option<&ImageReference>,
+    question: &mut Question,
+) -> Result<Published, ExplainError> {
+    let plain_http_hosts = cli::registries(options.plain_http.clone())?;
+    match (&options.tags, image) {
+        (Some(file), _) => Ok(Published {
+            list: read_tags(file).map_err(|reason| ExplainError::Tags {
+                file: file.display().to_string(),
+                reason,
+            })?,
+            ..Published::default()
+        }),
+        (None, Some(image)) => {
+            let registry = RegistryClient::new(RegistryClientOptions {
+                plain_http_hosts,
+                ..RegistryClientOptions::default()
+            })
+            .map_err(ExplainError::Http)?;
+            let asked = ask::ask(&registry, image.repository(), question).await;
+            asked.map_err(ExplainError::Registry)
+        }
+        // The command line asks for one of the two.
+        (None, None) => Ok(Published::default()),
+    }
+}
+
+fn read_tags(file: &Path) -> Result<TagList, String> {
+    let read = if file == Path::new("-") {
+        let mut bytes = Vec::new();
+        io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+    } else {
+        std::fs::read(file)
+    };
+    let bytes = read.map_err(|error| error.to_string())?;
+    TagList::read(&String::from_utf8_lossy(&bytes))
+}
+
+fn print_json(answer: &Answer<'_>) -> Result<(), ExplainError> {
+    let mut output = io::stdout().lock();
+    let written = serde_json::to_writer(&mut output, answer)
+        .map_err(io::Error::from)
+        .and_then(|()| writeln!(output));
+    read_to_the_end(written)
+}
+
+/// Whether everything was written that anybody wanted to read.
+fn read_to_the_end(written: io::Result<()>) -> Result<(), ExplainError> {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(ExplainError::Stream(error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}

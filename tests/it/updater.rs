@@ -3,6 +3,7 @@
 
 mod faults;
 mod leading;
+mod policies;
 mod programs;
 mod telling;
 mod updating;

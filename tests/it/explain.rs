@@ -490,3 +490,96 @@ async fn a_registry_that_cannot_be_asked_ends_with_1_and_one_sentence() {
     let refused = explain_asking(&[&registry.reference("shop/web", "1.0.0"), "--output", "json"]).await;
     assert_eq!(refused.status.code(), Some(1), "{}", stderr(&refused));
 }
+
+#[test]
+fn the_table_is_plain_in_a_pipe_and_coloured_where_colours_are_forced() {
+    let arguments = ["web:1.4.5", "--policy", "minor", "--tags", "-"];
+    let plain = explain(&arguments, &TAGS.join("\n"));
+    assert_eq!(plain.status.code(), Some(0));
+    let text = stdout(&plain);
+    assert!(
+        text.starts_with("IMAGE     web:1.4.5\nPOLICY    minor\nTAGS      7 from standard input\n"),
+        "{text}"
+    );
+    assert!(text.contains("\nSELECTED  1.6.0\n"), "{text}");
+    assert!(!text.contains('\u{1b}'), "{text}");
+    let coloured = command(&["web:1.4.5", "--tags", "/dev/null"])
+        .env("CLICOLOR_FORCE", "1")
+        .output()
+        .unwrap();
+    assert!(stdout(&coloured).contains('\u{1b}'), "{}", stdout(&coloured));
+    let refused = command(&["web:1.4.5", "--tags", "/dev/null"])
+        .env("NO_COLOR", "1")
+        .output()
+        .unwrap();
+    assert!(!stdout(&refused).contains('\u{1b}'));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_table_says_whom_it_asked() {
+    let registry = Registry::open().await;
+    for tag in ["1.4.5", "1.5.0", "edge"] {
+        registry.publish(&ImageSpec::new("shop/web", tag));
+    }
+    let asked = stdout(&explain_asking(&[&registry.reference("shop/web", "1.4.5")]).await);
+    assert!(
+        asked.contains(&format!("3 from {}/shop/web\n", registry.host())),
+        "{asked}"
+    );
+    let digest = stdout(&explain_asking(&[&registry.reference("shop/web", "edge")]).await);
+    assert!(digest.contains("DIGEST    unknown runs, sha256:"), "{digest}");
+    assert!(!digest.contains("TAGS"), "nobody was asked for a list: {digest}");
+}
+
+/// The commands of the README's section about `explain`, each with what it says is printed.
+fn readme_examples() -> Vec<(Vec<String>, Vec<String>)> {
+    let readme = std::fs::read_to_string(workspace().join("README.md")).unwrap();
+    let section = readme.split("## Explain a choice").nth(1).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let mut examples = Vec::<(Vec<String>, Vec<String>)>::new();
+    for block in section.split("```console\n").skip(1) {
+        let block = block.split("```").next().unwrap().replace(" \\\n", " ");
+        for line in block.lines() {
+            match line.strip_prefix("$ kubefresh-scanner explain ") {
+                Some(arguments) => examples.push((words(arguments), Vec::new())),
+                None => examples.last_mut().unwrap().1.push(line.to_owned()),
+            }
+        }
+    }
+    examples
+}
+
+/// The words of a command line, in which single quotes are the only quotes.
+fn words(line: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut is_quoted = false;
+    for character in line.chars() {
+        match character {
+            '\'' => is_quoted = !is_quoted,
+            ' ' if !is_quoted => words.push(String::new()),
+            other => words.last_mut().unwrap().push(other),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+#[test]
+fn the_readme_shows_what_is_printed() {
+    let examples = readme_examples();
+    assert!(examples.len() >= 5, "{examples:?}");
+    for (arguments, shown) in examples {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let output = command(&arguments).current_dir(workspace()).output().unwrap();
+        let printed = stdout(&output);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let mut lines = printed.lines();
+        // What was left out of the README stands there as an ellipsis.
+        for shown in shown.iter().filter(|line| line.trim() != "…") {
+            assert!(
+                lines.any(|line| line == shown),
+                "{arguments:?} no longer prints\n{shown}\nbut\n{printed}"
+            );
+        }
+    }
+}

@@ -161,7 +161,8 @@ impl ExplainOptions {
 }
 
 impl PolicyArguments {
-    fn options(&self) -> PolicyOptions {
+    /// As they were given.
+    pub(super) fn options(&self) -> PolicyOptions {
         let Self {
             policy,
             tag_pattern,

@@ -28,6 +28,7 @@ use ask::Published;
 use json::Answer;
 pub use question::Invalid;
 use question::Question;
+use table::View;
 use tag_list::TagList;
 
 /// Why there is no answer.
@@ -79,7 +80,17 @@ async fn one(options: ExplainOptions) -> Result<(), ExplainError> {
             print_json(&Answer::of(current, &selection, &published.list.invalid))
         }
         Output::Table => {
-            let text = table::render(&selection);
+            let source = source(&options, image.as_ref(), &question);
+            let text = table::render(&View {
+                image: image.as_ref(),
+                question: &question,
+                given: &options.policy.options(),
+                list: &published.list,
+                source: source.as_deref(),
+                selection: &selection,
+                width: width(),
+            });
+            let text = text.map_err(|error| ExplainError::Stream(io::Error::other(error)))?;
             read_to_the_end(anstream::stdout().lock().write_all(text.as_bytes()))
         }
     }
@@ -130,6 +141,22 @@ async fn published(
         // The command line asks for one of the two.
         (None, None) => Ok(Published::default()),
     }
+}
+
+/// Where the list of tags comes from, in words; `None` where it was not asked for.
+fn source(options: &ExplainOptions, image: Option<&ImageReference>, question: &Question) -> Option<String> {
+    match &options.tags {
+        Some(file) if file == Path::new("-") => Some("standard input".to_owned()),
+        Some(file) => Some(file.display().to_string()),
+        None if question.policy.follows_digest() => None,
+        None => Some(image?.repository().to_string()),
+    }
+}
+
+/// How wide a line may be.
+fn width() -> usize {
+    let terminal = terminal_size::terminal_size_of(io::stdout());
+    terminal.map_or(table::DEFAULT_WIDTH, |(width, _)| usize::from(width.0))
 }
 
 fn read_tags(file: &Path) -> Result<TagList, String> {

@@ -4,9 +4,10 @@
 //! choice is applied. The rules it speaks of are numbered in `shared/vectors/tags.md`.
 //!
 //! `options` is a policy as written and `rules` the same understood, with `range`, `pattern` and `order` for its parts;
-//! `ruler` measures one tag, `choose` all of them.
+//! `ruler` measures one tag, `choose` all of them, and `families` says what is published beside them.
 
 mod choose;
+mod families;
 mod key;
 mod line;
 mod offer;
@@ -20,6 +21,7 @@ mod selection;
 mod successor;
 
 pub use choose::{Candidates, candidates, select};
+pub use families::{Contrast, OtherFamily, SuffixContrast, newest_first, other_families};
 pub(crate) use line::{read_option, unquoted, words};
 pub use offer::{Conditions, Hold, Maturity, Offer};
 pub use options::{PolicyError, PolicyOption, PolicyOptions};

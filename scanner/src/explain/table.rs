@@ -1,12 +1,13 @@
 //! The answer for people.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
 use anstyle::{AnsiColor, Style};
 use shared::domain::policy::{
-    OtherFamily, PolicyOptions, Rejection, Selection, SelectionRequest, candidates, newest_first,
-    other_families,
+    OtherFamily, PolicyOptions, Rejection, Selection, SelectionReason, SelectionRequest, candidates,
+    newest_first, other_families,
 };
 use shared::domain::reference::{Digest, ImageReference, Tag};
 
@@ -143,6 +144,10 @@ fn choice(page: &mut Page, view: &View<'_>) -> fmt::Result {
         None => page.entry("SELECTED", HEADING, "none")?,
     }
     page.entry("", Style::new(), &selection.reason.to_string())?;
+    if selection.reason == SelectionReason::DigestUnknown && view.question.current_digest.is_none() {
+        let note = "write the image with the digest that runs, NAME:TAG@sha256:…, or give --current-digest";
+        page.entry("NOTE", NOTE, note)?;
+    }
     if let Some(successor) = &selection.successor {
         let note = format!(
             "this variant goes on as {}, where {} is the newest that the policy allows; --follow-variants follows it",
@@ -189,7 +194,7 @@ struct Group<'a> {
     count: usize,
     sentence: String,
     /// The newest first.
-    examples: Vec<&'a str>,
+    examples: Vec<Cow<'a, str>>,
 }
 
 fn groups<'a>(view: &View<'a>) -> Vec<Group<'a>> {
@@ -211,13 +216,19 @@ fn groups<'a>(view: &View<'a>) -> Vec<Group<'a>> {
             rule: INVALID_TAG,
             count: view.list.invalid.len(),
             sentence: "it is no name of a tag".to_owned(),
-            examples: view.list.invalid.iter().map(String::as_str).collect(),
+            examples: view.list.invalid.iter().map(|name| harmless(name)).collect(),
         });
     }
     groups
 }
 
-fn examples<'a>(view: &View<'a>, rule: Rejection, tags: &[&'a Tag]) -> Vec<&'a str> {
+/// Text of unknown origin, without what a terminal would obey and no longer than a tag may be.
+fn harmless(name: &str) -> Cow<'_, str> {
+    const LENGTH: usize = 128;
+    Cow::Owned(name.chars().take(LENGTH).flat_map(char::escape_debug).collect())
+}
+
+fn examples<'a>(view: &View<'a>, rule: Rejection, tags: &[&'a Tag]) -> Vec<Cow<'a, str>> {
     let ordered = match (rule, &view.question.current) {
         (Rejection::Current, _) => Vec::new(),
         // In the order of the policy, which may be another than that of versions.
@@ -238,7 +249,10 @@ fn examples<'a>(view: &View<'a>, rule: Rejection, tags: &[&'a Tag]) -> Vec<&'a s
         }
         _ => newest_first(tags),
     };
-    ordered.into_iter().map(Tag::as_str).collect()
+    ordered
+        .into_iter()
+        .map(|tag| Cow::Borrowed(tag.as_str()))
+        .collect()
 }
 
 fn rejections(page: &mut Page, view: &View<'_>) -> fmt::Result {
@@ -270,7 +284,7 @@ fn rejections(page: &mut Page, view: &View<'_>) -> fmt::Result {
 }
 
 /// As many as fit, at least one; an ellipsis stands for the others.
-fn in_one_line(examples: &[&str], room: usize) -> String {
+fn in_one_line(examples: &[Cow<'_, str>], room: usize) -> String {
     let mut line = String::new();
     for (index, example) in examples.iter().enumerate() {
         let separator = if index == 0 { "" } else { ", " };
@@ -288,18 +302,38 @@ fn in_one_line(examples: &[&str], room: usize) -> String {
 }
 
 fn next_step(page: &mut Page, view: &View<'_>) -> fmt::Result {
-    page.text.push('\n');
-    page.entry("NEXT", Style::new(), "--output json names every rejected tag")?;
+    let mut steps = Vec::new();
+    if !view.selection.rejected.is_empty() {
+        steps.push("--output json names every rejected tag".to_owned());
+    }
     // There is no annotation for the rest.
-    if view.given.any_suffix || !view.question.held.is_empty() {
-        return Ok(());
+    if !view.given.any_suffix && view.question.held.is_empty() {
+        steps.push(annotate(view.given));
     }
-    let mut command = "kubectl annotate deployment/NAME kubefresh.dev/watch=true".to_owned();
-    for (key, value) in annotations(view.given) {
-        write!(command, " kubefresh.dev/{key}={}", quoted(&value))?;
+    let mut heading = "NEXT";
+    for step in steps {
+        let blank = if heading.is_empty() { "" } else { "\n" };
+        let padding = INDENT - heading.len();
+        // In one line, so that it can be copied.
+        writeln!(
+            page.text,
+            "{blank}{HEADING}{heading}{HEADING:#}{:padding$}{step}",
+            ""
+        )?;
+        heading = "";
     }
-    let padding = INDENT;
-    writeln!(page.text, "{:padding$}{command}", "")
+    Ok(())
+}
+
+/// The command that asks for the same choice in a cluster.
+fn annotate(options: &PolicyOptions) -> String {
+    let annotations = annotations(options)
+        .into_iter()
+        .map(|(key, value)| format!(" kubefresh.dev/{key}={}", quoted(&value)));
+    format!(
+        "kubectl annotate deployment/NAME kubefresh.dev/watch=true{}",
+        annotations.collect::<String>()
+    )
 }
 
 /// The annotations that mean these options.
@@ -374,8 +408,7 @@ mod tests {
 
     #[test]
     fn the_page_says_what_was_chosen_what_else_there_is_and_why_not() {
-        let tags =
-            "16.3-alpine3.19 16.4-alpine3.19 16.5-alpine3.19 16.6-alpine3.20 17.0-alpine3.19 16.6 latest ?";
+        let tags = "16.3-alpine3.19 16.4-alpine3.19 16.5-alpine3.19 16.6-alpine3.20 17.0-alpine3.19 16.6 latest \u{1b}[2J";
         let text = page("postgres:16.3-alpine3.19", &PolicyOptions::of("minor"), tags, 100);
         let expected = "\
 IMAGE     postgres:16.3-alpine3.19
@@ -402,7 +435,7 @@ REJECTED  by the first rule against it, with the newest as examples
                     latest
   current        1  it is the current tag
   invalid-tag    1  it is no name of a tag
-                    ?
+                    \\u{1b}[2J
 
 NEXT      --output json names every rejected tag
           kubectl annotate deployment/NAME kubefresh.dev/watch=true kubefresh.dev/policy=minor
@@ -420,7 +453,7 @@ NEXT      --output json names every rejected tag
         };
         let tags = "main-eeee-9 main-aaaa-10 main-cccc-12 main-bbbb-11 main-dddd-13";
         let text = page("web:main-eeee-9", &options, tags, 50);
-        assert!(text.contains("glob:* "), "{text}");
+        assert!(text.contains("POLICY    glob:*"), "{text}");
         assert!(text.contains("SELECTED  main-dddd-13\n"), "{text}");
         assert!(text.contains(" main-cccc-12, main-bbbb-11, …\n"), "{text}");
         assert!(

@@ -20,6 +20,7 @@ format:
 [group("check")]
 lint:
     cargo clippy --locked --workspace --all-targets -- -D warnings
+    cargo clippy --manifest-path shared/fuzz/Cargo.toml --no-default-features --target-dir target -- -D warnings
 
 # The decisions compile and pass without any input or output, and bring no runtime with them.
 [group("check")]
@@ -66,6 +67,16 @@ demo *ARGUMENTS:
 e2e:
     for tool in kubectl skopeo docker-registry; do command -v $tool > /dev/null || { echo "e2e needs $tool on the PATH"; exit 1; }; done
     cargo test --locked --package tests --test it -- --ignored --test-threads 2
+
+# How long decisions take; FILTER is a part of a bench's name. docs/benchmarks.md says what to expect.
+[group("test")]
+bench *FILTER:
+    cargo bench --locked --package shared -- {{ FILTER }}
+
+# Looks for inputs that break TARGET (reference, tag or policy) for so many SECONDS. Needs a nightly toolchain, a C++ compiler and cargo-fuzz.
+[group("test")]
+fuzz TARGET SECONDS="300":
+    cd shared && cargo +nightly fuzz run {{ TARGET }} -- -max_total_time={{ SECONDS }} -timeout=10 -dict=fuzz/tokens.dict
 
 # Builds both images and pushes them to REGISTRY (such as registry.example.com/team), then points the manifests at them.
 [group("image")]

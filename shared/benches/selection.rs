@@ -1,5 +1,7 @@
 //! How long a decision takes: `just bench`. `docs/benchmarks.md` keeps what was measured and how.
 
+#![expect(clippy::expect_used, reason = "what is measured here is valid")]
+
 mod published;
 
 use std::hint::black_box;
@@ -16,7 +18,12 @@ const COUNTS: [usize; 3] = [1_000, 10_000, 100_000];
 fn parse(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("parse");
     let longest: Vec<String> = published::longest(4).iter().map(ToString::to_string).collect();
-    let written = ["1.25.3", "v1.2.3-rc.1-alpine3.19", "main-abc1234-1627123456", "latest"];
+    let written = [
+        "1.25.3",
+        "v1.2.3-rc.1-alpine3.19",
+        "main-abc1234-1627123456",
+        "latest",
+    ];
     for written in written.into_iter().chain(longest.iter().map(String::as_str)) {
         let tag: Tag = written.parse().expect("the tag is valid");
         let name = &written[..written.len().min(24)];

@@ -1,15 +1,16 @@
 //! Lists of published tags, made up after real repositories and against them. Shared by the benches and the memory test.
+#![expect(clippy::expect_used, reason = "what is made up here is valid")]
 
 use shared::domain::policy::{PolicyOptions, UpdatePolicy};
 use shared::domain::reference::Tag;
 
 /// The longest that a tag may be.
-pub const LONGEST: usize = 128;
+pub(crate) const LONGEST: usize = 128;
 
 /// A list, by its name and by the function that makes one of any length.
-pub type List = (&'static str, fn(usize) -> Vec<Tag>);
+pub(crate) type List = (&'static str, fn(usize) -> Vec<Tag>);
 
-pub const LISTS: [List; 4] = [
+pub(crate) const LISTS: [List; 4] = [
     ("mixed", mixed),
     ("all-allowed", all_allowed),
     ("longest", longest),
@@ -17,12 +18,12 @@ pub const LISTS: [List; 4] = [
 ];
 
 /// The tag that runs; every policy of [`policies`] can compare it.
-pub fn current() -> Tag {
+pub(crate) fn current() -> Tag {
     tag("1.2.3")
 }
 
 /// A policy of each kind, by its name.
-pub fn policies() -> Vec<(&'static str, UpdatePolicy)> {
+pub(crate) fn policies() -> Vec<(&'static str, UpdatePolicy)> {
     let plain = |policy: &str| PolicyOptions::of(policy);
     let numeric = |pattern: &str| PolicyOptions {
         tag_pattern: Some(pattern.to_owned()),
@@ -58,22 +59,24 @@ pub fn policies() -> Vec<(&'static str, UpdatePolicy)> {
             },
         ),
     ];
-    let compiled = options.map(|(name, options)| (name, UpdatePolicy::new(options).expect("the policy is valid")));
+    let compiled =
+        options.map(|(name, options)| (name, UpdatePolicy::new(options).expect("the policy is valid")));
     compiled.into()
 }
 
 /// As a large repository has them: a few families, their variants and prereleases, dates, commits and signatures.
-pub fn mixed(count: usize) -> Vec<Tag> {
+pub(crate) fn mixed(count: usize) -> Vec<Tag> {
     shuffled(count, |index| {
-        let (major, minor, patch) = (index / 20_000 + 1, index / 200 % 100, index / 10 % 20);
+        // Spread alike in a short list and in a long one.
         let hash = (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let (major, minor, patch) = (hash >> 60, hash >> 50 & 63, hash >> 35 & 1023);
         match index % 10 {
-            0 | 1 => format!("{major}.{minor}.{patch}{}", index % 2),
+            0 | 1 => format!("{major}.{minor}.{patch}"),
             2 => format!("v{major}.{minor}.{patch}"),
             3 => format!("{major}.{minor}.{patch}-alpine3.{}", 10 + index % 12),
             4 => format!("{major}.{minor}.{patch}-slim-bookworm"),
             5 => format!("{major}.{minor}.{patch}-rc.{}", index % 7),
-            6 => format!("2024{:02}{:02}-{index}", minor % 12 + 1, patch + 1),
+            6 => format!("2024{:02}{:02}-{index}", minor % 12 + 1, patch % 28 + 1),
             7 => format!("main-{:07x}-{}", hash >> 36, 1_600_000_000 + index),
             8 => format!("sha256-{hash:016x}{hash:016x}{hash:016x}{hash:016x}.sig"),
             _ => format!("{major}.{minor}-ls{index}"),
@@ -82,12 +85,12 @@ pub fn mixed(count: usize) -> Vec<Tag> {
 }
 
 /// Every tag is newer than the current one and on its ladder, so that all have to be compared.
-pub fn all_allowed(count: usize) -> Vec<Tag> {
+pub(crate) fn all_allowed(count: usize) -> Vec<Tag> {
     shuffled(count, |index| format!("1.{}.{}", index / 1000 + 3, index % 1000))
 }
 
 /// As long as tags can be, in the shapes that take the most reading.
-pub fn longest(count: usize) -> Vec<Tag> {
+pub(crate) fn longest(count: usize) -> Vec<Tag> {
     shuffled(count, |index| {
         let start = match index % 4 {
             0 => format!("1.3.{index}-"),
@@ -96,17 +99,26 @@ pub fn longest(count: usize) -> Vec<Tag> {
             _ => format!("{index}.4.5-rc"),
         };
         let filler = ["r1_8-", "0.", "1x-", ".1-b1-"][index % 4];
-        let filled: String = start.chars().chain(filler.chars().cycle()).take(LONGEST).collect();
-        filled
+        start
+            .chars()
+            .chain(filler.chars().cycle())
+            .take(LONGEST)
+            .collect()
     })
 }
 
 /// Every tag is the same version, so that only their spelling tells them apart.
-pub fn all_equal(count: usize) -> Vec<Tag> {
+pub(crate) fn all_equal(count: usize) -> Vec<Tag> {
     shuffled(count, |index| {
         // Leading zeros say nothing; where they stand makes the tags differ.
         let zeros = |shift: usize| "0".repeat(index >> shift & 31);
-        format!("{}1.{}3.{}0{}", zeros(0), zeros(5), zeros(10), "-r1".repeat(index >> 15 & 3))
+        format!(
+            "{}1.{}3.{}0{}",
+            zeros(0),
+            zeros(5),
+            zeros(10),
+            "-r1".repeat(index >> 15 & 3)
+        )
     })
 }
 

@@ -3,8 +3,8 @@
 use strum::{Display, IntoStaticStr};
 use thiserror::Error;
 
-/// The longest value that any option may have, in bytes. A pattern is run on every published tag, and every demand is
-/// stored in a record, so neither may be of any size its author likes.
+/// The longest value that any option may have, in bytes; the globs of a list count together. A pattern is run on every
+/// published tag, and every demand is stored in a record, so neither may be of any size its author likes.
 pub(super) const MAX_VALUE_LENGTH: usize = 500;
 
 /// How many globs an allow or ignore list may have.

@@ -171,6 +171,11 @@ impl Filter {
                 let reason = format!("it has {} globs, and may have {MAX_GLOBS}", globs.len());
                 return Err(PolicyError::new(option, globs.join(","), reason));
             }
+            let length: usize = globs.iter().map(String::len).sum();
+            if length > MAX_VALUE_LENGTH {
+                let reason = format!("its globs have {length} characters, and may have {MAX_VALUE_LENGTH}");
+                return Err(PolicyError::new(option, globs.join(","), reason));
+            }
             globs.iter().map(|glob| TagGlob::new(option, glob)).collect()
         };
         Ok(Self {

@@ -67,17 +67,20 @@ struct Page {
 impl Page {
     /// A heading with text beside it, on as many lines as it takes.
     fn entry(&mut self, heading: &str, style: Style, text: &str) -> fmt::Result {
-        let mut heading = heading;
-        for line in wrapped(text, self.width - INDENT) {
-            let padding = INDENT - heading.len();
-            writeln!(
-                self.text,
-                "{HEADING}{heading}{HEADING:#}{:padding$}{style}{line}{style:#}",
-                ""
-            )?;
-            heading = "";
+        for (index, line) in wrapped(text, self.width - INDENT).iter().enumerate() {
+            self.beside(if index == 0 { heading } else { "" })?;
+            writeln!(self.text, "{style}{line}{style:#}")?;
         }
         Ok(())
+    }
+
+    /// What stands before the text of a line.
+    fn beside(&mut self, heading: &str) -> fmt::Result {
+        let padding = INDENT - heading.len();
+        if !heading.is_empty() {
+            write!(self.text, "{HEADING}{heading}{HEADING:#}")?;
+        }
+        write!(self.text, "{:padding$}", "")
     }
 
     fn section(&mut self, heading: &str, text: &str) -> fmt::Result {

@@ -39,10 +39,18 @@ impl Stage {
 
 const STAMP: &str = "^main-[a-f0-9]{7}-(?P<ts>[0-9]+)$";
 
+/// Name, published tags of which the first one runs, annotations, and the tag that is to run in the end.
+type Case = (
+    &'static str,
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    &'static str,
+);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn each_policy_takes_its_workload_to_the_tag_it_means() {
     let stage = Stage::set().await;
-    let cases: [(&str, &str, &[(&str, &str)], &str); 7] = [
+    let cases: [Case; 7] = [
         (
             "range",
             "8.4.0 8.4.11 9.7.2 9.7.2-oracle 26.7.0",
@@ -68,7 +76,7 @@ async fn each_policy_takes_its_workload_to_the_tag_it_means() {
         (
             "regex",
             "2024.10.1 2024.11.0 2025.1.0",
-            &[("kubefresh.dev/policy", r#"regex:^2024\.1\d\."#)],
+            &[("kubefresh.dev/policy", r"regex:^2024\.1\d\.")],
             "2024.11.0",
         ),
         (

@@ -8,6 +8,7 @@
 //! needs no cluster.
 
 pub mod cli;
+pub mod credentials;
 pub mod explain;
 pub mod inventory;
 mod known;

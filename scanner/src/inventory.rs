@@ -10,6 +10,8 @@ use shared::domain::reference::Repository;
 use shared::domain::watched::{self, Demand, Problem};
 use shared::domain::workload::{Workload, WorkloadId};
 
+use crate::schedules::Schedules;
+
 /// How many objects one list request may bring.
 const PAGE: u32 = 500;
 
@@ -20,12 +22,27 @@ pub const DEMANDS_PER_REPOSITORY: usize = TAGS_PER_RECORD / 2;
 /// What the watched workloads ask for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inventory {
-    /// However many workloads share a repository, it stands here once, with what each namespace asks of it.
-    wanted: BTreeMap<Repository, BTreeMap<String, BTreeSet<Demand>>>,
+    /// However many workloads share a repository, it stands here once.
+    wanted: BTreeMap<Repository, Wanted>,
     /// Watched workloads.
     pub workloads: usize,
     /// Workloads that cannot be read; the updater tells their owners.
     pub stopped: Vec<(WorkloadId, Vec<Problem>)>,
+}
+
+/// What the workloads that use one repository want of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Wanted {
+    by_namespace: BTreeMap<String, BTreeSet<Demand>>,
+    schedules: Schedules,
+}
+
+/// What one repository is to be asked for, and when.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Request {
+    /// At most [`DEMANDS_PER_REPOSITORY`].
+    pub demands: BTreeSet<Demand>,
+    pub schedules: Schedules,
 }
 
 impl Inventory {
@@ -35,9 +52,10 @@ impl Inventory {
             Ok(reading) => {
                 self.workloads += usize::from(!reading.watched.is_empty());
                 for watched in reading.watched {
-                    self.wanted
-                        .entry(watched.image.repository().clone())
-                        .or_default()
+                    let wanted = self.wanted.entry(watched.image.repository().clone()).or_default();
+                    wanted.schedules.add(watched.schedule);
+                    wanted
+                        .by_namespace
                         .entry(workload.id.namespace.clone())
                         .or_default()
                         .insert(watched.demand);
@@ -47,10 +65,16 @@ impl Inventory {
         }
     }
 
-    /// What to ask of each repository, at most [`DEMANDS_PER_REPOSITORY`].
-    pub fn demands(&self) -> BTreeMap<Repository, BTreeSet<Demand>> {
-        let bounded = |(repository, wanted): (&Repository, _)| (repository.clone(), in_turn(wanted));
-        self.wanted.iter().map(bounded).collect()
+    /// What to ask of each repository.
+    pub fn requests(&self) -> BTreeMap<Repository, Request> {
+        let request = |(repository, wanted): (&Repository, &Wanted)| {
+            let request = Request {
+                demands: in_turn(&wanted.by_namespace),
+                schedules: wanted.schedules.clone(),
+            };
+            (repository.clone(), request)
+        };
+        self.wanted.iter().map(request).collect()
     }
 }
 

@@ -17,4 +17,5 @@ mod pass;
 pub mod registry;
 pub mod run;
 mod scan_one;
+mod schedules;
 mod summary;

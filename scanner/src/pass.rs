@@ -1,6 +1,6 @@
 //! The pass over all repositories: each is asked once, and its record written if that is worth it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use shared::domain::record::scan;
 use shared::domain::record::{ScanError, ScanRecord};
 use shared::domain::reference::Repository;
 use shared::domain::time::whole_seconds;
-use shared::domain::watched::Demand;
 use shared::io::client;
 use shared::io::record_store::RecordStore;
 use tokio_util::sync::CancellationToken;
 
+use crate::inventory::Request;
 use crate::known::Known;
 use crate::output;
 use crate::registry::{ErrorClass, RegistryClient, RegistryError};
@@ -65,7 +65,7 @@ impl Pass {
     /// that could not be written.
     pub(crate) async fn run(
         &self,
-        repositories: BTreeMap<Repository, BTreeSet<Demand>>,
+        repositories: BTreeMap<Repository, Request>,
         summary: &mut Summary,
         deadline: Duration,
         stop: &CancellationToken,
@@ -74,10 +74,14 @@ impl Pass {
             tracing::info!(registry, %until, "left alone: it asked an earlier run to wait");
             self.registry.cool_down(&registry, until);
         }
-        let mut left = repositories.len();
+        let (due, waiting): (BTreeMap<_, _>, BTreeMap<_, _>) = repositories
+            .into_iter()
+            .partition(|(repository, request)| self.is_due(repository, request));
+        summary.not_due = waiting.len();
+        let mut left = due.len();
         let mut refused = None;
-        let scans = futures::stream::iter(shuffled(repositories, &RandomState::new()))
-            .map(|(repository, demands)| self.one(repository, demands));
+        let scans = futures::stream::iter(shuffled(due, &RandomState::new()))
+            .map(|(repository, request)| self.one(repository, request));
         let mut outcomes = std::pin::pin!(scans.buffer_unordered(REPOSITORIES_AT_ONCE));
         let mut timer = std::pin::pin!(tokio::time::sleep(deadline));
         loop {
@@ -97,27 +101,38 @@ impl Pass {
         refused
     }
 
-    async fn one(&self, repository: Repository, demands: BTreeSet<Demand>) -> Outcome {
+    fn is_due(&self, repository: &Repository, request: &Request) -> bool {
+        let previous = self.known.record(repository);
+        request
+            .schedules
+            .are_due(repository, &request.demands, previous, self.now)
+    }
+
+    async fn one(&self, repository: Repository, request: Request) -> Outcome {
         let previous = self.known.record(&repository);
+        let Request { demands, schedules } = request;
         match scan_one::ask(&self.registry, &repository, &demands, previous).await {
             Ok(answer) => {
                 let next = scan::complete(previous, repository, demands, &answer, self.now);
                 let newest = next.newest().map(|tag| tag.to_string());
                 tracing::info!(repository = %next.repository, newest, "scanned");
-                self.write(previous, &next, Scanned::Complete).await
+                let is_worth_it = schedules.are_given() || scan::worth_writing(previous, &next);
+                self.write(&next, is_worth_it, Scanned::Complete).await
             }
             // The registry was not asked, so there is nothing to record.
             Err(error) if error.class() == ErrorClass::Deferred => Outcome::Deferred,
             Err(error) => {
                 tracing::warn!(%repository, class = %error.class(), %error, "the scan failed");
                 let next = scan::failed(previous, repository, scan_error(&error, self.now));
-                self.write(previous, &next, Scanned::Failed(error.class())).await
+                let is_worth_it = scan::worth_writing(previous, &next);
+                self.write(&next, is_worth_it, Scanned::Failed(error.class()))
+                    .await
             }
         }
     }
 
-    async fn write(&self, previous: Option<&ScanRecord>, next: &ScanRecord, state: Scanned) -> Outcome {
-        if !scan::worth_writing(previous, next) {
+    async fn write(&self, next: &ScanRecord, is_worth_it: bool, state: Scanned) -> Outcome {
+        if !is_worth_it {
             return Outcome::Recorded {
                 state,
                 written: false,

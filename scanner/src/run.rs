@@ -63,7 +63,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
         dry_run: settings.dry_run,
         now: clock::now(),
     };
-    let repositories = inventory.demands();
+    let repositories = inventory.requests();
     let mut summary = Summary {
         workloads: inventory.workloads,
         repositories: repositories.len(),

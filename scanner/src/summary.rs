@@ -15,6 +15,8 @@ pub(crate) struct Summary {
     pub(crate) written: usize,
     /// Repositories whose error was recorded, by class.
     pub(crate) failed: BTreeMap<String, usize>,
+    /// Repositories whose schedules ask for nothing in this run.
+    pub(crate) not_due: usize,
     /// Repositories left for a later run: their registry wants to be left alone, or the time was up.
     pub(crate) deferred: usize,
     /// Repositories whose record could not be written.
@@ -33,6 +35,7 @@ impl fmt::Display for Summary {
             complete,
             written,
             failed,
+            not_due,
             deferred,
             unwritten,
             stopped,
@@ -55,6 +58,7 @@ impl fmt::Display for Summary {
             write!(f, ", {count} failed ({class})")?;
         }
         for (number, text) in [
+            (*not_due, format!("{not_due} not due")),
             (*deferred, format!("{deferred} deferred")),
             (*unwritten, format!("{} not written", count(*unwritten, "record"))),
             (
@@ -95,14 +99,13 @@ mod tests {
         );
         let trouble = Summary {
             failed: BTreeMap::from([("rate-limited".to_owned(), 1)]),
+            not_due: 7,
             deferred: 4,
             stopped: 1,
             ..quiet
         };
-        assert!(
-            trouble
-                .to_string()
-                .ends_with(", 1 failed (rate-limited), 4 deferred, 1 workload stopped by bad settings")
-        );
+        assert!(trouble.to_string().ends_with(
+            ", 1 failed (rate-limited), 7 not due, 4 deferred, 1 workload stopped by bad settings"
+        ));
     }
 }

@@ -410,3 +410,34 @@ async fn a_kubeconfig_that_cannot_be_used_is_told_with_its_reason() {
         assert!(said(&output).contains(reason), "{}", said(&output));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_is_asked_by_its_schedule_and_at_once_when_that_is_wanted() {
+    let cluster = installed().await;
+    publish(&cluster, "shop/checkout", &["1.4.0", "1.5.0"]);
+    let image = cluster.registry.reference("shop/checkout", "1.4.0");
+    let mut annotations = watched();
+    // Once in a leap year.
+    annotations["kubefresh.dev/schedule"] = json!("0 0 29 2 *");
+    cluster
+        .apply(&[deployment("checkout", &image, &annotations)])
+        .await;
+    let requests = || cluster.registry.requests().len();
+
+    let first = summary(&scan(&cluster, &[]).await);
+    assert!(first.contains("scanned 1 of 1"), "nothing is known yet: {first}");
+    let asked = requests();
+    let second = summary(&scan(&cluster, &[]).await);
+    assert!(
+        second.contains("scanned 0 of 1") && second.ends_with(", 1 not due"),
+        "{second}"
+    );
+    assert_eq!(requests(), asked);
+
+    annotations["kubefresh.dev/check-now"] = json!("please");
+    cluster
+        .apply(&[deployment("checkout", &image, &annotations)])
+        .await;
+    let third = summary(&scan(&cluster, &[]).await);
+    assert!(third.contains("scanned 1 of 1"), "{third}");
+}

@@ -7,9 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use jiff::SignedDuration;
+use jiff::tz::TimeZone;
 
 use super::policy::PolicyOptions;
 use super::reference::{Digest, ReferenceError, Tag};
+use super::schedule::{self, Schedule};
 
 /// The prefix of all our keys; `CONTAINER.kubefresh.dev/KEY` speaks of one container.
 pub const PREFIX: &str = "kubefresh.dev";
@@ -20,6 +22,11 @@ pub const MODE: &str = "kubefresh.dev/mode";
 pub const POLICY: &str = "kubefresh.dev/policy";
 pub const PRERELEASE: &str = "kubefresh.dev/prerelease";
 pub const ROLLOUT_TIMEOUT: &str = "kubefresh.dev/rollout-timeout";
+/// When the repositories are asked; at every run of the scanner where it is not given.
+pub const SCHEDULE: &str = "kubefresh.dev/schedule";
+pub const SCHEDULE_TIMEZONE: &str = "kubefresh.dev/schedule-timezone";
+/// Ask at the next run of the scanner, whatever the schedule says.
+pub const CHECK_NOW: &str = "kubefresh.dev/check-now";
 /// What a person agreed to, in mode `approve`; removed when the update starts.
 pub const APPROVED: &str = "kubefresh.dev/approved";
 
@@ -30,6 +37,9 @@ pub const LAST_CHANGE: &str = "kubefresh.dev/last-change";
 pub const LAST_RESULT: &str = "kubefresh.dev/last-result";
 
 const STATE_KEYS: [&str; 4] = [IN_FLIGHT, LAST_UPDATE, LAST_CHANGE, LAST_RESULT];
+
+/// They speak of the workload as a whole, and are read together.
+const SCHEDULE_KEYS: [&str; 3] = [SCHEDULE, SCHEDULE_TIMEZONE, CHECK_NOW];
 
 /// The settings that a workload may give for all its containers, and for each one alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
@@ -108,6 +118,8 @@ pub struct ContainerSettings {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     pub rollout_timeout: SignedDuration,
+    /// When its repositories are to be asked; `None`: whenever the scanner runs.
+    pub schedule: Option<Schedule>,
     /// By container name; every container has an entry.
     pub containers: BTreeMap<String, ContainerSettings>,
 }
@@ -146,9 +158,13 @@ pub fn settings<'a>(
     let mut common = Vec::new();
     let mut single = Vec::new();
     let mut rollout_timeout = DEFAULT_ROLLOUT_TIMEOUT;
+    let schedule = schedule(annotations).unwrap_or_else(|error| {
+        errors.push(error);
+        None
+    });
     for (key, value) in annotations {
         match classify(key, &names) {
-            Ok(Class::Foreign | Class::State) => {}
+            Ok(Class::Foreign | Class::State | Class::Schedule) => {}
             Ok(Class::RolloutTimeout) => match parse_duration(value) {
                 Ok(duration) => rollout_timeout = duration,
                 Err(reason) => errors.push(invalid(key, value, reason)),
@@ -176,11 +192,33 @@ pub fn settings<'a>(
     if errors.is_empty() {
         Ok(Settings {
             rollout_timeout,
+            schedule,
             containers,
         })
     } else {
         Err(errors)
     }
+}
+
+/// When the workload's repositories are to be asked. `check-now` overrides any schedule.
+fn schedule(annotations: &BTreeMap<String, String>) -> Result<Option<Schedule>, AnnotationError> {
+    let zone_name = annotations.get(SCHEDULE_TIMEZONE);
+    let zone = match zone_name {
+        Some(name) => schedule::time_zone(name).map_err(|reason| invalid(SCHEDULE_TIMEZONE, name, reason))?,
+        None => TimeZone::UTC,
+    };
+    let Some(written) = annotations.get(SCHEDULE) else {
+        return match zone_name {
+            Some(name) => Err(invalid(
+                SCHEDULE_TIMEZONE,
+                name,
+                format!("there is no {SCHEDULE} that it could belong to"),
+            )),
+            None => Ok(None),
+        };
+    };
+    let schedule = Schedule::parse(written, zone).map_err(|reason| invalid(SCHEDULE, written, reason))?;
+    Ok(Some(schedule).filter(|_| !annotations.contains_key(CHECK_NOW)))
 }
 
 /// What is wrong with the policies, each option under the key that gave it; once, however many containers share it.
@@ -207,6 +245,7 @@ fn policy_errors(
 enum Class<'a> {
     Foreign,
     State,
+    Schedule,
     RolloutTimeout,
     Common(ContainerKey),
     Container(&'a str, ContainerKey),
@@ -222,7 +261,11 @@ fn classify<'a>(key: &'a str, names: &BTreeSet<&str>) -> Result<Class<'a>, Annot
             Ok(common) => Ok(Class::Common(common)),
             Err(_) if key == ROLLOUT_TIMEOUT => Ok(Class::RolloutTimeout),
             Err(_) if STATE_KEYS.contains(&key) => Ok(Class::State),
-            Err(_) => Err(unknown_key(key, &["rollout-timeout"])),
+            Err(_) if SCHEDULE_KEYS.contains(&key) => Ok(Class::Schedule),
+            Err(_) => Err(unknown_key(
+                key,
+                &["rollout-timeout", "schedule", "schedule-timezone", "check-now"],
+            )),
         };
     }
     let Some(container) = prefix
@@ -452,6 +495,31 @@ mod tests {
             ])
             .is_ok()
         );
+    }
+
+    #[test]
+    fn a_schedule_is_read_with_its_time_zone_and_check_now_overrides_it() {
+        let given = [
+            (SCHEDULE, "0 3 * * *"),
+            (SCHEDULE_TIMEZONE, "Europe/Paris"),
+            (CHECK_NOW, ""),
+        ];
+        let schedule = read(&given[..2]).unwrap().schedule.unwrap();
+        assert_eq!(schedule.to_string(), "0 3 * * * Europe/Paris");
+        assert_eq!(read(&given).unwrap().schedule, None);
+        assert_eq!(read(&given[2..]).unwrap().schedule, None);
+        for (pairs, key) in [
+            (&[(SCHEDULE, "0 0 31 2 *")][..], SCHEDULE),
+            (&[(SCHEDULE, "soon")], SCHEDULE),
+            (
+                &[(SCHEDULE, "0 3 * * *"), (SCHEDULE_TIMEZONE, "Paris")],
+                SCHEDULE_TIMEZONE,
+            ),
+            (&[(SCHEDULE_TIMEZONE, "Europe/Paris")], SCHEDULE_TIMEZONE),
+        ] {
+            let errors = read(pairs).unwrap_err();
+            assert!(errors[0].to_string().contains(key), "{errors:?}");
+        }
     }
 
     #[test]

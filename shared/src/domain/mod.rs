@@ -1,6 +1,7 @@
 //! Pure decisions, in reading order: names, versions, settings, records, and what follows from them.
 
 mod hash;
+pub mod schedule;
 pub mod time;
 
 pub mod reference;

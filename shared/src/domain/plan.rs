@@ -15,6 +15,7 @@ use super::record::config_map::{RecordError, record_name};
 use super::record::{Findings, ScanRecord};
 use super::reference::{Digest, ImageReference, Tag};
 use super::rollout::{self, RolloutStatus};
+use super::schedule::Schedule;
 use super::watched::{self, Problem, Watched};
 use super::workload::{Workload, WorkloadId};
 
@@ -324,7 +325,7 @@ fn findings<'a>(
         Some(Ok(record)) => record,
     };
     let findings = record.findings.as_ref().ok_or(Verdict::NeverScanned)?;
-    if now.duration_since(findings.scanned_at) > limits.max_record_age {
+    if !is_fresh(findings.scanned_at, watched.schedule.as_ref(), limits, now) {
         return Err(Verdict::RecordStale {
             scanned_at: findings.scanned_at,
         });
@@ -334,6 +335,16 @@ fn findings<'a>(
     } else {
         Err(Verdict::NotScannedFor)
     }
+}
+
+/// Whether findings are new enough: by their age, or because no scan of their schedule was missed for that long.
+fn is_fresh(scanned_at: Timestamp, schedule: Option<&Schedule>, limits: &PlanLimits, now: Timestamp) -> bool {
+    let is_recent = |time: Timestamp| now.duration_since(time) <= limits.max_record_age;
+    let is_on_schedule = |schedule: &Schedule| {
+        let fell_due = schedule.last(now);
+        fell_due.is_none_or(|fell_due| fell_due <= scanned_at || is_recent(fell_due))
+    };
+    is_recent(scanned_at) || schedule.is_some_and(is_on_schedule)
 }
 
 /// Where the policy would go by these findings.

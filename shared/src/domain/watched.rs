@@ -8,6 +8,7 @@ use std::str::FromStr;
 use super::annotations::{self, AnnotationError, ContainerSettings};
 use super::policy::{self, PolicyError, PolicyOptions, UpdatePolicy};
 use super::reference::{ImageReference, ReferenceError, Tag};
+use super::schedule::Schedule;
 use super::workload::Workload;
 
 /// What a container asks of its repository.
@@ -82,6 +83,8 @@ pub struct Watched {
     pub image: ImageReference,
     pub settings: ContainerSettings,
     pub demand: Demand,
+    /// When its repository is to be asked; `None`: whenever the scanner runs.
+    pub schedule: Option<Schedule>,
 }
 
 /// What is wrong with a workload that wants to be watched; it stops this workload and no other.
@@ -130,7 +133,10 @@ pub fn read(workload: &Workload) -> Result<Reading, Vec<Problem>> {
             continue;
         };
         match watch(&container.name, container.init, &container.image, wanted) {
-            Ok(found) => watched.push(found),
+            Ok(found) => watched.push(Watched {
+                schedule: settings.schedule.clone(),
+                ..found
+            }),
             Err(problem) => problems.push(problem),
         }
     }
@@ -168,6 +174,7 @@ fn watch(container: &str, init: bool, image: &str, settings: &ContainerSettings)
         image: reference,
         settings: settings.clone(),
         demand,
+        schedule: None,
     })
 }
 

@@ -334,6 +334,25 @@ fn an_old_unreadable_foreign_or_failing_record_is_no_grounds_for_an_update() {
 }
 
 #[test]
+fn a_record_is_as_old_as_its_schedule_lets_it_become() {
+    let weekly = [AUTO.as_slice(), &[("kubefresh.dev/schedule", "0 3 * * 6")]].concat();
+    let subject = || workload(&weekly, &[("app", "shop.example/app:1.4.0")]);
+    // Recorded on a Saturday at three.
+    for (hours, expected) in [
+        (0, "update"),
+        (167, "update"),
+        (168, "update"),
+        (191, "update"),
+        (193, "record-stale"),
+    ] {
+        let snapshot = snapshot(subject(), vec![app()]);
+        let at = now() + SignedDuration::from_hours(hours);
+        let verdict = assessment(&snapshot, at).unwrap().containers.remove(0).verdict;
+        assert_eq!(<&str>::from(&verdict), expected, "{hours} hours later: {verdict}");
+    }
+}
+
+#[test]
 fn bad_settings_stop_their_workload_and_no_other() {
     let bad = workload(
         &[("kubefresh.dev/watch", "yes")],

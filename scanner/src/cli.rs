@@ -1,9 +1,10 @@
 //! What can be told to the scanner, by flags or by the environment; nothing else in this crate reads either.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand};
 use shared::io::arguments::{self, NamespaceError};
 use shared::io::telemetry::LogFormat;
 use strum::VariantNames;
@@ -95,6 +96,18 @@ pub struct ScanOptions {
         value_name = "HOST[:PORT],…"
     )]
     pub plain_http: Vec<String>,
+    /// Whether the pull secrets that watched workloads name are read: `true` or `false`.
+    #[arg(
+        long,
+        env = "READ_PULL_SECRETS",
+        default_value_t = true,
+        action = ArgAction::Set,
+        value_name = "BOOLEAN"
+    )]
+    pub read_pull_secrets: bool,
+    /// A docker config file with credentials of the scanner's own, tried after those of the workloads.
+    #[arg(long, env = "DOCKER_CONFIG_FILE", value_name = "FILE")]
+    pub docker_config: Option<String>,
 }
 
 /// What a scan is told, checked.
@@ -106,6 +119,8 @@ pub struct Settings {
     pub dry_run: bool,
     pub deadline: Duration,
     pub plain_http: Vec<String>,
+    pub read_pull_secrets: bool,
+    pub docker_config: Option<PathBuf>,
 }
 
 /// Settings that contradict themselves or cannot be meant.
@@ -128,6 +143,8 @@ impl ScanOptions {
             dry_run,
             deadline,
             plain_http,
+            read_pull_secrets,
+            docker_config,
         } = self;
         let watch_namespaces =
             arguments::namespaces(watch_namespaces).map_err(SettingsError::WatchNamespaces)?;
@@ -139,6 +156,8 @@ impl ScanOptions {
             dry_run,
             deadline,
             plain_http,
+            read_pull_secrets,
+            docker_config: arguments::given(docker_config).map(PathBuf::from),
         })
     }
 }
@@ -180,6 +199,21 @@ mod tests {
     fn empty_lists_mean_nothing_was_named() {
         let settings = parse(&["--watch-namespaces", "", "--plain-http", " "]).unwrap();
         assert!(settings.watch_namespaces.is_empty() && settings.plain_http.is_empty());
+    }
+
+    #[test]
+    fn pull_secrets_are_read_unless_that_is_switched_off() {
+        assert!(parse(&[]).unwrap().read_pull_secrets);
+        assert!(
+            !parse(&["--read-pull-secrets", "false"])
+                .unwrap()
+                .read_pull_secrets
+        );
+    }
+
+    #[test]
+    fn a_docker_config_that_is_set_to_nothing_is_not_set() {
+        assert_eq!(parse(&["--docker-config", ""]).unwrap().docker_config, None);
     }
 
     #[test]

@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::ListParams;
 use kube::{Api, Client};
-use shared::domain::record::TAGS_PER_RECORD;
+use shared::domain::record::{ScanRecord, TAGS_PER_RECORD};
 use shared::domain::reference::Repository;
 use shared::domain::watched::{self, Demand, Problem};
 use shared::domain::workload::{Workload, WorkloadId};
 
+use crate::credentials::Puller;
 use crate::schedules::Schedules;
 
 /// How many objects one list request may bring.
@@ -24,6 +26,8 @@ pub const DEMANDS_PER_REPOSITORY: usize = TAGS_PER_RECORD / 2;
 pub struct Inventory {
     /// However many workloads share a repository, it stands here once.
     wanted: BTreeMap<Repository, Wanted>,
+    /// Each puller, with the first workload that pulls so.
+    pub pullers: BTreeMap<Puller, WorkloadId>,
     /// Watched workloads.
     pub workloads: usize,
     /// Workloads that cannot be read; the updater tells their owners.
@@ -35,6 +39,7 @@ pub struct Inventory {
 struct Wanted {
     by_namespace: BTreeMap<String, BTreeSet<Demand>>,
     schedules: Schedules,
+    pullers: BTreeSet<Puller>,
 }
 
 /// What one repository is to be asked for, and when.
@@ -43,17 +48,35 @@ pub struct Request {
     /// At most [`DEMANDS_PER_REPOSITORY`].
     pub demands: BTreeSet<Demand>,
     pub schedules: Schedules,
+    /// Who pulls from it.
+    pub pullers: BTreeSet<Puller>,
+}
+
+impl Request {
+    /// Whether the repository is to be asked in a run at `now`, when this is known of it.
+    pub(crate) fn is_due(
+        &self,
+        repository: &Repository,
+        previous: Option<&ScanRecord>,
+        now: Timestamp,
+    ) -> bool {
+        self.schedules.are_due(repository, &self.demands, previous, now)
+    }
 }
 
 impl Inventory {
     /// Takes a workload in.
-    pub fn add(&mut self, workload: &Workload) {
+    pub fn add(&mut self, workload: &Workload, puller: &Puller) {
         match watched::read(workload) {
             Ok(reading) => {
                 self.workloads += usize::from(!reading.watched.is_empty());
                 for watched in reading.watched {
                     let wanted = self.wanted.entry(watched.image.repository().clone()).or_default();
+                    wanted.pullers.insert(puller.clone());
                     wanted.schedules.add(watched.schedule);
+                    self.pullers
+                        .entry(puller.clone())
+                        .or_insert_with(|| workload.id.clone());
                     wanted
                         .by_namespace
                         .entry(workload.id.namespace.clone())
@@ -71,6 +94,7 @@ impl Inventory {
             let request = Request {
                 demands: in_turn(&wanted.by_namespace),
                 schedules: wanted.schedules.clone(),
+                pullers: wanted.pullers.clone(),
             };
             (repository.clone(), request)
         };
@@ -111,7 +135,13 @@ pub async fn take(client: &Client, namespaces: &[String]) -> Result<Inventory, k
             let page = api.list(&parameters).await?;
             for deployment in &page.items {
                 match Workload::try_from(deployment) {
-                    Ok(workload) => inventory.add(&workload),
+                    Ok(workload) => {
+                        let pod = deployment
+                            .spec
+                            .as_ref()
+                            .and_then(|spec| spec.template.spec.as_ref());
+                        inventory.add(&workload, &Puller::of(&workload.id.namespace, pod));
+                    }
                     Err(error) => {
                         tracing::warn!(name = deployment.metadata.name, %error, "skipped a Deployment");
                     }

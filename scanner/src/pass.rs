@@ -74,13 +74,9 @@ impl Pass {
             tracing::info!(registry, %until, "left alone: it asked an earlier run to wait");
             self.registry.cool_down(&registry, until);
         }
-        let (due, waiting): (BTreeMap<_, _>, BTreeMap<_, _>) = repositories
-            .into_iter()
-            .partition(|(repository, request)| self.is_due(repository, request));
-        summary.not_due = waiting.len();
-        let mut left = due.len();
+        let mut left = repositories.len();
         let mut refused = None;
-        let scans = futures::stream::iter(shuffled(due, &RandomState::new()))
+        let scans = futures::stream::iter(shuffled(repositories, &RandomState::new()))
             .map(|(repository, request)| self.one(repository, request));
         let mut outcomes = std::pin::pin!(scans.buffer_unordered(REPOSITORIES_AT_ONCE));
         let mut timer = std::pin::pin!(tokio::time::sleep(deadline));
@@ -101,16 +97,11 @@ impl Pass {
         refused
     }
 
-    fn is_due(&self, repository: &Repository, request: &Request) -> bool {
-        let previous = self.known.record(repository);
-        request
-            .schedules
-            .are_due(repository, &request.demands, previous, self.now)
-    }
-
     async fn one(&self, repository: Repository, request: Request) -> Outcome {
         let previous = self.known.record(&repository);
-        let Request { demands, schedules } = request;
+        let Request {
+            demands, schedules, ..
+        } = request;
         match scan_one::ask(&self.registry, &repository, &demands, previous).await {
             Ok(answer) => {
                 let next = scan::complete(previous, repository, demands, &answer, self.now);

@@ -1,14 +1,21 @@
 //! One run: inventory, then each repository once, then the records, then a line that says what came of it.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use kube::Client;
+use secrecy::{ExposeSecret as _, SecretSlice};
+
+use shared::domain::reference::Repository;
 use shared::io::client::{self, ClientError};
 use shared::io::clock;
 use shared::io::record_store::RecordStore;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::Settings;
-use crate::inventory;
+use crate::credentials::{Credentials, DockerConfig, Format, Keyring, Origin, gather};
+use crate::inventory::{self, Inventory, Request};
 use crate::known::Known;
 use crate::output;
 use crate::pass::Pass;
@@ -25,6 +32,9 @@ pub enum RunError {
     /// The cluster cannot be reached, or refuses what a scan needs.
     #[error("{0}")]
     Cluster(String),
+    /// The scanner's own docker config.
+    #[error("the docker config file {} cannot be used: {reason}", path.display())]
+    DockerConfig { path: PathBuf, reason: String },
     /// The scan worked, and some of its findings are lost until the next one.
     #[error("not every record was written: {0}")]
     Unwritten(String),
@@ -33,6 +43,7 @@ pub enum RunError {
 /// Scans once. Repositories not reached before the deadline, or before `stop`, are left for the next run.
 pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunError> {
     let started = Instant::now();
+    let own = own_keyring(settings.docker_config.as_deref()).await?;
     let kubernetes = client::connect(client::CALL_LIMIT).await?;
     let namespace = settings
         .namespace
@@ -47,32 +58,37 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
     let inventory = inventory::take(&kubernetes, &settings.watch_namespaces)
         .await
         .map_err(|error| RunError::Cluster(client::explain("listing Deployments", &error)))?;
-    let store = RecordStore::new(kubernetes, &namespace);
+    let store = RecordStore::new(kubernetes.clone(), &namespace);
     let stored = store
         .list()
         .await
         .map_err(|error| RunError::Cluster(client::explain("listing the scan records", &error)))?;
+    let (known, now) = (Known::read(stored), clock::now());
+    let requests = inventory.requests();
+    let repositories = requests.len();
+    let (due, waiting): (BTreeMap<_, _>, BTreeMap<_, _>) = requests
+        .into_iter()
+        .partition(|(repository, request)| request.is_due(repository, known.record(repository), now));
     let options = RegistryClientOptions {
         plain_http_hosts: settings.plain_http.clone(),
+        credentials: credentials(&kubernetes, &settings, &inventory, &due, &own).await,
         ..Default::default()
     };
     let pass = Pass {
-        known: Known::read(stored),
+        known,
         registry: RegistryClient::new(options).map_err(RunError::Http)?,
         store,
         dry_run: settings.dry_run,
-        now: clock::now(),
+        now,
     };
-    let repositories = inventory.requests();
     let mut summary = Summary {
         workloads: inventory.workloads,
-        repositories: repositories.len(),
+        repositories,
+        not_due: waiting.len(),
         stopped: inventory.stopped.len(),
         ..Summary::default()
     };
-    let unwritten = pass
-        .run(repositories, &mut summary, settings.deadline, &stop)
-        .await;
+    let unwritten = pass.run(due, &mut summary, settings.deadline, &stop).await;
     summary.requests = pass.registry.requests();
     summary.duration = started.elapsed();
     // The result, whatever the log filter says.
@@ -82,4 +98,49 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
         Some(unwritten) if unwritten.forbidden => Err(RunError::Cluster(unwritten.explanation)),
         Some(unwritten) => Err(RunError::Unwritten(unwritten.explanation)),
     }
+}
+
+/// Which credentials each of these repositories is asked with. Secrets that no other repository needs are not read.
+async fn credentials(
+    kubernetes: &Client,
+    settings: &Settings,
+    inventory: &Inventory,
+    repositories: &BTreeMap<Repository, Request>,
+    own: &Keyring,
+) -> Credentials {
+    let pulled_by =
+        |(repository, request): (&Repository, &Request)| (repository.clone(), request.pullers.clone());
+    let pulled_by: BTreeMap<_, _> = repositories.iter().map(pulled_by).collect();
+    let mut keyrings = BTreeMap::new();
+    if settings.read_pull_secrets {
+        let mut pullers = inventory.pullers.clone();
+        let needed: BTreeSet<_> = pulled_by.values().flatten().collect();
+        pullers.retain(|puller, _| needed.contains(puller));
+        keyrings = gather::keyrings(kubernetes, &pullers).await;
+    }
+    Credentials::assign(&pulled_by, &keyrings, own)
+}
+
+/// The scanner's own credentials.
+async fn own_keyring(path: Option<&Path>) -> Result<Keyring, RunError> {
+    let mut keyring = Keyring::default();
+    let Some(path) = path else { return Ok(keyring) };
+    let unusable = |reason: String| RunError::DockerConfig {
+        path: path.to_owned(),
+        reason,
+    };
+    let text = tokio::fs::read(path)
+        .await
+        .map_err(|error| unusable(error.to_string()))?;
+    let config = DockerConfig::parse(
+        SecretSlice::from(text).expose_secret(),
+        Format::Either,
+        &Origin::File,
+    )
+    .map_err(|error| unusable(error.to_string()))?;
+    for skipped in &config.skipped {
+        tracing::warn!(path = %path.display(), reason = %skipped, "part of the docker config file is not used");
+    }
+    keyring.add(&config);
+    Ok(keyring)
 }

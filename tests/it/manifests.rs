@@ -1,7 +1,7 @@
 //! The manifests of `deploy/`: what they grant, and no more; how their pods are locked in.
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use sandbox::apiserver::ApiServerOptions;
@@ -56,6 +56,43 @@ async fn the_scanner_can_change_no_workload_and_nothing_outside_its_namespace() 
     assert!(forbidden(secrets.list(&ListParams::default()).await));
 }
 
+/// What the client of an account that may do this and that is told, for a Secret and a ServiceAccount.
+async fn reads(client: &Client, namespace: &str) -> [bool; 4] {
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
+    let everything = ListParams::default();
+    [
+        !forbidden(secrets.get_opt("regcred").await),
+        !forbidden(accounts.get_opt("default").await),
+        !forbidden(secrets.list(&everything).await),
+        !forbidden(accounts.list(&everything).await),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_scanner_reads_pull_secrets_by_name_and_only_by_a_manifest_that_can_be_left_out() {
+    let cluster = installed().await;
+    let client = client_of(&cluster, "kubefresh-scanner").await;
+    assert_eq!(reads(&client, "default").await, [true, true, false, false]);
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), "default");
+    let patch = Patch::Merge(json!({ "data": {} }));
+    assert!(forbidden(
+        secrets.patch("regcred", &PatchParams::default(), &patch).await
+    ));
+
+    let optional = manifests::read("deploy/manifests/scanner-pull-secrets-rbac.yaml");
+    let without = Cluster::still(ApiServerOptions::default()).await;
+    let name = |object: &Value| (object["kind"].clone(), object["metadata"]["name"].clone());
+    let left_out: Vec<_> = optional.iter().map(name).collect();
+    let mut rest = manifests::install();
+    rest.retain(|object| !left_out.contains(&name(object)));
+    assert_eq!(rest.len() + optional.len(), manifests::install().len());
+    without.apply(&rest).await;
+    let client = client_of(&without, "kubefresh-scanner").await;
+    assert_eq!(reads(&client, "default").await, [false; 4]);
+    assert_eq!(reads(&client, "kubefresh").await, [false; 4]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_updater_can_read_no_secret_and_write_no_record() {
     let cluster = installed().await;
@@ -83,7 +120,11 @@ async fn the_updater_can_read_no_secret_and_write_no_record() {
 
 #[test]
 fn every_rule_has_its_reason_above_it() {
-    for file in ["scanner-rbac.yaml", "updater-rbac.yaml"] {
+    for file in [
+        "scanner-rbac.yaml",
+        "scanner-pull-secrets-rbac.yaml",
+        "updater-rbac.yaml",
+    ] {
         let path = sandbox::programs::workspace().join("deploy/manifests").join(file);
         let text = std::fs::read_to_string(path).unwrap();
         let lines: Vec<&str> = text.lines().map(str::trim).collect();

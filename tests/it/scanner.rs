@@ -1,5 +1,7 @@
 //! The scanner as the Job runs it: the real binary, under the rights of `deploy/`, against the API server and a registry.
 
+mod credentials;
+
 use std::path::Path;
 use std::process::Output;
 

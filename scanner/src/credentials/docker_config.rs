@@ -1,5 +1,7 @@
 //! What a pull secret or a docker config file holds.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -31,9 +33,9 @@ pub enum Format {
 }
 
 /// The credentials of one config.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct DockerConfig {
-    pub entries: Vec<(Pattern, Credential)>,
+    pub entries: Vec<(Pattern, Arc<Credential>)>,
     pub skipped: Vec<Skipped>,
 }
 
@@ -104,7 +106,9 @@ impl DockerConfig {
                         origin: origin.clone(),
                         entry: pattern.as_str().to_owned(),
                     };
-                    config.entries.push((pattern, Credential::new(login, source)));
+                    config
+                        .entries
+                        .push((pattern, Arc::new(Credential::new(login, source))));
                 }
                 Err(reason) => config.skip(pattern.as_str(), reason),
             }

@@ -17,12 +17,8 @@ pub struct Keyring {
 
 impl Keyring {
     /// Adds a config; its credentials come after those that are there already for the same pattern.
-    pub fn add(&mut self, config: DockerConfig) {
-        let added = config
-            .entries
-            .into_iter()
-            .map(|(pattern, credential)| (pattern, Arc::new(credential)));
-        self.entries.extend(added);
+    pub fn add(&mut self, config: &DockerConfig) {
+        self.entries.extend(config.entries.iter().cloned());
         self.entries.sort_by(|(one, _), (other, _)| other.cmp(one));
     }
 
@@ -86,7 +82,7 @@ mod tests {
     #[test]
     fn all_that_fit_are_tried_and_the_longest_path_first() {
         let mut keyring = Keyring::default();
-        keyring.add(config(&[
+        keyring.add(&config(&[
             ("registry.example.com", "host"),
             ("registry.example.com/shop", "shop"),
             ("registry.example.com/shop/web", "web"),
@@ -95,7 +91,7 @@ mod tests {
             ("*.example.com/shop", "glob shop"),
             ("registry.example.com:5000", "port"),
         ]));
-        keyring.add(config(&[("https://registry.example.com/v2/", "api")]));
+        keyring.add(&config(&[("https://registry.example.com/v2/", "api")]));
         for (repository, expected) in [
             (
                 "registry.example.com/shop/web",
@@ -137,23 +133,23 @@ mod tests {
             (vec![("registry.example.com", "other")], vec![]),
         ] {
             let mut keyring = Keyring::default();
-            keyring.add(config(&entries));
+            keyring.add(&config(&entries));
             assert_eq!(passwords(&keyring, "nginx"), expected, "{entries:?}");
         }
         let mut keyring = Keyring::default();
-        keyring.add(config(&[("https://index.docker.io/v1/", "index")]));
+        keyring.add(&config(&[("https://index.docker.io/v1/", "index")]));
         assert!(passwords(&keyring, "ghcr.io/shop/web").is_empty());
     }
 
     #[test]
     fn secrets_are_tried_in_their_order_and_the_same_login_once() {
         let mut keyring = Keyring::default();
-        keyring.add(config(&[("registry.example.com", "first")]));
-        keyring.add(config(&[
+        keyring.add(&config(&[("registry.example.com", "first")]));
+        keyring.add(&config(&[
             ("registry.example.com", "second"),
             ("registry.example.com/shop", "first"),
         ]));
-        keyring.add(config(&[("registry.example.com", "second")]));
+        keyring.add(&config(&[("registry.example.com", "second")]));
         assert_eq!(
             passwords(&keyring, "registry.example.com/web"),
             ["first", "second"]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::limits::Limits;
+use crate::credentials::Credentials;
 
 const MIB: usize = 1024 * 1024;
 
@@ -16,6 +17,8 @@ pub struct RegistryClientOptions {
     /// Further hosts that may hand out tokens, by registry: a self-managed GitLab serves the tokens of
     /// `registry.example.com` on `gitlab.example.com`.
     pub token_hosts: BTreeMap<String, String>,
+    /// What a repository is asked with where its registry does not answer everybody.
+    pub credentials: Credentials,
     /// Pace and page size by registry, instead of those in the table.
     pub limits: BTreeMap<String, Limits>,
     /// Requests in flight to one registry.
@@ -51,6 +54,7 @@ impl Default for RegistryClientOptions {
         Self {
             plain_http_hosts: Vec::new(),
             token_hosts: BTreeMap::new(),
+            credentials: Credentials::default(),
             limits: BTreeMap::new(),
             concurrency_per_registry: 4,
             concurrency: 16,

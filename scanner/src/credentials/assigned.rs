@@ -1,0 +1,224 @@
+//! Which credentials each repository is asked with.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use shared::domain::reference::Repository;
+
+use super::credential::Credential;
+use super::keyring::Keyring;
+use super::puller::Puller;
+
+/// How many credentials of workloads a repository is asked with at most. The kubelet tries all of one pod; here those of
+/// many namespaces come together, and each that does not fit costs requests.
+const CREDENTIALS_PER_REPOSITORY: usize = 10;
+
+/// The credentials of every repository, in the order in which they are tried.
+#[derive(Debug, Clone, Default)]
+pub struct Credentials {
+    of: BTreeMap<Repository, Vec<Arc<Credential>>>,
+}
+
+impl Credentials {
+    /// Gives each repository what fits it of its own pullers' keyrings, then of `own`, the scanner's.
+    ///
+    /// A repository gets nothing of a namespace in which no watched workload uses it, so no workload can have a registry
+    /// asked about somebody else's repository with somebody else's credential.
+    pub fn assign(
+        pullers: &BTreeMap<Repository, BTreeSet<Puller>>,
+        keyrings: &BTreeMap<Puller, Keyring>,
+        own: &Keyring,
+    ) -> Self {
+        let mut of = BTreeMap::new();
+        for (repository, pullers) in pullers {
+            let mut by_namespace: BTreeMap<&str, VecDeque<&Arc<Credential>>> = BTreeMap::new();
+            for puller in pullers {
+                let fitting = keyrings
+                    .get(puller)
+                    .map(|keyring| keyring.for_repository(repository));
+                by_namespace
+                    .entry(&puller.namespace)
+                    .or_default()
+                    .extend(fitting.unwrap_or_default());
+            }
+            let mut credentials = in_turn(by_namespace.into_values().collect());
+            if credentials.len() > CREDENTIALS_PER_REPOSITORY {
+                tracing::warn!(
+                    %repository,
+                    found = credentials.len(),
+                    used = CREDENTIALS_PER_REPOSITORY,
+                    "only the first credentials are tried, of each namespace in turn"
+                );
+                credentials.truncate(CREDENTIALS_PER_REPOSITORY);
+            }
+            for credential in own.for_repository(repository) {
+                push_new(&mut credentials, credential);
+            }
+            if !credentials.is_empty() {
+                of.insert(repository.clone(), credentials);
+            }
+        }
+        Self { of }
+    }
+
+    /// Those of a repository, in the order in which they are tried; empty where it can only be asked anonymously.
+    pub fn of(&self, repository: &Repository) -> &[Arc<Credential>] {
+        self.of.get(repository).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// For a single repository; what tests ask with.
+    pub fn for_one(repository: Repository, credentials: Vec<Credential>) -> Self {
+        let credentials = credentials.into_iter().map(Arc::new).collect();
+        Self {
+            of: BTreeMap::from([(repository, credentials)]),
+        }
+    }
+}
+
+/// The first of each namespace, then the second of each: nobody can crowd out another.
+fn in_turn(mut namespaces: Vec<VecDeque<&Arc<Credential>>>) -> Vec<Arc<Credential>> {
+    let mut credentials = Vec::new();
+    while !namespaces.is_empty() {
+        namespaces.retain_mut(|left| {
+            let next = left.pop_front();
+            if let Some(credential) = next {
+                push_new(&mut credentials, credential);
+            }
+            next.is_some()
+        });
+    }
+    credentials
+}
+
+fn push_new(credentials: &mut Vec<Arc<Credential>>, credential: &Arc<Credential>) {
+    if credentials.iter().all(|other| other.id() != credential.id()) {
+        credentials.push(Arc::clone(credential));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::credentials::{DockerConfig, Format, ObjectName, Origin, PullSecrets};
+
+    fn keyring(namespace: &str, entries: &[(&str, &str)]) -> Keyring {
+        let auths: serde_json::Map<_, _> = entries
+            .iter()
+            .map(|(key, password)| {
+                (
+                    (*key).to_owned(),
+                    json!({ "username": "u", "password": password }),
+                )
+            })
+            .collect();
+        let origin = Origin::Secret {
+            namespace: namespace.to_owned(),
+            name: "regcred".to_owned(),
+            version: "1".to_owned(),
+        };
+        let text = json!({ "auths": auths }).to_string();
+        let mut keyring = Keyring::default();
+        keyring.add(&DockerConfig::parse(text.as_bytes(), Format::Config, &origin).unwrap());
+        keyring
+    }
+
+    fn puller(namespace: &str) -> Puller {
+        Puller {
+            namespace: namespace.to_owned(),
+            secrets: PullSecrets::Named(vec![ObjectName::parse("regcred").unwrap()]),
+        }
+    }
+
+    fn sources(credentials: &Credentials, repository: &str) -> Vec<String> {
+        let found = credentials.of(&repository.parse().unwrap());
+        found.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_repository_is_asked_with_the_credentials_of_the_namespaces_that_use_it_and_no_others() {
+        let keyrings = BTreeMap::from([
+            (puller("office"), keyring("office", &[("ghcr.io", "office")])),
+            (
+                puller("shop"),
+                keyring("shop", &[("ghcr.io", "shop"), ("ghcr.io/shop", "path")]),
+            ),
+        ]);
+        let pullers: BTreeMap<Repository, BTreeSet<Puller>> = [
+            ("ghcr.io/shop/web", vec!["shop"]),
+            ("ghcr.io/office/web", vec!["office"]),
+            ("ghcr.io/both/web", vec!["office", "shop"]),
+            ("quay.io/shop/web", vec!["shop"]),
+        ]
+        .into_iter()
+        .map(|(repository, namespaces)| {
+            let pullers = namespaces.into_iter().map(puller).collect();
+            (repository.parse().unwrap(), pullers)
+        })
+        .collect();
+        let mut own = keyring("kubefresh", &[("quay.io", "own")]);
+        own.add(&DockerConfig::default());
+        let credentials = Credentials::assign(&pullers, &keyrings, &own);
+        for (repository, expected) in [
+            (
+                "ghcr.io/shop/web",
+                vec![
+                    "entry ghcr.io/shop of Secret shop/regcred",
+                    "entry ghcr.io of Secret shop/regcred",
+                ],
+            ),
+            (
+                "ghcr.io/office/web",
+                vec!["entry ghcr.io of Secret office/regcred"],
+            ),
+            (
+                "ghcr.io/both/web",
+                vec![
+                    "entry ghcr.io of Secret office/regcred",
+                    "entry ghcr.io of Secret shop/regcred",
+                ],
+            ),
+            (
+                "quay.io/shop/web",
+                vec!["entry quay.io of Secret kubefresh/regcred"],
+            ),
+            ("ghcr.io/nobody/web", vec![]),
+        ] {
+            assert_eq!(sources(&credentials, repository), expected, "{repository}");
+        }
+    }
+
+    #[test]
+    fn a_namespace_with_very_many_credentials_does_not_crowd_out_another() {
+        let many: Vec<(String, String)> = (0..100)
+            .map(|number| {
+                (
+                    "ghcr.io/shop/web"[..12 - number % 2].to_owned(),
+                    number.to_string(),
+                )
+            })
+            .collect();
+        let mut greedy = Keyring::default();
+        for (key, password) in &many {
+            let config = json!({ key: { "username": "u", "password": password } }).to_string();
+            greedy.add(&DockerConfig::parse(config.as_bytes(), Format::Legacy, &Origin::File).unwrap());
+        }
+        let keyrings = BTreeMap::from([
+            (puller("greedy"), greedy),
+            (puller("shop"), keyring("shop", &[("ghcr.io", "shop")])),
+        ]);
+        let pullers = BTreeMap::from([(
+            "ghcr.io/shop/web".parse().unwrap(),
+            keyrings.keys().cloned().collect(),
+        )]);
+        let own = keyring("kubefresh", &[("ghcr.io", "own")]);
+        let found = sources(
+            &Credentials::assign(&pullers, &keyrings, &own),
+            "ghcr.io/shop/web",
+        );
+        assert_eq!(found.len(), CREDENTIALS_PER_REPOSITORY + 1);
+        assert_eq!(found[1], "entry ghcr.io of Secret shop/regcred");
+        assert_eq!(found.last().unwrap(), "entry ghcr.io of Secret kubefresh/regcred");
+    }
+}

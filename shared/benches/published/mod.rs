@@ -122,11 +122,11 @@ pub(crate) fn all_equal(count: usize) -> Vec<Tag> {
     })
 }
 
-/// Tags in no order at all, and always in the same one.
+/// Tags in no order at all, and always in the same one. They are made in that order, as they are when a list is read.
 fn shuffled(count: usize, write: impl Fn(usize) -> String) -> Vec<Tag> {
-    let mut tags: Vec<Tag> = (0..count).map(|index| tag(&write(index))).collect();
-    fastrand::Rng::with_seed(7).shuffle(&mut tags);
-    tags
+    let mut indices: Vec<usize> = (0..count).collect();
+    fastrand::Rng::with_seed(7).shuffle(&mut indices);
+    indices.into_iter().map(|index| tag(&write(index))).collect()
 }
 
 fn tag(written: &str) -> Tag {

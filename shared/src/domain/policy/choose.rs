@@ -24,7 +24,6 @@ pub fn select<'a, O: Into<Offer<'a>>>(
     offers: impl IntoIterator<Item = O>,
 ) -> Selection<'a> {
     let mut verdicts = Verdicts::of(request, offers);
-    let newest_allowed = verdicts.newest().map(|newest| newest.offer.tag);
     let refusals = verdicts.apply_conditions(request);
     let newest = verdicts.newest();
     let selected = newest.map(|newest| newest.offer.tag);
@@ -32,10 +31,11 @@ pub fn select<'a, O: Into<Offer<'a>>>(
     let successor = verdicts.successor(newest);
     let reason = match selected {
         Some(_) => verdicts.reason,
+        // Where anything was allowed, all of it was refused.
         None => refusals
             .iter()
-            .find(|refusal| Some(refusal.candidate.offer.tag) == newest_allowed)
-            .map_or(verdicts.reason, |refusal| refusal.rule.reason()),
+            .min_by(|a, b| verdicts.newest_first(&a.candidate, &b.candidate))
+            .map_or(verdicts.reason, |newest| newest.rule.reason()),
     };
     let superseded = verdicts
         .accepted
@@ -95,10 +95,20 @@ fn by_rule<'a>(rejected: impl Iterator<Item = (Rejection, &'a Tag)>) -> BTreeMap
         by_rule.entry(rejection).or_default().push(tag);
     }
     for tags in by_rule.values_mut() {
-        tags.sort_unstable();
+        // Tags lie all over the memory, so that it pays to look at each but once.
+        tags.sort_by_cached_key(|tag| (first_bytes(tag.as_str()), *tag));
         tags.dedup();
     }
     by_rule
+}
+
+/// As much of a text as a number holds. Where two texts differ in it, they do so in the same order.
+fn first_bytes(text: &str) -> u128 {
+    let mut bytes = [0; size_of::<u128>()];
+    for (byte, written) in bytes.iter_mut().zip(text.bytes()) {
+        *byte = written;
+    }
+    u128::from_be_bytes(bytes)
 }
 
 /// An acceptable tag.
@@ -107,8 +117,17 @@ pub(super) struct Candidate<'a> {
     offer: Offer<'a>,
     tier: Tier,
     key: Key<'a>,
-    /// Whether the whole tag is of the current tag's family; read when it has to decide between equal keys.
-    is_of_current_family: OnceCell<bool>,
+    /// Read when it has to decide between equal keys.
+    likeness: OnceCell<Likeness>,
+}
+
+/// What a tag has in common with the current one.
+#[derive(Debug, Clone, Copy)]
+struct Likeness {
+    /// The whole tag is of the same family.
+    family: bool,
+    /// It differs in nothing but its numbers.
+    spelling: bool,
 }
 
 /// An acceptable tag that a condition refuses.
@@ -383,28 +402,26 @@ impl<'a> Verdicts<'a> {
                     .then_with(|| name_b.len().cmp(&name_a.len()))
                     .then_with(|| name_b.cmp(name_a));
             }
-            self.is_of_current_family(b)
-                .cmp(&self.is_of_current_family(a))
+            let (like_a, like_b) = (self.likeness(a), self.likeness(b));
+            like_b
+                .family
+                .cmp(&like_a.family)
                 .then_with(|| b.compare_distributions(a))
-                .then_with(|| {
-                    self.is_spelled_like_current(b)
-                        .cmp(&self.is_spelled_like_current(a))
-                })
+                .then_with(|| like_b.spelling.cmp(&like_a.spelling))
                 .then_with(|| name_a.len().cmp(&name_b.len()))
                 .then_with(|| name_a.cmp(name_b))
         })
     }
 
-    fn is_of_current_family(&self, candidate: &Candidate<'_>) -> bool {
-        *candidate.is_of_current_family.get_or_init(|| {
+    fn likeness(&self, candidate: &Candidate<'_>) -> Likeness {
+        *candidate.likeness.get_or_init(|| {
+            let tag = candidate.offer.tag;
             let family = self.current_version.as_ref().map(TagVersion::family);
-            family.is_some_and(|family| TagVersion::parse_on(candidate.offer.tag, family).is_ok())
+            Likeness {
+                family: family.is_some_and(|family| TagVersion::parse_on(tag, family).is_ok()),
+                spelling: self.current.is_some_and(|current| is_spelled_like(tag, current)),
+            }
         })
-    }
-
-    fn is_spelled_like_current(&self, candidate: &Candidate<'_>) -> bool {
-        self.current
-            .is_some_and(|current| is_spelled_like(candidate.offer.tag, current))
     }
 }
 
@@ -414,7 +431,7 @@ impl<'a> Candidate<'a> {
             offer,
             tier,
             key,
-            is_of_current_family: OnceCell::new(),
+            likeness: OnceCell::new(),
         }
     }
 

@@ -139,6 +139,9 @@ pub(super) fn read(words: &[Word<'_>]) -> Option<(Stage, usize)> {
         .bytes()
         .position(|b| !b.is_ascii_alphabetic())
         .unwrap_or(first.text.len());
+    if letters_end == 0 {
+        return None;
+    }
     let (letters, digits) = first.text.split_at(letters_end);
     let &(_, kind, form) = MARKERS
         .iter()

@@ -68,7 +68,7 @@ fn hostile_policies() -> Vec<PolicyOptions> {
     vec![
         // Many states, in many sets.
         pattern("[0-9x]*1[0-9x]{60}$", None),
-        pattern("(?:[0-9x]{0,9}1){30}", None),
+        pattern("(?:[0-9x]{0,9}1){20}", None),
         pattern(&"(.?)".repeat(120), Some("$1$2$3$4$5$6$7$8".to_owned())),
         // Keys that are longer than the tags they come from.
         pattern("(.*)", Some(format!("{}{}", "${1}".repeat(8), "x".repeat(460)))),

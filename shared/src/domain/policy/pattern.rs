@@ -11,9 +11,9 @@ use regex::bytes::{Captures, Regex, RegexBuilder};
 use super::options::{MAX_VALUE_LENGTH, PolicyError, PolicyOption};
 use crate::domain::tag::TagVersion;
 
-/// The most memory one compiled pattern may take, in bytes. What it takes to read a tag grows with it: at this size the
-/// worst patterns cost some tens of microseconds a tag, and honest ones have a tenth of it.
-const MAX_COMPILED_SIZE: usize = 64 << 10;
+/// The most memory one compiled pattern may take, in bytes. The time it takes to read a tag grows with it; honest patterns
+/// need a few thousand.
+const MAX_COMPILED_SIZE: usize = 32 << 10;
 
 /// The most memory that one pattern may keep in order to be faster, in bytes; there are two such caches in each.
 const MAX_CACHE_SIZE: usize = 256 << 10;
@@ -110,31 +110,46 @@ impl TagPattern {
     }
 }
 
-/// A glob over whole tags.
+/// Globs over whole tags, one of which must match. They are one pattern, so that many take hardly longer than one.
 #[derive(Debug)]
-pub(super) struct TagGlob(Regex);
+pub(super) struct TagGlobs(Regex);
 
-impl TagGlob {
-    /// Compiles a glob that was given as `option`.
-    pub(super) fn new(option: PolicyOption, written: &str) -> Result<Self, PolicyError> {
-        let invalid = |reason: String| PolicyError::new(option, written, reason);
-        check_length(written).map_err(invalid)?;
-        let glob = GlobBuilder::new(written)
-            .literal_separator(false)
-            .backslash_escape(true)
-            .build()
-            .map_err(|error| {
-                invalid(format!(
-                    "{}; known are *, ?, [a-z] and {{one,other}}",
-                    error.kind()
-                ))
-            })?;
-        compile_any(glob.regex()).map(Self).map_err(invalid)
+impl TagGlobs {
+    /// Compiles globs that were given as `option`; `None` if there are none.
+    pub(super) fn new(
+        option: PolicyOption,
+        written: &[impl AsRef<str>],
+    ) -> Result<Option<Self>, PolicyError> {
+        let mut alternatives = Vec::new();
+        let mut all = Vec::new();
+        for glob in written {
+            let glob = glob.as_ref();
+            let regex = translate(glob).map_err(|reason| PolicyError::new(option, glob, reason))?;
+            alternatives.push(format!("(?:{regex})"));
+            all.push(glob);
+        }
+        if alternatives.is_empty() {
+            return Ok(None);
+        }
+        let regex = compile_any(&alternatives.join("|"));
+        let globs = regex.map_err(|reason| PolicyError::new(option, all.join(","), reason))?;
+        Ok(Some(Self(globs)))
     }
 
     pub(super) fn matches(&self, tag: &str) -> bool {
         self.0.is_match(tag.as_bytes())
     }
+}
+
+/// A glob as a regular expression.
+fn translate(written: &str) -> Result<String, String> {
+    check_length(written)?;
+    let glob = GlobBuilder::new(written)
+        .literal_separator(false)
+        .backslash_escape(true)
+        .build()
+        .map_err(|error| format!("{}; known are *, ?, [a-z] and {{one,other}}", error.kind()))?;
+    Ok(glob.regex().to_owned())
 }
 
 fn check_length(written: &str) -> Result<(), String> {
@@ -405,11 +420,14 @@ mod tests {
             ("a\\*", "a*", true),
         ];
         for (glob, tag, expected) in cases {
-            let glob = TagGlob::new(PolicyOption::Exclude, glob).unwrap();
+            let glob = TagGlobs::new(PolicyOption::Exclude, &[glob]).unwrap().unwrap();
             assert_eq!(glob.matches(tag), expected, "{glob:?} {tag}");
         }
         for broken in ["", "[", "{a", "a\\", "{a,{b,c}"] {
-            assert!(TagGlob::new(PolicyOption::Exclude, broken).is_err(), "{broken:?}");
+            assert!(
+                TagGlobs::new(PolicyOption::Exclude, &[broken]).is_err(),
+                "{broken:?}"
+            );
         }
     }
 

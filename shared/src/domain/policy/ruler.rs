@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 
 use super::key::{Key, LooseVersion, compare_versions};
 use super::order::{Direction, Number};
-use super::pattern::{Extract, NoExtract};
+use super::pattern::{Extract, NoExtract, TagGlobs};
 use super::range::{Membership, VersionRange};
 use super::rules::{Filter, Measure, Rules};
 use super::selection::{Rejection, SelectionReason, SelectionRequest};
@@ -448,11 +448,12 @@ impl Rules {
 impl Filter {
     /// Whether a tag comes into question by its name.
     fn admit(&self, tag: &str) -> Result<(), Rejection> {
-        if !self.include.is_empty() && !self.include.iter().any(|glob| glob.matches(tag)) {
+        let matches = |globs: &TagGlobs| globs.matches(tag);
+        if !self.include.as_ref().is_none_or(matches) {
             Err(Rejection::NotIncluded)
-        } else if self.exclude.iter().any(|glob| glob.matches(tag)) {
+        } else if self.exclude.as_ref().is_some_and(matches) {
             Err(Rejection::Excluded)
-        } else if self.glob.as_ref().is_some_and(|glob| !glob.matches(tag)) {
+        } else if !self.glob.as_ref().is_none_or(matches) {
             Err(Rejection::OutsideGlob)
         } else {
             Ok(())

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::options::{MAX_GLOBS, MAX_VALUE_LENGTH, PolicyError, PolicyOption, PolicyOptions};
 use super::order::{Direction, OrderBy, TagOrder};
-use super::pattern::{TagGlob, TagPattern};
+use super::pattern::{TagGlobs, TagPattern};
 use super::range::VersionRange;
 use crate::domain::reference::Tag;
 use crate::domain::tag::TagVersion;
@@ -33,9 +33,9 @@ pub(super) struct Rules {
 /// Which tags come into question at all, by their names.
 #[derive(Debug)]
 pub(super) struct Filter {
-    pub(super) glob: Option<TagGlob>,
-    pub(super) include: Vec<TagGlob>,
-    pub(super) exclude: Vec<TagGlob>,
+    pub(super) glob: Option<TagGlobs>,
+    pub(super) include: Option<TagGlobs>,
+    pub(super) exclude: Option<TagGlobs>,
 }
 
 /// What makes one tag newer than another, and how far it may be away.
@@ -176,12 +176,10 @@ impl Filter {
                 let reason = format!("its globs have {length} characters, and may have {MAX_VALUE_LENGTH}");
                 return Err(PolicyError::new(option, globs.join(","), reason));
             }
-            globs.iter().map(|glob| TagGlob::new(option, glob)).collect()
+            TagGlobs::new(option, globs)
         };
         Ok(Self {
-            glob: glob
-                .map(|glob| TagGlob::new(PolicyOption::Policy, glob))
-                .transpose()?,
+            glob: TagGlobs::new(PolicyOption::Policy, glob.as_slice())?,
             include: list(PolicyOption::Include, &options.include)?,
             exclude: list(PolicyOption::Exclude, &options.exclude)?,
         })

@@ -21,6 +21,9 @@ const PAGE: u32 = 500;
 /// Clusters have a few dozen; more is a mistake, or somebody who wants to crowd out the others.
 pub const DEMANDS_PER_REPOSITORY: usize = TAGS_PER_RECORD / 2;
 
+/// How many bytes the demands may take in the record of a repository, in all.
+const DEMAND_BYTES_PER_REPOSITORY: usize = 256 << 10;
+
 /// What the watched workloads ask for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inventory {
@@ -102,18 +105,32 @@ impl Inventory {
     }
 }
 
-/// One demand of each namespace, then a second one of each, until there are enough: no namespace can crowd out another.
+/// In turn one demand of the namespace that has had the least so far, in bytes of the record, until there are enough: no
+/// namespace can crowd out another, whether by many demands or by long ones.
 fn in_turn(wanted: &BTreeMap<String, BTreeSet<Demand>>) -> BTreeSet<Demand> {
-    let mut left: Vec<_> = wanted.values().map(BTreeSet::iter).collect();
+    let mut turns: BTreeSet<(usize, &str)> = wanted.keys().map(|namespace| (0, namespace.as_str())).collect();
+    let mut left: BTreeMap<&str, _> = wanted
+        .iter()
+        .map(|(namespace, demands)| (namespace.as_str(), demands.iter()))
+        .collect();
     let mut demands = BTreeSet::new();
-    while !left.is_empty() && demands.len() < DEMANDS_PER_REPOSITORY {
-        left.retain_mut(|namespace| {
-            let next = namespace
-                .next()
-                .filter(|_| demands.len() < DEMANDS_PER_REPOSITORY);
-            demands.extend(next.cloned());
-            next.is_some()
-        });
+    let mut room = DEMAND_BYTES_PER_REPOSITORY;
+    while demands.len() < DEMANDS_PER_REPOSITORY
+        && let Some((had, namespace)) = turns.pop_first()
+    {
+        let Some(demand) = left.get_mut(namespace).and_then(Iterator::next) else {
+            continue;
+        };
+        let length = demand.to_string().len() + 1;
+        if demands.contains(demand) {
+            turns.insert((had, namespace));
+        } else if let Some(rest) = room.checked_sub(length) {
+            room = rest;
+            demands.insert(demand.clone());
+            turns.insert((had + length, namespace));
+        } else {
+            tracing::warn!(namespace, %demand, "a repository is asked for so much that this is left out");
+        }
     }
     demands
 }
@@ -181,6 +198,23 @@ mod tests {
         let asked = in_turn(&wanted);
         assert_eq!(asked.len(), DEMANDS_PER_REPOSITORY);
         assert!(asked.contains(&other));
+    }
+
+    #[test]
+    fn a_namespace_with_very_long_demands_does_not_crowd_out_another() {
+        let long = |number: usize| -> Demand {
+            let pattern = format!("{number}{}", "a".repeat(490));
+            format!("1.0.0 major tag-pattern=\"{pattern}\"").parse().unwrap()
+        };
+        let wanted = BTreeMap::from([
+            ("greedy".to_owned(), (0..5000).map(long).collect()),
+            ("shop".to_owned(), demands(0..20)),
+        ]);
+        let asked = in_turn(&wanted);
+        let bytes: usize = asked.iter().map(|demand| demand.to_string().len() + 1).sum();
+        assert!(bytes <= DEMAND_BYTES_PER_REPOSITORY, "{bytes}");
+        assert!(demands(0..20).is_subset(&asked));
+        assert!(asked.len() > 400);
     }
 
     #[test]

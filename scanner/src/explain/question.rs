@@ -71,7 +71,7 @@ impl Written {
             remote_digest,
             held,
         } = self;
-        let current = match parsed("current", current) {
+        let current = match listed(current) {
             Ok(current) => current,
             Err(invalid) => {
                 options.check().map_err(Invalid::Policy)?;
@@ -103,6 +103,19 @@ fn policy(options: &PolicyOptions, current: Option<&Tag>) -> Result<UpdatePolicy
         }
     };
     read.map_err(Invalid::Policy)
+}
+
+/// The current tag, by the same measure as those of a list.
+fn listed(current: Option<String>) -> Result<Option<Tag>, Invalid> {
+    let listed = |name: String| {
+        let reason = || {
+            format!(
+                "{name:?} is no name of a tag; it must be printable, without spaces and at most 128 characters long"
+            )
+        };
+        Tag::as_listed(&name).ok_or_else(|| Invalid::value("current", reason()))
+    };
+    current.map(listed).transpose()
 }
 
 fn parsed<T: std::str::FromStr<Err = ReferenceError>>(

@@ -7,7 +7,8 @@ use shared::domain::reference::Tag;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct TagList {
     pub(super) tags: Vec<Tag>,
-    /// Those that no registry could have published.
+    /// Those that are no names at all. A list that somebody wrote down may hold others that no registry could publish, such as
+    /// negative numbers; they are judged like any tag.
     pub(super) invalid: Vec<String>,
 }
 
@@ -15,9 +16,9 @@ impl FromIterator<String> for TagList {
     fn from_iter<I: IntoIterator<Item = String>>(names: I) -> Self {
         let mut list = Self::default();
         for name in names {
-            match name.parse() {
-                Ok(tag) => list.tags.push(tag),
-                Err(_) => list.invalid.push(name),
+            match Tag::as_listed(&name) {
+                Some(tag) => list.tags.push(tag),
+                None => list.invalid.push(name),
             }
         }
         list
@@ -86,8 +87,9 @@ mod tests {
 
     #[test]
     fn what_is_no_tag_is_kept_apart() {
-        let list = TagList::read("1.2\n# a comment\n-x").unwrap();
-        assert_eq!(list.invalid, ["# a comment", "-x"]);
-        assert_eq!(list.tags.len(), 1);
+        let long = "x".repeat(129);
+        let list = TagList::read(&format!("1.2\n# a comment\n-1\n{long}\ncafé")).unwrap();
+        assert_eq!(list.invalid, ["# a comment", &long, "café"]);
+        assert_eq!(list.tags.len(), 2);
     }
 }

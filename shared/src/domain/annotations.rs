@@ -9,7 +9,7 @@ use std::str::FromStr;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
-use super::policy::PolicyOptions;
+use super::policy::{PolicyOptions, shortened};
 use super::reference::{Digest, ReferenceError, Tag};
 use super::schedule::{self, Schedule};
 
@@ -221,13 +221,15 @@ fn schedule(annotations: &BTreeMap<String, String>) -> Result<Option<Schedule>, 
     Ok(Some(schedule).filter(|_| !annotations.contains_key(CHECK_NOW)))
 }
 
-/// What is wrong with the policies, each option under the key that gave it; once, however many containers share it.
+/// What is wrong with the policies of watched containers, each option under the key that gave it; once, however many
+/// containers share it.
 fn policy_errors(
     annotations: &BTreeMap<String, String>,
     containers: &BTreeMap<String, ContainerSettings>,
 ) -> BTreeSet<AnnotationError> {
     let wrong = containers
         .iter()
+        .filter(|(_, settings)| settings.watch)
         .filter_map(|(name, settings)| Some((name, settings.policy.check().err()?)));
     let named = wrong.map(|(name, error)| {
         let common = format!("{PREFIX}/{}", error.option);
@@ -301,7 +303,7 @@ fn unknown_key(key: &str, more: &[&str]) -> AnnotationError {
 fn invalid(key: &str, value: &str, reason: String) -> AnnotationError {
     AnnotationError::InvalidValue {
         key: key.to_owned(),
-        value: value.to_owned(),
+        value: shortened(value),
         reason,
     }
 }
@@ -471,7 +473,12 @@ mod tests {
             (&[("kubefresh.dev/exclude", " ")], "kubefresh.dev/exclude"),
         ];
         for (pairs, expected) in cases {
-            let errors = read(pairs).unwrap_err();
+            let watched = [&[("kubefresh.dev/watch", "true")], pairs].concat();
+            let errors = read(&watched).unwrap_err();
+            assert!(
+                read(pairs).is_ok() || expected.ends_with("exclude"),
+                "nobody asks for it: {pairs:?}"
+            );
             let keys: Vec<_> = errors
                 .iter()
                 .map(|error| match error {

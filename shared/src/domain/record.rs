@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::policy::{Offer, SelectionRequest, candidates};
 use super::reference::{Digest, Repository, Tag};
+use super::tag::TagVersion;
 use super::watched::Demand;
 
 /// How many candidates a record keeps for one demand, newest first. Enough for any minimum age to find a mature one,
@@ -98,11 +99,11 @@ impl Findings {
         self.tags.iter().find(|record| record.tag == *tag)
     }
 
-    /// Whether the scan looked for what `demand` asks. It also did if it looked on behalf of an older tag of the same
+    /// Whether the scan looked for what `demand` asks. It also did, for a release, if it looked on behalf of an older tag of the same
     /// policy and kept this one: then everything newer was kept with it.
     pub fn covers(&self, demand: &Demand) -> bool {
         self.scanned_for.contains(demand)
-            || (demand.policy.compares_alike()
+            || (may_stand_in(demand)
                 && self.tag(&demand.tag).is_some()
                 && self.scanned_for.iter().any(|scanned| {
                     let same = Demand {
@@ -117,6 +118,13 @@ impl Findings {
     pub fn candidates<'a>(&'a self, demand: &'a Demand) -> Vec<&'a Tag> {
         candidates(&demand.request(), self.tags.iter().map(|record| &record.tag)).newest_first
     }
+}
+
+/// Whether what was kept for an older tag of the same policy may do for this one: not for a prerelease, from which the
+/// others of its version can be reached.
+fn may_stand_in(demand: &Demand) -> bool {
+    let is_prerelease = || TagVersion::parse(&demand.tag).is_some_and(|version| version.is_prerelease());
+    !demand.policy.follows_digest() && !is_prerelease()
 }
 
 impl Demand {

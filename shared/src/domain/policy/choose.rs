@@ -376,7 +376,7 @@ impl<'a> Verdicts<'a> {
     fn successor(&self, chosen: Option<&Candidate<'a>>) -> Option<Successor<'a>> {
         let chosen = chosen.and_then(|chosen| match &chosen.key {
             Key::Version(version) => Some(version),
-            Key::Nothing | Key::Loose(_) | Key::Number(_) | Key::Text(_) => None,
+            Key::Nothing | Key::Loose(_) | Key::Number(_) | Key::Text(_) | Key::Natural(_) => None,
         });
         let other_spelling = || Some(self.own_spelling.as_ref()?.other.clone());
         successor(self.ruler.as_ref()?, chosen, &self.rejected).or_else(other_spelling)

@@ -15,6 +15,8 @@ pub(super) enum Key<'a> {
     Loose(LooseVersion),
     Number(Number),
     Text(Cow<'a, str>),
+    /// Text whose digits are numbers.
+    Natural(Cow<'a, str>),
 }
 
 impl Key<'_> {
@@ -25,8 +27,9 @@ impl Key<'_> {
             (Self::Loose(one), Self::Loose(other)) => one.compare(other),
             (Self::Number(one), Self::Number(other)) => one.cmp(other),
             (Self::Text(one), Self::Text(other)) => one.cmp(other),
-            (Self::Version(_), Self::Text(_)) => Ordering::Greater,
-            (Self::Text(_), Self::Version(_)) => Ordering::Less,
+            (Self::Natural(one), Self::Natural(other)) => natural(one, other),
+            (Self::Version(_), Self::Natural(_)) => Ordering::Greater,
+            (Self::Natural(_), Self::Version(_)) => Ordering::Less,
             _ => Ordering::Equal,
         }
     }

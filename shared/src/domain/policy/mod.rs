@@ -17,6 +17,7 @@ mod pattern;
 mod range;
 mod ruler;
 mod rules;
+mod scale;
 mod selection;
 mod successor;
 
@@ -24,6 +25,7 @@ pub use choose::{Candidates, candidates, select};
 pub use families::{Contrast, OtherFamily, SuffixContrast, newest_first, other_families};
 pub(crate) use line::{read_option, unquoted, words};
 pub use offer::{Conditions, Hold, Maturity, Offer};
+pub(crate) use options::shortened;
 pub use options::{PolicyError, PolicyOption, PolicyOptions};
 pub use rules::UpdatePolicy;
 pub use selection::{Rejection, Selection, SelectionReason, SelectionRequest, Successor};

@@ -49,12 +49,23 @@ pub enum PolicyOption {
 
 /// An option that cannot be obeyed. It is never taken for "no update" (rule 11).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Error)]
-#[error("{option} {value:?}: {reason}")]
+#[error("{option} {:?}: {reason}", shortened(.value))]
 pub struct PolicyError {
     pub option: PolicyOption,
     pub value: String,
     /// What is wrong with it and what would be right.
     pub reason: String,
+}
+
+/// The most characters of a value that a message repeats, so that the reason behind it is not cut off.
+const SHOWN: usize = 100;
+
+/// A value as messages repeat it.
+pub(crate) fn shortened(value: &str) -> String {
+    match value.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &value[..end]),
+        None => value.to_owned(),
+    }
 }
 
 impl PolicyError {
@@ -68,6 +79,27 @@ impl PolicyError {
 }
 
 impl PolicyOptions {
+    /// Every value that is given, with the option it is given for.
+    pub(super) fn values(&self) -> impl Iterator<Item = (PolicyOption, &str)> {
+        let single = [
+            (PolicyOption::Policy, &self.policy),
+            (PolicyOption::TagPattern, &self.tag_pattern),
+            (PolicyOption::TagExtract, &self.tag_extract),
+            (PolicyOption::TagOrder, &self.tag_order),
+        ];
+        let lists = [
+            (PolicyOption::Include, &self.include),
+            (PolicyOption::Exclude, &self.exclude),
+        ];
+        let single = single
+            .into_iter()
+            .filter_map(|(option, value)| Some((option, value.as_deref()?)));
+        let listed = lists
+            .into_iter()
+            .flat_map(|(option, list)| list.iter().map(move |value| (option, value.as_str())));
+        single.chain(listed)
+    }
+
     /// A policy with no other options.
     pub fn of(policy: impl Into<String>) -> Self {
         Self {

@@ -140,6 +140,20 @@ pub(super) fn natural(a: &str, b: &str) -> Ordering {
     }
 }
 
+/// Whether two texts differ in nothing but the numbers in them.
+pub(super) fn differ_in_numbers(a: &str, b: &str) -> bool {
+    let (mut a, mut b) = (a, b);
+    while !a.is_empty() && !b.is_empty() {
+        let ((run_a, rest_a), (run_b, rest_b)) = (first_run(a), first_run(b));
+        let are_numbers = [run_a, run_b].map(|run| run.starts_with(|c: char| c.is_ascii_digit()));
+        if are_numbers != [true, true] && run_a != run_b {
+            return false;
+        }
+        (a, b) = (rest_a, rest_b);
+    }
+    a.is_empty() && b.is_empty()
+}
+
 /// The digits, or the other characters, that a text starts with.
 fn first_run(text: &str) -> (&str, &str) {
     let starts_with_digit = text.as_bytes()[0].is_ascii_digit();
@@ -215,6 +229,22 @@ mod tests {
             assert_eq!(natural(pair[1], pair[0]), Ordering::Greater, "{pair:?}");
         }
         assert_eq!(natural("r007", "r7"), Ordering::Equal);
+    }
+
+    #[test]
+    fn texts_differ_in_numbers_where_all_else_is_equal() {
+        for (one, other, expected) in [
+            ("latest.20241321", "latest.20251321", true),
+            ("build-9x", "build-10x", true),
+            ("latest", "latest1", false),
+            ("latest", "main", false),
+            ("a1b2", "a1b", false),
+            ("1a", "a1", false),
+            ("", "", true),
+        ] {
+            assert_eq!(differ_in_numbers(one, other), expected, "{one} {other}");
+            assert_eq!(differ_in_numbers(other, one), expected, "{other} {one}");
+        }
     }
 
     #[test]

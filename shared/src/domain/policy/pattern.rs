@@ -144,6 +144,7 @@ impl TagGlobs {
 /// A glob as a regular expression.
 fn translate(written: &str) -> Result<String, String> {
     check_length(written)?;
+    check_glob(written)?;
     let glob = GlobBuilder::new(written)
         .literal_separator(false)
         .backslash_escape(true)
@@ -152,13 +153,31 @@ fn translate(written: &str) -> Result<String, String> {
     Ok(glob.regex().to_owned())
 }
 
+/// A glob that holds a character which no tag has matches nothing, and its author believes otherwise.
+fn check_glob(written: &str) -> Result<(), String> {
+    let mut depth = 0_usize;
+    for character in written.chars() {
+        match character {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => {
+                return Err("a comma stands between the alternatives in {one,other} only; globs are separated by spaces".to_owned());
+            }
+            ',' | '*' | '?' | '[' | ']' | '!' | '^' | '\\' | '_' | '.' | '-' => {}
+            _ if character.is_ascii_alphanumeric() => {}
+            _ => return Err(format!("{character:?} cannot be part of a tag")),
+        }
+    }
+    Ok(())
+}
+
 fn check_length(written: &str) -> Result<(), String> {
     if written.is_empty() {
         return Err("it is empty".to_owned());
     }
     if written.len() > MAX_VALUE_LENGTH {
         return Err(format!(
-            "it has {} characters, and may have {MAX_VALUE_LENGTH}",
+            "it has {} bytes, and may have {MAX_VALUE_LENGTH}",
             written.len()
         ));
     }
@@ -423,7 +442,18 @@ mod tests {
             let glob = TagGlobs::new(PolicyOption::Exclude, &[glob]).unwrap().unwrap();
             assert_eq!(glob.matches(tag), expected, "{glob:?} {tag}");
         }
-        for broken in ["", "[", "{a", "a\\", "{a,{b,c}"] {
+        for broken in [
+            "",
+            "[",
+            "{a",
+            "a\\",
+            "{a,{b,c}",
+            "1.1.0,1.2.0",
+            "nginx:1.*",
+            "a b",
+            "a/b",
+            "1.*\n",
+        ] {
             assert!(
                 TagGlobs::new(PolicyOption::Exclude, &[broken]).is_err(),
                 "{broken:?}"

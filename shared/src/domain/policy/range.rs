@@ -4,6 +4,8 @@
 //! spaces or commas, alternatives by `||`. A bare version means just that version, a shorter one everything under it.
 //! A `v` may stand before any version. Prereleases are considered only where the range itself names one: `>=1.2-0`.
 
+use std::cmp::Ordering;
+
 use semver::{Comparator, Op, Prerelease, Version};
 
 use crate::domain::tag::{Stage, TagVersion};
@@ -83,9 +85,10 @@ impl VersionRange {
         }
     }
 
-    /// Whether a version is in the range. Missing components count as zero and only the first three are looked at.
+    /// Whether a version is in the range. Missing components count as zero; what has more than three, and more than zero
+    /// in them, is greater than what has the same three.
     pub(super) fn contains(&self, version: &TagVersion, prereleases_wanted: bool) -> Membership {
-        let compared = as_semver(version);
+        let compared = Compared::of(version);
         let mut result = Membership::Outside;
         for alternative in &self.alternatives {
             if !alternative.contains(&compared) {
@@ -101,10 +104,10 @@ impl VersionRange {
 
     /// Whether the range admits the one version and no other.
     pub(super) fn pins(&self, version: &TagVersion) -> bool {
-        let compared = as_semver(version);
+        let compared = Compared::of(version);
         let is_just_this = |condition: &Condition| match (&condition.lower, &condition.upper) {
             (Some(lower), Some(upper)) => {
-                !condition.is_negated && lower.version == compared && upper.version == compared
+                !condition.is_negated && compared.is(&lower.version) && compared.is(&upper.version)
             }
             _ => false,
         };
@@ -150,7 +153,7 @@ impl Alternative {
         })
     }
 
-    fn contains(&self, version: &Version) -> bool {
+    fn contains(&self, version: &Compared) -> bool {
         self.conditions
             .iter()
             .all(|condition| condition.contains(version, self.names_prerelease))
@@ -227,7 +230,7 @@ impl Condition {
         }
     }
 
-    fn contains(&self, version: &Version, prereleases_named: bool) -> bool {
+    fn contains(&self, version: &Compared, prereleases_named: bool) -> bool {
         // Where prereleases are wanted though the range names none, `2.x` is meant to hold those of 2.0.0 too.
         let reaches = |bound: &Bound| {
             let lowered;
@@ -239,18 +242,12 @@ impl Condition {
                 };
                 limit = &lowered;
             }
-            if bound.is_included {
-                version >= limit
-            } else {
-                version > limit
-            }
+            let order = version.compare(limit);
+            order.is_gt() || bound.is_included && order.is_eq()
         };
         let stays_below = |bound: &Bound| {
-            if bound.is_included {
-                *version <= bound.version
-            } else {
-                *version < bound.version
-            }
+            let order = version.compare(&bound.version);
+            order.is_lt() || bound.is_included && order.is_eq()
         };
         let is_between =
             self.lower.as_ref().is_none_or(reaches) && self.upper.as_ref().is_none_or(stays_below);
@@ -410,11 +407,39 @@ fn next(major: u64, minor: u64, patch: Option<u64>) -> Option<Version> {
 }
 
 /// A tag's version as Semantic Versioning orders it.
-fn as_semver(version: &TagVersion) -> Version {
-    let component = |index: usize| version.numbers().get(index).copied().unwrap_or(0);
-    Version {
-        pre: stages_as_semver(version.stages()),
-        ..Version::new(component(0), component(1), component(2))
+struct Compared {
+    version: Version,
+    /// It has more than three components, and they are not all zero.
+    has_more: bool,
+}
+
+impl Compared {
+    fn of(version: &TagVersion) -> Self {
+        let component = |index: usize| version.numbers().get(index).copied().unwrap_or(0);
+        Self {
+            version: Version {
+                pre: stages_as_semver(version.stages()),
+                ..Version::new(component(0), component(1), component(2))
+            },
+            has_more: version.numbers().iter().skip(3).any(|&number| number > 0),
+        }
+    }
+
+    fn compare(&self, limit: &Version) -> Ordering {
+        let (ours, theirs) = (&self.version, limit);
+        let numbers = |version: &Version| (version.major, version.minor, version.patch);
+        numbers(ours)
+            .cmp(&numbers(theirs))
+            .then(if self.has_more {
+                Ordering::Greater
+            } else {
+                Ordering::Equal
+            })
+            .then_with(|| ours.pre.cmp(&theirs.pre))
+    }
+
+    fn is(&self, version: &Version) -> bool {
+        self.compare(version).is_eq()
     }
 }
 

@@ -5,14 +5,16 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use super::key::{Key, LooseVersion, compare_versions};
-use super::order::{Direction, Number};
+use super::order::{Direction, differ_in_numbers};
 use super::pattern::{Extract, NoExtract, TagGlobs};
 use super::range::{Membership, VersionRange};
 use super::rules::{Filter, Measure, Rules};
-use super::selection::{Rejection, SelectionReason, SelectionRequest};
-use super::successor::is_later_variant;
+use super::scale::{Scale, UNREADABLE, Unmeasurable, key, loose, natural_key};
+use super::selection::{Rejection, SelectionRequest};
+use super::successor::{is_later_variant, is_later_variant_in_range};
 use crate::domain::reference::Tag;
 use crate::domain::tag::{Difference, Family, Mismatch, Spelling, TagVersion};
 
@@ -39,14 +41,6 @@ impl Tier {
     }
 }
 
-/// Why nothing can be measured.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Unmeasurable {
-    pub(super) reason: SelectionReason,
-    /// The same, said of each tag.
-    pub(super) rejection: Rejection,
-}
-
 impl From<NoExtract> for Rejection {
     fn from(nothing: NoExtract) -> Self {
         match nothing {
@@ -59,43 +53,22 @@ impl From<NoExtract> for Rejection {
 /// What is held against every tag.
 #[derive(Debug)]
 pub(super) struct Ruler<'a> {
-    rules: &'a Rules,
+    rules: Arc<Rules>,
     prerelease: bool,
     follow_variants: bool,
     scale: Scale<'a>,
 }
 
-/// The current tag on its ladder, and how far up from it a tag may be.
-#[derive(Debug)]
-enum Scale<'a> {
-    Level {
-        current: TagVersion,
-        fixed_components: usize,
-    },
-    Range {
-        current: Option<TagVersion>,
-        range: Cow<'a, VersionRange>,
-    },
-    Loose {
-        current: LooseVersion,
-        fixed_components: usize,
-    },
-    Keys {
-        current: Option<Key<'a>>,
-        direction: Direction,
-    },
-}
-
 impl<'a> Ruler<'a> {
     /// The ruler for a request whose policy compares tags.
     pub(super) fn new(request: &SelectionRequest<'a>) -> Result<Self, Unmeasurable> {
-        let rules = request.policy.rules();
+        let rules = request.policy.rules().map_err(|_| UNREADABLE)?;
         let options = request.policy.options();
         Ok(Self {
-            rules,
             prerelease: options.prerelease,
             follow_variants: options.follow_variants,
-            scale: Scale::new(rules, request.current)?,
+            scale: Scale::new(&rules, request.current)?,
+            rules,
         })
     }
 
@@ -249,9 +222,13 @@ impl<'a> Ruler<'a> {
         match current {
             Some(current) => {
                 if let Some(difference) = family.difference_but_components(current.family())
-                    && !(self.follow_variants && is_later_variant(&version, current))
+                    && !(self.follow_variants && is_later_variant_in_range(&version, current))
                 {
                     return Err(difference.into());
+                }
+                // A lone number beside dotted versions is a build or a year, not the next major version.
+                if current.numbers().len() > 1 && version.numbers().len() == 1 {
+                    return Err(Rejection::OtherComponents);
                 }
                 if compare_versions(&version, current) != Ordering::Greater {
                     return Err(Rejection::NotNewer);
@@ -273,26 +250,29 @@ impl<'a> Ruler<'a> {
         direction: Direction,
         extract: Extract<'t>,
     ) -> Result<(Tier, Key<'t>), Rejection> {
-        let mut key = key(&self.rules.measure, extract).ok_or(Rejection::NoNumber)?;
-        let mut is_newer = current.is_none_or(|current| direction.apply(key.compare(current)).is_gt());
-        // Where the current tag does not say what is meant, a version beats a text, and never an older one.
-        if let (Measure::LikeCurrent, Key::Text(text)) = (&self.rules.measure, &key)
-            && let Some(version) = plain_version(text)
-        {
-            if version.is_prerelease() && !self.prerelease {
-                return Err(Rejection::Prerelease);
-            }
-            if let Some(Key::Text(current)) = current
-                && let Some(current) = plain_version(current)
-            {
-                is_newer = compare_versions(&version, &current).is_gt();
-            }
-            key = Key::Version(version);
-        }
+        let key = match (&self.rules.measure, current) {
+            (Measure::LikeCurrent, Some(current)) => like(current, extract)?,
+            (Measure::LikeCurrent, None) => self.preferably_version(extract)?,
+            (measure, _) => key(measure, extract).ok_or(Rejection::NoNumber)?,
+        };
+        let is_newer = current.is_none_or(|current| direction.apply(key.compare(current)).is_gt());
         if is_newer {
             Ok((Tier::Family, key))
         } else {
             Err(Rejection::NotNewer)
+        }
+    }
+
+    /// The key of a tag where no current one says what is meant: a version beats a text.
+    fn preferably_version<'t>(&self, extract: Extract<'t>) -> Result<Key<'t>, Rejection> {
+        let version = match &extract {
+            Extract::Text(text) => plain_version(text),
+            Extract::Version(version) => Some(version.clone()),
+        };
+        match version {
+            Some(version) if version.is_prerelease() && !self.prerelease => Err(Rejection::Prerelease),
+            Some(version) => Ok(Key::Version(version)),
+            None => Ok(natural_key(extract)),
         }
     }
 
@@ -313,135 +293,11 @@ impl<'a> Ruler<'a> {
         if !share_components(&current.version, &version.version, fixed_components) {
             return Err(Rejection::OutsideLevel);
         }
-        if version.version.is_prerelease() && !self.prerelease {
+        let is_wanted = self.prerelease || is_prerelease_of_same_version(&current.version, &version.version);
+        if version.version.is_prerelease() && !is_wanted {
             return Err(Rejection::Prerelease);
         }
         Ok((Tier::Family, Key::Loose(version)))
-    }
-}
-
-impl<'a> Scale<'a> {
-    fn new(rules: &'a Rules, current: Option<&'a Tag>) -> Result<Self, Unmeasurable> {
-        let is_admitted = current.is_some_and(|tag| rules.admits(tag));
-        let current = current.map(|tag| of_current(rules, tag)).transpose()?;
-        let version = |extract| version(extract).ok_or(NO_VERSION);
-        match (&rules.measure, current) {
-            (Measure::Level { fixed_components }, Some(extract)) => Ok(Self::Level {
-                current: version(extract)?,
-                fixed_components: *fixed_components,
-            }),
-            (Measure::Level { fixed_components: 0 }, None) => Ok(Self::Range {
-                current: None,
-                range: Cow::Owned(VersionRange::any()),
-            }),
-            (Measure::LikeCurrent, current) => Ok(Self::like_current(current, is_admitted)),
-            (Measure::Range(range), current) => Ok(Self::Range {
-                current: current.map(version).transpose()?,
-                range: Cow::Borrowed(range),
-            }),
-            (Measure::AnySuffix { fixed_components }, Some(extract)) => Ok(Self::Loose {
-                current: loose(extract).ok_or(NO_VERSION)?,
-                fixed_components: *fixed_components,
-            }),
-            (Measure::Numeric(direction) | Measure::Alphabetical(direction), current) => Ok(Self::Keys {
-                current: match current {
-                    Some(extract) => Some(key(&rules.measure, extract).ok_or(NO_NUMBER)?),
-                    None => None,
-                },
-                direction: *direction,
-            }),
-            (Measure::Level { .. } | Measure::AnySuffix { .. } | Measure::Digest, _) => Err(NO_CURRENT),
-        }
-    }
-
-    /// As versions where the current tag is one of those that are asked for and carries one, otherwise as text.
-    fn like_current(current: Option<Extract<'a>>, is_admitted: bool) -> Self {
-        let text = |extract: Extract<'a>| match extract {
-            Extract::Text(text) => Key::Text(text),
-            Extract::Version(version) => Key::Version(version),
-        };
-        let as_version = current
-            .as_ref()
-            .filter(|_| is_admitted)
-            .and_then(|extract| match extract {
-                Extract::Text(text) => TagVersion::read(text),
-                Extract::Version(version) => Some(version.clone()),
-            });
-        match as_version {
-            Some(current) => Self::Level {
-                current,
-                fixed_components: 0,
-            },
-            None => Self::Keys {
-                current: current.map(text),
-                direction: Direction::Ascending,
-            },
-        }
-    }
-}
-
-const NO_CURRENT: Unmeasurable = Unmeasurable {
-    reason: SelectionReason::NoCurrent,
-    rejection: Rejection::NoCurrent,
-};
-const NO_VERSION: Unmeasurable = Unmeasurable {
-    reason: SelectionReason::CurrentIsNoVersion,
-    rejection: Rejection::CurrentIsNoVersion,
-};
-const NO_NUMBER: Unmeasurable = Unmeasurable {
-    reason: SelectionReason::CurrentIsNoNumber,
-    rejection: Rejection::CurrentIsNoNumber,
-};
-
-/// What is compared of the current tag. A pattern that only filters need not match it: the tag can be compared all the same.
-fn of_current<'a>(rules: &'a Rules, tag: &'a Tag) -> Result<Extract<'a>, Unmeasurable> {
-    let whole = Extract::Text(Cow::Borrowed(tag.as_str()));
-    match &rules.pattern {
-        Some(pattern) if pattern.cuts_out() => {
-            pattern.extract(tag.as_str()).map_err(|nothing| match nothing {
-                NoExtract::NoVersion => NO_VERSION,
-                NoExtract::NoMatch => Unmeasurable {
-                    reason: SelectionReason::CurrentOutsidePattern,
-                    rejection: Rejection::CurrentOutsidePattern,
-                },
-            })
-        }
-        Some(_) | None => Ok(whole),
-    }
-}
-
-fn version(extract: Extract<'_>) -> Option<TagVersion> {
-    match extract {
-        Extract::Text(text) => TagVersion::read(&text),
-        Extract::Version(version) => Some(version),
-    }
-}
-
-fn loose(extract: Extract<'_>) -> Option<LooseVersion> {
-    match extract {
-        Extract::Text(text) => Some(LooseVersion::new(TagVersion::read(&text)?, &text)),
-        Extract::Version(version) => Some(LooseVersion::new(version, "")),
-    }
-}
-
-/// The key under an order that compares no versions; `None` where it is no number and should be one.
-fn key<'t>(measure: &Measure, extract: Extract<'t>) -> Option<Key<'t>> {
-    match (measure, extract) {
-        (Measure::Numeric(_), Extract::Text(text)) => text.parse::<Number>().ok().map(Key::Number),
-        (_, Extract::Text(text)) => Some(Key::Text(text)),
-        (_, Extract::Version(version)) => Some(Key::Version(version)),
-    }
-}
-
-impl Rules {
-    /// Whether a tag is one of those that the policy itself asks for.
-    fn admits(&self, tag: &Tag) -> bool {
-        let glob = self.filter.glob.as_ref();
-        glob.is_none_or(|glob| glob.matches(tag.as_str()))
-            && self
-                .pattern
-                .as_ref()
-                .is_none_or(|pattern| pattern.extract(tag.as_str()).is_ok())
     }
 }
 
@@ -458,6 +314,16 @@ impl Filter {
         } else {
             Ok(())
         }
+    }
+}
+
+/// The key of a tag that differs from the current one in nothing but numbers. Where neither carries a version, nothing
+/// else says what is newer (rule 6).
+fn like<'t>(current: &Key<'_>, extract: Extract<'t>) -> Result<Key<'t>, Rejection> {
+    let key = natural_key(extract);
+    match (&key, current) {
+        (Key::Natural(text), Key::Natural(current)) if differ_in_numbers(text, current) => Ok(key),
+        _ => Err(Rejection::OtherText),
     }
 }
 

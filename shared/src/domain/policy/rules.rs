@@ -1,25 +1,25 @@
 //! A policy that is understood: options read, patterns compiled, contradictions refused.
 
-use std::cmp::Ordering;
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use super::options::{MAX_GLOBS, MAX_VALUE_LENGTH, PolicyError, PolicyOption, PolicyOptions};
 use super::order::{Direction, OrderBy, TagOrder};
-use super::pattern::{TagGlobs, TagPattern};
+use super::pattern::{Extract, TagGlobs, TagPattern};
 use super::range::VersionRange;
 use crate::domain::reference::Tag;
 use crate::domain::tag::TagVersion;
 
-/// Which tags are wanted, ready to be asked. Cheap to clone.
+/// Which tags are wanted.
 ///
-/// Two policies are equal when their options are: that they could mean the same in other words does not count.
-#[derive(Clone)]
+/// Two policies are equal when their options are: that they could mean the same in other words does not count. It holds
+/// nothing but the options, so that thousands cost little; what they compile to is shared by those that are asked.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UpdatePolicy {
-    options: PolicyOptions,
-    rules: Arc<Rules>,
+    options: Arc<PolicyOptions>,
 }
 
 /// What the options mean.
@@ -45,7 +45,8 @@ pub(super) enum Measure {
     Digest,
     /// A version of the current family; so many leading components must stay (rule 8).
     Level { fixed_components: usize },
-    /// Anything newer: of the current family where the current tag carries a version, in alphabetical order where not.
+    /// Anything newer: of the current family where the current tag carries a version; where not, what differs from it in
+    /// nothing but greater numbers.
     LikeCurrent,
     /// A version of the current family with any number of components, inside the range (rule 11).
     Range(VersionRange),
@@ -60,29 +61,46 @@ pub(super) enum Measure {
 const LEVELS: [(&str, usize); 3] = [("patch", 2), ("minor", 1), ("major", 0)];
 /// Any newer tag.
 const ANY: &str = "glob:*";
+const DIGEST: &str = "digest";
 const KINDS: &str = "patch, minor, major, digest, range:RANGE, glob:GLOB and regex:REGEX";
 
 impl UpdatePolicy {
     /// Reads options that name a policy.
     pub fn new(options: PolicyOptions) -> Result<Self, PolicyError> {
-        let rules = Arc::new(Rules::read(&options)?);
-        Ok(Self { options, rules })
+        compiled(&options)?;
+        Ok(Self::stored(options))
     }
 
-    /// Reads options that need not name a policy: then it is any newer tag where a pattern or an order says what is
-    /// wanted, otherwise what suits the tag, `minor` where it carries a version and `digest` where it does not (rule 6).
-    pub fn for_tag(options: &PolicyOptions, tag: &Tag) -> Result<Self, PolicyError> {
-        let mut options = options.clone();
-        if options.policy.is_none() {
-            let says_what = options.tag_pattern.is_some() || options.tag_order.is_some();
-            let suits = match TagVersion::parse(tag) {
-                _ if says_what => ANY,
-                Some(_) => "minor",
-                None => "digest",
-            };
-            options.policy = Some(suits.to_owned());
+    /// Options that were read before, such as those of a record. Should they not be ones that this version can obey, they
+    /// accept nothing.
+    pub fn stored(options: PolicyOptions) -> Self {
+        Self {
+            options: Arc::new(options),
         }
-        Self::new(options)
+    }
+
+    /// Reads options that need not name a policy: then it is `digest` for a tag that carries no version (rule 6) and
+    /// `minor` for one of several components. Where a pattern or an order says what is compared, and that is no such
+    /// version, it is anything newer.
+    pub fn for_tag(options: &PolicyOptions, tag: &Tag) -> Result<Self, PolicyError> {
+        if options.policy.is_some() {
+            return Self::new(options.clone());
+        }
+        let named = |policy: &str| PolicyOptions {
+            policy: Some(policy.to_owned()),
+            ..options.clone()
+        };
+        if options.tag_pattern.is_none() && options.tag_order.is_none() {
+            let suits = if TagVersion::parse(tag).is_some() {
+                "minor"
+            } else {
+                "digest"
+            };
+            return Self::new(named(suits));
+        }
+        let anything = named(ANY);
+        let has_levels = compiled(&anything)?.counts_components(tag);
+        Self::new(if has_levels { named("minor") } else { anything })
     }
 
     /// The options that it was made from.
@@ -92,18 +110,32 @@ impl UpdatePolicy {
 
     /// Whether it stays on its tag and follows the digest (rule 13). Then nobody needs the list of tags.
     pub fn follows_digest(&self) -> bool {
-        matches!(self.rules.measure, Measure::Digest)
+        self.options.policy.as_deref() == Some(DIGEST)
     }
 
-    /// Whether tags are compared in the same way whichever is the current one. Then what was kept for one tag does for
-    /// every tag that it could move to.
-    pub fn compares_alike(&self) -> bool {
-        !matches!(self.rules.measure, Measure::Digest | Measure::LikeCurrent)
+    pub(super) fn rules(&self) -> Result<Arc<Rules>, PolicyError> {
+        compiled(&self.options)
     }
+}
 
-    pub(super) fn rules(&self) -> &Rules {
-        &self.rules
+/// The rules of the policies that were asked last. The same few are asked for every workload, again and again.
+static COMPILED: LazyLock<Mutex<HashMap<PolicyOptions, Arc<Rules>>>> = LazyLock::new(Mutex::default);
+
+/// How many are kept; a pattern takes up to some hundred kilobytes.
+const MAX_COMPILED: usize = 64;
+
+fn compiled(options: &PolicyOptions) -> Result<Arc<Rules>, PolicyError> {
+    let cache = || COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(rules) = cache().get(options) {
+        return Ok(Arc::clone(rules));
     }
+    let rules = Arc::new(Rules::read(options)?);
+    let mut cache = cache();
+    if cache.len() >= MAX_COMPILED {
+        cache.clear();
+    }
+    cache.insert(options.clone(), Arc::clone(&rules));
+    Ok(rules)
 }
 
 impl PolicyOptions {
@@ -114,12 +146,28 @@ impl PolicyOptions {
             policy: Some(policy),
             ..self.clone()
         };
-        Rules::read(&named).map(drop)
+        compiled(&named).map(drop)
     }
 }
 
 impl Rules {
+    /// Whether what is compared of a tag is a version of several components, so that it has levels.
+    fn counts_components(&self, tag: &Tag) -> bool {
+        let compares_versions = matches!(self.measure, Measure::Level { .. } | Measure::LikeCurrent);
+        let extract = match &self.pattern {
+            None => Some(Extract::Text(Cow::Borrowed(tag.as_str()))),
+            Some(pattern) => pattern.extract(tag.as_str()).ok(),
+        };
+        let version = match extract {
+            Some(Extract::Text(text)) => TagVersion::read(&text),
+            Some(Extract::Version(version)) => Some(version),
+            None => None,
+        };
+        compares_versions && version.is_some_and(|version| version.numbers().len() > 1)
+    }
+
     fn read(options: &PolicyOptions) -> Result<Self, PolicyError> {
+        check_text(options)?;
         let named = options.policy.as_deref().unwrap_or_default();
         let (kind, argument) = named
             .split_once(':')
@@ -129,7 +177,7 @@ impl Rules {
         let pattern = pattern(options, (kind == "regex").then_some(argument).flatten())?;
         let order = order(options)?;
         let measure = match (kind, level, argument) {
-            ("digest", _, None) => {
+            (DIGEST, _, None) => {
                 refuse_comparison(options)?;
                 Measure::Digest
             }
@@ -154,6 +202,21 @@ impl Rules {
             measure,
         })
     }
+}
+
+/// No tag has a character beyond ASCII, and a white space at the end is a slip that would match nothing.
+fn check_text(options: &PolicyOptions) -> Result<(), PolicyError> {
+    for (option, value) in options.values() {
+        let wrong = if value.bytes().any(|b| !b.is_ascii() || b.is_ascii_control()) {
+            "it contains a character that no tag has"
+        } else if value.trim() != value && !value.starts_with("range:") {
+            "it starts or ends with a space"
+        } else {
+            continue;
+        };
+        return Err(PolicyError::new(option, value, wrong));
+    }
+    Ok(())
 }
 
 fn unknown_policy(named: &str) -> PolicyError {
@@ -320,31 +383,5 @@ impl FromStr for UpdatePolicy {
 impl fmt::Debug for UpdatePolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "UpdatePolicy({self})")
-    }
-}
-
-impl PartialEq for UpdatePolicy {
-    fn eq(&self, other: &Self) -> bool {
-        self.options == other.options
-    }
-}
-
-impl Eq for UpdatePolicy {}
-
-impl PartialOrd for UpdatePolicy {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for UpdatePolicy {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.options.cmp(&other.options)
-    }
-}
-
-impl Hash for UpdatePolicy {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.options.hash(state);
     }
 }

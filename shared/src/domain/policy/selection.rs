@@ -90,6 +90,8 @@ pub enum SelectionReason {
     NoNewerVersion,
     /// The range admits the current version and no other.
     Pinned,
+    /// The policy was stored by a version that knows more than this one.
+    PolicyUnreadable,
     /// No tag was given, and the policy says how far from it one may go.
     NoCurrent,
     /// The current tag carries no version, so that only the digest policy can follow it (rule 6).
@@ -131,6 +133,7 @@ impl fmt::Display for SelectionReason {
             Self::NewestAllowed => "it is the newest that the policy allows",
             Self::NoNewerVersion => "nothing newer is published that the policy allows",
             Self::Pinned => "the range admits the current version and no other",
+            Self::PolicyUnreadable => "the policy cannot be read by this version",
             Self::NoCurrent => "there is no current tag, and the policy says how far from it one may go",
             Self::CurrentIsNoVersion => {
                 "the current tag carries no version; the policy `digest` can follow it, or a tag-pattern with a tag-order"
@@ -158,6 +161,8 @@ pub enum Rejection {
     Current,
     /// The digest policy never leaves the current tag (rule 13).
     OtherTag,
+    /// The policy cannot be read.
+    PolicyUnreadable,
     /// There is no current tag to compare with.
     NoCurrent,
     /// The current tag carries no version to compare with (rule 6).
@@ -178,6 +183,8 @@ pub enum Rejection {
     NoVersion,
     /// What is compared of the tag is no number (rule 12).
     NoNumber,
+    /// It carries no version either, and differs from the current tag in more than its numbers (rule 6).
+    OtherText,
     /// Another text before the version (rules 1 and 3).
     OtherPrefix,
     /// More or fewer version components (rule 2).
@@ -238,6 +245,7 @@ impl fmt::Display for Rejection {
         f.pad(match self {
             Self::Current => "it is the current tag",
             Self::OtherTag => "the policy `digest` stays on its tag",
+            Self::PolicyUnreadable => "this version cannot read the policy",
             Self::NoCurrent => "there is no current tag to start from",
             Self::CurrentIsNoVersion => "the current tag carries no version to compare with",
             Self::CurrentOutsidePattern => "the current tag does not match the pattern",
@@ -248,6 +256,9 @@ impl fmt::Display for Rejection {
             Self::OutsidePattern => "the pattern does not match it",
             Self::NoVersion => "it carries no version",
             Self::NoNumber => "what is compared of it is no number",
+            Self::OtherText => {
+                "it differs from the current tag in more than numbers, and nothing says what is newer"
+            }
             Self::OtherPrefix => "it has another text before the version",
             Self::OtherComponents => "it has more or fewer version components",
             Self::OtherSuffix => "it is another variant",

@@ -45,6 +45,12 @@ pub(super) fn is_later_variant(version: &TagVersion, current: &TagVersion) -> bo
     version.family().compare_distributions(current.family()) == Some(Ordering::Greater)
 }
 
+/// As [`is_later_variant`], where the number of components does not count.
+pub(super) fn is_later_variant_in_range(version: &TagVersion, current: &TagVersion) -> bool {
+    let order = version.family().compare_distributions_in_range(current.family());
+    order == Some(Ordering::Greater)
+}
+
 /// Which of two versions is built on the later release; equal where that cannot be told.
 pub(super) fn compare_distributions(one: &TagVersion, other: &TagVersion) -> Ordering {
     let order = one.family().compare_distributions(other.family());

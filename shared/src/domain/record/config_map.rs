@@ -259,8 +259,8 @@ impl<'a> Reader<'a> {
             None => None,
         };
         let lines = self.required("scannedFor")?;
-        let scanned_for: Result<BTreeSet<Demand>, _> = lines.lines().map(Demand::from_str).collect();
-        let scanned_for = scanned_for.map_err(|error| self.invalid("scannedFor", lines, &error))?;
+        // A line that another version wrote is as good as not there: nobody decides by what was not scanned for.
+        let scanned_for = lines.lines().flat_map(Demand::from_str).collect();
         let tags: Vec<TagRecord> = self.yaml("tags")?;
         Ok(Findings {
             scanned_at,

@@ -89,24 +89,16 @@ pub fn complete(
     }
 }
 
-/// Tags in use first, so that no number of candidates can push them out, then the newest candidate of each demand, then
-/// the second newest, and so on: many demands, or those of one workload, cannot leave another without its choice.
+/// Tags in use first, so that no number of candidates can push them out, then for each demand what decides its choice, then
+/// its second newest candidate, and so on: many demands, or those of one workload, cannot leave another without its choice.
 fn tags_to_keep(demands: &BTreeSet<Demand>, answer: &Answer) -> Vec<Tag> {
     let published = answer.published.as_deref().unwrap_or_default();
     let set: BTreeSet<&Tag> = published.iter().collect();
     let exists = |tag: &Tag| set.contains(tag) || matches!(answer.digests.get(tag), Some(Some(_)));
-    let wanted: Vec<Vec<&Tag>> = demands
+    let wanted: Vec<Wanted<'_>> = demands
         .iter()
         .filter(|demand| !demand.policy.follows_digest())
-        .map(|demand| {
-            let Candidates {
-                newest_first: mut kept,
-                witnesses,
-            } = candidates(&demand.request(), published);
-            kept.truncate(CANDIDATES_PER_DEMAND);
-            kept.extend(witnesses);
-            kept
-        })
+        .map(|demand| Wanted::of(demand, published))
         .collect();
     let in_use: BTreeSet<&Tag> = demands
         .iter()
@@ -114,8 +106,9 @@ fn tags_to_keep(demands: &BTreeSet<Demand>, answer: &Answer) -> Vec<Tag> {
         .filter(|tag| exists(tag))
         .take(TAGS_PER_RECORD)
         .collect();
-    let by_rank =
-        (0..CANDIDATES_PER_DEMAND).flat_map(|rank| wanted.iter().filter_map(move |tags| tags.get(rank)));
+    let by_rank = (0..CANDIDATES_PER_DEMAND)
+        .flat_map(|rank| wanted.iter().map(move |wanted| wanted.of_rank(rank)))
+        .flatten();
     let mut kept = in_use;
     for tag in by_rank {
         if kept.len() >= TAGS_PER_RECORD {
@@ -124,13 +117,49 @@ fn tags_to_keep(demands: &BTreeSet<Demand>, answer: &Answer) -> Vec<Tag> {
         kept.insert(tag);
     }
     // In the order in which a reader looks for them.
-    let newest_first = wanted.iter().flatten().copied();
+    let newest_first = wanted
+        .iter()
+        .flat_map(|wanted| wanted.newest_first.iter().copied());
+    let witnesses = wanted.iter().flat_map(|wanted| wanted.witnesses.iter().copied());
     let mut written = BTreeSet::new();
     newest_first
         .chain(demands.iter().map(|demand| &demand.tag))
+        .chain(witnesses)
         .filter(|tag| kept.contains(tag) && written.insert(*tag))
         .cloned()
         .collect()
+}
+
+/// What one demand would have kept.
+struct Wanted<'a> {
+    /// At most [`CANDIDATES_PER_DEMAND`].
+    newest_first: Vec<&'a Tag>,
+    witnesses: Vec<&'a Tag>,
+}
+
+impl<'a> Wanted<'a> {
+    fn of(demand: &'a Demand, published: &'a [Tag]) -> Self {
+        let Candidates {
+            mut newest_first,
+            witnesses,
+        } = candidates(&demand.request(), published);
+        newest_first.truncate(CANDIDATES_PER_DEMAND);
+        Self {
+            newest_first,
+            witnesses,
+        }
+    }
+
+    /// The candidate of this rank; with the first of them everything else that bears on the choice.
+    fn of_rank(&self, rank: usize) -> Vec<&'a Tag> {
+        let witnesses = self.witnesses.iter().filter(|_| rank == 0);
+        self.newest_first
+            .get(rank)
+            .into_iter()
+            .chain(witnesses)
+            .copied()
+            .collect()
+    }
 }
 
 fn tag_record(tag: Tag, known: Option<&Findings>, answer: &Answer, now: Timestamp) -> TagRecord {

@@ -54,6 +54,12 @@ impl Family {
         if (&self.prefix, self.shape) != (&other.prefix, other.shape) {
             return None;
         }
+        self.compare_distributions_in_range(other)
+    }
+
+    /// The same, where neither a `v` nor the number of components counts.
+    pub fn compare_distributions_in_range(&self, other: &Self) -> Option<Ordering> {
+        self.spelling(&other.prefix)?;
         let (ours, theirs) = (find(&self.suffix)?, find(&other.suffix)?);
         if (ours.before, ours.after) == (theirs.before, theirs.after) {
             ours.release.compare(&theirs.release)

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::calendar;
+use super::calendar::{self, Precision};
 
 /// The ladder a version stands on: text prefix, number of components, kind of numbers, variant suffix.
 ///
@@ -178,6 +178,8 @@ enum Scale {
     Ordinary,
     /// A year and more: `2024.10`, `2024.10.1`. A year alone is an ordinary number, for `2` may become `2023`.
     Year,
+    /// A date; one of a day does not count on with one of an hour.
+    Date(Precision),
     /// A single number too long to be counted up to from one and no date: most often a commit hash without letters.
     Opaque,
 }
@@ -191,14 +193,18 @@ impl Shape {
         let alone = numbers.len() == 1;
         let mut dates = 0_u64;
         let mut first_digits = 0;
+        let mut precision = None;
         for (index, (&number, digits)) in numbers.iter().zip(digits).enumerate().take(64) {
             if index == 0 {
                 first_digits = digits;
             }
-            dates |= u64::from(calendar::is_date(digits, number, alone)) << index;
+            if let Some(found) = calendar::precision(digits, number, alone) {
+                dates |= 1 << index;
+                precision = precision.or(Some(found));
+            }
         }
         let scale = match numbers {
-            _ if dates != 0 => Scale::Ordinary,
+            _ if let Some(precision) = precision => Scale::Date(precision),
             [_] if first_digits >= HASH_DIGITS => Scale::Opaque,
             &[first, _, ..] if first_digits == 4 && calendar::is_year(first) => Scale::Year,
             _ => Scale::Ordinary,
@@ -212,8 +218,9 @@ impl Shape {
     }
 
     /// What kind of numbers these are, however many.
-    fn calendar(self) -> (bool, Scale) {
-        (self.counts_in_dates(), self.scale)
+    fn calendar(self) -> (Scale, Option<Layout>) {
+        let timestamp = Some(self.layout).filter(|layout| matches!(layout, Layout::Timestamp(_)));
+        (self.scale, timestamp)
     }
 
     fn counts_in_dates(self) -> bool {
@@ -261,7 +268,7 @@ impl fmt::Display for Shape {
             f.write_str(match self.scale {
                 _ if is_date => "<date>",
                 Scale::Year if index == 0 => "<year>",
-                Scale::Ordinary | Scale::Year | Scale::Opaque => "*",
+                Scale::Ordinary | Scale::Year | Scale::Opaque | Scale::Date(_) => "*",
             })?;
         }
         Ok(())

@@ -104,6 +104,12 @@ fn rule_11_prefix_and_variant_are_those_of_the_current_tag() {
         (">=3", "-", "3.20 20260805", "3.20"),
         (">=20240101", "-", "3.20 20231231 20260805", "20260805"),
         ("^1", "latest", "1.0 2.0", "-"),
+        (">=9", "9.7.2", "2023 100 9.8.0", "9.8.0"),
+        (">=17", "17-alpine", "17.2-alpine 18-alpine", "18-alpine"),
+        ("1.2.3", "1.2.3", "1.2.3.99 1.2.4", "-"),
+        ("<=1.2.3", "1.2.2", "1.2.3.99 1.2.3.0 1.2.3", "1.2.3.0"),
+        (">7.3.3", "7.3.3.1", "7.3.3.50 7.3.3.51", "7.3.3.51"),
+        (">=1", "2025-06-01", "20240101 20260101 2025-07-01", "2025-07-01"),
     ]);
 }
 
@@ -308,7 +314,7 @@ fn level_of(options: &PolicyOptions) -> UpdatePolicy {
 }
 
 #[test]
-fn a_glob_or_regex_without_an_order_follows_versions_and_spells_the_rest() {
+fn a_glob_or_regex_without_an_order_follows_the_family_or_else_the_numbers() {
     for (named, current, published, expected) in [
         (
             "glob:1.2*",
@@ -317,19 +323,39 @@ fn a_glob_or_regex_without_an_order_follows_versions_and_spells_the_rest() {
             "1.29.1",
         ),
         ("glob:latest", "latest", "latest main", "-"),
-        ("glob:lat*", "latest", "latest", "-"),
+        ("glob:lat*", "latest", "latest latex latest1", "-"),
+        ("glob:*", "latest", "v2 1.10.0 zesty", "-"),
         (
             "glob:latest.*",
             "latest.20241321",
-            "latest.20251321 latest.20231321",
+            "latest.20251321 latest.20231321 latest.x",
             "latest.20251321",
         ),
         ("glob:build-*", "build-9", "build-10 build-8 dev-11", "build-10"),
-        ("glob:build-*", "1.0.0", "build-10 2.0.0", "build-10"),
+        ("glob:build-*", "1.0.0", "build-10 2.0.0", "-"),
         ("glob:9.*", "10.0", "9.1 9.9", "-"),
-        ("glob:[0-9]*", "v8", "9.1 10.0 7", "10.0"),
+        ("glob:9.*-alpine", "10.1.0-alpine", "9.5.0-alpine", "-"),
+        (
+            "glob:1.10.*-alpine",
+            "1.9.5-alpine",
+            "1.10.1-alpine 1.10.2",
+            "1.10.1-alpine",
+        ),
+        (
+            "glob:1.26.*",
+            "1.25.3-alpine",
+            "1.26.1 1.26.0-alpine",
+            "1.26.0-alpine",
+        ),
+        (
+            "glob:*-bookworm",
+            "12.20-bullseye",
+            "19beta3-bookworm 13.1-bookworm",
+            "-",
+        ),
         ("glob:*", "-", "0.9 1.10 1.9 latest 20260101 1.11-rc1", "1.10"),
-        ("regex:^[a-z]+$", "apple", "banana cherry 1.0", "cherry"),
+        ("glob:build-*", "-", "build-9 build-10 1.0", "build-10"),
+        ("regex:^[a-z]+$", "apple", "banana cherry 1.0", "-"),
         (
             r"regex:^build-.*-(?P<compare>.+)$",
             "build-x-7",
@@ -397,6 +423,10 @@ fn options_that_contradict_each_other_are_errors() {
         ),
         (with("major", None, None, Some("")), PolicyOption::TagOrder),
         (with("major", Some(""), None, None), PolicyOption::TagPattern),
+        (with("major", Some("^1\n"), None, None), PolicyOption::TagPattern),
+        (with("major", Some(" ^1"), None, None), PolicyOption::TagPattern),
+        (with("regex:^é", None, None, None), PolicyOption::Policy),
+        (with("minor ", None, None, None), PolicyOption::Policy),
         (
             with("glob:*", Some(r"(?P<major>\d+)"), None, Some("numeric")),
             PolicyOption::TagOrder,
@@ -416,7 +446,36 @@ fn options_that_contradict_each_other_are_errors() {
 }
 
 #[test]
-fn where_no_policy_is_named_a_pattern_or_order_asks_for_anything_newer() {
+fn where_no_policy_is_named_what_is_compared_decides() {
+    let options = |pattern: &str, order: Option<&str>| PolicyOptions {
+        tag_pattern: Some(pattern.to_owned()),
+        tag_order: order.map(str::to_owned),
+        ..PolicyOptions::default()
+    };
+    for (options, current, expected) in [
+        (PolicyOptions::default(), "1.4.0", "minor"),
+        (PolicyOptions::default(), "3", "minor"),
+        (PolicyOptions::default(), "latest", "digest"),
+        (options(r"^\d", None), "1.4.0", "minor"),
+        (options(r"^\d", None), "3", "glob:*"),
+        (options(r"^\d", Some("semver")), "1.4.0", "minor"),
+        (options(r"^\d", Some("alphabetical")), "1.4.0", "glob:*"),
+        (options(r"-(?P<ts>\d+)$", None), "main-abc1234-99", "glob:*"),
+        (options(r"-(?P<ts>\d+)$", None), "latest", "glob:*"),
+    ] {
+        let policy = UpdatePolicy::for_tag(&options, &tag(current)).unwrap();
+        assert_eq!(
+            policy.options().policy.as_deref(),
+            Some(expected),
+            "{options:?} {current}"
+        );
+    }
+    let broken = UpdatePolicy::for_tag(&options("(", None), &tag("1.0")).unwrap_err();
+    assert_eq!(broken.option, PolicyOption::TagPattern);
+}
+
+#[test]
+fn where_no_policy_is_named_an_order_asks_for_anything_newer() {
     let options = PolicyOptions {
         tag_order: Some("numeric".to_owned()),
         ..PolicyOptions::default()

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use proptest::prelude::*;
 use proptest::sample::subsequence;
 
+use super::super::key::compare_versions;
 use super::super::ruler::Ruler;
 use super::*;
 
@@ -137,14 +138,35 @@ proptest! {
         let Some(answer) = select(&request(Some(&current), &policy), &published).update() else {
             return Ok(());
         };
-        // A current tag that is none of those that are asked for is compared as text, and the answer as a version.
-        let asks_by_name = |policy: &String| policy.starts_with("glob:") || policy.starts_with("regex:");
-        if policy.options().policy.as_ref().is_some_and(asks_by_name) && policy.options().tag_order.is_none() {
-            return Ok(());
-        }
         let before = candidates(&request(Some(&current), &policy), &published).newest_first;
         let next = select(&request(Some(answer), &policy), before).update();
         prop_assert_eq!(next, None, "{} to {} under {}", current, answer, policy);
+    }
+
+    /// Rules 9, 10 and 3 on the whole tags, wherever nothing but versions was compared.
+    #[test]
+    fn an_answer_is_a_greater_version_of_the_same_variant_and_no_unwanted_prerelease(
+        current in published_tag(),
+        policy in any_policy(),
+        published in prop::collection::vec(published_tag(), 0..30),
+    ) {
+        let options = policy.options();
+        let cuts_out = options.tag_order.is_some() || options.tag_pattern.is_some() || options.any_suffix;
+        let Some(answer) = select(&request(Some(&current), &policy), &published).update().filter(|_| !cuts_out) else {
+            return Ok(());
+        };
+        let (now, next) = (TagVersion::parse(&current), TagVersion::parse(answer));
+        let Some(now) = now else {
+            prop_assert_eq!(next, None, "{} to {} under {}", current, answer, policy);
+            return Ok(());
+        };
+        let next = next.unwrap();
+        prop_assert!(compare_versions(&next, &now).is_gt(), "{} to {} under {}", current, answer, policy);
+        let is_unwanted = next.is_prerelease() && !options.prerelease && !now.is_prerelease();
+        let names_prerelease = options.policy.as_ref().is_some_and(|policy| policy.contains("-0"));
+        prop_assert!(!is_unwanted || names_prerelease, "{} to {} under {}", current, answer, policy);
+        let difference = next.family().difference_but_components(now.family());
+        prop_assert!(difference.is_none() || options.follow_variants, "{} to {} under {}", current, answer, policy);
     }
 
     /// Within a family the versions of a level policy are ordered totally, and candidates come in that order.
@@ -267,10 +289,11 @@ proptest! {
         published in prop::collection::vec(published_tag(), 1..30),
     ) {
         let kept = candidates(&request(Some(&current), &policy), &published).newest_first;
-        if !policy.compares_alike() {
-            return Ok(());
-        }
         for moved in &kept {
+            // From a prerelease the others of its version can be reached, which no other tag leads to.
+            if TagVersion::parse(moved).is_some_and(|version| version.is_prerelease()) {
+                continue;
+            }
             let next = request(Some(moved), &policy);
             prop_assert_eq!(
                 candidates(&next, &published).newest_first,

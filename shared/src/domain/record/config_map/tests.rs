@@ -73,6 +73,17 @@ fn a_record_without_findings_says_so_and_is_read_back() {
 }
 
 #[test]
+fn a_demand_that_another_version_wrote_is_passed_over_alone() {
+    let mut config_map = record().to_config_map("kubefresh");
+    let lines = "1.4.0\n1.4.0 minor brand-new-option\n1.4.0 patch\n";
+    let data = config_map.data.as_mut().unwrap();
+    data.insert("scannedFor".to_owned(), lines.to_owned());
+    let read = ScanRecord::parse(&config_map).unwrap().findings.unwrap();
+    assert_eq!(read.scanned_for, BTreeSet::from(["1.4.0 patch".parse().unwrap()]));
+    assert!(!read.covers(&"1.4.0 minor".parse().unwrap()));
+}
+
+#[test]
 fn a_broken_record_is_an_error_that_names_record_and_key() {
     let broken = |key: &str, value: Option<&str>| {
         let mut config_map = record().to_config_map("kubefresh");
@@ -93,7 +104,6 @@ fn a_broken_record_is_an_error_that_names_record_and_key() {
         ("complete", Some("perhaps")),
         ("scannedAt", Some("yesterday")),
         ("tagCount", Some("-1")),
-        ("scannedFor", Some("1.4.0")),
         ("tags", Some("- tag: 1.5.0")),
         ("tags", Some("- [")),
         (

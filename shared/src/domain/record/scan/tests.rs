@@ -1,4 +1,5 @@
 use super::*;
+use crate::domain::policy::select;
 
 const NOW: &str = "2026-11-21T03:00:00Z";
 
@@ -295,6 +296,34 @@ fn many_demands_for_the_same_tags_leave_another_demand_its_choice() {
     let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
     let record = complete(None, repository(), demands(&lines), &published(&tags), now());
     assert!(names(&record).contains(&"2.1.0"));
+}
+
+#[test]
+fn what_bears_on_a_choice_is_kept_however_many_candidates_there_are() {
+    let mut tags: Vec<String> = (4..90).map(|minor| format!("16.{minor}-alpine3.19")).collect();
+    tags.extend(["16.95-alpine3.22".to_owned(), "16.3-alpine3.19".to_owned()]);
+    // The spelling with a v is published, and only the other one goes on: that is no update.
+    tags.extend(["v1.1.0", "1.4.0", "1.3.0"].map(str::to_owned));
+    let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
+    let lines = ["16.3-alpine3.19 minor", "v1.2.0 minor", "1.3.0 minor"];
+    let answer = published(&tags);
+    let record = complete(None, repository(), demands(&lines), &answer, now());
+    let kept = &record.findings.as_ref().unwrap().tags;
+    for line in lines {
+        let demand: Demand = line.parse().unwrap();
+        let whole = select(&demand.request(), answer.published.as_ref().unwrap());
+        let stored = select(&demand.request(), kept);
+        assert_eq!(
+            (whole.selected, whole.reason, whole.successor),
+            (stored.selected, stored.reason, stored.successor),
+            "{line}"
+        );
+    }
+    assert_eq!(
+        record.newest().unwrap().as_ref(),
+        "1.4.0",
+        "what only bears on a choice is not shown as one"
+    );
 }
 
 #[test]

@@ -166,7 +166,7 @@ fn standing(assessment: &Assessment, entry: &ContainerVerdict) -> Option<Notice>
             let note = error.to_string();
             Some(Notice::new(assessment, NoticeReason::InvalidRecord, &note, &note))
         }
-        Verdict::UpToDate(_)
+        Verdict::UpToDate { .. }
         | Verdict::Update(_)
         | Verdict::ModeOff
         | Verdict::Paused

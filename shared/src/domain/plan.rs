@@ -95,7 +95,11 @@ pub struct ContainerVerdict {
 #[strum(serialize_all = "kebab-case")]
 pub enum Verdict {
     /// Nothing newer that the policy accepts.
-    UpToDate(SelectionReason),
+    UpToDate {
+        reason: SelectionReason,
+        /// The newest tag where the current family has ended and another goes on (rules 15 and 1).
+        successor: Option<Tag>,
+    },
     Update(Target),
     AwaitingApproval(Target),
     /// Mode `notify`: people are told, nothing is done.
@@ -131,7 +135,17 @@ pub struct Target {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::UpToDate(reason) => write!(f, "up to date: {reason}"),
+            Self::UpToDate {
+                reason,
+                successor: None,
+            } => write!(f, "up to date: {reason}"),
+            Self::UpToDate {
+                reason,
+                successor: Some(newest),
+            } => write!(
+                f,
+                "up to date: {reason}; this variant has ended, and {newest} goes on"
+            ),
             Self::Update(target) => write!(f, "update to {}", target.image),
             Self::AwaitingApproval(target) => write!(f, "{} waits for approval", target.image),
             Self::Notify(target) => write!(
@@ -360,7 +374,10 @@ fn target(watched: &Watched, findings: &Findings) -> Result<Target, Verdict> {
     };
     let selection = select(&request, &findings.tags);
     let Some(tag) = selection.update().cloned() else {
-        return Err(Verdict::UpToDate(selection.reason));
+        return Err(Verdict::UpToDate {
+            reason: selection.reason,
+            successor: selection.successor.map(|successor| successor.newest.clone()),
+        });
     };
     let digest = findings.tag(&tag).and_then(|record| record.digest.clone());
     let image = written(

@@ -334,6 +334,23 @@ fn an_old_unreadable_foreign_or_failing_record_is_no_grounds_for_an_update() {
 }
 
 #[test]
+fn the_end_of_a_variant_is_told_with_the_tag_that_goes_on() {
+    let subject = workload(&AUTO, &[("app", "shop.example/db:16.3-alpine3.19")]);
+    let published = ["16.3-alpine3.19", "16.9-alpine3.22", "16.9-bookworm"];
+    let record = record("shop.example/db", &["16.3-alpine3.19 minor"], &published);
+    let verdict = assessment(&snapshot(subject, vec![record]), now())
+        .unwrap()
+        .containers
+        .remove(0)
+        .verdict;
+    let said = verdict.to_string();
+    assert!(
+        said.starts_with("up to date") && said.ends_with("16.9-alpine3.22 goes on"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_record_is_as_old_as_its_schedule_lets_it_become() {
     let weekly = [AUTO.as_slice(), &[("kubefresh.dev/schedule", "0 3 * * 6")]].concat();
     let subject = || workload(&weekly, &[("app", "shop.example/app:1.4.0")]);

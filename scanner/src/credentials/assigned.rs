@@ -65,12 +65,12 @@ impl Credentials {
     pub fn of(&self, repository: &Repository) -> &[Arc<Credential>] {
         self.of.get(repository).map(Vec::as_slice).unwrap_or_default()
     }
+}
 
-    /// For a single repository; what tests ask with.
-    pub fn for_one(repository: Repository, credentials: Vec<Credential>) -> Self {
-        let credentials = credentials.into_iter().map(Arc::new).collect();
+impl FromIterator<(Repository, Vec<Arc<Credential>>)> for Credentials {
+    fn from_iter<I: IntoIterator<Item = (Repository, Vec<Arc<Credential>>)>>(credentials: I) -> Self {
         Self {
-            of: BTreeMap::from([(repository, credentials)]),
+            of: credentials.into_iter().collect(),
         }
     }
 }

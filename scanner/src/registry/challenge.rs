@@ -10,6 +10,14 @@ pub(super) enum Challenge {
 }
 
 impl Challenge {
+    /// What a token is to be good for, in the registry's words.
+    pub(super) fn service(&self) -> Option<&str> {
+        match self {
+            Self::Bearer { service, .. } => service.as_deref(),
+            Self::Basic => None,
+        }
+    }
+
     /// The strongest challenge in the headers that is understood: bearer before basic.
     pub(super) fn parse(headers: &[&str]) -> Option<Self> {
         let offered: Vec<_> = headers.iter().flat_map(|header| split(header)).collect();

@@ -15,6 +15,7 @@ use super::state::RegistryState;
 use super::tag_list::TagList;
 use super::transport::{Exchange, Reply, Transport};
 use super::usage::{RequestKind, Usage};
+use crate::credentials::LoginId;
 
 /// All four, always: with fewer, registries answer with another manifest than the one the tag names.
 const MANIFEST_TYPES: &str = "application/vnd.oci.image.index.v1+json, \
@@ -116,6 +117,24 @@ impl RegistryClient {
         cooling.collect()
     }
 
+    /// The logins that were rejected, by registry, and until when they are left alone: what a later run has to know.
+    pub fn rejected_logins(&self) -> Vec<(String, LoginId, Timestamp)> {
+        let registries = self.transport.registries();
+        let rejected = registries.iter().flat_map(|registry| {
+            let logins = registry.logins.left_alone().into_iter();
+            logins.map(|(login, until)| (registry.name.clone(), login, until))
+        });
+        rejected.collect()
+    }
+
+    /// Does not show a login to a registry in this run, because it was rejected in an earlier one and is left alone until
+    /// then. A name that cannot be a registry is passed over.
+    pub fn leave_login_alone(&self, registry: &str, login: LoginId, until: Timestamp) {
+        if let Ok(registry) = self.transport.registry(registry) {
+            registry.logins.of(login).leave_alone(until);
+        }
+    }
+
     /// Leaves a registry alone until then, because an earlier run was told to. A name that cannot be a registry is
     /// passed over.
     pub fn cool_down(&self, registry: &str, until: Timestamp) {
@@ -192,7 +211,8 @@ impl RegistryClient {
             method: Method::GET,
             url,
             accept: "application/json",
-            path: repository.path(),
+            repository,
+            form: None,
             what: "a page of tags",
             limit: self.transport.options.max_page_bytes,
         };
@@ -206,7 +226,8 @@ impl RegistryClient {
             method: Method::HEAD,
             url: url(&registry, repository, &format!("manifests/{tag}"))?,
             accept: MANIFEST_TYPES,
-            path: repository.path(),
+            repository,
+            form: None,
             what: "the answer to a HEAD request",
             limit: self.transport.options.max_small_bytes,
         };
@@ -231,7 +252,8 @@ impl RegistryClient {
             method: Method::GET,
             url: url(&registry, repository, &format!("manifests/{digest}"))?,
             accept: MANIFEST_TYPES,
-            path: repository.path(),
+            repository,
+            form: None,
             what: "the manifest",
             limit: self.transport.options.max_manifest_bytes,
         };

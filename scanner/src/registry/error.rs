@@ -55,9 +55,11 @@ impl ErrorClass {
     pub fn advice(self) -> &'static str {
         match self {
             Self::Unauthorized => {
-                "check that the repository exists and can be read by anybody; the scanner asks without a credential"
+                "check that the repository exists, and that a pull secret of a workload that uses it can read it"
             }
-            Self::Forbidden => "check whether the repository can be read by anybody",
+            Self::Forbidden => {
+                "check whether a pull secret of a workload that uses the repository can read it"
+            }
             Self::NotFound => "check the spelling of the repository in the workload's image",
             Self::RateLimited | Self::Deferred => {
                 "it is asked again by a later run; a slower schedule helps if this recurs"

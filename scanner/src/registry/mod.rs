@@ -5,14 +5,16 @@
 //! registry that said 429, and treats every reply as text from a stranger: sizes, redirects, links, tokens and digests
 //! are checked before they are believed. Half an answer is an error.
 //!
-//! It asks anonymously: credentials are not its business yet. It decides nothing about updates and stores nothing.
+//! It asks anonymously first, and then with the credentials it was given for the repository. It decides nothing about updates and stores nothing.
 
+mod access;
 mod challenge;
 mod client;
 mod endpoint;
 mod error;
 mod limits;
 mod link;
+mod login;
 mod options;
 mod platforms;
 mod problem;
@@ -20,6 +22,7 @@ mod retry_after;
 mod state;
 mod tag_list;
 mod token;
+mod token_service;
 mod transport;
 mod usage;
 

@@ -31,6 +31,11 @@ pub(super) enum Problem {
     },
     #[error("the registry said before that there are too many requests; it is left alone until {until}")]
     Deferred { until: Timestamp },
+    #[error("the login of {credential} was rejected; it is used again after {until}, or once it is changed")]
+    LoginRejected { credential: String, until: Timestamp },
+    /// Everybody who could ask was turned away.
+    #[error("asked {askers}: {refusal}")]
+    Denied { refusal: Box<Problem>, askers: Askers },
     #[error("there was no complete answer within {after:?}")]
     Timeout { after: Duration },
     #[error("the connection failed: {cause}")]
@@ -56,6 +61,20 @@ pub(super) enum Who {
     Registry,
     #[strum(to_string = "the token service")]
     TokenService,
+}
+
+/// In whose name a repository was asked: anonymously, and with so many credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Askers(pub(super) usize);
+
+impl std::fmt::Display for Askers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            0 => f.write_str("without a credential"),
+            1 => f.write_str("without and with a credential"),
+            many => write!(f, "without and with {many} credentials"),
+        }
+    }
 }
 
 /// What an error reply says for itself: empty, or a colon and text that is safe to print on one line.
@@ -124,6 +143,14 @@ impl Problem {
             Self::Tls { cause } => Self::Tls { cause: cut(cause) },
             Self::Untrusted(text) => Self::Untrusted(cut(text)),
             Self::Protocol(text) => Self::Protocol(cut(text)),
+            Self::LoginRejected { credential, until } => Self::LoginRejected {
+                credential: cut(credential),
+                until,
+            },
+            Self::Denied { refusal, askers } => Self::Denied {
+                refusal: Box::new(refusal.bounded()),
+                askers,
+            },
             Self::Refused { .. }
             | Self::RateLimited { .. }
             | Self::Deferred { .. }
@@ -143,6 +170,8 @@ impl Problem {
                 500.. => ErrorClass::Unavailable,
                 _ => ErrorClass::Rejected,
             },
+            Self::LoginRejected { .. } => ErrorClass::Unauthorized,
+            Self::Denied { refusal, .. } => refusal.class(),
             Self::RateLimited { .. } => ErrorClass::RateLimited,
             Self::Deferred { .. } => ErrorClass::Deferred,
             Self::Timeout { .. } => ErrorClass::Timeout,
@@ -158,8 +187,11 @@ impl Problem {
         match self {
             Self::Refused { retry_at, .. } => *retry_at,
             Self::RateLimited { retry_at, .. } => Some(*retry_at),
+            Self::Denied { refusal, .. } => refusal.retry_at(),
             Self::Deferred { until } => Some(*until),
-            Self::Timeout { .. }
+            // One login is left alone, not the registry.
+            Self::LoginRejected { .. }
+            | Self::Timeout { .. }
             | Self::Connection { .. }
             | Self::Tls { .. }
             | Self::Untrusted(_)

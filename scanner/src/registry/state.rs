@@ -1,5 +1,6 @@
 //! What is remembered about one registry during a run.
 
+use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,9 +10,11 @@ use reqwest::Url;
 use reqwest::header::HeaderMap;
 use tokio::sync::Semaphore;
 
+use super::access::Name;
 use super::challenge::Challenge;
 use super::endpoint;
 use super::limits::Limits;
+use super::login::Logins;
 use super::options::RegistryClientOptions;
 use super::problem::Problem;
 use super::token::TokenCache;
@@ -25,6 +28,9 @@ pub(super) struct RegistryState {
     pub(super) limiter: DefaultDirectRateLimiter,
     pub(super) permits: Semaphore,
     pub(super) tokens: TokenCache,
+    pub(super) logins: Logins,
+    /// Whether the registry was asked for its challenge alone; held while it is.
+    pub(super) asked_for_challenge: tokio::sync::Mutex<bool>,
     page_size: Option<u32>,
     page_size_refused: AtomicBool,
     noted: Mutex<Noted>,
@@ -34,6 +40,8 @@ pub(super) struct RegistryState {
 struct Noted {
     cool_down: Option<CoolDown>,
     challenge: Option<Challenge>,
+    /// By the path of a repository, in whose name it was answered.
+    openers: HashMap<String, Name>,
     usage: Usage,
 }
 
@@ -60,6 +68,8 @@ impl RegistryState {
             limiter: DefaultDirectRateLimiter::direct(limits.pace.quota()),
             permits: Semaphore::new(options.concurrency_per_registry.max(1)),
             tokens: TokenCache::default(),
+            logins: Logins::default(),
+            asked_for_challenge: tokio::sync::Mutex::default(),
             page_size: limits.page_size,
             page_size_refused: AtomicBool::new(false),
             noted: Mutex::default(),
@@ -106,6 +116,16 @@ impl RegistryState {
 
     pub(super) fn remember_challenge(&self, challenge: &Challenge) {
         self.noted(|noted| noted.challenge = Some(challenge.clone()));
+    }
+
+    pub(super) fn opener(&self, path: &str) -> Option<Name> {
+        self.noted(|noted| noted.openers.get(path).copied())
+    }
+
+    pub(super) fn remember_opener(&self, path: &str, opener: Name) {
+        self.noted(|noted| {
+            noted.openers.insert(path.to_owned(), opener);
+        });
     }
 
     pub(super) fn usage(&self) -> Usage {

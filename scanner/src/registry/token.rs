@@ -1,12 +1,15 @@
-//! Bearer tokens: one for each repository, fetched once however many ask for it at the same time.
+//! Bearer tokens: one for each repository and login, fetched once however many ask for it at the same time.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::header::HeaderValue;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
+use super::access::Name;
+use super::login;
 use super::problem::Problem;
 
 /// How long a token lives when the reply does not say, by the token specification.
@@ -37,11 +40,10 @@ impl Token {
         let named = [reply.token, reply.access_token]
             .into_iter()
             .flatten()
-            .find(|token| !token.is_empty());
+            .find(|token| !token.expose_secret().is_empty());
         let token = named.ok_or_else(|| unusable("there is no token in it"))?;
-        let mut header = HeaderValue::from_str(&format!("Bearer {token}"))
+        let header = login::bearer(&token)
             .map_err(|_| unusable("the token contains characters that cannot be sent"))?;
-        header.set_sensitive(true);
         let named = reply.expires_in.as_ref().and_then(serde_json::Value::as_f64);
         let lifetime = named.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         let lifetime = lifetime.unwrap_or(DEFAULT_LIFETIME).min(LONGEST_LIFETIME);
@@ -54,22 +56,23 @@ impl Token {
 
 #[derive(Deserialize)]
 struct Reply {
-    token: Option<String>,
-    access_token: Option<String>,
+    token: Option<SecretString>,
+    access_token: Option<SecretString>,
     /// Seconds; not every service sends a number.
     expires_in: Option<serde_json::Value>,
 }
 
-/// Holds the token of one repository. Whoever locks it first fetches; the others wait and find it there.
+/// Holds the token of one repository and login. Whoever locks it first fetches; the others wait and find it there.
 pub(super) type Slot = Arc<tokio::sync::Mutex<Option<Token>>>;
 
 #[derive(Debug, Default)]
-pub(super) struct TokenCache(Mutex<HashMap<String, Slot>>);
+pub(super) struct TokenCache(Mutex<HashMap<(Name, String), Slot>>);
 
 impl TokenCache {
-    pub(super) fn slot(&self, scope: &str) -> Slot {
+    /// The slot of a scope, in this name: no token is used in another than it was fetched in.
+    pub(super) fn slot(&self, name: Name, scope: &str) -> Slot {
         let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(slots.entry(scope.to_owned()).or_default())
+        Arc::clone(slots.entry((name, scope.to_owned())).or_default())
     }
 }
 

@@ -1,42 +1,46 @@
-//! One exchange with a registry: pace, authentication, repetition, cool-down, and bodies of bounded size.
+//! One request to a registry: pace, repetition, cool-down, and bodies of bounded size.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Method, Response, StatusCode, Url};
-use tokio::sync::Semaphore;
+use reqwest::{Client, ClientBuilder, Method, Response, StatusCode, Url};
+use secrecy::{ExposeSecret as _, SecretString};
+use shared::domain::reference::Repository;
+use tokio::sync::{OnceCell, Semaphore};
 
-use super::challenge::Challenge;
 use super::endpoint;
 use super::options::RegistryClientOptions;
 use super::problem::{Problem, Quoted, Who};
 use super::retry_after;
 use super::state::RegistryState;
-use super::token::Token;
 use super::usage::RequestKind;
 
 #[derive(Debug)]
 pub(super) struct Transport {
     http: Client,
+    /// Built when a credential is first used.
+    logins: OnceCell<Client>,
     pub(super) options: RegistryClientOptions,
     everywhere: Semaphore,
     registries: Mutex<BTreeMap<String, Arc<RegistryState>>>,
 }
 
-/// A request to be sent.
+/// A request to be sent, in whosever name.
 #[derive(Debug, Clone)]
 pub(super) struct Exchange<'a> {
     pub(super) kind: RequestKind,
     pub(super) method: Method,
     pub(super) url: Url,
     pub(super) accept: &'static str,
-    /// The path of the repository, for which a token is fetched if one is needed.
-    pub(super) path: &'a str,
+    /// What is asked about, by whose credentials and tokens.
+    pub(super) repository: &'a Repository,
+    /// A body with a secret in it.
+    pub(super) form: Option<SecretString>,
     /// What the answer is, and how many bytes of it are read at most.
     pub(super) what: &'static str,
     pub(super) limit: usize,
@@ -75,7 +79,7 @@ impl Reply {
         }
     }
 
-    fn refusal(&self, who: Who) -> Problem {
+    pub(super) fn refusal(&self, who: Who) -> Problem {
         if self.status.is_redirection() {
             return Problem::Untrusted(format!("a redirect ({}) to no web address", self.status.as_u16()));
         }
@@ -104,16 +108,11 @@ impl Transport {
                 Err(why) => attempt.error(why),
             }
         });
-        let http = Client::builder()
-            .user_agent(concat!("kubefresh-scanner/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(options.connect_timeout)
-            .timeout(options.request_timeout)
-            .redirect(redirects)
-            .referer(false)
-            .build()?;
+        let http = builder(&options).redirect(redirects).build()?;
         let everywhere = Semaphore::new(options.concurrency.max(1));
         Ok(Self {
             http,
+            logins: OnceCell::new(),
             options,
             everywhere,
             registries: Mutex::default(),
@@ -141,104 +140,19 @@ impl Transport {
             .collect()
     }
 
-    /// Sends the request, with a token if the registry wants one. Answers with any status but 401, 429 and 5xx.
-    pub(super) async fn exchange(
-        &self,
-        registry: &RegistryState,
-        request: &Exchange<'_>,
-    ) -> Result<Reply, Problem> {
-        // Another host, where a redirect and then a link have led, gets no token of this registry.
-        let own = request.url.origin() == registry.base.origin();
-        let mut token = None;
-        if own && let Some(challenge) = registry.challenge() {
-            token = Some(self.token(registry, &challenge, request.path, None).await?);
-        }
-        let reply = self.send(registry, request, token.as_ref()).await?;
-        if reply.status != StatusCode::UNAUTHORIZED {
-            return Ok(reply);
-        }
-        let offered = Challenge::parse(&reply.all("www-authenticate"));
-        let Some(challenge @ Challenge::Bearer { .. }) = offered.filter(|_| own) else {
-            return Err(reply.refusal(Who::Registry));
-        };
-        let token = self
-            .token(registry, &challenge, request.path, token.as_ref())
-            .await?;
-        registry.remember_challenge(&challenge);
-        let reply = self.send(registry, request, Some(&token)).await?;
-        if reply.status == StatusCode::UNAUTHORIZED {
-            Err(reply.refusal(Who::Registry))
-        } else {
-            Ok(reply)
-        }
-    }
-
-    /// The token for pulling from a repository: the one at hand unless it is stale or was just rejected.
-    async fn token(
-        &self,
-        registry: &RegistryState,
-        challenge: &Challenge,
-        path: &str,
-        rejected: Option<&Token>,
-    ) -> Result<Token, Problem> {
-        let scope = format!("repository:{path}:pull");
-        let slot = registry.tokens.slot(&scope);
-        let mut held = slot.lock().await;
-        let usable = |token: &&Token| {
-            let was_rejected = rejected.is_some_and(|rejected| rejected.header == token.header);
-            token.is_fresh(Instant::now()) && !was_rejected
-        };
-        if let Some(token) = held.as_ref().filter(usable) {
-            return Ok(token.clone());
-        }
-        let request = Exchange {
-            kind: RequestKind::Token,
-            method: Method::GET,
-            url: self.token_url(registry, challenge, &scope)?,
-            accept: "application/json",
-            path,
-            what: "the token service's reply",
-            limit: self.options.max_small_bytes,
-        };
-        let reply = self
-            .send(registry, &request, None)
-            .await?
-            .success(Who::TokenService)?;
-        let token = Token::parse(&reply.body, Instant::now())?;
-        *held = Some(token.clone());
-        Ok(token)
-    }
-
-    fn token_url(
-        &self,
-        registry: &RegistryState,
-        challenge: &Challenge,
-        scope: &str,
-    ) -> Result<Url, Problem> {
-        let Challenge::Bearer { realm, service } = challenge else {
-            return Err(Problem::Protocol("the registry offers no tokens".to_owned()));
-        };
-        let mut url: Url = realm
-            .parse()
-            .map_err(|error| Problem::Protocol(format!("the token service's address is no URL: {error}")))?;
-        let configured = self.options.token_hosts.get(&registry.name).map(String::as_str);
-        endpoint::check_realm(&registry.name, &registry.base, &url, configured)
-            .map_err(Problem::Untrusted)?;
-        let mut query = url.query_pairs_mut();
-        if let Some(service) = service {
-            query.append_pair("service", service);
-        }
-        query.append_pair("scope", scope);
-        drop(query);
-        Ok(url)
+    /// The client that logs in. It follows no redirect, which would take a form along to any host.
+    async fn logins(&self) -> Result<&Client, Problem> {
+        let build = async || builder(&self.options).redirect(Policy::none()).build();
+        let client = self.logins.get_or_try_init(build).await;
+        client.map_err(|error| Problem::of(&error, self.options.request_timeout))
     }
 
     /// Sends the request, again after a 5xx answer or a broken connection. Answers with any status but 429 and 5xx.
-    async fn send(
+    pub(super) async fn send(
         &self,
         registry: &RegistryState,
         request: &Exchange<'_>,
-        token: Option<&Token>,
+        authorization: Option<&HeaderValue>,
     ) -> Result<Reply, Problem> {
         let who = if request.kind == RequestKind::Token {
             Who::TokenService
@@ -247,7 +161,10 @@ impl Transport {
         };
         let mut attempt = 0;
         loop {
-            let problem = match self.send_once(registry, request, token, attempt > 0).await {
+            let problem = match self
+                .send_once(registry, request, authorization, attempt > 0)
+                .await
+            {
                 Ok(reply) if reply.status == StatusCode::TOO_MANY_REQUESTS => {
                     return Err(self.rate_limited(registry, &reply, who));
                 }
@@ -269,7 +186,7 @@ impl Transport {
         &self,
         registry: &RegistryState,
         request: &Exchange<'_>,
-        token: Option<&Token>,
+        authorization: Option<&HeaderValue>,
         repeated: bool,
     ) -> Result<Reply, Problem> {
         registry.check_cool_down(Timestamp::now())?;
@@ -281,10 +198,25 @@ impl Transport {
         registry.check_cool_down(Timestamp::now())?;
 
         registry.count(request.kind, repeated);
-        let mut builder = self.http.request(request.method.clone(), request.url.clone());
+        let is_login =
+            request.kind == RequestKind::Token && (authorization.is_some() || request.form.is_some());
+        let http = if is_login {
+            self.logins().await?
+        } else {
+            &self.http
+        };
+        let mut builder = http.request(request.method.clone(), request.url.clone());
         builder = builder.header(ACCEPT, HeaderValue::from_static(request.accept));
-        if let Some(token) = token {
-            builder = builder.header(AUTHORIZATION, token.header.clone());
+        if let Some(authorization) = authorization {
+            builder = builder.header(AUTHORIZATION, authorization.clone());
+        }
+        if let Some(form) = &request.form {
+            builder = builder
+                .header(
+                    CONTENT_TYPE,
+                    HeaderValue::from_static("application/x-www-form-urlencoded"),
+                )
+                .body(form.expose_secret().to_owned());
         }
         let failed = |error| Problem::of(&error, self.options.request_timeout);
         let response = builder.send().await.map_err(failed)?;
@@ -340,6 +272,14 @@ impl Transport {
     }
 }
 
+fn builder(options: &RegistryClientOptions) -> ClientBuilder {
+    Client::builder()
+        .user_agent(concat!("kubefresh-scanner/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(options.connect_timeout)
+        .timeout(options.request_timeout)
+        .referer(false)
+}
+
 /// A 5xx that names a time is obeyed, not repeated.
 fn is_worth_repeating(problem: &Problem) -> bool {
     match problem {
@@ -349,6 +289,8 @@ fn is_worth_repeating(problem: &Problem) -> bool {
         }
         Problem::RateLimited { .. }
         | Problem::Deferred { .. }
+        | Problem::LoginRejected { .. }
+        | Problem::Denied { .. }
         | Problem::Timeout { .. }
         | Problem::Tls { .. }
         | Problem::Untrusted(_)

@@ -13,6 +13,8 @@ pub struct Usage {
     pub config: u64,
     /// Tokens.
     pub token: u64,
+    /// Requests for the challenge alone, where a repository has credentials and nobody was asked for one.
+    pub ping: u64,
     /// Repetitions after a 5xx answer or a broken connection; contained in the numbers above.
     pub retries: u64,
     /// Names in lists that cannot be tags.
@@ -24,7 +26,7 @@ pub struct Usage {
 impl Usage {
     /// All requests.
     pub fn total(&self) -> u64 {
-        self.list + self.head + self.manifest + self.config + self.token
+        self.list + self.head + self.manifest + self.config + self.token + self.ping
     }
 }
 
@@ -60,6 +62,7 @@ pub(super) enum RequestKind {
     Manifest,
     Config,
     Token,
+    Ping,
 }
 
 impl Usage {
@@ -70,6 +73,7 @@ impl Usage {
             RequestKind::Manifest => &mut self.manifest,
             RequestKind::Config => &mut self.config,
             RequestKind::Token => &mut self.token,
+            RequestKind::Ping => &mut self.ping,
         };
         *counter += 1;
     }

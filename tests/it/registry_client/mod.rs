@@ -1,5 +1,6 @@
 //! The scanner's registry client against the embedded registry, request by request.
 
+mod credentials;
 mod faults;
 mod hostile;
 mod lists;

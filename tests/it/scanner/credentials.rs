@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use sandbox::apiserver::ApiServerOptions;
 use sandbox::cluster::Cluster;
 use sandbox::manifests;
+use sandbox::registry::{Auth, BearerAuth, User};
 use serde_json::{Value, json};
 
 use super::{deployment, installed, publish, records, said, scan, summary, watched};
@@ -219,4 +220,145 @@ async fn a_docker_config_file_that_cannot_be_used_ends_the_run_with_one_sentence
         );
         assert!(!said.contains("geheim"));
     }
+}
+
+/// Everything that a run may leave behind: its output, with every log line there is, and what it wrote to the cluster.
+async fn left_behind(cluster: &Cluster, output: &std::process::Output) -> String {
+    let config_maps = super::config_maps(cluster).await;
+    let written = serde_json::to_string(&config_maps).unwrap();
+    format!(
+        "{}{}{written}",
+        String::from_utf8_lossy(&output.stdout),
+        said(output)
+    )
+}
+
+fn assert_keeps_secret(text: &str, secrets: &[&str]) {
+    for secret in secrets {
+        assert!(!text.contains(secret), "{secret} was told");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn private_repositories_are_scanned_with_the_pull_secrets_of_pod_and_account_and_no_secret_is_told() {
+    let users = vec![
+        User::new("ann", "geheim-1").only("shop/web"),
+        User::new("bob", "geheim-2").only("shop/worker"),
+        User::new("eve", "geheim-3").only("office/"),
+        User::new("own", "geheim-4").only("base/"),
+    ];
+    let private = BearerAuth {
+        anonymous_pull: false,
+        users: users.clone(),
+        ..BearerAuth::default()
+    };
+    for auth in [Auth::Basic(users), Auth::Bearer(private)] {
+        let cluster = installed().await;
+        cluster
+            .apply(&[json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "office" } })])
+            .await;
+        for repository in ["shop/web", "shop/worker", "office/mail", "base/tool"] {
+            publish(&cluster, repository, &["1.4.0", "1.5.0"]);
+        }
+        cluster.registry.configure(|options| options.auth = auth);
+        let host = cluster.registry.host();
+        let image = |repository: &str| cluster.registry.reference(repository, "1.4.0");
+        let mut mail = pulling("mail", &image("office/mail"), &["regcred"], None);
+        mail["metadata"]["namespace"] = json!("office");
+        cluster
+            .apply(&[
+                pull_secret("shop", "regcred", &host, "ann", "geheim-1"),
+                legacy_pull_secret("shop", "legacy", &format!("http://{host}/v1/"), "bob", "geheim-2"),
+                pull_secret("office", "regcred", &host, "eve", "geheim-3"),
+                account("builder", &["missing", "legacy"]),
+                pulling("web", &image("shop/web"), &["regcred"], None),
+                pulling("worker", &image("shop/worker"), &[], Some("builder")),
+                pulling("tool", &image("base/tool"), &["regcred"], None),
+                mail,
+            ])
+            .await;
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("config.json");
+        let own =
+            json!({ "auths": { format!("{host}/base"): { "username": "own", "password": "geheim-4" } } });
+        std::fs::write(&config, own.to_string()).unwrap();
+        let arguments = [
+            "--log-level",
+            "trace",
+            "--docker-config",
+            config.to_str().unwrap(),
+        ];
+        let output = scan(&cluster, &arguments).await;
+        assert!(
+            summary(&output).starts_with("scanned 4 of 4"),
+            "{}",
+            summary(&output)
+        );
+        let found = records(&cluster).await;
+        assert!(
+            found
+                .iter()
+                .all(|record| record.newest().unwrap().to_string() == "1.5.0")
+        );
+        assert_eq!(cluster.registry.failed_logins(), 0);
+
+        let told = left_behind(&cluster, &output).await;
+        assert!(told.contains("TRACE"), "every log line is there");
+        let logins = ["ann:geheim-1", "bob:geheim-2", "eve:geheim-3", "own:geheim-4"];
+        assert_keeps_secret(&told, &["geheim", "token-1"]);
+        assert_keeps_secret(
+            &told,
+            &logins
+                .map(|login| STANDARD.encode(login))
+                .each_ref()
+                .map(String::as_str),
+        );
+
+        let without = scan(&cluster, &["--read-pull-secrets", "false"]).await;
+        assert!(
+            summary(&without).contains("4 failed (unauthorized)"),
+            "{}",
+            summary(&without)
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_cannot_have_another_ones_repository_read_with_the_other_ones_secret() {
+    let cluster = installed().await;
+    cluster
+        .apply(&[json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "office" } })])
+        .await;
+    publish(&cluster, "shop/web", &["1.4.0", "1.5.0"]);
+    publish(&cluster, "shop/secret", &["1.4.0", "1.5.0"]);
+    let users = vec![User::new("ann", "geheim")];
+    cluster
+        .registry
+        .configure(|options| options.auth = Auth::Basic(users));
+    let mut curious = pulling(
+        "curious",
+        &cluster.registry.reference("shop/secret", "1.4.0"),
+        &["regcred"],
+        None,
+    );
+    curious["metadata"]["namespace"] = json!("office");
+    cluster
+        .apply(&[
+            pull_secret("shop", "regcred", &cluster.registry.host(), "ann", "geheim"),
+            pulling(
+                "web",
+                &cluster.registry.reference("shop/web", "1.4.0"),
+                &["regcred"],
+                None,
+            ),
+            curious,
+        ])
+        .await;
+    let output = scan(&cluster, &[]).await;
+    assert!(
+        summary(&output).starts_with("scanned 1 of 2")
+            && summary(&output).contains("1 failed (unauthorized)"),
+        "{}",
+        summary(&output)
+    );
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use axum::body::Bytes;
@@ -12,7 +13,7 @@ use serde_json::json;
 
 use super::options::{Auth, BearerAuth, TokenField, User};
 use super::route::Route;
-use super::server::{Query, State, answer, error_answer};
+use super::server::{Call, Query, State, answer, error_answer};
 
 /// What came of the check.
 pub(super) enum Verdict {
@@ -78,11 +79,17 @@ pub(super) fn check(state: &State, method: &Method, route: &Route, headers: &Hea
     match &options.auth {
         Auth::None => Verdict::Open,
         Auth::Basic(users) => {
-            let known = user_of(users, headers);
-            if known.is_some_and(|user| route.repository().is_none_or(|name| user.may_touch(name))) {
+            let Some(user) = state.logins.judge(headers, || user_of(users, headers)) else {
+                return Verdict::Refused(challenge("Basic realm=\"registry\""));
+            };
+            if route.repository().is_none_or(|name| user.may_touch(name)) {
                 Verdict::Authorised
             } else {
-                Verdict::Refused(challenge("Basic realm=\"registry\""))
+                Verdict::Refused(error_answer(
+                    403,
+                    "DENIED",
+                    "requested access to the resource is denied",
+                ))
             }
         }
         Auth::Bearer(bearer) => {
@@ -101,16 +108,58 @@ pub(super) fn check(state: &State, method: &Method, route: &Route, headers: &Hea
     }
 }
 
-/// `GET /token?service=…&scope=repository:NAME:pull`
-pub(super) fn token(state: &State, query: &Query, headers: &HeaderMap) -> Response<Bytes> {
+/// How often a user name or a password was wrong, as a service counts before it locks an account.
+#[derive(Debug, Default)]
+pub(super) struct FailedLogins(AtomicUsize);
+
+impl FailedLogins {
+    pub(super) fn count(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    fn judge<'a>(&self, headers: &HeaderMap, find: impl FnOnce() -> Option<&'a User>) -> Option<&'a User> {
+        let found = find();
+        if found.is_none() && headers.contains_key("authorization") {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+        found
+    }
+}
+
+/// `GET /token?service=…&scope=repository:NAME:pull`, or the same as a form with a refresh token.
+pub(super) fn token(state: &State, call: &Call) -> Response<Bytes> {
     let options = state.options.lock().unwrap();
     let Auth::Bearer(bearer) = &options.auth else {
         return error_answer(404, "UNSUPPORTED", "this registry hands out no tokens");
     };
-    let user = user_of(&bearer.users, headers);
-    if user.is_none() && (headers.contains_key("authorization") || !bearer.anonymous_pull) {
-        return error_answer(401, "UNAUTHORIZED", "incorrect username or password");
-    }
+    let headers = &call.headers;
+    let form = Query::parse(&String::from_utf8_lossy(&call.body));
+    let query = if call.method == Method::POST {
+        &form
+    } else {
+        &call.query
+    };
+    let user = if let Some(token) = query.get("refresh_token") {
+        let user = bearer
+            .users
+            .iter()
+            .find(|user| user.identity_token.as_deref() == Some(token));
+        if user.is_none() || query.get("grant_type") != Some("refresh_token") {
+            state.logins.0.fetch_add(1, Ordering::SeqCst);
+            return answer(
+                400,
+                &[("content-type", "application/json")],
+                r#"{"error":"invalid_grant"}"#,
+            );
+        }
+        user
+    } else {
+        let user = state.logins.judge(headers, || user_of(&bearer.users, headers));
+        if user.is_none() && (headers.contains_key("authorization") || !bearer.anonymous_pull) {
+            return error_answer(401, "UNAUTHORIZED", "incorrect username or password");
+        }
+        user
+    };
     let scopes = query
         .all("scope")
         .flat_map(|scopes| scopes.split(' '))
@@ -142,7 +191,7 @@ fn granted(
 ) -> Option<(String, Vec<String>)> {
     let allowed = match user {
         Some(user) if user.may_touch(&repository) => wanted,
-        _ if bearer.anonymous_pull => wanted.into_iter().filter(|action| action == "pull").collect(),
+        _ if bearer.is_public(&repository) => wanted.into_iter().filter(|action| action == "pull").collect(),
         _ => return None,
     };
     Some((repository, allowed))

@@ -184,6 +184,11 @@ impl Registry {
         self.state.tokens.forget();
     }
 
+    /// How often somebody came with a wrong user name, password or refresh token, since the start.
+    pub fn failed_logins(&self) -> usize {
+        self.state.logins.count()
+    }
+
     /// Every request since the start or since [`Registry::clear_requests`], in order of arrival.
     pub fn requests(&self) -> Vec<RequestFacts> {
         self.state.log.all()

@@ -107,6 +107,8 @@ pub struct User {
     pub password: String,
     /// Repositories whose name starts with one of these; empty means all.
     pub prefixes: Vec<String>,
+    /// A refresh token that stands for the user at the token service.
+    pub identity_token: Option<String>,
 }
 
 impl User {
@@ -116,7 +118,15 @@ impl User {
             name: name.to_owned(),
             password: password.to_owned(),
             prefixes: Vec::new(),
+            identity_token: None,
         }
+    }
+
+    /// Lets the user in by this refresh token as well, at a token service.
+    #[must_use]
+    pub fn identity_token(mut self, token: &str) -> Self {
+        self.identity_token = Some(token.to_owned());
+        self
     }
 
     /// Confines the user to repositories whose name starts with `prefix` (or with an earlier one).
@@ -144,6 +154,8 @@ pub struct BearerAuth {
     pub realm: Option<String>,
     /// Whether a token for pulling is given to clients without credentials.
     pub anonymous_pull: bool,
+    /// Repositories whose name starts with one of these are for users all the same.
+    pub private: Vec<String>,
     /// Users who may pull and push.
     pub users: Vec<User>,
     /// How long a token is valid.
@@ -154,12 +166,23 @@ pub struct BearerAuth {
     pub field: TokenField,
 }
 
+impl BearerAuth {
+    pub(super) fn is_public(&self, repository: &str) -> bool {
+        let is_private = self
+            .private
+            .iter()
+            .any(|prefix| repository.starts_with(prefix.as_str()));
+        self.anonymous_pull && !is_private
+    }
+}
+
 impl Default for BearerAuth {
     fn default() -> Self {
         Self {
             service: "registry.example".to_owned(),
             realm: None,
             anonymous_pull: true,
+            private: Vec::new(),
             users: Vec::new(),
             lifetime: Duration::from_mins(5),
             tell_lifetime: true,

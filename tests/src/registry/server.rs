@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, Response, Uri};
 use futures::StreamExt;
 use serde_json::json;
 
-use super::auth::{self, Tokens, Verdict};
+use super::auth::{self, FailedLogins, Tokens, Verdict};
 use super::fault::{Fault, Faults};
 use super::image::digest_of;
 use super::log::AccessLog;
@@ -30,6 +30,7 @@ pub(super) struct State {
     pub(super) store: Mutex<Store>,
     pub(super) faults: Faults,
     pub(super) tokens: Tokens,
+    pub(super) logins: FailedLogins,
     pub(super) log: AccessLog,
 }
 
@@ -41,6 +42,7 @@ impl State {
             store: Mutex::default(),
             faults: Faults::default(),
             tokens: Tokens::default(),
+            logins: FailedLogins::default(),
             log: AccessLog::default(),
         }
     }
@@ -59,11 +61,13 @@ pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {
     fn of(uri: &Uri) -> Self {
-        let url = format!(
-            "http://registry{}",
-            uri.path_and_query().map_or("/", |path| path.as_str())
-        );
-        let pairs = reqwest::Url::parse(&url).map(|url| url.query_pairs().into_owned().collect());
+        Self::parse(uri.query().unwrap_or_default())
+    }
+
+    /// Of a query or a form.
+    pub(super) fn parse(text: &str) -> Self {
+        let pairs = reqwest::Url::parse(&format!("http://registry/?{text}"))
+            .map(|url| url.query_pairs().into_owned().collect());
         Self(pairs.unwrap_or_default())
     }
 
@@ -139,8 +143,8 @@ async fn handle(state: Arc<State>, request: Request) -> Response<Body> {
 fn operate(state: &State, route: &Route, call: &Call) -> (Response<Bytes>, bool) {
     if *route == Route::Token {
         return (
-            auth::token(state, &call.query, &call.headers),
-            call.headers.contains_key("authorization"),
+            auth::token(state, call),
+            call.headers.contains_key("authorization") || call.method == Method::POST,
         );
     }
     let authorised = match auth::check(state, &call.method, route, &call.headers) {

@@ -1,0 +1,161 @@
+//! Tokens: fetched from the registry's token service, anonymously or by a login.
+
+use std::time::Instant;
+
+use reqwest::{Method, StatusCode, Url};
+use secrecy::{ExposeSecret as _, SecretString};
+use shared::domain::reference::Repository;
+
+use super::access::{Asker, left_alone, name_of};
+use super::challenge::Challenge;
+use super::endpoint;
+use super::login;
+use super::problem::{Problem, Who};
+use super::state::RegistryState;
+use super::token::Token;
+use super::transport::{Exchange, Reply, Transport};
+use super::usage::RequestKind;
+use crate::credentials::{Credential, Login};
+
+/// Says to token services which program asks.
+const CLIENT_ID: &str = "kubefresh-scanner";
+
+impl Transport {
+    /// The token for pulling from a repository, and whether it was fetched just now: the one at hand unless it is stale or
+    /// was just rejected.
+    pub(super) async fn token(
+        &self,
+        registry: &RegistryState,
+        challenge: &Challenge,
+        repository: &Repository,
+        asker: Asker<'_>,
+        rejected: Option<&Token>,
+    ) -> Result<(Token, bool), Problem> {
+        let scope = format!("repository:{}:pull", repository.path());
+        let slot = registry.tokens.slot(name_of(asker), &scope);
+        let mut held = slot.lock().await;
+        let usable = |token: &&Token| {
+            let was_rejected = rejected.is_some_and(|rejected| rejected.header == token.header);
+            token.is_fresh(Instant::now()) && !was_rejected
+        };
+        if let Some(token) = held.as_ref().filter(usable) {
+            return Ok((token.clone(), false));
+        }
+        let request = Exchange {
+            kind: RequestKind::Token,
+            method: Method::GET,
+            url: self.realm(registry, challenge)?,
+            accept: "application/json",
+            repository,
+            form: None,
+            what: "the token service's reply",
+            limit: self.options.max_small_bytes,
+        };
+        let query = [("service", challenge.service()), ("scope", Some(&scope))];
+        let reply = if let Some(credential) = asker {
+            self.log_in(registry, request, &query, credential).await?
+        } else {
+            let reply = self.send(registry, &with_query(request, &query), None).await?;
+            reply.success(Who::TokenService)?
+        };
+        let token = Token::parse(&reply.body, Instant::now())?;
+        *held = Some(token.clone());
+        Ok((token, true))
+    }
+
+    /// Shows a login to the token service.
+    async fn log_in(
+        &self,
+        registry: &RegistryState,
+        request: Exchange<'_>,
+        query: &[(&str, Option<&str>)],
+        credential: &Credential,
+    ) -> Result<Reply, Problem> {
+        let state = registry.logins.of(credential.id());
+        let _turn = state
+            .turn()
+            .await
+            .map_err(|until| left_alone(credential, until))?;
+        let (request, header) = match credential.login() {
+            Login::Password { username, password } => (
+                with_query(request, query),
+                Some(login::basic(username, password)?),
+            ),
+            Login::IdentityToken(token) | Login::RegistryToken(token) => {
+                (with_form(request, query, token), None)
+            }
+        };
+        let reply = self.send(registry, &request, header.as_ref()).await?;
+        // OAuth 2 answers 400 to a refresh token that is no good.
+        let is_rejection = reply.status == StatusCode::UNAUTHORIZED
+            || (request.form.is_some() && reply.status == StatusCode::BAD_REQUEST);
+        if is_rejection && !state.was_accepted() {
+            return Err(self.reject(registry, credential, &state));
+        }
+        let reply = reply.success(Who::TokenService)?;
+        state.accept();
+        Ok(reply)
+    }
+
+    /// # Errors
+    /// When the registry sends us where no token is fetched from.
+    pub(super) fn check_challenge(
+        &self,
+        registry: &RegistryState,
+        challenge: &Challenge,
+    ) -> Result<(), Problem> {
+        match challenge {
+            Challenge::Bearer { .. } => self.realm(registry, challenge).map(|_| ()),
+            Challenge::Basic => Ok(()),
+        }
+    }
+
+    fn realm(&self, registry: &RegistryState, challenge: &Challenge) -> Result<Url, Problem> {
+        let Challenge::Bearer { realm, .. } = challenge else {
+            return Err(Problem::Protocol("the registry offers no tokens".to_owned()));
+        };
+        let url: Url = realm
+            .parse()
+            .map_err(|error| Problem::Protocol(format!("the token service's address is no URL: {error}")))?;
+        let configured = self.options.token_hosts.get(&registry.name).map(String::as_str);
+        endpoint::check_realm(&registry.name, &registry.base, &url, configured)
+            .map_err(Problem::Untrusted)?;
+        Ok(url)
+    }
+}
+
+fn with_query<'a>(mut request: Exchange<'a>, query: &[(&str, Option<&str>)]) -> Exchange<'a> {
+    append(&mut request.url, query);
+    request
+}
+
+/// The OAuth 2 way, which keeps the token out of the URL.
+fn with_form<'a>(
+    mut request: Exchange<'a>,
+    query: &[(&str, Option<&str>)],
+    token: &SecretString,
+) -> Exchange<'a> {
+    let mut form = request.url.clone();
+    form.set_query(None);
+    append(&mut form, query);
+    append(
+        &mut form,
+        &[
+            ("grant_type", Some("refresh_token")),
+            ("client_id", Some(CLIENT_ID)),
+            ("refresh_token", Some(token.expose_secret())),
+        ],
+    );
+    request.method = Method::POST;
+    request.form = form.query().map(SecretString::from);
+    request
+}
+
+fn append(url: &mut Url, query: &[(&str, Option<&str>)]) {
+    let mut pairs = url.query_pairs_mut();
+    for (name, value) in query {
+        if let Some(value) = value {
+            pairs.append_pair(name, value);
+        }
+    }
+}

@@ -14,11 +14,12 @@ use shared::io::record_store::RecordStore;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::Settings;
+use crate::credentials::quarantine::Quarantine;
 use crate::credentials::{Credentials, DockerConfig, Format, Keyring, Origin, gather};
 use crate::inventory::{self, Inventory, Request};
 use crate::known::Known;
 use crate::output;
-use crate::pass::Pass;
+use crate::pass::{Pass, Unwritten};
 use crate::registry::{RegistryClient, RegistryClientOptions};
 use crate::summary::Summary;
 
@@ -69,9 +70,11 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
     let (due, waiting): (BTreeMap<_, _>, BTreeMap<_, _>) = requests
         .into_iter()
         .partition(|(repository, request)| request.is_due(repository, known.record(repository), now));
+    let credentials = credentials(&kubernetes, &settings, &inventory, &due, &own).await;
+    let quarantine = quarantine(&store, &credentials).await?;
     let options = RegistryClientOptions {
         plain_http_hosts: settings.plain_http.clone(),
-        credentials: credentials(&kubernetes, &settings, &inventory, &due, &own).await,
+        credentials: credentials.clone(),
         ..Default::default()
     };
     let pass = Pass {
@@ -81,6 +84,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
         dry_run: settings.dry_run,
         now,
     };
+    quarantine.impose(&credentials, &pass.registry, now);
     let mut summary = Summary {
         workloads: inventory.workloads,
         repositories,
@@ -89,14 +93,21 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
         ..Summary::default()
     };
     let unwritten = pass.run(due, &mut summary, settings.deadline, &stop).await;
+    remember(&quarantine, &pass, &credentials).await;
     summary.requests = pass.registry.requests();
     summary.duration = started.elapsed();
     // The result, whatever the log filter says.
     output::line(&summary);
-    match unwritten {
-        None => Ok(()),
-        Some(unwritten) if unwritten.forbidden => Err(RunError::Cluster(unwritten.explanation)),
-        Some(unwritten) => Err(RunError::Unwritten(unwritten.explanation)),
+    unwritten.map_or(Ok(()), |unwritten| Err(unwritten.into()))
+}
+
+impl From<Unwritten> for RunError {
+    fn from(unwritten: Unwritten) -> Self {
+        if unwritten.forbidden {
+            Self::Cluster(unwritten.explanation)
+        } else {
+            Self::Unwritten(unwritten.explanation)
+        }
     }
 }
 
@@ -119,6 +130,30 @@ async fn credentials(
         keyrings = gather::keyrings(kubernetes, &pullers).await;
     }
     Credentials::assign(&pulled_by, &keyrings, own)
+}
+
+/// What earlier runs know of logins that were rejected, where there are any to know it of.
+async fn quarantine(store: &RecordStore, credentials: &Credentials) -> Result<Quarantine, RunError> {
+    if credentials.is_empty() {
+        return Ok(Quarantine::default());
+    }
+    let loaded = Quarantine::load(store).await;
+    loaded
+        .map_err(|error| RunError::Cluster(client::explain("reading the record of rejected logins", &error)))
+}
+
+/// Writes down for the next run which logins were rejected.
+async fn remember(quarantine: &Quarantine, pass: &Pass, credentials: &Credentials) {
+    if pass.dry_run {
+        return;
+    }
+    let saved = quarantine
+        .save(&pass.store, credentials, &pass.registry, pass.now)
+        .await;
+    if let Err(error) = saved {
+        let explanation = client::explain("writing the record of rejected logins", &error);
+        tracing::error!(explanation, "the next run may show a rejected login once more");
+    }
 }
 
 /// The scanner's own credentials.

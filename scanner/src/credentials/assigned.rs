@@ -61,6 +61,16 @@ impl Credentials {
         Self { of }
     }
 
+    /// Every credential with each repository that it is for.
+    pub fn iter(&self) -> impl Iterator<Item = (&Repository, &Arc<Credential>)> {
+        let pairs = |(repository, credentials)| std::iter::repeat(repository).zip::<&Vec<_>>(credentials);
+        self.of.iter().flat_map(pairs)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.of.is_empty()
+    }
+
     /// Those of a repository, in the order in which they are tried; empty where it can only be asked anonymously.
     pub fn of(&self, repository: &Repository) -> &[Arc<Credential>] {
         self.of.get(repository).map(Vec::as_slice).unwrap_or_default()

@@ -27,6 +27,7 @@ pub(crate) mod gather;
 mod keyring;
 mod pattern;
 mod puller;
+pub(crate) mod quarantine;
 
 pub use assigned::Credentials;
 pub use credential::{Credential, Login, LoginId, Origin, Source};

@@ -4,6 +4,7 @@
 //! so half a list can never pass for a shorter one. `config_map` gives the stored form, `scan` makes one record from another.
 
 pub mod config_map;
+pub mod rejected_logins;
 pub mod scan;
 
 use std::collections::{BTreeMap, BTreeSet};

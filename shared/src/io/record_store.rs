@@ -52,6 +52,20 @@ impl RecordStore {
         }
     }
 
+    /// The namespace of the records.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The record of a kind of which there is one, with its kind as name.
+    pub async fn find(&self, kind: &str) -> Result<Option<ConfigMap>, kube::Error> {
+        let parameters = ListParams::default().labels(&format!("{RECORD_LABEL}={kind}"));
+        let found = self.api.list(&parameters).await?.items;
+        Ok(found
+            .into_iter()
+            .find(|record| record.metadata.name.as_deref() == Some(kind)))
+    }
+
     /// Writes a record, by server-side apply: keys we no longer write go, labels and annotations of others stay.
     /// `resource_version` is that of the stored record it was made from; if that changed meanwhile the write fails with
     /// 409, and `None` is for a record that was not there.
@@ -62,11 +76,16 @@ impl RecordStore {
     ) -> Result<(), kube::Error> {
         let mut config_map = record.to_config_map(&self.namespace);
         config_map.metadata.resource_version = resource_version;
+        self.apply(&config_map).await
+    }
+
+    /// Writes a record of any kind, with the version that it carries as precondition.
+    pub async fn apply(&self, config_map: &ConfigMap) -> Result<(), kube::Error> {
         let name = config_map.metadata.name.clone().unwrap_or_default();
         // Forced: the scanner is the records' only writer, and a hand edit of them is mended by the next scan.
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
         self.api
-            .patch(&name, &parameters, &Patch::Apply(&config_map))
+            .patch(&name, &parameters, &Patch::Apply(config_map))
             .await?;
         Ok(())
     }

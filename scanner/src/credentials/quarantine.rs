@@ -1,0 +1,115 @@
+//! Logins that were rejected, from one run to the next.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use shared::domain::record::rejected_logins::{self, RejectedLogin, SecretVersion};
+use shared::domain::reference::Repository;
+use shared::io::record_store::RecordStore;
+
+use super::assigned::Credentials;
+use super::credential::{Credential, Origin};
+use crate::registry::RegistryClient;
+
+/// What an earlier run has left.
+#[derive(Debug, Default)]
+pub(crate) struct Quarantine {
+    stored: BTreeSet<RejectedLogin>,
+    /// What is stored is not what it should be.
+    is_unreadable: bool,
+    /// Of the stored record, as precondition of the write that replaces it.
+    version: Option<String>,
+}
+
+impl Quarantine {
+    /// Reads it. A record that cannot be understood is written anew.
+    pub(crate) async fn load(store: &RecordStore) -> Result<Self, kube::Error> {
+        let Some(record) = store.find(rejected_logins::REJECTED_LOGINS).await? else {
+            return Ok(Self::default());
+        };
+        let parsed = rejected_logins::parse(&record);
+        if let Err(error) = &parsed {
+            tracing::warn!(%error, "it is written anew");
+        }
+        Ok(Self {
+            is_unreadable: parsed.is_err(),
+            stored: parsed.unwrap_or_default(),
+            version: record.metadata.resource_version,
+        })
+    }
+
+    /// Tells the client which logins to leave alone.
+    pub(crate) fn impose(&self, credentials: &Credentials, client: &RegistryClient, now: Timestamp) {
+        for (repository, credential) in credentials.iter() {
+            let kept = self
+                .stored
+                .iter()
+                .find(|login| login.until > now && is_same(login, repository, credential));
+            if let Some(RejectedLogin { registry, until, .. }) = kept {
+                tracing::debug!(registry, %credential, %until, "left alone: it was rejected in an earlier run");
+                client.leave_login_alone(registry, credential.id(), *until);
+            }
+        }
+    }
+
+    /// Writes down what is to be left alone after this run, if that has changed.
+    pub(crate) async fn save(
+        &self,
+        store: &RecordStore,
+        credentials: &Credentials,
+        client: &RegistryClient,
+        now: Timestamp,
+    ) -> Result<(), kube::Error> {
+        let next = self.after(credentials, client, now);
+        if next == self.stored && !self.is_unreadable {
+            return Ok(());
+        }
+        let mut record = rejected_logins::to_config_map(&next, store.namespace());
+        record.metadata.resource_version.clone_from(&self.version);
+        store.apply(&record).await
+    }
+
+    fn after(
+        &self,
+        credentials: &Credentials,
+        client: &RegistryClient,
+        now: Timestamp,
+    ) -> BTreeSet<RejectedLogin> {
+        let mut next = self.stored.clone();
+        for (registry, login, until) in client.rejected_logins() {
+            let standing = credentials.iter().filter(|(repository, credential)| {
+                credential.id() == login && repository.registry().eq_ignore_ascii_case(&registry)
+            });
+            next.extend(standing.map(|(_, credential)| rejected(&registry, credential, until)));
+        }
+        next.retain(|login| login.until > now);
+        next
+    }
+}
+
+fn rejected(registry: &str, credential: &Credential, until: Timestamp) -> RejectedLogin {
+    let source = credential.source();
+    let secret = match &source.origin {
+        Origin::Secret {
+            namespace,
+            name,
+            version,
+        } => Some(SecretVersion {
+            namespace: namespace.clone(),
+            name: name.clone(),
+            resource_version: version.clone(),
+        }),
+        Origin::File => None,
+    };
+    RejectedLogin {
+        registry: registry.to_owned(),
+        secret,
+        entry: source.entry.clone(),
+        until,
+    }
+}
+
+fn is_same(login: &RejectedLogin, repository: &Repository, credential: &Credential) -> bool {
+    login.registry.eq_ignore_ascii_case(repository.registry())
+        && rejected(&login.registry, credential, login.until) == *login
+}

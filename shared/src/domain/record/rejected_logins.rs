@@ -1,0 +1,167 @@
+//! The record of logins that registries rejected, so that the next run does not show them again and no account is locked.
+//!
+//! A login is named by where it stands and by the version of that Secret, never by anything derived from it: whoever may
+//! read the record could try passwords against a hash. A Secret that was changed has another version, and is tried at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::{Deserialize, Serialize};
+
+use super::config_map::RECORD_LABEL;
+
+/// The value of [`RECORD_LABEL`] and the name of the ConfigMap; there is one.
+pub const REJECTED_LOGINS: &str = "rejected-logins";
+
+const SCHEMA: &str = "1";
+/// The most that are kept; each is some 200 bytes, and a ConfigMap may have 1 MiB.
+const MOST: usize = 1000;
+
+/// A login that a registry or its token service rejected.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RejectedLogin {
+    pub registry: String,
+    /// Where it stands; none for the scanner's own docker config.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SecretVersion>,
+    /// The entry's host and path.
+    pub entry: String,
+    /// Until then it is left alone.
+    pub until: Timestamp,
+}
+
+/// A Secret as it was when it was read.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SecretVersion {
+    pub namespace: String,
+    pub name: String,
+    pub resource_version: String,
+}
+
+/// A ConfigMap that is no such record. Its text does not matter: it is written anew.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the record {REJECTED_LOGINS} cannot be read: {0}")]
+pub struct RejectedLoginsError(String);
+
+/// The stored form.
+pub fn to_config_map(logins: &BTreeSet<RejectedLogin>, namespace: &str) -> ConfigMap {
+    let kept: Vec<_> = logins.iter().take(MOST).collect();
+    let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
+    let yaml = serde_saphyr::to_string_with_options(&kept, options).unwrap_or_default();
+    ConfigMap {
+        metadata: ObjectMeta {
+            name: Some(REJECTED_LOGINS.to_owned()),
+            namespace: Some(namespace.to_owned()),
+            labels: Some(BTreeMap::from([(
+                RECORD_LABEL.to_owned(),
+                REJECTED_LOGINS.to_owned(),
+            )])),
+            ..ObjectMeta::default()
+        },
+        data: Some(BTreeMap::from([
+            ("schema".to_owned(), SCHEMA.to_owned()),
+            ("logins".to_owned(), yaml),
+        ])),
+        ..ConfigMap::default()
+    }
+}
+
+/// Reads the stored form.
+pub fn parse(config_map: &ConfigMap) -> Result<BTreeSet<RejectedLogin>, RejectedLoginsError> {
+    let get = |key: &str| config_map.data.as_ref().and_then(|data| data.get(key));
+    match (get("schema").map(String::as_str), get("logins")) {
+        (Some(SCHEMA), Some(logins)) => {
+            serde_saphyr::from_str(logins).map_err(|error| RejectedLoginsError(error.to_string()))
+        }
+        (schema, _) => Err(RejectedLoginsError(format!(
+            "its schema is {schema:?} and this version reads {SCHEMA:?}"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn logins() -> BTreeSet<RejectedLogin> {
+        let secret = SecretVersion {
+            namespace: "shop".to_owned(),
+            name: "regcred".to_owned(),
+            resource_version: "1234".to_owned(),
+        };
+        let login = |secret, entry: &str| RejectedLogin {
+            registry: "registry.example.com".to_owned(),
+            secret,
+            entry: entry.to_owned(),
+            until: "2026-11-21T04:00:00Z".parse().unwrap(),
+        };
+        BTreeSet::from([
+            login(Some(secret), "registry.example.com/shop"),
+            login(None, "*.example.com"),
+        ])
+    }
+
+    #[test]
+    fn it_is_legible_and_is_read_back() {
+        let stored = to_config_map(&logins(), "kubefresh");
+        let data = stored.data.as_ref().unwrap();
+        assert_eq!(data["schema"], "1");
+        assert_eq!(
+            data["logins"],
+            "\
+- registry: registry.example.com
+  entry: \"*.example.com\"
+  until: \"2026-11-21T04:00:00Z\"
+- registry: registry.example.com
+  secret:
+    namespace: shop
+    name: regcred
+    resourceVersion: \"1234\"
+  entry: registry.example.com/shop
+  until: \"2026-11-21T04:00:00Z\"
+"
+        );
+        assert_eq!(parse(&stored), Ok(logins()));
+        let none = BTreeSet::new();
+        assert_eq!(parse(&to_config_map(&none, "kubefresh")), Ok(none));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_an_error() {
+        for (key, value) in [
+            ("schema", "2"),
+            ("logins", "- ["),
+            ("logins", "- registry: a\n  colour: red\n"),
+        ] {
+            let mut stored = to_config_map(&logins(), "kubefresh");
+            stored
+                .data
+                .get_or_insert_default()
+                .insert(key.to_owned(), value.to_owned());
+            assert!(parse(&stored).is_err(), "{key} {value}");
+        }
+        assert!(parse(&ConfigMap::default()).is_err());
+    }
+
+    #[test]
+    fn it_never_outgrows_a_config_map() {
+        let secret = |number: u32| SecretVersion {
+            namespace: "n".repeat(63),
+            name: format!("{number:0253}"),
+            resource_version: "1".repeat(20),
+        };
+        let login = |number| RejectedLogin {
+            registry: "r".repeat(253),
+            secret: Some(secret(number)),
+            entry: "e".repeat(200),
+            until: Timestamp::UNIX_EPOCH,
+        };
+        let stored = to_config_map(&(0..5000).map(login).collect(), "kubefresh");
+        let size: usize = stored.data.unwrap().values().map(String::len).sum();
+        assert!(size < 1_000_000, "{size}");
+    }
+}

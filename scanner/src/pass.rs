@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -14,6 +15,7 @@ use shared::domain::time::whole_seconds;
 use shared::io::client;
 use shared::io::record_store::RecordStore;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::inventory::Request;
 use crate::known::Known;
@@ -64,7 +66,7 @@ impl Pass {
     /// Scans these repositories until the deadline or `stop`, and counts into `summary`. Answers with the first record
     /// that could not be written.
     pub(crate) async fn run(
-        &self,
+        self: &Arc<Self>,
         repositories: BTreeMap<Repository, Request>,
         summary: &mut Summary,
         deadline: Duration,
@@ -77,7 +79,7 @@ impl Pass {
         let mut left = repositories.len();
         let mut refused = None;
         let scans = futures::stream::iter(shuffled(repositories, &RandomState::new()))
-            .map(|(repository, request)| self.one(repository, request));
+            .map(|(repository, request)| Arc::clone(self).spawn(repository, request));
         let mut outcomes = std::pin::pin!(scans.buffer_unordered(REPOSITORIES_AT_ONCE));
         let mut timer = std::pin::pin!(tokio::time::sleep(deadline));
         loop {
@@ -87,6 +89,7 @@ impl Pass {
                 () = stop.cancelled() => None,
             };
             let Some(outcome) = outcome else { break };
+            let outcome = outcome.unwrap_or_else(|failure| std::panic::resume_unwind(failure.into_panic()));
             left -= 1;
             count(summary, &outcome);
             if let Outcome::Unwritten(unwritten) = outcome {
@@ -97,6 +100,12 @@ impl Pass {
         refused
     }
 
+    /// As a task of its own: to choose among very many tags takes time, in which the others go on and the deadline is
+    /// heard. The task ends with its handle.
+    fn spawn(self: Arc<Self>, repository: Repository, request: Request) -> AbortOnDropHandle<Outcome> {
+        AbortOnDropHandle::new(tokio::spawn(async move { self.one(repository, request).await }))
+    }
+
     async fn one(&self, repository: Repository, request: Request) -> Outcome {
         let previous = self.known.record(&repository);
         let Request {
@@ -104,7 +113,8 @@ impl Pass {
         } = request;
         match scan_one::ask(&self.registry, &repository, &demands, previous).await {
             Ok(answer) => {
-                let next = scan::complete(previous, repository, demands, &answer, self.now);
+                let complete = || scan::complete(previous, repository, demands, &answer, self.now);
+                let next = tokio::task::block_in_place(complete);
                 let newest = next.newest().map(|tag| tag.to_string());
                 tracing::info!(repository = %next.repository, newest, "scanned");
                 let is_worth_it = schedules.are_given() || scan::worth_writing(previous, &next);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use kube::Client;
@@ -77,13 +78,13 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
         credentials: credentials.clone(),
         ..Default::default()
     };
-    let pass = Pass {
+    let pass = Arc::new(Pass {
         known,
         registry: RegistryClient::new(options).map_err(RunError::Http)?,
         store,
         dry_run: settings.dry_run,
         now,
-    };
+    });
     quarantine.impose(&credentials, &pass.registry, now);
     let mut summary = Summary {
         workloads: inventory.workloads,

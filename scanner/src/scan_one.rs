@@ -23,7 +23,8 @@ pub(crate) async fn ask(
         None
     };
     let mut digests = BTreeMap::new();
-    for tag in scan::tags_to_resolve(demands, published.as_deref().unwrap_or_default()) {
+    let choose = || scan::tags_to_resolve(demands, published.as_deref().unwrap_or_default());
+    for tag in tokio::task::block_in_place(choose) {
         let found = match registry.head_digest(repository, &tag).await? {
             Some(digest) => Some(resolve(registry, repository, &tag, digest, previous).await?),
             None => None,

@@ -28,16 +28,36 @@ pub(crate) struct DockerRegistry {
     _process: tokio::process::Child,
 }
 
-/// Starts one.
+/// Starts one that is open to everybody.
 pub(crate) async fn docker_registry() -> DockerRegistry {
+    start_docker_registry(None).await
+}
+
+/// The user of [`private_docker_registry`], with the password `secret`.
+const HTPASSWD: &str = "ann:$2y$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW\n";
+
+/// Starts one that lets in only `ann` with the password `secret`.
+pub(crate) async fn private_docker_registry() -> DockerRegistry {
+    start_docker_registry(Some(HTPASSWD)).await
+}
+
+async fn start_docker_registry(htpasswd: Option<&str>) -> DockerRegistry {
     let directory = tempfile::tempdir().unwrap();
     // Free a moment ago: good enough for a test that is run by hand.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let root = directory.path().display();
     let config = directory.path().join("config.yml");
-    let text = format!(
+    let mut text = format!(
         "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {root}}}}}\nhttp: {{addr: \"{address}\"}}\n"
     );
+    if let Some(users) = htpasswd {
+        let path = directory.path().join("htpasswd");
+        std::fs::write(&path, users).unwrap();
+        text += &format!(
+            "auth: {{htpasswd: {{realm: registry, path: {}}}}}\n",
+            path.display()
+        );
+    }
     std::fs::write(&config, text).unwrap();
     let process = Command::new("docker-registry")
         .arg("serve")

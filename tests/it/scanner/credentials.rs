@@ -8,8 +8,10 @@ use kube::api::{Patch, PatchParams};
 use sandbox::apiserver::ApiServerOptions;
 use sandbox::cluster::Cluster;
 use sandbox::manifests;
-use sandbox::registry::{Auth, BearerAuth, User};
+use sandbox::registry::{Auth, BearerAuth, ImageSpec, User};
 use serde_json::{Value, json};
+
+use crate::tools::{Kubectl, private_docker_registry, skopeo};
 
 use super::{deployment, installed, publish, records, said, scan, summary, watched};
 
@@ -504,4 +506,49 @@ async fn a_rejected_login_is_tried_again_after_its_time_and_what_is_over_is_forg
         rejected_logins(&cluster).await.unwrap().data.unwrap()["logins"].trim(),
         "[]"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs kubectl, skopeo and docker-registry; run by just e2e"]
+async fn a_pull_secret_that_kubectl_made_opens_debians_docker_registry() {
+    let cluster = installed().await;
+    let (registry, kubectl) = (private_docker_registry().await, Kubectl::new(&cluster));
+    for tag in ["1.4.0", "1.5.0"] {
+        cluster.registry.publish(&ImageSpec::new("shop/web", tag));
+        let from = format!("docker://{}", cluster.registry.reference("shop/web", tag));
+        let to = format!("docker://{}/shop/web:{tag}", registry.host);
+        let options = [
+            "--insecure-policy",
+            "copy",
+            "--all",
+            "--src-tls-verify=false",
+            "--dest-tls-verify=false",
+            "--dest-creds=ann:secret",
+        ];
+        skopeo(&[&options[..], &[&from, &to]].concat()).await;
+    }
+    let secret = |name: &str, password: &str| {
+        format!(
+            "-n shop create secret docker-registry {name} --docker-server={} --docker-username=ann --docker-password={password}",
+            registry.host
+        )
+    };
+    kubectl.run(&secret("regcred", "secret")).await;
+    kubectl.run(&secret("mistaken", "irrtum")).await;
+    let image = format!("{}/shop/web:1.4.0", registry.host);
+    for (secrets, expected) in [
+        (vec![], "1 failed (unauthorized)"),
+        (vec!["mistaken"], "1 failed (unauthorized)"),
+        (vec!["mistaken", "regcred"], "1 record written"),
+    ] {
+        cluster.apply(&[pulling("web", &image, &secrets, None)]).await;
+        let output = scan(&cluster, &["--log-level", "trace"]).await;
+        assert!(
+            summary(&output).contains(expected),
+            "{secrets:?}: {}",
+            summary(&output)
+        );
+        assert_keeps_secret(&left_behind(&cluster, &output).await, &["irrtum", "ann:secret"]);
+    }
+    assert_eq!(records(&cluster).await[0].newest().unwrap().to_string(), "1.5.0");
 }

@@ -47,17 +47,18 @@ async fn start_docker_registry(htpasswd: Option<&str>) -> DockerRegistry {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let root = directory.path().display();
     let config = directory.path().join("config.yml");
-    let mut text = format!(
-        "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {root}}}}}\nhttp: {{addr: \"{address}\"}}\n"
-    );
-    if let Some(users) = htpasswd {
+    let auth = htpasswd.map(|users| {
         let path = directory.path().join("htpasswd");
         std::fs::write(&path, users).unwrap();
-        text += &format!(
+        format!(
             "auth: {{htpasswd: {{realm: registry, path: {}}}}}\n",
             path.display()
-        );
-    }
+        )
+    });
+    let auth = auth.unwrap_or_default();
+    let text = format!(
+        "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {root}}}}}\nhttp: {{addr: \"{address}\"}}\n{auth}"
+    );
     std::fs::write(&config, text).unwrap();
     let process = Command::new("docker-registry")
         .arg("serve")

@@ -9,7 +9,9 @@ use shared::io::arguments::{self, NamespaceError};
 use shared::io::telemetry::LogFormat;
 use strum::VariantNames;
 
+use crate::check::CheckOptions;
 use crate::explain::ExplainOptions;
+use crate::records::RecordsOptions;
 
 /// Records which image tags and digests the registries offer to the workloads of a Kubernetes cluster.
 ///
@@ -49,6 +51,26 @@ pub enum Command {
     /// image or another option is wrong.
     #[command(after_help = crate::explain::EXAMPLES)]
     Explain(Box<ExplainOptions>),
+    /// Say what is newer than images, or than those of manifests, without a cluster.
+    ///
+    /// Asks each repository once, however many images share it. A container's annotations `kubefresh.dev/…` say which tags
+    /// are wanted; where they do not, and for IMAGE, the options below do. Workloads need not opt in, and are left out by
+    /// `kubefresh.dev/watch: "false"`. Nothing is written anywhere.
+    ///
+    /// Exit code 0: everything was checked, also if something newer is published. 1: something newer is published, with
+    /// `--exit-code`. 2: an image, a manifest or an option is wrong, or a registry could not be asked; the rest was checked
+    /// all the same.
+    #[command(after_help = crate::check::EXAMPLES)]
+    Check(Box<CheckOptions>),
+    /// Show the scan records of the cluster.
+    ///
+    /// One line for each repository: its newest tag, whether the last scan was complete, how many tags there are, how old
+    /// the findings are, and, where the last scan failed, why, since when, and until when the registry is left alone.
+    ///
+    /// Exit code 0: the records were read, also if there are none. 2: there is no cluster, no permission, or an option is
+    /// wrong.
+    #[command(after_help = crate::records::EXAMPLES)]
+    Records(RecordsOptions),
 }
 
 #[derive(Debug, Args)]

@@ -4,16 +4,19 @@
 //! asks a registry, `pass` goes from one to the other and writes the records, and [`run`] is the whole of it, from the
 //! cluster's client to the `summary` line.
 //!
-//! It reads workloads and can change nothing but its own records. [`explain`] is a command of its own, for people: it
-//! needs no cluster.
+//! It reads workloads and can change nothing but its own records. [`check`], [`explain`] and [`records`] are commands
+//! for people; the first two need no cluster.
 
+pub mod check;
 pub mod cli;
 pub mod credentials;
 pub mod explain;
 pub mod inventory;
 mod known;
 mod output;
+mod page;
 mod pass;
+pub mod records;
 pub mod registry;
 pub mod run;
 mod scan_one;

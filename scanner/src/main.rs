@@ -3,14 +3,16 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use scanner::check::{self, CheckError};
 use scanner::cli::{Cli, Command};
 use scanner::explain::{self, ExplainError};
+use scanner::records;
 use scanner::run::{self, RunError};
 use shared::io::{shutdown, telemetry, tls};
 
-/// The scan worked, but not all of it could be written down; or there is no answer for now.
+/// The scan worked, but not all of it could be written down; there is no answer for now; or a check found something.
 const INCOMPLETE: u8 = 1;
-/// The run could not work at all: no cluster, no permission, or wrong settings.
+/// The run could not work at all: no cluster, no permission, or wrong settings; or not everything could be checked.
 const CANNOT_WORK: u8 = 2;
 
 #[tokio::main]
@@ -32,7 +34,8 @@ async fn main() -> ExitCode {
         error.downcast_ref(),
         Some(ExplainError::Registry(_) | ExplainError::Stream(_))
     );
-    if is_unwritten || is_unanswered {
+    let is_newer = matches!(error.downcast_ref(), Some(CheckError::Newer { .. }));
+    if is_unwritten || is_unanswered || is_newer {
         ExitCode::from(INCOMPLETE)
     } else {
         ExitCode::from(CANNOT_WORK)
@@ -48,5 +51,7 @@ async fn start(cli: Cli) -> anyhow::Result<()> {
         }
         // Nothing has to be finished, so a signal may end it as it ends any other command.
         Command::Explain(options) => Ok(explain::run(*options).await?),
+        Command::Check(options) => Ok(check::run(*options).await?),
+        Command::Records(options) => Ok(records::run(options).await?),
     }
 }

@@ -162,7 +162,7 @@ impl ExplainOptions {
 
 impl PolicyArguments {
     /// As they were given.
-    pub(super) fn options(&self) -> PolicyOptions {
+    pub(crate) fn options(&self) -> PolicyOptions {
         let Self {
             policy,
             tag_pattern,

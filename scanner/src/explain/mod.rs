@@ -6,25 +6,28 @@
 //! `references` answer many lines.
 
 mod arguments;
-mod ask;
+pub(crate) mod ask;
 mod batch;
 mod json;
 mod lines;
-mod question;
+pub(crate) mod question;
 mod references;
 mod table;
 mod tag_list;
 
-use std::io::{self, Read as _, Write as _};
+use std::collections::BTreeMap;
+use std::io::{self, Read as _};
 use std::path::Path;
 
-use shared::domain::reference::{ImageReference, Tag};
+use shared::domain::reference::{Digest, ImageReference, Tag};
 
 use crate::cli::{self, SettingsError};
+use crate::output;
+use crate::page;
 use crate::registry::{RegistryClient, RegistryClientOptions, RegistryError};
 
 pub use arguments::{EXAMPLES, ExplainOptions, KnownArguments, Output, PolicyArguments, Suffix};
-use ask::Published;
+use ask::{Inquiry, RunningDigest};
 use json::Answer;
 pub use question::Invalid;
 use question::Question;
@@ -48,6 +51,13 @@ pub enum ExplainError {
     Stream(#[source] io::Error),
 }
 
+/// What is published, as far as it was asked.
+#[derive(Debug, Default)]
+struct Published {
+    list: TagList,
+    digests: BTreeMap<Tag, Digest>,
+}
+
 /// Answers what was asked, on standard output. A reader that has seen enough (`| head`) ends it, and that is no error.
 pub async fn run(options: ExplainOptions) -> Result<(), ExplainError> {
     let answered = if options.batch {
@@ -57,7 +67,7 @@ pub async fn run(options: ExplainOptions) -> Result<(), ExplainError> {
     } else {
         return one(options).await;
     };
-    read_to_the_end(answered)
+    output::read_to_the_end(answered).map_err(ExplainError::Stream)
 }
 
 /// Answers one question.
@@ -66,7 +76,7 @@ async fn one(options: ExplainOptions) -> Result<(), ExplainError> {
         Ok(read) => read,
         Err((current, invalid)) => {
             if options.output == Output::Json {
-                print_json(&Answer::invalid(current.as_deref(), &invalid))?;
+                output::json(&Answer::invalid(current.as_deref(), &invalid)).map_err(ExplainError::Stream)?;
             }
             return Err(invalid.into());
         }
@@ -77,7 +87,8 @@ async fn one(options: ExplainOptions) -> Result<(), ExplainError> {
     match options.output {
         Output::Json => {
             let current = question.current.as_ref().map(Tag::as_str);
-            print_json(&Answer::of(current, &selection, &published.list.invalid))
+            let answer = Answer::of(current, &selection, &published.list.invalid);
+            output::json(&answer).map_err(ExplainError::Stream)
         }
         Output::Table => {
             let source = source(&options, image.as_ref(), &question);
@@ -88,10 +99,10 @@ async fn one(options: ExplainOptions) -> Result<(), ExplainError> {
                 list: &published.list,
                 source: source.as_deref(),
                 selection: &selection,
-                width: width(),
+                width: page::width(),
             });
             let text = text.map_err(|error| ExplainError::Stream(io::Error::other(error)))?;
-            read_to_the_end(anstream::stdout().lock().write_all(text.as_bytes()))
+            output::page(&text).map_err(ExplainError::Stream)
         }
     }
 }
@@ -135,8 +146,15 @@ async fn published(
                 ..RegistryClientOptions::default()
             })
             .map_err(ExplainError::Http)?;
-            let asked = ask::ask(&registry, image.repository(), question).await;
-            asked.map_err(ExplainError::Registry)
+            let mut inquiry = Inquiry::new(&registry, image.repository());
+            let asked = inquiry.ask(question, RunningDigest::OfTag).await;
+            asked.map_err(ExplainError::Registry)?;
+            let digests = inquiry.digests();
+            let list = TagList {
+                tags: inquiry.into_tags(),
+                ..TagList::default()
+            };
+            Ok(Published { list, digests })
         }
         // The command line asks for one of the two.
         (None, None) => Ok(Published::default()),
@@ -153,12 +171,6 @@ fn source(options: &ExplainOptions, image: Option<&ImageReference>, question: &Q
     }
 }
 
-/// How wide a line may be.
-fn width() -> usize {
-    let terminal = terminal_size::terminal_size_of(io::stdout());
-    terminal.map_or(table::DEFAULT_WIDTH, |(width, _)| usize::from(width.0))
-}
-
 fn read_tags(file: &Path) -> Result<TagList, String> {
     let read = if file == Path::new("-") {
         let mut bytes = Vec::new();
@@ -168,20 +180,4 @@ fn read_tags(file: &Path) -> Result<TagList, String> {
     };
     let bytes = read.map_err(|error| error.to_string())?;
     TagList::read(&String::from_utf8_lossy(&bytes))
-}
-
-fn print_json(answer: &Answer<'_>) -> Result<(), ExplainError> {
-    let mut output = io::stdout().lock();
-    let written = serde_json::to_writer(&mut output, answer)
-        .map_err(io::Error::from)
-        .and_then(|()| writeln!(output));
-    read_to_the_end(written)
-}
-
-/// Whether everything was written that anybody wanted to read.
-fn read_to_the_end(written: io::Result<()>) -> Result<(), ExplainError> {
-    match written {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(ExplainError::Stream(error)),
-        Ok(()) | Err(_) => Ok(()),
-    }
 }

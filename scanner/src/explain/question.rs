@@ -9,22 +9,22 @@ use shared::domain::reference::{Digest, ReferenceError, Tag};
 
 /// A question as it was typed in flags or in a line of a batch.
 #[derive(Debug, Default)]
-pub(super) struct Written {
-    pub(super) current: Option<String>,
-    pub(super) options: PolicyOptions,
-    pub(super) current_digest: Option<String>,
-    pub(super) remote_digest: Option<String>,
-    pub(super) held: Vec<String>,
+pub(crate) struct Written {
+    pub(crate) current: Option<String>,
+    pub(crate) options: PolicyOptions,
+    pub(crate) current_digest: Option<String>,
+    pub(crate) remote_digest: Option<String>,
+    pub(crate) held: Vec<String>,
 }
 
 /// A question that can be answered.
 #[derive(Debug)]
-pub(super) struct Question {
-    pub(super) current: Option<Tag>,
-    pub(super) policy: UpdatePolicy,
-    pub(super) current_digest: Option<Digest>,
-    pub(super) remote_digest: Option<Digest>,
-    pub(super) held: Vec<Hold>,
+pub(crate) struct Question {
+    pub(crate) current: Option<Tag>,
+    pub(crate) policy: UpdatePolicy,
+    pub(crate) current_digest: Option<Digest>,
+    pub(crate) remote_digest: Option<Digest>,
+    pub(crate) held: Vec<Hold>,
 }
 
 /// Why a question cannot be answered.
@@ -45,7 +45,7 @@ pub enum Invalid {
 }
 
 impl Invalid {
-    pub(super) fn value(name: &'static str, reason: impl Into<String>) -> Self {
+    pub(crate) fn value(name: &'static str, reason: impl Into<String>) -> Self {
         Self::Value {
             name,
             reason: reason.into(),
@@ -53,7 +53,7 @@ impl Invalid {
     }
 
     /// What stands in an answer for the reason.
-    pub(super) fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Policy(_) | Self::NoPolicy => "invalid-policy",
             Self::Image(_) | Self::Value { .. } | Self::Line { .. } => "invalid-input",
@@ -63,7 +63,7 @@ impl Invalid {
 
 impl Written {
     /// Checks it. A broken policy is told first, for it is wrong whatever the tag.
-    pub(super) fn check(self) -> Result<Question, Invalid> {
+    pub(crate) fn check(self) -> Result<Question, Invalid> {
         let Self {
             current,
             options,
@@ -131,7 +131,7 @@ fn parsed<T: std::str::FromStr<Err = ReferenceError>>(
 
 impl Question {
     /// Answers it for these published tags, of some of which the digest is known.
-    pub(super) fn answer<'a>(&'a self, tags: &'a [Tag], digests: &'a BTreeMap<Tag, Digest>) -> Selection<'a> {
+    pub(crate) fn answer<'a>(&'a self, tags: &'a [Tag], digests: &'a BTreeMap<Tag, Digest>) -> Selection<'a> {
         let request = SelectionRequest {
             current: self.current.as_ref(),
             policy: &self.policy,

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
-use anstyle::{AnsiColor, Style};
 use shared::domain::policy::{
     OtherFamily, PolicyOptions, Rejection, Selection, SelectionReason, SelectionRequest, candidates,
     newest_first, other_families,
@@ -14,18 +13,8 @@ use shared::domain::reference::{Digest, ImageReference, Tag};
 use super::json::INVALID_TAG;
 use super::question::Question;
 use super::tag_list::TagList;
+use crate::page::{DIM, GOOD, HEADING, INDENT, NOTE, PLAIN, Page, harmless, quoted};
 
-const HEADING: Style = Style::new().bold();
-const GOOD: Style = AnsiColor::Green.on_default().bold();
-const NOTE: Style = AnsiColor::Yellow.on_default();
-const DIM: Style = Style::new().dimmed();
-
-/// The width where there is no terminal.
-pub(super) const DEFAULT_WIDTH: usize = 100;
-/// No narrower than this: a tag and a word have to fit.
-const MIN_WIDTH: usize = 50;
-/// Where the text begins beside a heading.
-const INDENT: usize = 10;
 /// How many families are listed.
 const FAMILIES: usize = 8;
 /// How many tags stand for all that a rule rejected.
@@ -47,10 +36,7 @@ pub(super) struct View<'a> {
 
 /// The page, with colours.
 pub(super) fn render(view: &View<'_>) -> Result<String, fmt::Error> {
-    let mut page = Page {
-        text: String::new(),
-        width: view.width.max(MIN_WIDTH),
-    };
+    let mut page = Page::new(view.width);
     question(&mut page, view)?;
     choice(&mut page, view)?;
     families(&mut page, view)?;
@@ -59,69 +45,17 @@ pub(super) fn render(view: &View<'_>) -> Result<String, fmt::Error> {
     Ok(page.text)
 }
 
-struct Page {
-    text: String,
-    width: usize,
-}
-
-impl Page {
-    /// A heading with text beside it, on as many lines as it takes.
-    fn entry(&mut self, heading: &str, style: Style, text: &str) -> fmt::Result {
-        for (index, line) in wrapped(text, self.width - INDENT).iter().enumerate() {
-            self.beside(if index == 0 { heading } else { "" })?;
-            writeln!(self.text, "{style}{line}{style:#}")?;
-        }
-        Ok(())
-    }
-
-    /// What stands before the text of a line.
-    fn beside(&mut self, heading: &str) -> fmt::Result {
-        let padding = INDENT - heading.len();
-        if !heading.is_empty() {
-            write!(self.text, "{HEADING}{heading}{HEADING:#}")?;
-        }
-        write!(self.text, "{:padding$}", "")
-    }
-
-    fn section(&mut self, heading: &str, text: &str) -> fmt::Result {
-        writeln!(self.text, "\n{HEADING}{heading}{HEADING:#}  {DIM}{text}{DIM:#}")
-    }
-}
-
-/// The lines of a text; a word that is too long for one has it for itself.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let line = lines
-            .last_mut()
-            .filter(|line| line.is_empty() || line.chars().count() + 1 + word.chars().count() <= width);
-        match line {
-            Some(line) if line.is_empty() => line.push_str(word),
-            Some(line) => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            None => lines.push(word.to_owned()),
-        }
-    }
-    lines
-}
-
 fn question(page: &mut Page, view: &View<'_>) -> fmt::Result {
     let question = view.question;
     let image = view.image.map(ToString::to_string);
-    page.entry("IMAGE", Style::new(), image.as_deref().unwrap_or("none"))?;
+    page.entry("IMAGE", PLAIN, image.as_deref().unwrap_or("none"))?;
     let given = view.given;
     let is_default = given.policy.is_none() && given.tag_pattern.is_none() && given.tag_order.is_none();
     let by_default = if is_default { " (by default)" } else { "" };
-    page.entry(
-        "POLICY",
-        Style::new(),
-        &format!("{}{by_default}", question.policy),
-    )?;
+    page.entry("POLICY", PLAIN, &format!("{}{by_default}", question.policy))?;
     if let Some(source) = view.source {
         let count = view.list.tags.len() + view.list.invalid.len();
-        page.entry("TAGS", Style::new(), &format!("{count} from {source}"))?;
+        page.entry("TAGS", PLAIN, &format!("{count} from {source}"))?;
     }
     let digest = |digest: &Option<Digest>| {
         digest
@@ -132,7 +66,7 @@ fn question(page: &mut Page, view: &View<'_>) -> fmt::Result {
         let (running, published) = (digest(&question.current_digest), digest(&question.remote_digest));
         page.entry(
             "DIGEST",
-            Style::new(),
+            PLAIN,
             &format!("{running} runs, {published} is published"),
         )?;
     }
@@ -146,7 +80,7 @@ fn choice(page: &mut Page, view: &View<'_>) -> fmt::Result {
         Some(tag) => page.entry("SELECTED", GOOD, tag.as_str())?,
         None => page.entry("SELECTED", HEADING, "none")?,
     }
-    page.entry("", Style::new(), &selection.reason.to_string())?;
+    page.entry("", PLAIN, &selection.reason.to_string())?;
     if selection.reason == SelectionReason::DigestUnknown && view.question.current_digest.is_none() {
         let note = "write the image with the digest that runs, NAME:TAG@sha256:…, or give --current-digest";
         page.entry("NOTE", NOTE, note)?;
@@ -223,12 +157,6 @@ fn groups<'a>(view: &View<'a>) -> Vec<Group<'a>> {
         });
     }
     groups
-}
-
-/// Text of unknown origin, without what a terminal would obey and no longer than a tag may be.
-fn harmless(name: &str) -> Cow<'_, str> {
-    const LENGTH: usize = 128;
-    Cow::Owned(name.chars().take(LENGTH).flat_map(char::escape_debug).collect())
 }
 
 fn examples<'a>(view: &View<'a>, rule: Rejection, tags: &[&'a Tag]) -> Vec<Cow<'a, str>> {
@@ -369,20 +297,11 @@ fn annotations(options: &PolicyOptions) -> Vec<(&'static str, String)> {
     .collect()
 }
 
-/// A word as a shell reads it back.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._:/=@%+,-".contains(c);
-    if word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::explain::question::Written;
+    use crate::page::MIN_WIDTH;
 
     /// The page without colours.
     fn page(image: &str, options: &PolicyOptions, tags: &str, width: usize) -> String {
@@ -487,17 +406,5 @@ NEXT      --output json names every rejected tag
             ..PolicyOptions::of("minor")
         };
         assert!(!page("web:1.0", &options, "1.1", 100).contains("annotate"));
-    }
-
-    #[test]
-    fn a_suggested_command_is_safe_to_type() {
-        for (word, typed) in [
-            ("minor", "minor"),
-            ("range:>=1 <2", "'range:>=1 <2'"),
-            ("^it's$", r"'^it'\''s$'"),
-            ("$(x)", "'$(x)'"),
-        ] {
-            assert_eq!(quoted(word), typed);
-        }
     }
 }

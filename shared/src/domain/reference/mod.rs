@@ -38,6 +38,11 @@ pub struct ImageReference {
 }
 
 impl ImageReference {
+    /// The name as written, without tag and digest.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The repository meant, with Docker's short forms spelled out.
     pub fn repository(&self) -> &Repository {
         &self.repository

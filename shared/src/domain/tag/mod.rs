@@ -13,6 +13,7 @@ mod family;
 mod numbers;
 mod prerelease;
 mod scan;
+mod step;
 
 use std::cmp::Ordering;
 
@@ -22,6 +23,7 @@ use scan::Outline;
 pub use distribution::DistributionRelease;
 pub use family::{Difference, Family, Spelling};
 pub use prerelease::{Stage, StageKind};
+pub use step::Step;
 
 /// A tag that carries a version.
 ///

@@ -1,0 +1,171 @@
+//! `check`: what is newer than the images of a command line or of manifests, without a cluster.
+//!
+//! In reading order: `arguments` says what it can be told, `manifest` finds the images in YAML (`document` takes the files
+//! apart), `survey` asks each repository once, `finding` is what came of one image, and `table` shows all of them. The
+//! choice is made where [`crate::explain`] and the cluster make it.
+
+mod arguments;
+mod document;
+mod finding;
+mod manifest;
+mod survey;
+mod table;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use serde::Serialize;
+use shared::domain::policy::PolicyOptions;
+
+use crate::cli::{self, SettingsError};
+use crate::explain::Output;
+use crate::output;
+use crate::page;
+use crate::registry::{RegistryClient, RegistryClientOptions};
+
+pub use arguments::{CheckOptions, EXAMPLES};
+use finding::Finding;
+use manifest::{Found, PassedOver, Problem, Target, Wanted};
+
+/// More than any manifest has.
+const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Why a check does not end with exit code 0.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error("the options that say which tags are wanted cannot be obeyed: {0}")]
+    Policy(#[source] shared::domain::policy::PolicyError),
+    #[error("the HTTP client could not be set up: {0}")]
+    Http(#[source] reqwest::Error),
+    #[error("unable to go on: {0}")]
+    Stream(#[source] io::Error),
+    /// Some images or documents have no answer.
+    #[error("not everything could be checked: {0}")]
+    Unchecked(String),
+    /// With `--exit-code`.
+    #[error("something newer is published for {newer} of {images} images")]
+    Newer { newer: usize, images: usize },
+}
+
+/// Everything that was found, as JSON prints it.
+#[derive(Debug, Serialize)]
+struct Report {
+    images: Vec<Finding>,
+    problems: Vec<Problem>,
+    passed_over: Vec<PassedOver>,
+}
+
+/// Checks what was asked for and prints the answer on standard output.
+pub async fn run(options: CheckOptions) -> Result<(), CheckError> {
+    let wanted = options.policy.options();
+    wanted.check().map_err(CheckError::Policy)?;
+    let registry = RegistryClient::new(RegistryClientOptions {
+        plain_http_hosts: cli::registries(options.plain_http)?,
+        ..RegistryClientOptions::default()
+    })
+    .map_err(CheckError::Http)?;
+    let Found {
+        targets,
+        problems,
+        passed_over,
+    } = find(options.images, &options.files, &wanted);
+    let report = Report {
+        images: survey::survey(&registry, targets).await,
+        problems,
+        passed_over,
+    };
+    let printed = match options.output {
+        Output::Json => output::json(&report),
+        Output::Table => {
+            let text = table::render(&report, registry.requests(), page::width());
+            text.map_err(io::Error::other)
+                .and_then(|text| output::page(&text))
+        }
+    };
+    printed.map_err(CheckError::Stream)?;
+    report.verdict(options.exit_code)
+}
+
+/// All images, in the order in which they were given.
+fn find(images: Vec<String>, files: &[impl AsRef<Path>], wanted: &PolicyOptions) -> Found {
+    let mut found = Found::default();
+    found.targets.extend(images.into_iter().map(|image| Target {
+        image,
+        source: None,
+        wanted: Wanted::Policy(wanted.clone()),
+    }));
+    for file in files {
+        let file = file.as_ref();
+        let name = if file == Path::new("-") {
+            "standard input".to_owned()
+        } else {
+            file.display().to_string()
+        };
+        match read(file) {
+            Ok(text) => found.read(&name, &text, wanted),
+            Err(error) => found.unreadable(&name, error.to_string()),
+        }
+    }
+    found
+}
+
+fn read(file: &Path) -> io::Result<String> {
+    let mut reader: Box<dyn Read> = if file == Path::new("-") {
+        Box::new(io::stdin().lock())
+    } else {
+        Box::new(File::open(file)?)
+    };
+    let mut text = String::new();
+    let length = reader
+        .by_ref()
+        .take(MAX_FILE_BYTES + 1)
+        .read_to_string(&mut text)?;
+    if length as u64 > MAX_FILE_BYTES {
+        return Err(io::Error::other(format!(
+            "it has more than {MAX_FILE_BYTES} bytes"
+        )));
+    }
+    Ok(text)
+}
+
+impl Report {
+    /// How many images something newer is published for.
+    fn newer(&self) -> usize {
+        self.images
+            .iter()
+            .filter(|finding| finding.newest.is_some())
+            .count()
+    }
+
+    /// How many images could not be checked.
+    fn unchecked(&self) -> usize {
+        self.images
+            .iter()
+            .filter(|finding| finding.error.is_some())
+            .count()
+    }
+
+    /// What could not be checked weighs more than what is newer: there may be more of that.
+    fn verdict(&self, exit_code: bool) -> Result<(), CheckError> {
+        let (images, newer, unchecked) = (self.images.len(), self.newer(), self.unchecked());
+        let mut missing = Vec::new();
+        if unchecked > 0 {
+            missing.push(format!("{unchecked} of {images} images"));
+        }
+        match self.problems.len() {
+            0 => {}
+            1 => missing.push("1 part of the manifests could not be read".to_owned()),
+            several => missing.push(format!("{several} parts of the manifests could not be read")),
+        }
+        if !missing.is_empty() {
+            return Err(CheckError::Unchecked(missing.join(", ")));
+        }
+        if exit_code && newer > 0 {
+            return Err(CheckError::Newer { newer, images });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,268 @@
+//! Pages for people: headings with text beside them, tables, and the colours of both.
+
+use std::borrow::Cow;
+use std::fmt::{self, Write as _};
+use std::io;
+
+use anstyle::{AnsiColor, Style};
+
+pub(crate) const PLAIN: Style = Style::new();
+pub(crate) const HEADING: Style = Style::new().bold();
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
+pub(crate) const NOTE: Style = AnsiColor::Yellow.on_default();
+pub(crate) const BAD: Style = AnsiColor::Red.on_default();
+pub(crate) const DIM: Style = Style::new().dimmed();
+
+/// The width where there is no terminal.
+pub(crate) const DEFAULT_WIDTH: usize = 100;
+/// No narrower than this: a tag and a word have to fit.
+pub(crate) const MIN_WIDTH: usize = 50;
+/// Where the text begins beside a heading.
+pub(crate) const INDENT: usize = 10;
+/// Between two columns.
+const GAP: usize = 2;
+/// With less room for the last column of a table, its text stands below the row.
+const MIN_ROOM: usize = 30;
+/// Where it begins there.
+const BELOW: usize = 4;
+
+/// A page in the making, with colours.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) text: String,
+    pub(crate) width: usize,
+}
+
+/// A text of a table, of one style.
+#[derive(Debug, Clone)]
+pub(crate) struct Cell {
+    text: String,
+    style: Style,
+}
+
+/// A line of a table.
+#[derive(Debug)]
+pub(crate) enum Row {
+    /// Speaks of the rows below it.
+    Group(String),
+    /// One cell for each column; the last one may take several lines.
+    Cells(Vec<Cell>),
+}
+
+impl Cell {
+    pub(crate) fn new(text: impl Into<String>, style: Style) -> Self {
+        Self {
+            text: text.into(),
+            style,
+        }
+    }
+
+    pub(crate) fn plain(text: impl Into<String>) -> Self {
+        Self::new(text, PLAIN)
+    }
+
+    fn width(&self) -> usize {
+        self.text.chars().count()
+    }
+}
+
+impl Page {
+    pub(crate) fn new(width: usize) -> Self {
+        Self {
+            text: String::new(),
+            width: width.max(MIN_WIDTH),
+        }
+    }
+
+    /// A heading with text beside it, on as many lines as it takes.
+    pub(crate) fn entry(&mut self, heading: &str, style: Style, text: &str) -> fmt::Result {
+        for (index, line) in wrapped(text, self.width - INDENT).iter().enumerate() {
+            self.beside(if index == 0 { heading } else { "" })?;
+            writeln!(self.text, "{style}{line}{style:#}")?;
+        }
+        Ok(())
+    }
+
+    /// What stands before the text of a line.
+    pub(crate) fn beside(&mut self, heading: &str) -> fmt::Result {
+        let padding = INDENT.saturating_sub(heading.len());
+        if !heading.is_empty() {
+            write!(self.text, "{HEADING}{heading}{HEADING:#}")?;
+        }
+        write!(self.text, "{:padding$}", "")
+    }
+
+    pub(crate) fn section(&mut self, heading: &str, text: &str) -> fmt::Result {
+        writeln!(self.text, "\n{HEADING}{heading}{HEADING:#}  {DIM}{text}{DIM:#}")
+    }
+
+    /// A table; a column that says nothing in any row is left out.
+    pub(crate) fn table(&mut self, headings: &[&str], rows: &[Row]) -> fmt::Result {
+        let widths = widths(headings, rows);
+        let headings = headings.iter().map(|heading| Cell::new(*heading, HEADING));
+        self.row(&widths, &headings.collect::<Vec<_>>())?;
+        for row in rows {
+            match row {
+                Row::Group(text) => writeln!(self.text, "{HEADING}{text}{HEADING:#}")?,
+                Row::Cells(cells) => self.row(&widths, cells)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn row(&mut self, widths: &[usize], cells: &[Cell]) -> fmt::Result {
+        let Some((last, fixed)) = cells.split_last() else {
+            return Ok(());
+        };
+        let mut padding = 0;
+        let mut indent = 0;
+        for (cell, &width) in fixed.iter().zip(widths).filter(|(_, width)| **width > 0) {
+            indent += width + GAP;
+            let Cell { text, style } = cell;
+            if !text.is_empty() {
+                write!(self.text, "{:padding$}{style}{text}{style:#}", "")?;
+                padding = 0;
+            }
+            padding += width + GAP - cell.width();
+        }
+        let mut lines = if last.text.is_empty() {
+            Vec::new()
+        } else if self.width < indent + MIN_ROOM && last.width() + indent > self.width {
+            writeln!(self.text)?;
+            (indent, padding) = (BELOW, BELOW);
+            wrapped(&last.text, self.width - BELOW)
+        } else {
+            wrapped(&last.text, self.width.saturating_sub(indent))
+        }
+        .into_iter();
+        let style = last.style;
+        if let Some(line) = lines.next() {
+            write!(self.text, "{:padding$}{style}{line}{style:#}", "")?;
+        }
+        for line in lines {
+            write!(self.text, "\n{:indent$}{style}{line}{style:#}", "")?;
+        }
+        writeln!(self.text)
+    }
+}
+
+/// How wide each column has to be; 0 where no row says anything.
+fn widths(headings: &[&str], rows: &[Row]) -> Vec<usize> {
+    let mut widths = vec![0; headings.len()];
+    for row in rows {
+        let Row::Cells(cells) = row else { continue };
+        for (width, cell) in widths.iter_mut().zip(cells) {
+            *width = cell.width().max(*width);
+        }
+    }
+    for (width, heading) in widths.iter_mut().zip(headings) {
+        if *width > 0 {
+            *width = heading.len().max(*width);
+        }
+    }
+    widths
+}
+
+/// The lines of a text; a word that is too long for one has it for itself.
+pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines
+            .last_mut()
+            .filter(|line| line.is_empty() || line.chars().count() + 1 + word.chars().count() <= width);
+        match line {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            None => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// Text of unknown origin, without what a terminal would obey and no longer than a tag may be.
+pub(crate) fn harmless(name: &str) -> Cow<'_, str> {
+    const LENGTH: usize = 128;
+    Cow::Owned(name.chars().take(LENGTH).flat_map(char::escape_debug).collect())
+}
+
+/// A word as a shell reads it back.
+pub(crate) fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._:/=@%+,-".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+/// How wide a line of standard output may be.
+pub(crate) fn width() -> usize {
+    let terminal = terminal_size::terminal_size_of(io::stdout());
+    terminal.map_or(DEFAULT_WIDTH, |(width, _)| usize::from(width.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(width: usize, rows: &[Row]) -> String {
+        let mut page = Page::new(width);
+        page.table(&["ONE", "TWO", "THREE", "NOTE"], rows).unwrap();
+        anstream::adapter::strip_str(&page.text).to_string()
+    }
+
+    fn row(cells: [&str; 4]) -> Row {
+        Row::Cells(cells.map(|text| Cell::new(text, GOOD)).into())
+    }
+
+    #[test]
+    fn columns_are_aligned_and_one_that_says_nothing_is_left_out() {
+        let rows = [
+            row(["a", "", "x", ""]),
+            Row::Group("b.yaml".to_owned()),
+            row(["long one", "", "", "a note"]),
+        ];
+        let expected = "\
+ONE       THREE  NOTE
+a         x
+b.yaml
+long one         a note
+";
+        assert_eq!(table(100, &rows), expected);
+    }
+
+    #[test]
+    fn a_long_note_is_wrapped_beside_its_row_or_stands_below_it() {
+        let note = "a note that is much longer than the line that it would have to stand in";
+        let rows = [row(["a", "b", "c", note])];
+        let beside = "\
+ONE  TWO  THREE  NOTE
+a    b    c      a note that is much longer than
+                 the line that it would have to
+                 stand in
+";
+        assert_eq!(table(50, &rows), beside);
+        let wide = "w".repeat(30);
+        let below = table(50, &[row([&wide, "b", "c", note])]);
+        assert!(
+            below.contains("\n    a note that is much longer than the line that\n    it"),
+            "{below}"
+        );
+    }
+
+    #[test]
+    fn a_suggested_command_is_safe_to_type() {
+        for (word, typed) in [
+            ("minor", "minor"),
+            ("range:>=1 <2", "'range:>=1 <2'"),
+            ("^it's$", r"'^it'\''s$'"),
+            ("$(x)", "'$(x)'"),
+            ("", "''"),
+        ] {
+            assert_eq!(quoted(word), typed);
+        }
+    }
+}

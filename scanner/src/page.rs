@@ -99,7 +99,23 @@ impl Page {
     /// A table; a column that says nothing in any row is left out.
     pub(crate) fn table(&mut self, headings: &[&str], rows: &[Row]) -> fmt::Result {
         let widths = widths(headings, rows);
-        let headings = headings.iter().map(|heading| Cell::new(*heading, HEADING));
+        let indent = indent(&widths);
+        let is_beside = |row: &Row| match row {
+            Row::Group(_) => false,
+            Row::Cells(cells) => cells
+                .last()
+                .is_some_and(|last| !last.text.is_empty() && self.has_room(indent, last)),
+        };
+        let says_something: Vec<bool> = match widths.split_last() {
+            Some((_, fixed)) => {
+                let fixed = fixed.iter().map(|width| *width > 0);
+                fixed.chain([rows.iter().any(is_beside)]).collect()
+            }
+            None => Vec::new(),
+        };
+        let headings = headings.iter().zip(says_something);
+        let headings =
+            headings.map(|(heading, is_shown)| Cell::new(if is_shown { heading } else { "" }, HEADING));
         self.row(&widths, &headings.collect::<Vec<_>>())?;
         for row in rows {
             match row {
@@ -110,14 +126,18 @@ impl Page {
         Ok(())
     }
 
+    /// Whether the last cell of a row stands beside the others; a single word does, for it cannot be wrapped.
+    fn has_room(&self, indent: usize, last: &Cell) -> bool {
+        self.width >= indent + MIN_ROOM || last.width() + indent <= self.width || !last.text.contains(' ')
+    }
+
     fn row(&mut self, widths: &[usize], cells: &[Cell]) -> fmt::Result {
         let Some((last, fixed)) = cells.split_last() else {
             return Ok(());
         };
+        let mut indent = indent(widths);
         let mut padding = 0;
-        let mut indent = 0;
         for (cell, &width) in fixed.iter().zip(widths).filter(|(_, width)| **width > 0) {
-            indent += width + GAP;
             let Cell { text, style } = cell;
             if !text.is_empty() {
                 write!(self.text, "{:padding$}{style}{text}{style:#}", "")?;
@@ -127,7 +147,7 @@ impl Page {
         }
         let mut lines = if last.text.is_empty() {
             Vec::new()
-        } else if self.width < indent + MIN_ROOM && last.width() + indent > self.width {
+        } else if !self.has_room(indent, last) {
             writeln!(self.text)?;
             (indent, padding) = (BELOW, BELOW);
             wrapped(&last.text, self.width - BELOW)
@@ -144,6 +164,13 @@ impl Page {
         }
         writeln!(self.text)
     }
+}
+
+/// Where the last column begins.
+fn indent(widths: &[usize]) -> usize {
+    let fixed = widths.split_last().map_or(widths, |(_, fixed)| fixed);
+    let shown = fixed.iter().filter(|width| **width > 0);
+    shown.map(|width| width + GAP).sum()
 }
 
 /// How wide each column has to be; 0 where no row says anything.
@@ -237,6 +264,7 @@ long one         a note
     #[test]
     fn a_long_note_is_wrapped_beside_its_row_or_stands_below_it() {
         let note = "a note that is much longer than the line that it would have to stand in";
+        assert!(table(50, &[row(["a", "b", "c", ""])]).starts_with("ONE  TWO  THREE\n"));
         let rows = [row(["a", "b", "c", note])];
         let beside = "\
 ONE  TWO  THREE  NOTE

@@ -7,11 +7,13 @@
 )]
 
 mod apiserver;
+mod check;
 mod controllers;
 mod e2e;
 mod explain;
 mod kubectl;
 mod manifests;
+mod records;
 mod registry;
 mod registry_client;
 mod registry_tools;

@@ -224,7 +224,7 @@ fn level(policy: &UpdatePolicy, current: &Tag, newest: &Tag) -> Step {
 fn explanation(selection: &Selection<'_>, question: &Question) -> String {
     match (selection.reason, &question.current_digest) {
         (SelectionReason::DigestUnknown, None) => {
-            "the image is written without the digest that runs, NAME:TAG@sha256:…, so there is nothing to compare".to_owned()
+            "nothing to compare: no digest is written, as in NAME:TAG@sha256:…".to_owned()
         }
         (SelectionReason::DigestUnknown, Some(_)) => "the registry has no such tag".to_owned(),
         (reason, _) => reason.to_string(),

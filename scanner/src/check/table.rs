@@ -219,3 +219,6 @@ fn flags(options: &PolicyOptions) -> String {
         .map(|(flag, _)| format!(" --{flag}"));
     values.chain(switches).collect()
 }
+
+#[cfg(test)]
+mod tests;

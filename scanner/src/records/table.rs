@@ -3,12 +3,22 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use shared::domain::record::ScanError;
 
 use super::age::age;
 use super::{Line, Listing};
 use crate::page::{BAD, Cell, DIM, GOOD, NOTE, PLAIN, Page, Row};
 
-const HEADINGS: [&str; 6] = ["REPOSITORY", "NEWEST", "STATE", "TAGS", "AGE", "ERROR"];
+const HEADINGS: [&str; 8] = [
+    "REPOSITORY",
+    "NEWEST",
+    "STATE",
+    "TAGS",
+    "AGE",
+    "ERROR",
+    "SINCE",
+    "UNTIL",
+];
 
 /// Everything that the page speaks of.
 #[derive(Debug)]
@@ -55,6 +65,10 @@ fn cells(line: &Line, now: Timestamp) -> Vec<Cell> {
         (_, None) => BAD,
     };
     let or_none = |text: Option<String>| text.map_or_else(|| Cell::new("-", DIM), Cell::plain);
+    let of_error = |text: &dyn Fn(&ScanError) -> Option<String>| {
+        let text = line.error.as_ref().and_then(text);
+        Cell::new(text.unwrap_or_default(), BAD)
+    };
     vec![
         Cell::plain(line.repository.as_str()),
         or_none(line.newest.clone()),
@@ -64,21 +78,11 @@ fn cells(line: &Line, now: Timestamp) -> Vec<Cell> {
             line.scanned_at
                 .map(|scanned_at| age(now.duration_since(scanned_at))),
         ),
-        Cell::new(error(line, now), BAD),
+        of_error(&|error| Some(error.class.clone())),
+        of_error(&|error| Some(age(now.duration_since(error.since)))),
+        // Until then nobody asks again; a time that is past says nothing.
+        of_error(&|error| Some(error.retry_at.filter(|retry_at| *retry_at > now)?.to_string())),
     ]
-}
-
-/// The class, since when, and until when nobody asks again.
-fn error(line: &Line, now: Timestamp) -> String {
-    let Some(error) = &line.error else {
-        return String::new();
-    };
-    let since = age(now.duration_since(error.since));
-    let until = error.retry_at.filter(|retry_at| *retry_at > now).map(|retry_at| {
-        let wait = age(retry_at.duration_since(now));
-        format!(", left alone until {retry_at} ({wait})")
-    });
-    format!("{} for {since}{}", error.class, until.unwrap_or_default())
 }
 
 fn next_step(view: &View<'_>) -> Option<String> {
@@ -94,4 +98,78 @@ fn next_step(view: &View<'_>) -> Option<String> {
         "kubectl -n {} get cm {} -o yaml says more of the first that fails",
         view.namespace, failing.record
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(repository: &str, error: Option<ScanError>, scanned_at: Option<&str>) -> Line {
+        let scanned_at = scanned_at.map(|time| time.parse().unwrap());
+        Line {
+            repository: repository.to_owned(),
+            record: format!("scan-{repository}"),
+            newest: scanned_at.map(|_| "1.5.0".to_owned()),
+            state: "any".to_owned(),
+            tags: None,
+            scanned_at,
+            age_seconds: None,
+            error,
+        }
+    }
+
+    fn error(retry_at: &str) -> ScanError {
+        ScanError {
+            class: "rate-limited".to_owned(),
+            message: "too many requests".to_owned(),
+            since: "2026-11-21T07:00:00Z".parse().unwrap(),
+            retry_at: Some(retry_at.parse().unwrap()),
+        }
+    }
+
+    fn page(listing: &Listing, stored: usize) -> String {
+        let view = View {
+            listing,
+            namespace: "kubefresh",
+            stored,
+            now: "2026-11-21T10:00:00Z".parse().unwrap(),
+        };
+        anstream::adapter::strip_str(&render(&view, 120).unwrap()).to_string()
+    }
+
+    #[test]
+    fn a_failure_is_shown_with_its_age_and_the_time_until_which_nobody_asks_again() {
+        let listing = Listing {
+            records: vec![
+                line("a", None, Some("2026-11-21T09:59:00Z")),
+                line(
+                    "b",
+                    Some(error("2026-11-21T10:30:00Z")),
+                    Some("2026-11-19T10:00:00Z"),
+                ),
+                line("c", Some(error("2026-11-21T09:30:00Z")), None),
+            ],
+            unreadable: Vec::new(),
+        };
+        let expected = "\
+REPOSITORY  NEWEST  STATE  TAGS  AGE  ERROR         SINCE  UNTIL
+a           1.5.0   any    -     60s
+b           1.5.0   any    -     2d   rate-limited  3h     2026-11-21T10:30:00Z
+c           -       any    -     -    rate-limited  3h
+
+RECORDS   3 of 5 in the namespace kubefresh, 2 failing
+NEXT      kubectl -n kubefresh get cm scan-b -o yaml says more of the first that fails
+";
+        assert_eq!(page(&listing, 5), expected);
+    }
+
+    #[test]
+    fn without_failures_there_is_nothing_to_do_and_without_records_there_is() {
+        let listing = Listing {
+            records: vec![line("a", None, Some("2026-11-21T09:59:00Z"))],
+            unreadable: Vec::new(),
+        };
+        assert!(!page(&listing, 1).contains("NEXT"));
+        assert!(page(&Listing::default(), 0).contains("NEXT      kubefresh-scanner scan"));
+    }
 }

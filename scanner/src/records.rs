@@ -31,10 +31,12 @@ Examples:
     kubefresh-scanner records --output json | jq -r '.records[] | select(.error) | .repository'
 
 JSON is one object in one line:
-  records     for each repository: repository, record (its ConfigMap), newest, state (complete, failing, unknown), tags (how
-              many are published, null: nobody asked for the list), scanned_at (of the findings), age_seconds, and error (null,
-              or class, message, since, retryAt)
-  unreadable  record and reason of each ConfigMap that is no record this version can read";
+  records     repository, record (its ConfigMap), newest
+              state: complete, failing or unknown
+              tags: how many are published; null: nobody asked for the list
+              scanned_at and age_seconds, of the findings
+              error: null, or class, message, since and retryAt
+  unreadable  record and reason of each ConfigMap that this version cannot read";
 
 /// What `records` is told, as it was typed.
 #[derive(Debug, Args)]

@@ -158,7 +158,7 @@ async fn remember(quarantine: &Quarantine, pass: &Pass, credentials: &Credential
 }
 
 /// The scanner's own credentials.
-async fn own_keyring(path: Option<&Path>) -> Result<Keyring, RunError> {
+pub(crate) async fn own_keyring(path: Option<&Path>) -> Result<Keyring, RunError> {
     let mut keyring = Keyring::default();
     let Some(path) = path else { return Ok(keyring) };
     let unusable = |reason: String| RunError::DockerConfig {

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
 use sandbox::programs::{programs, workspace};
-use sandbox::registry::{Fault, ImageSpec, Registry, RequestFacts, RequestKind, Rule};
+use sandbox::registry::{Auth, Fault, ImageSpec, Registry, RequestFacts, RequestKind, Rule, User};
 use serde_json::{Value, json};
 
 /// Runs `check` with this standard input, beside a registry that lives in this test's runtime.
@@ -377,6 +377,32 @@ async fn a_registry_that_does_not_answer_is_asked_once_and_the_others_are_checke
     }
     assert_eq!(report["images"][2]["reason"], "digest-unchanged");
     assert_eq!(registry.count(RequestKind::Tags), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_does_not_answer_everybody_is_asked_with_the_given_login() {
+    let registry = registry().await;
+    registry.configure(|options| options.auth = Auth::Basic(vec![User::new("ann", "geheim")]));
+    let image = registry.reference("shop/web", "1.4.5");
+    let refused = object(&check(&[&image, "--output", "json"]).await, 2);
+    assert_eq!(refused["images"][0]["reason"], "unauthorized");
+
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.json");
+    let auths = json!({ "auths": { registry.host(): { "username": "ann", "password": "geheim" } } });
+    std::fs::write(&config, auths.to_string()).unwrap();
+    let config = config.to_str().unwrap();
+    let output = check(&[&image, "--docker-config", config, "--output", "json"]).await;
+    assert_eq!(steps(&object(&output, 0)), [["1.4.5", "1.5.0", "minor"]]);
+
+    std::fs::write(config, "geheim").unwrap();
+    let broken = check(&[&image, "--docker-config", config]).await;
+    assert_eq!(broken.status.code(), Some(2));
+    assert!(
+        stderr(&broken).contains(config) && !stderr(&broken).contains("geheim"),
+        "{}",
+        stderr(&broken)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,7 +12,7 @@ Examples:
   What is newer than these images?
     kubefresh-scanner check nginx:1.25.3-alpine postgres:16.3
 
-  And than those of a folder of manifests, or of what a chart renders?
+  And than those of manifests, or of what a chart renders?
     kubefresh-scanner check -f deploy/web.yaml -f deploy/database.yaml
     helm template . | kubefresh-scanner check -f -
 
@@ -23,12 +23,19 @@ Examples:
     kubefresh-scanner check -f web.yaml --output json | jq '.images[] | select(.newest)'
 
 JSON is one object in one line:
-  images       for each image: image, source (null for IMAGE; else file, document, kind, namespace, name, container),
-               current (its tag, with @digest where it is written), newest (what to write instead; null: nothing newer),
-               level (patch, minor, major, other; null), reason and explanation, policy, error (null, or why it could not
-               be checked), successor (null, or family and newest of the variant that goes on where this one has ended)
-  problems     file, document (null: the whole file) and reason of what could not be read
-  passed_over  file, document, kind and name of objects without a pod template";
+  images       image, and source: null for IMAGE, else file, document, kind,
+               namespace, name and container
+               current: its tag, with @digest where it is written with one
+               newest: what to write instead; null: nothing newer
+               level: patch, minor, major or other; null: nothing newer
+               reason and explanation, as a word and as a sentence
+               policy, with its options
+               error: why it could not be checked, or null
+               successor: family and newest of the variant that goes on where
+               this one has ended, or null
+  problems     file, document (null: the whole file) and reason of what could
+               not be read
+  passed_over  file, document, kind and name of objects without pod template";
 
 /// What `check` is told, as it was typed.
 #[derive(Debug, Args)]
@@ -54,6 +61,9 @@ pub struct CheckOptions {
         value_name = "HOST[:PORT],…"
     )]
     pub plain_http: Vec<String>,
+    /// A docker config file with credentials for registries that do not answer everybody, such as `~/.docker/config.json`.
+    #[arg(long, env = "DOCKER_CONFIG_FILE", value_name = "FILE")]
+    pub docker_config: Option<String>,
     #[command(flatten)]
     pub policy: PolicyArguments,
 }

@@ -14,6 +14,7 @@ use shared::io::clock;
 use shared::io::record_store::RecordStore;
 use tokio_util::sync::CancellationToken;
 
+use crate::budgets::Budgets;
 use crate::cli::Settings;
 use crate::credentials::quarantine::Quarantine;
 use crate::credentials::{Credentials, DockerConfig, Format, Keyring, Origin, gather};
@@ -86,6 +87,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
         now,
     });
     quarantine.impose(&credentials, &pass.registry, now);
+    let budgets = budgets(&pass).await?;
     let mut summary = Summary {
         workloads: inventory.workloads,
         repositories,
@@ -94,7 +96,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
         ..Summary::default()
     };
     let unwritten = pass.run(due, &mut summary, settings.deadline, &stop).await;
-    remember(&quarantine, &pass, &credentials).await;
+    remember(&quarantine, &budgets, &pass, &credentials).await;
     summary.requests = pass.registry.requests();
     summary.duration = started.elapsed();
     // The result, whatever the log filter says.
@@ -143,8 +145,17 @@ async fn quarantine(store: &RecordStore, credentials: &Credentials) -> Result<Qu
         .map_err(|error| RunError::Cluster(client::explain("reading the record of rejected logins", &error)))
 }
 
-/// Writes down for the next run which logins were rejected.
-async fn remember(quarantine: &Quarantine, pass: &Pass, credentials: &Credentials) {
+/// What earlier runs have spent, told to the client.
+async fn budgets(pass: &Pass) -> Result<Budgets, RunError> {
+    let loaded = Budgets::load(&pass.store).await;
+    let budgets = loaded
+        .map_err(|error| RunError::Cluster(client::explain("reading the record of pull budgets", &error)))?;
+    budgets.impose(&pass.registry);
+    Ok(budgets)
+}
+
+/// Writes down for the next run which logins were rejected, and what was spent.
+async fn remember(quarantine: &Quarantine, budgets: &Budgets, pass: &Pass, credentials: &Credentials) {
     if pass.dry_run {
         return;
     }
@@ -154,6 +165,10 @@ async fn remember(quarantine: &Quarantine, pass: &Pass, credentials: &Credential
     if let Err(error) = saved {
         let explanation = client::explain("writing the record of rejected logins", &error);
         tracing::error!(explanation, "the next run may show a rejected login once more");
+    }
+    if let Err(error) = budgets.save(&pass.store, &pass.registry).await {
+        let explanation = client::explain("writing the record of pull budgets", &error);
+        tracing::error!(explanation, "the next run does not know what this one has spent");
     }
 }
 

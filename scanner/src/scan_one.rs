@@ -8,7 +8,7 @@ use shared::domain::record::scan::{self, Answer, TagDigests};
 use shared::domain::reference::{Digest, Repository, Tag};
 use shared::domain::watched::Demand;
 
-use crate::registry::{RegistryClient, RegistryError};
+use crate::registry::{ErrorClass, RegistryClient, RegistryError};
 
 /// Asks until every demand can be answered; the first failure ends it, as half an answer is none.
 pub(crate) async fn ask(
@@ -45,10 +45,18 @@ async fn resolve(
     let known = previous
         .and_then(|record| record.findings.as_ref())
         .and_then(|findings| findings.tag(tag))
-        .filter(|record| record.digest.as_ref() == Some(&digest));
+        .filter(|record| record.digest.as_ref() == Some(&digest) && !record.platforms_pending);
     let platforms = match known {
-        Some(record) => record.platforms.clone(),
-        None => registry.platform_digests(repository, &digest).await?.digests,
+        Some(record) => Some(record.platforms.clone()),
+        None => match registry.platform_digests(repository, &digest).await {
+            Ok(platforms) => Some(platforms.digests),
+            // The digest is what updates are decided by; the platforms are learned when a pull is left.
+            Err(error) if error.class() == ErrorClass::OverBudget => {
+                tracing::info!(%repository, %tag, %error, "the platforms are left to a later run");
+                None
+            }
+            Err(error) => return Err(error),
+        },
     };
     Ok(TagDigests { digest, platforms })
 }

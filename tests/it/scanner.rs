@@ -1,5 +1,6 @@
 //! The scanner as the Job runs it: the real binary, under the rights of `deploy/`, against the API server and a registry.
 
+mod budgets;
 mod credentials;
 
 use std::path::Path;

@@ -287,6 +287,7 @@ fn denied(problem: Problem) -> Result<Attempt, Problem> {
         Problem::Denied { .. }
         | Problem::RateLimited { .. }
         | Problem::Deferred { .. }
+        | Problem::OverBudget { .. }
         | Problem::Timeout { .. }
         | Problem::Connection { .. }
         | Problem::Tls { .. }

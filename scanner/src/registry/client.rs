@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
 use reqwest::{Method, Url};
+use shared::domain::budget::PullBudget;
 use shared::domain::reference::{Digest, Repository, Tag};
 
 use super::error::{Operation, RegistryError};
@@ -140,6 +141,22 @@ impl RegistryClient {
     pub fn cool_down(&self, registry: &str, until: Timestamp) {
         if let Ok(registry) = self.transport.registry(registry) {
             registry.cool_down(until, false);
+        }
+    }
+
+    /// What is left of the pulls of each registry that counts them: what a later run has to know.
+    pub fn pull_budgets(&self) -> BTreeMap<String, PullBudget> {
+        let registries = self.transport.registries();
+        registries
+            .iter()
+            .filter_map(|registry| Some((registry.name.clone(), registry.pull_budget()?)))
+            .collect()
+    }
+
+    /// What an earlier run has left of a registry's pulls. A name that cannot be a registry is passed over.
+    pub fn set_pull_budget(&self, registry: &str, pulls: PullBudget) {
+        if let Ok(registry) = self.transport.registry(registry) {
+            registry.set_pull_budget(pulls);
         }
     }
 

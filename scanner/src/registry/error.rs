@@ -32,6 +32,8 @@ pub enum ErrorClass {
     RateLimited,
     /// Not asked at all, because the registry answered 429 before.
     Deferred,
+    /// Not asked at all, because the registry counts the request as a pull, and no more of those are ours.
+    OverBudget,
     /// The registry answered 5xx, again and again.
     Unavailable,
     /// No complete answer in time.
@@ -61,6 +63,7 @@ impl ErrorClass {
                 "check whether a pull secret of a workload that uses the repository can read it"
             }
             Self::NotFound => "check the spelling of the repository in the workload's image",
+            Self::OverBudget => "it is asked for by a later run; with a login the registry grants more",
             Self::RateLimited | Self::Deferred => {
                 "it is asked again by a later run; a slower schedule helps if this recurs"
             }
@@ -84,7 +87,12 @@ impl ErrorClass {
     /// Whether the same request may succeed later without anyone changing anything.
     pub fn is_transient(self) -> bool {
         match self {
-            Self::RateLimited | Self::Deferred | Self::Unavailable | Self::Timeout | Self::Connection => true,
+            Self::RateLimited
+            | Self::Deferred
+            | Self::OverBudget
+            | Self::Unavailable
+            | Self::Timeout
+            | Self::Connection => true,
             Self::Unauthorized
             | Self::Forbidden
             | Self::NotFound

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use governor::Quota;
+use shared::domain::budget::PullLimit;
 
 use super::endpoint::is_loopback;
 
@@ -21,6 +22,8 @@ pub struct Limits {
     /// The `n` to ask for in a list of tags; `None` asks without, which is right where a registry then answers
     /// with everything, and where nothing is known.
     pub page_size: Option<u32>,
+    /// How many manifests may be fetched in a rolling window, by all who share the address or account.
+    pub pulls: Option<PullLimit>,
 }
 
 impl Pace {
@@ -60,7 +63,10 @@ enum Host {
 /// 60,000 a minute. The paces stay well below, because an address is often shared with the nodes that pull.
 /// Page sizes: ECR answers 405 above 1,000, ACR clamps at 1,000, Quay at 100.
 const TABLE: &[(Host, Limits)] = &[
-    (Host::Is("docker.io"), limits(Pace::per_second(10, 10), None)),
+    (
+        Host::Is("docker.io"),
+        with_pulls(limits(Pace::per_second(10, 10), None), PullLimit::DOCKER_HUB),
+    ),
     (Host::Is("ghcr.io"), limits(Pace::per_second(20, 20), Some(1000))),
     (Host::Is("lscr.io"), limits(Pace::per_second(20, 20), Some(1000))),
     (Host::Is("quay.io"), limits(Pace::per_second(5, 5), Some(100))),
@@ -98,7 +104,18 @@ const UNKNOWN: Limits = limits(Pace::per_second(10, 20), None);
 const LOOPBACK: Limits = limits(Pace::per_second(10_000, 10_000), None);
 
 const fn limits(pace: Pace, page_size: Option<u32>) -> Limits {
-    Limits { pace, page_size }
+    Limits {
+        pace,
+        page_size,
+        pulls: None,
+    }
+}
+
+const fn with_pulls(limits: Limits, pulls: PullLimit) -> Limits {
+    Limits {
+        pulls: Some(pulls),
+        ..limits
+    }
 }
 
 impl Limits {

@@ -31,6 +31,10 @@ pub(super) enum Problem {
     },
     #[error("the registry said before that there are too many requests; it is left alone until {until}")]
     Deferred { until: Timestamp },
+    #[error(
+        "its limit on pulls has nothing left for the scanner, the rest is for the nodes; more from {until} on"
+    )]
+    OverBudget { until: Timestamp },
     #[error("the login of {credential} was rejected; it is used again after {until}, or once it is changed")]
     LoginRejected { credential: String, until: Timestamp },
     /// Everybody who could ask was turned away.
@@ -154,6 +158,7 @@ impl Problem {
             Self::Refused { .. }
             | Self::RateLimited { .. }
             | Self::Deferred { .. }
+            | Self::OverBudget { .. }
             | Self::Timeout { .. }
             | Self::TooLarge { .. }
             | Self::TooManyPages(_)
@@ -174,6 +179,7 @@ impl Problem {
             Self::Denied { refusal, .. } => refusal.class(),
             Self::RateLimited { .. } => ErrorClass::RateLimited,
             Self::Deferred { .. } => ErrorClass::Deferred,
+            Self::OverBudget { .. } => ErrorClass::OverBudget,
             Self::Timeout { .. } => ErrorClass::Timeout,
             Self::Connection { .. } => ErrorClass::Connection,
             Self::Tls { .. } => ErrorClass::Tls,
@@ -188,7 +194,7 @@ impl Problem {
             Self::Refused { retry_at, .. } => *retry_at,
             Self::RateLimited { retry_at, .. } => Some(*retry_at),
             Self::Denied { refusal, .. } => refusal.retry_at(),
-            Self::Deferred { until } => Some(*until),
+            Self::Deferred { until } | Self::OverBudget { until } => Some(*until),
             // One login is left alone, not the registry.
             Self::LoginRejected { .. }
             | Self::Timeout { .. }

@@ -8,6 +8,7 @@ use governor::DefaultDirectRateLimiter;
 use jiff::Timestamp;
 use reqwest::Url;
 use reqwest::header::HeaderMap;
+use shared::domain::budget::{self, PullBudget};
 use tokio::sync::Semaphore;
 
 use super::access::Name;
@@ -26,6 +27,8 @@ pub(super) struct RegistryState {
     pub(super) name: String,
     pub(super) base: Url,
     pub(super) limiter: DefaultDirectRateLimiter,
+    /// The limit on pulls where the registry has not named one.
+    pull_limit: Option<budget::PullLimit>,
     pub(super) permits: Semaphore,
     pub(super) tokens: TokenCache,
     pub(super) logins: Logins,
@@ -43,6 +46,7 @@ struct Noted {
     /// By the path of a repository, in whose name it was answered.
     openers: HashMap<String, Name>,
     usage: Usage,
+    pulls: PullBudget,
 }
 
 /// For how long a registry is left alone.
@@ -66,6 +70,7 @@ impl RegistryState {
             name: name.to_owned(),
             base,
             limiter: DefaultDirectRateLimiter::direct(limits.pace.quota()),
+            pull_limit: limits.pulls,
             permits: Semaphore::new(options.concurrency_per_registry.max(1)),
             tokens: TokenCache::default(),
             logins: Logins::default(),
@@ -150,8 +155,44 @@ impl RegistryState {
             return;
         };
         if let Some(pull_limit) = PullLimit::parse(limit, remaining) {
-            self.noted(|noted| noted.usage.pull_limit = Some(pull_limit));
+            let limit = budget::PullLimit {
+                pulls: pull_limit.limit,
+                window_seconds: pull_limit.window_seconds,
+            };
+            self.noted(|noted| {
+                noted.usage.pull_limit = Some(pull_limit);
+                noted.pulls.observe(limit, pull_limit.remaining, Timestamp::now());
+            });
         }
+    }
+
+    /// Takes one pull from what the registry still grants.
+    ///
+    /// # Errors
+    /// When nothing is left for us.
+    pub(super) fn spend_pull(&self, now: Timestamp) -> Result<(), Problem> {
+        self.noted(|noted| {
+            if noted.pulls.spend(self.pull_limit, now) {
+                return Ok(());
+            }
+            Err(Problem::OverBudget {
+                until: noted.pulls.next_relief(self.pull_limit, now).unwrap_or(now),
+            })
+        })
+    }
+
+    /// A pull that was taken has been answered, or failed.
+    pub(super) fn pull_answered(&self) {
+        self.noted(|noted| noted.pulls.answered());
+    }
+
+    /// What is left of the registry's pulls; `None` where it counts none.
+    pub(super) fn pull_budget(&self) -> Option<PullBudget> {
+        self.noted(|noted| Some(noted.pulls.clone()).filter(|pulls| *pulls != PullBudget::default()))
+    }
+
+    pub(super) fn set_pull_budget(&self, pulls: PullBudget) {
+        self.noted(|noted| noted.pulls = pulls);
     }
 
     /// A task that panicked while it held the lock leaves counters behind that are still worth having.

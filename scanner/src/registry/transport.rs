@@ -197,6 +197,9 @@ impl Transport {
         // Another request may have been told to slow down while this one waited.
         registry.check_cool_down(Timestamp::now())?;
 
+        if request.kind == RequestKind::Manifest {
+            registry.spend_pull(Timestamp::now())?;
+        }
         registry.count(request.kind, repeated);
         let is_login =
             request.kind == RequestKind::Token && (authorization.is_some() || request.form.is_some());
@@ -219,7 +222,11 @@ impl Transport {
                 .body(form.expose_secret().to_owned());
         }
         let failed = |error| Problem::of(&error, self.options.request_timeout);
-        let response = builder.send().await.map_err(failed)?;
+        let response = builder.send().await;
+        if request.kind == RequestKind::Manifest {
+            registry.pull_answered();
+        }
+        let response = response.map_err(failed)?;
         registry.note_pull_limit(response.headers());
         self.read(response, request).await
     }
@@ -289,6 +296,7 @@ fn is_worth_repeating(problem: &Problem) -> bool {
         }
         Problem::RateLimited { .. }
         | Problem::Deferred { .. }
+        | Problem::OverBudget { .. }
         | Problem::LoginRejected { .. }
         | Problem::Denied { .. }
         | Problem::Timeout { .. }

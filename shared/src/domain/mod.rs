@@ -1,5 +1,6 @@
 //! Pure decisions, in reading order: names, versions, settings, records, and what follows from them.
 
+pub mod budget;
 mod hash;
 pub mod schedule;
 pub mod time;

@@ -3,6 +3,7 @@
 //! Findings are those of the last *complete* scan. An attempt that failed leaves them as they were and adds its error,
 //! so half a list can never pass for a shorter one. `config_map` gives the stored form, `scan` makes one record from another.
 
+pub mod budgets;
 pub mod config_map;
 pub mod rejected_logins;
 pub mod scan;
@@ -66,6 +67,9 @@ pub struct TagRecord {
     /// The manifest of each platform, as `os/architecture[/variant]`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub platforms: BTreeMap<String, Digest>,
+    /// To learn the platforms would have cost a pull that the registry's limit did not have left; a later scan asks.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub platforms_pending: bool,
 }
 
 impl<'a> From<&'a TagRecord> for Offer<'a> {

@@ -197,6 +197,7 @@ async fn requests_keep_the_pace_of_their_registry() {
         Limits {
             pace,
             page_size: None,
+            pulls: None,
         },
     )]
     .into();

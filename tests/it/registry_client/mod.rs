@@ -40,6 +40,7 @@ fn client_with_page_size(registry: &Registry, n: u32) -> RegistryClient {
         Limits {
             pace,
             page_size: Some(n),
+            pulls: None,
         },
     )]
     .into();

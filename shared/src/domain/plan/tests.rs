@@ -65,7 +65,7 @@ fn record(
             tag.clone(),
             Some(TagDigests {
                 digest: digest(fill),
-                platforms: BTreeMap::new(),
+                platforms: Some(BTreeMap::new()),
             }),
         )
     };

@@ -26,7 +26,8 @@ pub struct Answer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TagDigests {
     pub digest: Digest,
-    pub platforms: BTreeMap<String, Digest>,
+    /// `None` where the registry could not be asked for them now.
+    pub platforms: Option<BTreeMap<String, Digest>>,
 }
 
 /// The tags whose digest a scan for these demands needs, once the list is known: the tag itself under `digest`, and the
@@ -169,8 +170,9 @@ fn tag_record(tag: Tag, known: Option<&Findings>, answer: &Answer, now: Timestam
         first_seen: before.map_or(now, |record| record.first_seen),
         digest: resolved.map(|resolved| resolved.digest.clone()),
         platforms: resolved
-            .map(|resolved| resolved.platforms.clone())
+            .and_then(|resolved| resolved.platforms.clone())
             .unwrap_or_default(),
+        platforms_pending: resolved.is_some_and(|resolved| resolved.platforms.is_none()),
         tag,
     }
 }

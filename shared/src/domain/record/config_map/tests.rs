@@ -14,6 +14,7 @@ fn record() -> ScanRecord {
         first_seen: seen,
         digest,
         platforms,
+        platforms_pending: false,
     };
     let platforms = BTreeMap::from([
         ("linux/amd64".to_owned(), digest('b')),

@@ -131,7 +131,10 @@ fn a_full_record_with_every_digest_stays_under_half_a_mebibyte() {
     let platforms: BTreeMap<String, Digest> = ["linux/amd64", "linux/arm64/v8"]
         .map(|platform| (platform.to_owned(), digest.clone()))
         .into();
-    let resolved = TagDigests { digest, platforms };
+    let resolved = TagDigests {
+        digest,
+        platforms: Some(platforms),
+    };
     let tags: Vec<Tag> = (0..TAGS_PER_RECORD)
         .map(|tag| format!("{tag}-edge-x").parse().unwrap())
         .collect();
@@ -371,7 +374,13 @@ fn images_with_very_many_platforms_leave_a_record_that_fits_into_a_config_map() 
         .iter()
         .map(|tag| {
             let (digest, platforms) = (digest.clone(), platforms.clone());
-            (tag.clone(), Some(TagDigests { digest, platforms }))
+            (
+                tag.clone(),
+                Some(TagDigests {
+                    digest,
+                    platforms: Some(platforms),
+                }),
+            )
         })
         .collect();
     let wanted = tags

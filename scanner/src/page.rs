@@ -52,7 +52,7 @@ pub(crate) enum Row {
 impl Cell {
     pub(crate) fn new(text: impl Into<String>, style: Style) -> Self {
         Self {
-            text: text.into(),
+            text: printable(&text.into()),
             style,
         }
     }
@@ -76,7 +76,7 @@ impl Page {
 
     /// A heading with text beside it, on as many lines as it takes.
     pub(crate) fn entry(&mut self, heading: &str, style: Style, text: &str) -> fmt::Result {
-        for (index, line) in wrapped(text, self.width - INDENT).iter().enumerate() {
+        for (index, line) in wrapped(&printable(text), self.width - INDENT).iter().enumerate() {
             self.beside(if index == 0 { heading } else { "" })?;
             writeln!(self.text, "{style}{line}{style:#}")?;
         }
@@ -209,6 +209,17 @@ pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// A sentence that may repeat text of unknown origin, without what a terminal would obey.
+fn printable(text: &str) -> String {
+    let escaped = |character: char| {
+        let is_written = matches!(character, '"' | '\'' | '\\');
+        let escaped = (!is_written).then(|| character.escape_debug());
+        let plain = is_written.then_some(character);
+        escaped.into_iter().flatten().chain(plain)
+    };
+    text.chars().flat_map(escaped).collect()
+}
+
 /// Text of unknown origin, without what a terminal would obey and no longer than a tag may be.
 pub(crate) fn harmless(name: &str) -> Cow<'_, str> {
     const LENGTH: usize = 128;
@@ -278,6 +289,21 @@ a    b    c      a note that is much longer than
         assert!(
             below.contains("\n    a note that is much longer than the line that\n    it"),
             "{below}"
+        );
+    }
+
+    #[test]
+    fn text_of_strangers_moves_no_cursor_and_quotes_stay_as_they_are() {
+        let mut page = Page::new(100);
+        page.entry("NOTE", PLAIN, "it's \"a\\b\" …\u{1b}[2J\r\u{202e}x")
+            .unwrap();
+        let text = anstream::adapter::strip_str(&page.text).to_string();
+        assert_eq!(text, "NOTE      it's \"a\\b\" …\\u{1b}[2J\\r\\u{202e}x\n");
+        let rows = [row(["\u{1b}]0;x\u{7}", "", "", ""])];
+        assert!(
+            table(100, &rows).ends_with("\n\\u{1b}]0;x\\u{7}\n"),
+            "{}",
+            table(100, &rows)
         );
     }
 

@@ -118,6 +118,10 @@ pub struct ScanOptions {
         value_name = "HOST[:PORT],…"
     )]
     pub plain_http: Vec<String>,
+    /// What is special about some registries: certificate authorities, proxies, paces; a file such as the ConfigMap
+    /// `kubefresh-registries` brings. One that is not there says nothing.
+    #[arg(long = "registries", env = "REGISTRIES_FILE", value_name = "FILE")]
+    pub registries_file: Option<String>,
     /// Whether the pull secrets that watched workloads name are read: `true` or `false`.
     #[arg(
         long,
@@ -143,6 +147,7 @@ pub struct Settings {
     pub plain_http: Vec<String>,
     pub read_pull_secrets: bool,
     pub docker_config: Option<PathBuf>,
+    pub registries_file: Option<PathBuf>,
 }
 
 /// Settings that contradict themselves or cannot be meant.
@@ -167,6 +172,7 @@ impl ScanOptions {
             plain_http,
             read_pull_secrets,
             docker_config,
+            registries_file,
         } = self;
         let watch_namespaces =
             arguments::namespaces(watch_namespaces).map_err(SettingsError::WatchNamespaces)?;
@@ -180,6 +186,7 @@ impl ScanOptions {
             plain_http,
             read_pull_secrets,
             docker_config: arguments::given(docker_config).map(PathBuf::from),
+            registries_file: arguments::given(registries_file).map(PathBuf::from),
         })
     }
 }

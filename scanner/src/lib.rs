@@ -18,6 +18,7 @@ mod output;
 mod page;
 mod pass;
 pub mod records;
+pub mod registries;
 pub mod registry;
 pub mod run;
 mod scan_one;

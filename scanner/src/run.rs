@@ -22,6 +22,7 @@ use crate::inventory::{self, Inventory, Request};
 use crate::known::Known;
 use crate::output;
 use crate::pass::{Pass, Unwritten};
+use crate::registries::{Registries, RegistriesError};
 use crate::registry::{RegistryClient, RegistryClientOptions};
 use crate::summary::Summary;
 
@@ -38,6 +39,8 @@ pub enum RunError {
     /// The scanner's own docker config.
     #[error("the docker config file {} cannot be used: {reason}", path.display())]
     DockerConfig { path: PathBuf, reason: String },
+    #[error(transparent)]
+    Registries(#[from] RegistriesError),
     /// The scan worked, and some of its findings are lost until the next one.
     #[error("not every record was written: {0}")]
     Unwritten(String),
@@ -47,6 +50,8 @@ pub enum RunError {
 pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunError> {
     let started = Instant::now();
     let own = own_keyring(settings.docker_config.as_deref()).await?;
+    let registries = settings.registries_file.as_deref().map(Registries::read);
+    let registries = registries.transpose()?.unwrap_or_default();
     let kubernetes = client::connect(client::CALL_LIMIT).await?;
     let namespace = settings
         .namespace
@@ -62,11 +67,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
         .await
         .map_err(|error| RunError::Cluster(client::explain("listing Deployments", &error)))?;
     let store = RecordStore::new(kubernetes.clone(), &namespace);
-    let stored = store
-        .list()
-        .await
-        .map_err(|error| RunError::Cluster(client::explain("listing the scan records", &error)))?;
-    let (known, now) = (Known::read(stored), clock::now());
+    let (known, now) = (known(&store).await?, clock::now());
     let requests = inventory.requests();
     let repositories = requests.len();
     let (due, waiting): (BTreeMap<_, _>, BTreeMap<_, _>) = requests
@@ -76,6 +77,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
     let quarantine = quarantine(&store, &credentials).await?;
     let options = RegistryClientOptions {
         plain_http_hosts: settings.plain_http.clone(),
+        registries,
         credentials: credentials.clone(),
         ..Default::default()
     };
@@ -143,6 +145,14 @@ async fn quarantine(store: &RecordStore, credentials: &Credentials) -> Result<Qu
     let loaded = Quarantine::load(store).await;
     loaded
         .map_err(|error| RunError::Cluster(client::explain("reading the record of rejected logins", &error)))
+}
+
+/// The records that earlier runs have left.
+async fn known(store: &RecordStore) -> Result<Known, RunError> {
+    let stored = store.list().await;
+    let stored =
+        stored.map_err(|error| RunError::Cluster(client::explain("listing the scan records", &error)))?;
+    Ok(Known::read(stored))
 }
 
 /// What earlier runs have spent, told to the client.

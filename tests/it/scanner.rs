@@ -2,6 +2,7 @@
 
 mod budgets;
 mod credentials;
+mod registries;
 
 use std::path::Path;
 use std::process::Output;

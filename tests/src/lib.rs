@@ -7,6 +7,7 @@
 )]
 
 pub mod apiserver;
+mod certificates;
 pub mod clock;
 pub mod cluster;
 pub mod controllers;

@@ -18,8 +18,9 @@ const TOKEN_HOSTS: &[(&str, &str)] = &[
 /// The most redirects that are followed for one request.
 pub(super) const MAX_REDIRECTS: usize = 3;
 
-/// `http://127.0.0.1:5000/` or `https://registry-1.docker.io/`; `None` when the registry's name makes no URL.
-pub(super) fn base_url(registry: &str, plain_http_hosts: &[String]) -> Option<Url> {
+/// `http://127.0.0.1:5000/` or `https://registry-1.docker.io/`; a registry on this machine speaks HTTP unless its certificate
+/// authority is known. `None` when the registry's name makes no URL.
+pub(super) fn base_url(registry: &str, plain_http_hosts: &[String], has_certificate: bool) -> Option<Url> {
     let host = if registry == DOCKER_HUB.0 {
         DOCKER_HUB.1
     } else {
@@ -29,7 +30,7 @@ pub(super) fn base_url(registry: &str, plain_http_hosts: &[String]) -> Option<Ur
     let listed = plain_http_hosts
         .iter()
         .any(|plain| plain.eq_ignore_ascii_case(registry) || plain.eq_ignore_ascii_case(name));
-    let scheme = if listed || is_loopback(registry) {
+    let scheme = if listed || is_loopback(registry) && !has_certificate {
         "http"
     } else {
         "https"
@@ -176,7 +177,7 @@ mod tests {
             ("[::1]:5000", "", "http://[::1]:5000/"),
             ("10.0.0.1:5000", "", "https://10.0.0.1:5000/"),
         ] {
-            let base = base_url(registry, &[plain.to_owned()]).unwrap();
+            let base = base_url(registry, &[plain.to_owned()], false).unwrap();
             assert_eq!(base.as_str(), expected, "{registry}");
         }
     }
@@ -253,7 +254,7 @@ mod tests {
             ("127.0.0.1:5000", "http://127.0.0.1:5001/token", None, true),
             ("127.0.0.1:5000", "http://auth.example.com/token", None, false),
         ] {
-            let base = base_url(registry, &[]).unwrap();
+            let base = base_url(registry, &[], false).unwrap();
             let checked = check_realm(registry, &base, &url(realm), configured);
             assert_eq!(checked.is_ok(), allowed, "{registry} with {realm}");
         }

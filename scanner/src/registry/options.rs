@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::limits::Limits;
 use crate::credentials::Credentials;
+use crate::registries::Registries;
 
 const MIB: usize = 1024 * 1024;
 
@@ -19,6 +20,8 @@ pub struct RegistryClientOptions {
     pub token_hosts: BTreeMap<String, String>,
     /// What a repository is asked with where its registry does not answer everybody.
     pub credentials: Credentials,
+    /// What is special about some registries. Where it says something, that counts, whatever stands elsewhere here.
+    pub registries: Registries,
     /// Pace and page size by registry, instead of those in the table.
     pub limits: BTreeMap<String, Limits>,
     /// Requests in flight to one registry.
@@ -57,6 +60,7 @@ impl Default for RegistryClientOptions {
             plain_http_hosts: Vec::new(),
             token_hosts: BTreeMap::new(),
             credentials: Credentials::default(),
+            registries: Registries::default(),
             limits: BTreeMap::new(),
             concurrency_per_registry: 4,
             concurrency: 16,

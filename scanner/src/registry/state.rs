@@ -59,19 +59,29 @@ struct CoolDown {
 
 impl RegistryState {
     pub(super) fn new(name: &str, options: &RegistryClientOptions) -> Result<Self, Problem> {
-        let base = endpoint::base_url(name, &options.plain_http_hosts)
+        let special = options.registries.of(name);
+        let is_plain = special.is_some_and(|special| special.plain_http);
+        let plain = is_plain.then(|| name.to_owned());
+        let plain_hosts: Vec<String> = options.plain_http_hosts.iter().cloned().chain(plain).collect();
+        let has_certificate = special.is_some_and(|special| special.authorities.is_some());
+        let base = endpoint::base_url(name, &plain_hosts, has_certificate)
             .ok_or_else(|| Problem::Protocol(format!("{name} cannot be the host of a registry")))?;
         let limits = options
             .limits
             .get(name)
             .copied()
             .unwrap_or_else(|| Limits::of(name));
+        let limits = special.map_or(limits, |special| special.limits(limits));
+        let concurrency = special
+            .and_then(|special| special.concurrency)
+            .and_then(|most| usize::try_from(most.get()).ok())
+            .unwrap_or(options.concurrency_per_registry);
         Ok(Self {
             name: name.to_owned(),
             base,
             limiter: DefaultDirectRateLimiter::direct(limits.pace.quota()),
             pull_limit: limits.pulls,
-            permits: Semaphore::new(options.concurrency_per_registry.max(1)),
+            permits: Semaphore::new(concurrency.max(1)),
             tokens: TokenCache::default(),
             logins: Logins::default(),
             asked_for_challenge: tokio::sync::Mutex::default(),

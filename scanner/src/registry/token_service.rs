@@ -117,7 +117,10 @@ impl Transport {
         let url: Url = realm
             .parse()
             .map_err(|error| Problem::Protocol(format!("the token service's address is no URL: {error}")))?;
-        let configured = self.options.token_hosts.get(&registry.name).map(String::as_str);
+        let special = self.options.registries.of(&registry.name);
+        let configured = special
+            .and_then(|special| special.token_host.as_deref())
+            .or_else(|| self.options.token_hosts.get(&registry.name).map(String::as_str));
         endpoint::check_realm(&registry.name, &registry.base, &url, configured)
             .map_err(Problem::Untrusted)?;
         Ok(url)

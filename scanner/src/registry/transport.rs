@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Client, ClientBuilder, Method, Response, StatusCode, Url};
+use reqwest::{Client, ClientBuilder, Method, Proxy, Response, StatusCode, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use shared::domain::reference::Repository;
 use tokio::sync::{OnceCell, Semaphore};
@@ -19,15 +19,24 @@ use super::problem::{Problem, Quoted, Who};
 use super::retry_after;
 use super::state::RegistryState;
 use super::usage::RequestKind;
+use crate::registries::RegistrySettings;
 
 #[derive(Debug)]
 pub(super) struct Transport {
-    http: Client,
-    /// Built when a credential is first used.
-    logins: OnceCell<Client>,
+    clients: Clients,
+    /// Of registries with certificate authorities or a proxy of their own.
+    special: BTreeMap<String, Clients>,
     pub(super) options: RegistryClientOptions,
     everywhere: Semaphore,
     registries: Mutex<BTreeMap<String, Arc<RegistryState>>>,
+}
+
+/// The HTTP clients of one kind of connection.
+#[derive(Debug)]
+struct Clients {
+    http: Client,
+    /// Built when a credential is first used.
+    logins: OnceCell<Client>,
 }
 
 /// A request to be sent, in whosever name.
@@ -100,19 +109,19 @@ impl Reply {
 impl Transport {
     pub(super) fn new(options: RegistryClientOptions) -> Result<Self, reqwest::Error> {
         shared::io::tls::init();
-        let redirects = Policy::custom(|attempt| {
-            let followed = attempt.previous();
-            let origin = followed.first().unwrap_or(attempt.url());
-            match endpoint::check_redirect(origin, attempt.url(), followed.len()) {
-                Ok(()) => attempt.follow(),
-                Err(why) => attempt.error(why),
-            }
-        });
-        let http = builder(&options).redirect(redirects).build()?;
+        let clients = Clients::new(&options, None)?;
+        let mut special = BTreeMap::new();
+        for (registry, settings) in options
+            .registries
+            .iter()
+            .filter(|(_, settings)| settings.connects_otherwise())
+        {
+            special.insert(registry.to_owned(), Clients::new(&options, Some(settings))?);
+        }
         let everywhere = Semaphore::new(options.concurrency.max(1));
         Ok(Self {
-            http,
-            logins: OnceCell::new(),
+            clients,
+            special,
             options,
             everywhere,
             registries: Mutex::default(),
@@ -131,6 +140,11 @@ impl Transport {
         Ok(state)
     }
 
+    /// The clients that a registry is asked with.
+    fn clients(&self, registry: &RegistryState) -> &Clients {
+        self.special.get(&registry.name).unwrap_or(&self.clients)
+    }
+
     pub(super) fn registries(&self) -> Vec<Arc<RegistryState>> {
         self.registries
             .lock()
@@ -141,9 +155,10 @@ impl Transport {
     }
 
     /// The client that logs in. It follows no redirect, which would take a form along to any host.
-    async fn logins(&self) -> Result<&Client, Problem> {
-        let build = async || builder(&self.options).redirect(Policy::none()).build();
-        let client = self.logins.get_or_try_init(build).await;
+    async fn logins(&self, registry: &RegistryState) -> Result<&Client, Problem> {
+        let special = self.options.registries.of(&registry.name);
+        let build = async || builder(&self.options, special)?.redirect(Policy::none()).build();
+        let client = self.clients(registry).logins.get_or_try_init(build).await;
         client.map_err(|error| Problem::of(&error, self.options.request_timeout))
     }
 
@@ -204,9 +219,9 @@ impl Transport {
         let is_login =
             request.kind == RequestKind::Token && (authorization.is_some() || request.form.is_some());
         let http = if is_login {
-            self.logins().await?
+            self.logins(registry).await?
         } else {
-            &self.http
+            &self.clients(registry).http
         };
         let mut builder = http.request(request.method.clone(), request.url.clone());
         builder = builder.header(ACCEPT, HeaderValue::from_static(request.accept));
@@ -279,12 +294,42 @@ impl Transport {
     }
 }
 
-fn builder(options: &RegistryClientOptions) -> ClientBuilder {
-    Client::builder()
+impl Clients {
+    fn new(
+        options: &RegistryClientOptions,
+        special: Option<&RegistrySettings>,
+    ) -> Result<Self, reqwest::Error> {
+        let redirects = Policy::custom(|attempt| {
+            let followed = attempt.previous();
+            let origin = followed.first().unwrap_or(attempt.url());
+            match endpoint::check_redirect(origin, attempt.url(), followed.len()) {
+                Ok(()) => attempt.follow(),
+                Err(why) => attempt.error(why),
+            }
+        });
+        Ok(Self {
+            http: builder(options, special)?.redirect(redirects).build()?,
+            logins: OnceCell::new(),
+        })
+    }
+}
+
+fn builder(
+    options: &RegistryClientOptions,
+    special: Option<&RegistrySettings>,
+) -> Result<ClientBuilder, reqwest::Error> {
+    let mut builder = Client::builder()
         .user_agent(concat!("kubefresh-scanner/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(options.connect_timeout)
         .timeout(options.request_timeout)
-        .referer(false)
+        .referer(false);
+    if let Some(authorities) = special.and_then(|special| special.authorities.as_ref()) {
+        builder = builder.tls_certs_merge(authorities.certificates()?);
+    }
+    if let Some(proxy) = special.and_then(|special| special.proxy.clone()) {
+        builder = builder.proxy(Proxy::all(proxy)?);
+    }
+    Ok(builder)
 }
 
 /// A 5xx that names a time is obeyed, not repeated.

@@ -50,7 +50,6 @@ use tokio_util::sync::CancellationToken;
 
 use access_log::AccessLog;
 use auth::Tokens;
-use connection::Certificates;
 use faults::Faults;
 use store::Store;
 
@@ -98,7 +97,7 @@ pub(crate) struct Shared {
 pub struct ApiServer {
     shared: Arc<Shared>,
     address: SocketAddr,
-    certificates: Certificates,
+    certificates: crate::certificates::Certificates,
     admin_token: String,
 }
 
@@ -112,7 +111,7 @@ impl ApiServer {
             .await
             .expect("a free address to bind");
         let address = listener.local_addr().expect("a bound listener has an address");
-        let certificates = Certificates::generate();
+        let certificates = crate::certificates::Certificates::generate();
         let store = Store::new(options.clock);
         seeds::plant(&store);
         let tokens = Tokens::default();

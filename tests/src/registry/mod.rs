@@ -17,6 +17,7 @@ mod route;
 mod server;
 mod store;
 mod tags;
+mod tls;
 mod uploads;
 
 use std::net::SocketAddr;
@@ -31,6 +32,7 @@ pub use options::{
 };
 pub use push::push;
 pub use route::RequestKind;
+pub use tls::TlsFront;
 
 use server::State;
 
@@ -84,6 +86,11 @@ impl Registry {
     /// `127.0.0.1:PORT/REPOSITORY:TAG`.
     pub fn reference(&self, repository: &str, tag: &str) -> String {
         format!("{}/{repository}:{tag}", self.address)
+    }
+
+    /// The same registry with TLS in front of it.
+    pub async fn with_tls(&self) -> TlsFront {
+        TlsFront::of(self.address).await
     }
 
     /// Changes the options of the running registry; `bind` has no effect any more.

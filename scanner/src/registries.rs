@@ -1,0 +1,313 @@
+//! `registries.yaml`: what is special about some registries.
+//!
+//! ```yaml
+//! registries:
+//!   registry.example.com:5000:
+//!     plainHttp: true
+//!   registry.internal:
+//!     caFile: /etc/kubefresh/ca/internal.pem
+//!     tokenHost: gitlab.internal
+//!   docker.io:
+//!     proxy: http://proxy.internal:3128
+//!     requestsPerSecond: 2
+//!     pullLimit: { pulls: 200, windowSeconds: 21600 }
+//! ```
+//!
+//! A setting that cannot be obeyed stops the scan before anything is asked: a registry that was meant to be asked through a
+//! proxy must not be asked without one.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use reqwest::{Certificate, Url};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use shared::domain::budget::PullLimit;
+use shared::domain::reference::Repository;
+
+use crate::registry::{Limits, Pace};
+
+/// The largest file that is read, in bytes: a ConfigMap may not have more.
+const MAX_FILE_SIZE: u64 = 1 << 20;
+
+/// What is special about each registry, by its name in image references.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Registries(BTreeMap<String, RegistrySettings>);
+
+/// What is special about one registry.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RegistrySettings {
+    /// It speaks HTTP without TLS.
+    #[serde(default)]
+    pub plain_http: bool,
+    /// Certificate authorities to trust, in PEM, beside those of the system.
+    pub ca_file: Option<PathBuf>,
+    /// What `ca_file` holds.
+    #[serde(skip)]
+    pub(crate) authorities: Option<Authorities>,
+    /// Ask through this proxy, whatever the environment says.
+    #[serde(default, deserialize_with = "address")]
+    pub proxy: Option<Url>,
+    /// The host that hands out its tokens, where that is neither its own nor a known one.
+    pub token_host: Option<String>,
+    pub requests_per_second: Option<NonZeroU32>,
+    /// How many requests may follow each other without a pause.
+    pub burst: Option<NonZeroU32>,
+    /// Requests in flight.
+    pub concurrency: Option<NonZeroU32>,
+    /// How many tags to ask for on a page.
+    pub page_size: Option<NonZeroU32>,
+    /// How many manifests may be fetched in a rolling window, for all clients of this address or account.
+    pub pull_limit: Option<PullLimit>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Document {
+    #[serde(default)]
+    registries: BTreeMap<String, RegistrySettings>,
+}
+
+/// Certificate authorities in PEM, known to be readable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Authorities(Vec<u8>);
+
+impl Authorities {
+    fn read(path: &Path) -> Result<Self, String> {
+        let unusable = |reason: String| format!("caFile {}: {reason}", path.display());
+        let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
+        let authorities = Self(pem);
+        match authorities.certificates() {
+            Ok(certificates) if !certificates.is_empty() => Ok(authorities),
+            Ok(_) => Err(unusable("it holds no certificate in PEM".to_owned())),
+            Err(error) => Err(unusable(error.to_string())),
+        }
+    }
+
+    pub(crate) fn certificates(&self) -> Result<Vec<Certificate>, reqwest::Error> {
+        Certificate::from_pem_bundle(&self.0)
+    }
+}
+
+fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D::Error> {
+    let written = String::deserialize(deserializer)?;
+    // What was written may hold a password, so the message does not repeat it.
+    let url = Url::parse(&written).map_err(|error| D::Error::custom(format!("it is no address: {error}")))?;
+    Ok(Some(url))
+}
+
+/// Why the settings cannot be obeyed.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistriesError {
+    #[error("{}: {reason}", path.display())]
+    File { path: PathBuf, reason: String },
+    #[error("{}: registry {registry:?}: {reason}", path.display())]
+    Registry {
+        path: PathBuf,
+        registry: String,
+        reason: String,
+    },
+}
+
+impl Registries {
+    /// Reads the file.
+    pub fn read(path: &Path) -> Result<Self, RegistriesError> {
+        let file = |reason: String| RegistriesError::File {
+            path: path.to_owned(),
+            reason,
+        };
+        let size = match std::fs::metadata(path) {
+            Ok(metadata) => metadata.len(),
+            // The volume is there, and nobody has made the ConfigMap for it.
+            Err(error) if error.kind() == ErrorKind::NotFound && path.parent().is_some_and(Path::is_dir) => {
+                return Ok(Self::default());
+            }
+            Err(error) => return Err(file(error.to_string())),
+        };
+        if size > MAX_FILE_SIZE {
+            return Err(file(format!("it has {size} bytes, and may have {MAX_FILE_SIZE}")));
+        }
+        let text = std::fs::read_to_string(path).map_err(|error| file(error.to_string()))?;
+        Self::parse(path, &text)
+    }
+
+    fn parse(path: &Path, text: &str) -> Result<Self, RegistriesError> {
+        let document: Option<Document> =
+            serde_saphyr::from_str(text).map_err(|error| RegistriesError::File {
+                path: path.to_owned(),
+                reason: error.to_string(),
+            })?;
+        let given = document.map(|document| document.registries).unwrap_or_default();
+        let mut registries = BTreeMap::new();
+        for (registry, mut settings) in given {
+            let wrong = |reason| RegistriesError::Registry {
+                path: path.to_owned(),
+                registry: registry.clone(),
+                reason,
+            };
+            let name = canonical(&registry).map_err(wrong)?;
+            settings.check().map_err(wrong)?;
+            settings.authorities = settings
+                .ca_file
+                .as_deref()
+                .map(Authorities::read)
+                .transpose()
+                .map_err(wrong)?;
+            if registries.insert(name.clone(), settings).is_some() {
+                return Err(wrong(format!("{name} stands here twice")));
+            }
+        }
+        Ok(Self(registries))
+    }
+
+    /// What is special about a registry, by its name in image references.
+    pub fn of(&self, registry: &str) -> Option<&RegistrySettings> {
+        self.0.get(registry)
+    }
+
+    /// Every registry that something is special about.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &RegistrySettings)> {
+        self.0
+            .iter()
+            .map(|(registry, settings)| (registry.as_str(), settings))
+    }
+}
+
+/// A registry's name as repositories have it: in lower case, and Docker Hub under one of its names.
+fn canonical(registry: &str) -> Result<String, String> {
+    let lower = registry.to_ascii_lowercase();
+    let read = format!("{lower}/probe/probe").parse::<Repository>();
+    match read {
+        Ok(repository) if repository.path() == "probe/probe" => Ok(repository.registry().to_owned()),
+        Ok(_) | Err(_) => {
+            Err("it is no registry; write HOST or HOST:PORT, without a scheme or path".to_owned())
+        }
+    }
+}
+
+impl RegistrySettings {
+    /// Whether it takes another HTTP client than the others.
+    pub(crate) fn connects_otherwise(&self) -> bool {
+        self.authorities.is_some() || self.proxy.is_some()
+    }
+
+    /// What it says of pace, pages and pulls, and for the rest what the table says.
+    pub(crate) fn limits(&self, table: Limits) -> Limits {
+        let interval = self.requests_per_second.map_or(table.pace.interval, |requests| {
+            Duration::from_secs(1) / requests.get()
+        });
+        Limits {
+            pace: Pace {
+                interval,
+                burst: self.burst.unwrap_or(table.pace.burst),
+            },
+            page_size: self.page_size.map(NonZeroU32::get).or(table.page_size),
+            pulls: self.pull_limit.or(table.pulls),
+        }
+    }
+
+    /// What contradicts itself or cannot be meant.
+    fn check(&self) -> Result<(), String> {
+        if let Some(url) = &self.proxy {
+            let name = "proxy";
+            if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+                return Err(format!("{name}: it is no http or https address"));
+            }
+            if !url.username().is_empty() || url.password().is_some() {
+                return Err(format!(
+                    "{name}: credentials do not belong into a ConfigMap; give them in a pull secret or a docker config"
+                ));
+            }
+            if url.query().is_some() || url.fragment().is_some() {
+                return Err(format!("{name}: an address ends with its path"));
+            }
+        }
+        if self.plain_http && self.ca_file.is_some() {
+            return Err(
+                "plainHttp and caFile contradict each other: there is no certificate to check".to_owned(),
+            );
+        }
+        if self
+            .token_host
+            .as_deref()
+            .is_some_and(|host| host.is_empty() || host.contains(['/', ' ']))
+        {
+            return Err("tokenHost: write a host without a scheme or path".to_owned());
+        }
+        if self
+            .pull_limit
+            .is_some_and(|limit| limit.pulls == 0 || limit.window_seconds == 0)
+        {
+            return Err("pullLimit: both numbers must be greater than nothing".to_owned());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Registries, String> {
+        Registries::parse(Path::new("registries.yaml"), text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn each_registry_has_its_settings_under_the_name_that_references_use() {
+        let registries = parse(
+            "registries:\n  Registry.Example.com:5000: { plainHttp: true, concurrency: 2 }\n  docker.io:\n    proxy: http://proxy.internal:3128\n    pullLimit: { pulls: 200, windowSeconds: 21600 }\n",
+        )
+        .unwrap();
+        assert!(registries.of("registry.example.com:5000").unwrap().plain_http);
+        let hub = registries.of("docker.io").unwrap();
+        assert_eq!(hub.proxy.as_ref().unwrap().port(), Some(3128));
+        assert_eq!(hub.pull_limit.unwrap().pulls, 200);
+        assert_eq!(registries.of("ghcr.io"), None);
+        for nothing in ["", "# nothing yet\n", "registries: {}\n"] {
+            assert_eq!(parse(nothing), Ok(Registries::default()), "{nothing:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_obeyed_is_named_with_file_and_registry() {
+        for (text, says) in [
+            ("registries: [a]", "registries.yaml"),
+            ("registry: {}", "registry"),
+            ("registries: { example.com: { plainHtpp: true } }", "plainHtpp"),
+            (
+                "registries: { example.com: { requestsPerSecond: 0 } }",
+                "registries.yaml",
+            ),
+            ("registries: { 'https://example.com': {} }", "without a scheme"),
+            ("registries: { 'example.com/team': {} }", "without a scheme"),
+            ("registries: { '': {} }", "no registry"),
+            ("registries: { example.com: { proxy: 'ftp://p' } }", "proxy"),
+            (
+                "registries: { example.com: { proxy: 'http://me:hunter2@p' } }",
+                "credentials",
+            ),
+            (
+                "registries: { example.com: { plainHttp: true, caFile: /ca.pem } }",
+                "contradict",
+            ),
+            (
+                "registries: { example.com: { tokenHost: 'https://t' } }",
+                "tokenHost",
+            ),
+            (
+                "registries: { example.com: { pullLimit: { pulls: 0, windowSeconds: 9 } } }",
+                "pullLimit",
+            ),
+            ("registries: { example.com: {}, EXAMPLE.com: {} }", "twice"),
+            ("{", "registries.yaml"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.contains(says), "{text}: {error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! `registries.yaml`: registries that are reached in another way than the others.
+
+use std::path::PathBuf;
+
+use sandbox::cluster::Cluster;
+
+use super::{deployment, installed, publish, said, scan, summary, watched};
+
+/// A file for one test, in a folder that goes with it.
+struct Files(tempfile::TempDir);
+
+impl Files {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn write(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.0.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+}
+
+async fn one_image(image: &str) -> Cluster {
+    let cluster = installed().await;
+    publish(&cluster, "shop/web", &["1.4.0", "1.5.0"]);
+    cluster.apply(&[deployment("web", image, &watched())]).await;
+    cluster
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_with_a_private_authority_is_asked_over_tls_once_that_is_trusted() {
+    let cluster = installed().await;
+    publish(&cluster, "shop/web", &["1.4.0", "1.5.0"]);
+    let front = cluster.registry.with_tls().await;
+    let image = format!("{}/shop/web:1.4.0", front.host());
+    cluster.apply(&[deployment("web", &image, &watched())]).await;
+    let files = Files::new();
+    let ca = files.write("ca.pem", front.ca_pem());
+    let other = files.write("other.pem", cluster.registry.with_tls().await.ca_pem());
+    for (authority, expected) in [(&other, "1 failed (tls)"), (&ca, "scanned 1 of 1")] {
+        let yaml = format!(
+            "registries:\n  {}:\n    caFile: {}\n",
+            front.host(),
+            authority.display()
+        );
+        let settings = files.write("registries.yaml", &yaml);
+        let output = scan(&cluster, &["--registries", settings.to_str().unwrap()]).await;
+        assert!(summary(&output).contains(expected), "{}", summary(&output));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_behind_a_proxy_is_asked_through_it() {
+    let cluster = one_image("registry.invalid:5000/shop/web:1.4.0").await;
+    let files = Files::new();
+    let proxy = cluster.registry.base_url();
+    let yaml = format!("registries:\n  registry.invalid:5000: {{ plainHttp: true, proxy: '{proxy}' }}\n");
+    let settings = files.write("registries.yaml", &yaml);
+    let output = scan(&cluster, &["--registries", settings.to_str().unwrap()]).await;
+    assert!(
+        summary(&output).starts_with("scanned 1 of 1"),
+        "{}",
+        said(&output)
+    );
+    assert_eq!(cluster.registry.requests().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_that_cannot_be_obeyed_stop_the_scan_before_anything_is_asked() {
+    let cluster = installed().await;
+    publish(&cluster, "shop/web", &["1.4.0"]);
+    let image = cluster.registry.reference("shop/web", "1.4.0");
+    cluster.apply(&[deployment("web", &image, &watched())]).await;
+    let files = Files::new();
+    for (yaml, says) in [
+        ("registries: { example.com: { plainHtpp: true } }", "plainHtpp"),
+        (
+            "registries: { example.com: { caFile: /nowhere.pem } }",
+            "/nowhere.pem",
+        ),
+    ] {
+        let settings = files.write("registries.yaml", yaml);
+        let output = scan(&cluster, &["--registries", settings.to_str().unwrap()]).await;
+        assert_eq!(output.status.code(), Some(2));
+        assert!(said(&output).contains(says), "{}", said(&output));
+    }
+    assert_eq!(cluster.registry.requests().len(), 0);
+    let missing = files.0.path().join("not-there.yaml");
+    let output = scan(&cluster, &["--registries", missing.to_str().unwrap()]).await;
+    assert!(output.status.success(), "{}", said(&output));
+    let output = scan(&cluster, &["--registries", "/nowhere/registries.yaml"]).await;
+    assert_eq!(output.status.code(), Some(2), "not even the volume is there");
+}

@@ -1,6 +1,6 @@
 //! The records as they were before this run, and what the registries asked for then.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -56,6 +56,22 @@ impl Known {
             Some((_, version)) => version.clone(),
             None => self.unreadable.get(&record_name(repository)).cloned().flatten(),
         }
+    }
+
+    /// The records that nobody has asked for in a long time, each with its name and version.
+    pub(crate) fn out_of_use<'r>(
+        &self,
+        wanted: impl IntoIterator<Item = &'r Repository>,
+        now: Timestamp,
+    ) -> Vec<(String, Option<String>)> {
+        let wanted: BTreeSet<&Repository> = wanted.into_iter().collect();
+        let unwanted = self
+            .records
+            .iter()
+            .filter(|(repository, (record, _))| !wanted.contains(repository) && record.is_out_of_use(now));
+        unwanted
+            .map(|(repository, (_, version))| (record_name(repository), version.clone()))
+            .collect()
     }
 
     /// Registries that asked to be left alone for a while, and until when. A registry's word outlives the process that

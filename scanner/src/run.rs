@@ -70,6 +70,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
     let (known, now) = (known(&store).await?, clock::now());
     let requests = inventory.requests();
     let repositories = requests.len();
+    let out_of_use = known.out_of_use(requests.keys(), now);
     let (due, waiting): (BTreeMap<_, _>, BTreeMap<_, _>) = requests
         .into_iter()
         .partition(|(repository, request)| request.is_due(repository, known.record(repository), now));
@@ -99,6 +100,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
     };
     let unwritten = pass.run(due, &mut summary, settings.deadline, &stop).await;
     remember(&quarantine, &budgets, &pass, &credentials).await;
+    clear_away(&pass, out_of_use).await;
     summary.requests = pass.registry.requests();
     summary.duration = started.elapsed();
     // The result, whatever the log filter says.
@@ -179,6 +181,26 @@ async fn remember(quarantine: &Quarantine, budgets: &Budgets, pass: &Pass, crede
     if let Err(error) = budgets.save(&pass.store, &pass.registry).await {
         let explanation = client::explain("writing the record of pull budgets", &error);
         tracing::error!(explanation, "the next run does not know what this one has spent");
+    }
+}
+
+/// How many records one run clears away; there is always another run.
+const CLEARED_AWAY: usize = 100;
+
+/// Removes records that nobody has asked for in a long time.
+async fn clear_away(pass: &Pass, out_of_use: Vec<(String, Option<String>)>) {
+    if pass.dry_run {
+        return;
+    }
+    for (name, version) in out_of_use.into_iter().take(CLEARED_AWAY) {
+        match pass.store.remove(&name, version).await {
+            Ok(()) => tracing::info!(name, "removed a record that nobody asks for any more"),
+            Err(error) => {
+                let explanation = client::explain("removing a record that nobody asks for", &error);
+                tracing::warn!(name, explanation, "a later run tries again");
+                return;
+            }
+        }
     }
 }
 

@@ -48,10 +48,16 @@ async fn the_scanner_can_change_no_workload_and_nothing_outside_its_namespace() 
     let own: Api<ConfigMap> = Api::namespaced(client.clone(), "kubefresh");
     let foreign: Api<ConfigMap> = Api::namespaced(client.clone(), "default");
     assert!(!forbidden(own.create(&PostParams::default(), &config_map).await));
-    assert!(forbidden(own.delete("a", &DeleteParams::default()).await));
+    // Records that nobody asks for any more go.
+    assert!(!forbidden(own.delete("a", &DeleteParams::default()).await));
+    assert!(forbidden(
+        own.delete_collection(&DeleteParams::default(), &ListParams::default())
+            .await
+    ));
     assert!(forbidden(
         foreign.create(&PostParams::default(), &config_map).await
     ));
+    assert!(forbidden(foreign.delete("a", &DeleteParams::default()).await));
     let secrets: Api<Secret> = Api::all(client);
     assert!(forbidden(secrets.list(&ListParams::default()).await));
 }

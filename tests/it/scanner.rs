@@ -445,3 +445,48 @@ async fn a_repository_is_asked_by_its_schedule_and_at_once_when_that_is_wanted()
     let third = summary(&scan(&cluster, &[]).await);
     assert!(third.contains("scanned 1 of 1"), "{third}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_nobody_asks_for_is_removed_after_a_week_and_no_other() {
+    let cluster = installed().await;
+    for name in ["used", "left", "gone"] {
+        let repository = format!("shop/{name}");
+        publish(&cluster, &repository, &["1.4.0"]);
+        let image = cluster.registry.reference(&repository, "1.4.0");
+        cluster.apply(&[deployment(name, &image, &watched())]).await;
+    }
+    summary(&scan(&cluster, &[]).await);
+    let api: Api<ConfigMap> = Api::namespaced(cluster.client().await, "kubefresh");
+    // Two of them have been scanned long ago, and one of these is in use all the same.
+    for record in config_maps(&cluster).await {
+        if record.data.as_ref().unwrap()["repository"].ends_with("left") {
+            continue;
+        }
+        let long_ago = json!({ "data": { "scannedAt": "2026-01-01T00:00:00Z" } });
+        let name = record.metadata.name.unwrap();
+        api.patch(&name, &PatchParams::default(), &Patch::Merge(long_ago))
+            .await
+            .unwrap();
+    }
+    let deployments: Api<k8s_openapi::api::apps::v1::Deployment> =
+        Api::namespaced(cluster.client().await, "shop");
+    for name in ["left", "gone"] {
+        deployments
+            .delete(name, &kube::api::DeleteParams::default())
+            .await
+            .unwrap();
+    }
+    let names = async || {
+        let found = records(&cluster).await;
+        let mut names: Vec<String> = found
+            .iter()
+            .map(|record| record.repository.path().to_owned())
+            .collect();
+        names.sort();
+        names
+    };
+    summary(&scan(&cluster, &["--dry-run"]).await);
+    assert_eq!(names().await, ["shop/gone", "shop/left", "shop/used"]);
+    summary(&scan(&cluster, &[]).await);
+    assert_eq!(names().await, ["shop/left", "shop/used"]);
+}

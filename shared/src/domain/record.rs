@@ -33,6 +33,10 @@ pub const PLATFORMS_PER_RECORD: usize = 2000;
 /// How old the stored time of a scan may grow before it is renewed although nothing else changed.
 pub const REFRESH: SignedDuration = SignedDuration::from_hours(1);
 
+/// How long a record is kept that nobody asks for any more: a workload that comes back finds the times at which its tags
+/// were seen first.
+pub const KEPT_OUT_OF_USE: SignedDuration = SignedDuration::from_hours(7 * 24);
+
 /// What is known of one repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScanRecord {
@@ -96,6 +100,16 @@ pub struct ScanError {
     /// Before this the registry is not to be asked again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<Timestamp>,
+}
+
+impl ScanRecord {
+    /// Whether nothing has been heard of the repository for so long that a record which nobody asks for can go.
+    pub fn is_out_of_use(&self, now: Timestamp) -> bool {
+        let scanned = self.findings.as_ref().map(|findings| findings.scanned_at);
+        let failed = self.last_error.as_ref().map(|error| error.since);
+        let last = scanned.into_iter().chain(failed).max();
+        last.is_none_or(|last| now.duration_since(last) >= KEPT_OUT_OF_USE)
+    }
 }
 
 impl Findings {

@@ -1,7 +1,7 @@
 //! Records as ConfigMaps in Kubefresh's own namespace. The scanner is their only writer.
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{ListParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions};
 use kube::{Api, Client};
 
 use crate::domain::record::ScanRecord;
@@ -64,6 +64,20 @@ impl RecordStore {
         Ok(found
             .into_iter()
             .find(|record| record.metadata.name.as_deref() == Some(kind)))
+    }
+
+    /// Removes a record, if it still is the one of that version. One that is gone or was changed meanwhile is no failure.
+    pub async fn remove(&self, name: &str, resource_version: Option<String>) -> Result<(), kube::Error> {
+        let preconditions = Preconditions {
+            resource_version,
+            uid: None,
+        };
+        let parameters = DeleteParams::default().preconditions(preconditions);
+        match self.api.delete(name, &parameters).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Writes a record, by server-side apply: keys we no longer write go, labels and annotations of others stay.

@@ -271,6 +271,37 @@ fn nothing_is_written_when_nothing_changed_until_the_time_of_the_scan_grows_old(
 }
 
 #[test]
+fn a_record_is_out_of_use_a_week_after_the_last_that_was_heard_of_its_repository() {
+    let record = complete(
+        None,
+        repository(),
+        demands(&["1.4.0 minor"]),
+        &published(&["1.4.0"]),
+        now(),
+    );
+    let failing = failed(Some(&record), repository(), error("timeout"));
+    let nothing = ScanRecord {
+        findings: None,
+        last_error: None,
+        ..record.clone()
+    };
+    for (record, hours, expected) in [
+        (&record, 167, false),
+        (&record, 168, true),
+        // It began to fail nine hours later.
+        (&failing, 168, false),
+        (&failing, 177, true),
+        (&nothing, 0, true),
+    ] {
+        assert_eq!(
+            record.is_out_of_use(later(hours)),
+            expected,
+            "{hours} hours later"
+        );
+    }
+}
+
+#[test]
 fn a_scan_for_an_older_tag_covers_the_candidate_that_was_updated_to() {
     let answer = published(&["1.4.0", "1.5.0", "2.0.0"]);
     let record = complete(None, repository(), demands(&["1.4.0 minor"]), &answer, now());

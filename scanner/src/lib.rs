@@ -23,4 +23,5 @@ pub mod registry;
 pub mod run;
 mod scan_one;
 mod schedules;
+mod stored;
 mod summary;

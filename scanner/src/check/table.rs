@@ -185,37 +185,17 @@ fn next_step(report: &Report) -> Option<String> {
 
 /// The flags that mean these options.
 fn flags(options: &PolicyOptions) -> String {
-    let PolicyOptions {
-        policy,
-        tag_pattern,
-        tag_extract,
-        tag_order,
-        prerelease,
-        include,
-        exclude,
-        follow_variants,
-        any_suffix,
-    } = options;
-    let values = [
-        ("policy", policy),
-        ("tag-pattern", tag_pattern),
-        ("tag-extract", tag_extract),
-        ("tag-order", tag_order),
-    ];
-    let values = values
-        .into_iter()
-        .filter_map(|(flag, value)| Some((flag, value.as_deref()?)));
-    let lists = [("include", include), ("exclude", exclude)];
-    let lists = lists
-        .into_iter()
-        .flat_map(|(flag, globs)| globs.iter().map(move |glob| (flag, glob.as_str())));
-    let suffix = any_suffix.then_some(("suffix", "any"));
-    let values = values.chain(lists).chain(suffix);
+    let values = options.values().map(|(option, value)| (option.into(), value));
+    let suffix = options.any_suffix.then_some(("suffix", "any"));
+    let values = values.chain(suffix);
     let values = values.map(|(flag, value)| format!(" --{flag} {}", quoted(value)));
-    let switches = [("prerelease", prerelease), ("follow-variants", follow_variants)];
+    let switches = [
+        ("prerelease", options.prerelease),
+        ("follow-variants", options.follow_variants),
+    ];
     let switches = switches
         .into_iter()
-        .filter(|(_, is_on)| **is_on)
+        .filter(|(_, is_on)| *is_on)
         .map(|(flag, _)| format!(" --{flag}"));
     values.chain(switches).collect()
 }

@@ -10,39 +10,25 @@ use shared::io::record_store::RecordStore;
 use super::assigned::Credentials;
 use super::credential::{Credential, Origin};
 use crate::registry::RegistryClient;
+use crate::stored::Stored;
 
 /// What an earlier run has left.
 #[derive(Debug, Default)]
-pub(crate) struct Quarantine {
-    stored: BTreeSet<RejectedLogin>,
-    /// What is stored is not what it should be.
-    is_unreadable: bool,
-    /// Of the stored record, as precondition of the write that replaces it.
-    version: Option<String>,
-}
+pub(crate) struct Quarantine(Stored<BTreeSet<RejectedLogin>>);
 
 impl Quarantine {
-    /// Reads it. A record that cannot be understood is written anew.
+    /// Reads it.
     pub(crate) async fn load(store: &RecordStore) -> Result<Self, kube::Error> {
-        let Some(record) = store.find(rejected_logins::REJECTED_LOGINS).await? else {
-            return Ok(Self::default());
-        };
-        let parsed = rejected_logins::parse(&record);
-        if let Err(error) = &parsed {
-            tracing::warn!(%error, "it is written anew");
-        }
-        Ok(Self {
-            is_unreadable: parsed.is_err(),
-            stored: parsed.unwrap_or_default(),
-            version: record.metadata.resource_version,
-        })
+        let stored = Stored::load(store, rejected_logins::REJECTED_LOGINS, rejected_logins::parse).await;
+        stored.map(Self)
     }
 
     /// Tells the client which logins to leave alone.
     pub(crate) fn impose(&self, credentials: &Credentials, client: &RegistryClient, now: Timestamp) {
         for (repository, credential) in credentials.iter() {
             let kept = self
-                .stored
+                .0
+                .content
                 .iter()
                 .find(|login| login.until > now && is_same(login, repository, credential));
             if let Some(RejectedLogin { registry, until, .. }) = kept {
@@ -61,12 +47,8 @@ impl Quarantine {
         now: Timestamp,
     ) -> Result<(), kube::Error> {
         let next = self.after(credentials, client, now);
-        if next == self.stored && !self.is_unreadable {
-            return Ok(());
-        }
-        let mut record = rejected_logins::to_config_map(&next, store.namespace());
-        record.metadata.resource_version.clone_from(&self.version);
-        store.apply(&record).await
+        let record = || rejected_logins::to_config_map(&next, store.namespace());
+        self.0.replace(store, next == self.0.content, record).await
     }
 
     fn after(
@@ -75,7 +57,7 @@ impl Quarantine {
         client: &RegistryClient,
         now: Timestamp,
     ) -> BTreeSet<RejectedLogin> {
-        let mut next = self.stored.clone();
+        let mut next = self.0.content.clone();
         for (registry, login, until) in client.rejected_logins() {
             let standing = credentials.iter().filter(|(repository, credential)| {
                 credential.id() == login && repository.registry().eq_ignore_ascii_case(&registry)

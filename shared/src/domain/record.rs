@@ -7,6 +7,7 @@ pub mod budgets;
 pub mod config_map;
 pub mod rejected_logins;
 pub mod scan;
+mod single;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::iter::Peekable;
 use std::str::CharIndices;
 
-use super::options::PolicyOptions;
+use super::options::{PolicyOption, PolicyOptions};
 use super::rules::UpdatePolicy;
 
 /// The words that are switches.
@@ -15,43 +15,24 @@ const ANY_SUFFIX: &str = "any-suffix";
 
 impl fmt::Display for UpdatePolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let PolicyOptions {
-            policy,
-            tag_pattern,
-            tag_extract,
-            tag_order,
-            prerelease,
-            include,
-            exclude,
-            follow_variants,
-            any_suffix,
-        } = self.options();
-        let policy = policy.as_deref().unwrap_or_default();
+        let options = self.options();
+        let policy = options.policy.as_deref().unwrap_or_default();
         if policy.is_empty() || policy.contains(|c: char| c.is_whitespace() || c == '"' || c == '\\') {
             quoted(f, policy)?;
         } else {
             f.write_str(policy)?;
         }
-        let values = [
-            ("tag-pattern", tag_pattern),
-            ("tag-extract", tag_extract),
-            ("tag-order", tag_order),
-        ];
-        let single = values
-            .iter()
-            .filter_map(|(key, value)| Some((*key, value.as_ref()?)));
-        let lists = [("include", include), ("exclude", exclude)];
-        let listed = lists
-            .iter()
-            .flat_map(|(key, list)| list.iter().map(|value| (*key, value)));
-        for (key, value) in single.chain(listed) {
-            write!(f, " {key}=")?;
+        let others = options
+            .values()
+            .filter(|(option, _)| *option != PolicyOption::Policy);
+        for (option, value) in others {
+            write!(f, " {option}=")?;
             quoted(f, value)?;
         }
         let switches = [
-            (*prerelease, PRERELEASE),
-            (*follow_variants, FOLLOW_VARIANTS),
-            (*any_suffix, ANY_SUFFIX),
+            (options.prerelease, PRERELEASE),
+            (options.follow_variants, FOLLOW_VARIANTS),
+            (options.any_suffix, ANY_SUFFIX),
         ];
         for (_, word) in switches.iter().filter(|(on, _)| *on) {
             write!(f, " {word}")?;

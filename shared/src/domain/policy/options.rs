@@ -80,7 +80,7 @@ impl PolicyError {
 
 impl PolicyOptions {
     /// Every value that is given, with the option it is given for.
-    pub(super) fn values(&self) -> impl Iterator<Item = (PolicyOption, &str)> {
+    pub fn values(&self) -> impl Iterator<Item = (PolicyOption, &str)> {
         let single = [
             (PolicyOption::Policy, &self.policy),
             (PolicyOption::TagPattern, &self.tag_pattern),

@@ -3,58 +3,30 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::config_map::RECORD_LABEL;
+use super::single::{SingleRecord, SingleRecordError};
 use crate::domain::budget::PullBudget;
 
-/// The value of [`RECORD_LABEL`] and the name of the ConfigMap; there is one.
+/// The value of [`RECORD_LABEL`](super::config_map::RECORD_LABEL) and the name of the ConfigMap; there is one.
 pub const PULL_BUDGETS: &str = "pull-budgets";
 
-const SCHEMA: &str = "1";
+const RECORD: SingleRecord = SingleRecord {
+    kind: PULL_BUDGETS,
+    key: "budgets",
+};
 
 /// The most registries that are kept; each takes some hundred bytes, and only those that count pulls have an entry.
 const MOST: usize = 500;
 
-/// A ConfigMap that is no such record. Its text does not matter: it is written anew.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the record {PULL_BUDGETS} cannot be read: {0}")]
-pub struct PullBudgetsError(String);
-
 /// The stored form of the budgets, by registry.
 pub fn to_config_map(budgets: &BTreeMap<String, PullBudget>, namespace: &str) -> ConfigMap {
     let kept: BTreeMap<_, _> = budgets.iter().take(MOST).collect();
-    let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
-    let yaml = serde_saphyr::to_string_with_options(&kept, options).unwrap_or_default();
-    ConfigMap {
-        metadata: ObjectMeta {
-            name: Some(PULL_BUDGETS.to_owned()),
-            namespace: Some(namespace.to_owned()),
-            labels: Some(BTreeMap::from([(
-                RECORD_LABEL.to_owned(),
-                PULL_BUDGETS.to_owned(),
-            )])),
-            ..ObjectMeta::default()
-        },
-        data: Some(BTreeMap::from([
-            ("schema".to_owned(), SCHEMA.to_owned()),
-            ("budgets".to_owned(), yaml),
-        ])),
-        ..ConfigMap::default()
-    }
+    RECORD.to_config_map(&kept, namespace)
 }
 
 /// Reads the stored form.
-pub fn parse(config_map: &ConfigMap) -> Result<BTreeMap<String, PullBudget>, PullBudgetsError> {
-    let get = |key: &str| config_map.data.as_ref().and_then(|data| data.get(key));
-    match (get("schema").map(String::as_str), get("budgets")) {
-        (Some(SCHEMA), Some(budgets)) => {
-            serde_saphyr::from_str(budgets).map_err(|error| PullBudgetsError(error.to_string()))
-        }
-        (schema, _) => Err(PullBudgetsError(format!(
-            "its schema is {schema:?} and this version reads {SCHEMA:?}"
-        ))),
-    }
+pub fn parse(config_map: &ConfigMap) -> Result<BTreeMap<String, PullBudget>, SingleRecordError> {
+    RECORD.parse(config_map)
 }
 
 #[cfg(test)]

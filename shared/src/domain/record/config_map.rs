@@ -290,7 +290,7 @@ fn newer<'a>(one: &'a Tag, other: &'a Tag) -> &'a Tag {
 }
 
 /// Our own types hold nothing that YAML cannot say; should that ever fail, the reader names the key.
-fn yaml<T: Serialize>(value: &T) -> String {
+pub(super) fn yaml<T: Serialize>(value: &T) -> String {
     let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
     serde_saphyr::to_string_with_options(value, options).unwrap_or_default()
 }

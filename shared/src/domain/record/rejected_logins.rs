@@ -3,19 +3,21 @@
 //! A login is named by where it stands and by the version of that Secret, never by anything derived from it: whoever may
 //! read the record could try passwords against a hash. A Secret that was changed has another version, and is tried at once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Serialize};
 
-use super::config_map::RECORD_LABEL;
+use super::single::{SingleRecord, SingleRecordError};
 
-/// The value of [`RECORD_LABEL`] and the name of the ConfigMap; there is one.
+/// The value of [`RECORD_LABEL`](super::config_map::RECORD_LABEL) and the name of the ConfigMap; there is one.
 pub const REJECTED_LOGINS: &str = "rejected-logins";
 
-const SCHEMA: &str = "1";
+const RECORD: SingleRecord = SingleRecord {
+    kind: REJECTED_LOGINS,
+    key: "logins",
+};
 /// The most that are kept; each is some 200 bytes, and a ConfigMap may have 1 MiB.
 const MOST: usize = 1000;
 
@@ -42,45 +44,15 @@ pub struct SecretVersion {
     pub resource_version: String,
 }
 
-/// A ConfigMap that is no such record. Its text does not matter: it is written anew.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the record {REJECTED_LOGINS} cannot be read: {0}")]
-pub struct RejectedLoginsError(String);
-
 /// The stored form.
 pub fn to_config_map(logins: &BTreeSet<RejectedLogin>, namespace: &str) -> ConfigMap {
     let kept: Vec<_> = logins.iter().take(MOST).collect();
-    let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
-    let yaml = serde_saphyr::to_string_with_options(&kept, options).unwrap_or_default();
-    ConfigMap {
-        metadata: ObjectMeta {
-            name: Some(REJECTED_LOGINS.to_owned()),
-            namespace: Some(namespace.to_owned()),
-            labels: Some(BTreeMap::from([(
-                RECORD_LABEL.to_owned(),
-                REJECTED_LOGINS.to_owned(),
-            )])),
-            ..ObjectMeta::default()
-        },
-        data: Some(BTreeMap::from([
-            ("schema".to_owned(), SCHEMA.to_owned()),
-            ("logins".to_owned(), yaml),
-        ])),
-        ..ConfigMap::default()
-    }
+    RECORD.to_config_map(&kept, namespace)
 }
 
 /// Reads the stored form.
-pub fn parse(config_map: &ConfigMap) -> Result<BTreeSet<RejectedLogin>, RejectedLoginsError> {
-    let get = |key: &str| config_map.data.as_ref().and_then(|data| data.get(key));
-    match (get("schema").map(String::as_str), get("logins")) {
-        (Some(SCHEMA), Some(logins)) => {
-            serde_saphyr::from_str(logins).map_err(|error| RejectedLoginsError(error.to_string()))
-        }
-        (schema, _) => Err(RejectedLoginsError(format!(
-            "its schema is {schema:?} and this version reads {SCHEMA:?}"
-        ))),
-    }
+pub fn parse(config_map: &ConfigMap) -> Result<BTreeSet<RejectedLogin>, SingleRecordError> {
+    RECORD.parse(config_map)
 }
 
 #[cfg(test)]

@@ -11,11 +11,16 @@
 //!     proxy: http://proxy.internal:3128
 //!     requestsPerSecond: 2
 //!     pullLimit: { pulls: 200, windowSeconds: 21600 }
+//!   quay.io:
+//!     mirror: harbor.internal/quay
 //! ```
 //!
 //! A setting that cannot be obeyed stops the scan before anything is asked: a registry that was meant to be asked through a
 //! proxy must not be asked without one.
 
+mod mirror;
+
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::num::NonZeroU32;
@@ -26,8 +31,9 @@ use reqwest::{Certificate, Url};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use shared::domain::budget::PullLimit;
-use shared::domain::reference::Repository;
+use shared::domain::reference::{ReferenceError, Repository};
 
+pub use self::mirror::Mirror;
 use crate::registry::{Limits, Pace};
 
 /// The largest file that is read, in bytes: a ConfigMap may not have more.
@@ -41,6 +47,9 @@ pub struct Registries(BTreeMap<String, RegistrySettings>);
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RegistrySettings {
+    /// This place is asked instead, always: with the settings and the credentials that are meant for it, never with those of
+    /// the registry it stands in for.
+    pub mirror: Option<Mirror>,
     /// It speaks HTTP without TLS.
     #[serde(default)]
     pub plain_http: bool,
@@ -161,7 +170,46 @@ impl Registries {
                 return Err(wrong(format!("{name} stands here twice")));
             }
         }
-        Ok(Self(registries))
+        let registries = Self(registries);
+        for (registry, settings) in registries.iter() {
+            registries
+                .check_mirror(settings)
+                .map_err(|reason| RegistriesError::Registry {
+                    path: path.to_owned(),
+                    registry: registry.to_owned(),
+                    reason,
+                })?;
+        }
+        Ok(registries)
+    }
+
+    /// One step only: what stands in for another is no mirror of something else, itself least of all.
+    fn check_mirror(&self, settings: &RegistrySettings) -> Result<(), String> {
+        let Some(mirror) = &settings.mirror else {
+            return Ok(());
+        };
+        let next = self
+            .of(mirror.registry())
+            .and_then(|settings| settings.mirror.as_ref());
+        match next {
+            Some(_) => Err(format!(
+                "mirror: {} has a mirror itself; name that one here",
+                mirror.registry()
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Where a repository is asked for: under its own name, or under that which its registry's mirror has for it.
+    ///
+    /// # Errors
+    /// When the mirror's name and the repository's are too long together.
+    pub fn asked_as<'r>(&self, repository: &'r Repository) -> Result<Cow<'r, Repository>, ReferenceError> {
+        let settings = self.of(&repository.registry().to_ascii_lowercase());
+        match settings.and_then(|settings| settings.mirror.as_ref()) {
+            Some(mirror) => mirror.name_of(repository).map(Cow::Owned),
+            None => Ok(Cow::Borrowed(repository)),
+        }
     }
 
     /// What is special about a registry, by its name in image references.
@@ -212,6 +260,16 @@ impl RegistrySettings {
 
     /// What contradicts itself or cannot be meant.
     fn check(&self) -> Result<(), String> {
+        let alone = Self {
+            mirror: self.mirror.clone(),
+            ..Self::default()
+        };
+        if self.mirror.is_some() && *self != alone {
+            return Err(
+                "mirror: the registry itself is then never asked; how the mirror is asked stands under the mirror's own name"
+                    .to_owned(),
+            );
+        }
         if let Some(url) = &self.proxy {
             let name = "proxy";
             if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
@@ -273,6 +331,22 @@ mod tests {
     }
 
     #[test]
+    fn a_mirror_stands_in_for_its_registry_and_for_no_other() {
+        let registries = parse(
+            "registries:\n  docker.io: { mirror: harbor.internal/hub }\n  harbor.internal: { concurrency: 2 }\n",
+        )
+        .unwrap();
+        for (repository, asked_as) in [
+            ("nginx", "harbor.internal/hub/library/nginx"),
+            ("quay.io/o/r", "quay.io/o/r"),
+            ("harbor.internal/o/r", "harbor.internal/o/r"),
+        ] {
+            let repository = repository.parse().unwrap();
+            assert_eq!(registries.asked_as(&repository).unwrap().to_string(), asked_as);
+        }
+    }
+
+    #[test]
     fn what_cannot_be_obeyed_is_named_with_file_and_registry() {
         for (text, says) in [
             ("registries: [a]", "registries.yaml"),
@@ -303,6 +377,22 @@ mod tests {
                 "pullLimit",
             ),
             ("registries: { example.com: {}, EXAMPLE.com: {} }", "twice"),
+            (
+                "registries: { example.com: { mirror: 'https://m.example' } }",
+                "no scheme",
+            ),
+            (
+                "registries: { example.com: { mirror: m.example, plainHttp: true } }",
+                "under the mirror's own name",
+            ),
+            (
+                "registries: { example.com: { mirror: Example.com/a } }",
+                "has a mirror itself",
+            ),
+            (
+                "registries: { example.com: { mirror: m.example }, m.example: { mirror: n.example } }",
+                "has a mirror itself",
+            ),
             ("{", "registries.yaml"),
         ] {
             let error = parse(text).unwrap_err();

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::budgets::Budgets;
 use crate::cli::Settings;
 use crate::credentials::quarantine::Quarantine;
-use crate::credentials::{Credentials, DockerConfig, Format, Keyring, Origin, gather};
+use crate::credentials::{Credentials, DockerConfig, Format, Keyring, Origin, Puller, gather};
 use crate::inventory::{self, Inventory, Request};
 use crate::known::Known;
 use crate::output;
@@ -74,7 +74,8 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
     let (due, waiting): (BTreeMap<_, _>, BTreeMap<_, _>) = requests
         .into_iter()
         .partition(|(repository, request)| request.is_due(repository, known.record(repository), now));
-    let credentials = credentials(&kubernetes, &settings, &inventory, &due, &own).await;
+    let pulled_by = pulled_by(&registries, &due);
+    let credentials = credentials(&kubernetes, &settings, &inventory, &pulled_by, &own).await;
     let quarantine = quarantine(&store, &credentials).await?;
     let options = RegistryClientOptions {
         plain_http_hosts: settings.plain_http.clone(),
@@ -118,17 +119,31 @@ impl From<Unwritten> for RunError {
     }
 }
 
-/// Which credentials each of these repositories is asked with. Secrets that no other repository needs are not read.
+/// Who pulls from each repository, under the name by which it is asked for: a mirror gets the credentials that are meant for
+/// it, and none that are meant for the registry it stands in for.
+fn pulled_by(
+    registries: &Registries,
+    repositories: &BTreeMap<Repository, Request>,
+) -> BTreeMap<Repository, BTreeSet<Puller>> {
+    let mut pulled_by = BTreeMap::<_, BTreeSet<Puller>>::new();
+    for (repository, request) in repositories {
+        // The client says of the others what is wrong with them.
+        if let Ok(asked_as) = registries.asked_as(repository) {
+            let pullers = pulled_by.entry(asked_as.into_owned()).or_default();
+            pullers.extend(request.pullers.iter().cloned());
+        }
+    }
+    pulled_by
+}
+
+/// Which credentials each of these repositories is asked with. Secrets that none of them needs are not read.
 async fn credentials(
     kubernetes: &Client,
     settings: &Settings,
     inventory: &Inventory,
-    repositories: &BTreeMap<Repository, Request>,
+    pulled_by: &BTreeMap<Repository, BTreeSet<Puller>>,
     own: &Keyring,
 ) -> Credentials {
-    let pulled_by =
-        |(repository, request): (&Repository, &Request)| (repository.clone(), request.pullers.clone());
-    let pulled_by: BTreeMap<_, _> = repositories.iter().map(pulled_by).collect();
     let mut keyrings = BTreeMap::new();
     if settings.read_pull_secrets {
         let mut pullers = inventory.pullers.clone();
@@ -136,7 +151,7 @@ async fn credentials(
         pullers.retain(|puller, _| needed.contains(puller));
         keyrings = gather::keyrings(kubernetes, &pullers).await;
     }
-    Credentials::assign(&pulled_by, &keyrings, own)
+    Credentials::assign(pulled_by, &keyrings, own)
 }
 
 /// What earlier runs know of logins that were rejected, where there are any to know it of.

@@ -47,8 +47,8 @@ impl RegistryClient {
     /// # Errors
     /// When any page is missing or unreadable: half a list is no list.
     pub async fn list_tags(&self, repository: &Repository) -> Result<Vec<Tag>, RegistryError> {
-        let listed = self.all_pages(repository).await;
-        listed.map_err(|problem| RegistryError::new(Operation::ListTags, repository, problem))
+        let listed = async |asked_as: &Repository| self.all_pages(asked_as).await;
+        self.answer(repository, Operation::ListTags, listed).await
     }
 
     /// The digest that a tag names now, by one HEAD, which no registry counts as a pull; `None` when there is no such
@@ -61,10 +61,9 @@ impl RegistryClient {
         repository: &Repository,
         tag: &Tag,
     ) -> Result<Option<Digest>, RegistryError> {
-        let found = self.digest_of(repository, tag).await;
-        found.map_err(|problem| {
-            RegistryError::new(Operation::LookUpDigest { tag: tag.clone() }, repository, problem)
-        })
+        let found = async |asked_as: &Repository| self.digest_of(asked_as, tag).await;
+        self.answer(repository, Operation::LookUpDigest { tag: tag.clone() }, found)
+            .await
     }
 
     /// What an index or a manifest says about platforms, by one GET, which Docker Hub counts as a pull; for a manifest
@@ -77,16 +76,29 @@ impl RegistryClient {
         repository: &Repository,
         digest: &Digest,
     ) -> Result<Platforms, RegistryError> {
-        let read = self.platforms_of(repository, digest).await;
-        read.map_err(|problem| {
-            RegistryError::new(
-                Operation::ReadManifest {
-                    digest: digest.clone(),
-                },
-                repository,
-                problem,
-            )
-        })
+        let read = async |asked_as: &Repository| self.platforms_of(asked_as, digest).await;
+        let operation = Operation::ReadManifest {
+            digest: digest.clone(),
+        };
+        self.answer(repository, operation, read).await
+    }
+
+    /// Asks about a repository where its registry's settings say that it is to be asked for.
+    async fn answer<T>(
+        &self,
+        repository: &Repository,
+        operation: Operation,
+        ask: impl AsyncFnOnce(&Repository) -> Result<T, Problem>,
+    ) -> Result<T, RegistryError> {
+        match self.transport.options.registries.asked_as(repository) {
+            Ok(asked_as) => ask(&asked_as)
+                .await
+                .map_err(|problem| RegistryError::new(operation, repository, problem).asked_as(&asked_as)),
+            Err(error) => {
+                let problem = Problem::Protocol(format!("its mirror cannot have it: {error}"));
+                Err(RegistryError::new(operation, repository, problem))
+            }
+        }
     }
 
     /// What has been asked so far, by registry.

@@ -120,10 +120,12 @@ pub enum Operation {
 ///
 /// Prints as one sentence for people: what failed, on which repository, why, and what to do.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("unable to {operation} {repository}: {problem}; {}", .problem.class().advice())]
+#[error("unable to {operation} {repository}{}: {problem}; {}", at(mirrored.as_ref()), .problem.class().advice())]
 pub struct RegistryError {
     operation: Operation,
     repository: Repository,
+    /// What it was asked for as, where a mirror stands in for its registry.
+    mirrored: Option<Repository>,
     problem: Box<Problem>,
 }
 
@@ -132,7 +134,17 @@ impl RegistryError {
         Self {
             operation,
             repository: repository.clone(),
+            mirrored: None,
             problem: Box::new(problem.bounded()),
+        }
+    }
+
+    /// Says that the question went to a mirror.
+    pub(super) fn asked_as(self, asked_as: &Repository) -> Self {
+        let mirrored = Some(asked_as).filter(|asked_as| **asked_as != self.repository);
+        Self {
+            mirrored: mirrored.cloned(),
+            ..self
         }
     }
 
@@ -150,6 +162,12 @@ impl RegistryError {
     pub fn repository(&self) -> &Repository {
         &self.repository
     }
+}
+
+fn at(mirrored: Option<&Repository>) -> String {
+    mirrored
+        .map(|mirrored| format!(" at its mirror {mirrored}"))
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -178,10 +196,19 @@ mod tests {
         let repository = "shop.example/checkout".parse().unwrap();
         let problem = Problem::Protocol("no digest came with the answer".to_owned());
         let error = RegistryError::new(operation, &repository, problem);
+        let rest = "no digest came with the answer; \
+             check whether a proxy answers in the registry's place, and report it to its operator";
         assert_eq!(
             error.to_string(),
-            "unable to look up the digest of tag 1.4.0 of shop.example/checkout: no digest came with the answer; \
-             check whether a proxy answers in the registry's place, and report it to its operator"
+            format!("unable to look up the digest of tag 1.4.0 of shop.example/checkout: {rest}")
+        );
+        let mirrored = error.asked_as(&"harbor.internal/shop/checkout".parse().unwrap());
+        assert_eq!(
+            mirrored.to_string(),
+            format!(
+                "unable to look up the digest of tag 1.4.0 of shop.example/checkout at its mirror \
+                 harbor.internal/shop/checkout: {rest}"
+            )
         );
     }
 }

@@ -16,7 +16,7 @@ use crate::tools::{Kubectl, private_docker_registry, skopeo};
 use super::{deployment, installed, publish, records, said, scan, summary, watched};
 
 /// A `kubernetes.io/dockerconfigjson` Secret.
-fn pull_secret(namespace: &str, name: &str, host: &str, user: &str, password: &str) -> Value {
+pub(super) fn pull_secret(namespace: &str, name: &str, host: &str, user: &str, password: &str) -> Value {
     let auth = STANDARD.encode(format!("{user}:{password}"));
     let config = json!({ "auths": { host: { "auth": auth } } }).to_string();
     json!({
@@ -51,7 +51,7 @@ fn account(name: &str, secrets: &[&str]) -> Value {
 }
 
 /// A watched Deployment whose pods have these pull secrets, or that account.
-fn pulling(name: &str, image: &str, secrets: &[&str], account: Option<&str>) -> Value {
+pub(super) fn pulling(name: &str, image: &str, secrets: &[&str], account: Option<&str>) -> Value {
     let mut deployment = deployment(name, image, &watched());
     let pod = &mut deployment["spec"]["template"]["spec"];
     pod["imagePullSecrets"] = secrets.iter().map(|name| json!({ "name": name })).collect();

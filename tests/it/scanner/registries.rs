@@ -2,9 +2,13 @@
 
 use std::path::PathBuf;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use sandbox::cluster::Cluster;
+use sandbox::registry::{Auth, User};
 
-use super::{deployment, installed, publish, said, scan, summary, watched};
+use super::credentials::{pull_secret, pulling};
+use super::{deployment, installed, publish, records, said, scan, summary, watched};
 
 /// A file for one test, in a folder that goes with it.
 struct Files(tempfile::TempDir);
@@ -64,6 +68,65 @@ async fn a_registry_behind_a_proxy_is_asked_through_it() {
         said(&output)
     );
     assert_eq!(cluster.registry.requests().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mirror_is_asked_in_the_place_of_its_registry_and_gets_only_its_own_credentials() {
+    let cluster = installed().await;
+    publish(&cluster, "cache/shop/web", &["1.4.0", "1.5.0"]);
+    let host = cluster.registry.host();
+    cluster
+        .registry
+        .configure(|options| options.auth = Auth::Basic(vec![User::new("cache", "geheim-1")]));
+    let image = "registry.invalid/shop/web:1.4.0";
+    cluster
+        .apply(&[
+            pull_secret("shop", "upstream", "registry.invalid", "upstream", "geheim-2"),
+            pull_secret("shop", "cache", &host, "cache", "geheim-1"),
+            pulling("web", image, &["upstream", "cache"], None),
+        ])
+        .await;
+    let files = Files::new();
+    let yaml = format!("registries:\n  registry.invalid: {{ mirror: {host}/cache }}\n");
+    let settings = files.write("registries.yaml", &yaml);
+    let output = scan(&cluster, &["--registries", settings.to_str().unwrap()]).await;
+    assert!(
+        summary(&output).starts_with("scanned 1 of 1"),
+        "{}",
+        said(&output)
+    );
+    let record = &records(&cluster).await[0];
+    assert_eq!(record.repository.to_string(), "registry.invalid/shop/web");
+    assert_eq!(record.newest().unwrap().to_string(), "1.5.0");
+    let asked = cluster.registry.requests();
+    let shown: Vec<_> = asked
+        .iter()
+        .filter_map(|request| request.credential.clone())
+        .collect();
+    assert_eq!(shown, [format!("Basic {}", STANDARD.encode("cache:geheim-1"))]);
+    assert!(asked.iter().all(|request| !request.path.contains("v2/shop")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mirror_that_does_not_answer_is_named_in_the_error() {
+    let cluster = one_image("registry.invalid/shop/web:1.4.0").await;
+    let files = Files::new();
+    let yaml = format!(
+        "registries:\n  registry.invalid: {{ mirror: {}/cache }}\n",
+        cluster.registry.host()
+    );
+    let settings = files.write("registries.yaml", &yaml);
+    let output = scan(&cluster, &["--registries", settings.to_str().unwrap()]).await;
+    assert!(
+        summary(&output).contains("1 failed (not-found)"),
+        "{}",
+        said(&output)
+    );
+    let error = records(&cluster).await[0].last_error.clone().unwrap().message;
+    assert!(
+        error.contains("registry.invalid/shop/web at its mirror"),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -208,8 +208,9 @@ impl Problem {
         }
     }
 
-    /// What a failure of the HTTP client means. Its own text is not used: it holds the whole URL.
-    pub(super) fn of(error: &reqwest::Error, timeout: Duration) -> Self {
+    /// What a failure of the HTTP client means, for a request that may take so long and has taken so long. The client's
+    /// own text is not used: it holds the whole URL.
+    pub(super) fn of(error: &reqwest::Error, timeout: Duration, taken: Duration) -> Self {
         let cause = root_cause(error);
         if error.is_redirect() {
             Self::Untrusted(cause)
@@ -217,9 +218,10 @@ impl Problem {
             Self::Protocol(cause)
         } else if is_tls(error) {
             Self::Tls { cause }
-        } else if error.is_timeout() && !error.is_connect() {
+        } else if error.is_timeout() && !error.is_connect() && taken >= timeout {
             Self::Timeout { after: timeout }
         } else {
+            // Also a timeout before that time: nothing comes over this connection any more.
             Self::Connection { cause }
         }
     }
@@ -293,7 +295,7 @@ mod tests {
         };
         let client = reqwest::Client::new();
         let (failed, _stream) = tokio::join!(client.get(&url).send(), answer);
-        let problem = Problem::of(&failed.unwrap_err(), Duration::ZERO);
+        let problem = Problem::of(&failed.unwrap_err(), Duration::MAX, Duration::ZERO);
         assert_eq!(problem.class(), ErrorClass::Tls, "{problem}");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -159,7 +159,7 @@ impl Transport {
         let special = self.options.registries.of(&registry.name);
         let build = async || builder(&self.options, special)?.redirect(Policy::none()).build();
         let client = self.clients(registry).logins.get_or_try_init(build).await;
-        client.map_err(|error| Problem::of(&error, self.options.request_timeout))
+        client.map_err(|error| Problem::of(&error, self.options.request_timeout, Duration::ZERO))
     }
 
     /// Sends the request, again after a 5xx answer or a broken connection. Answers with any status but 429 and 5xx.
@@ -236,18 +236,23 @@ impl Transport {
                 )
                 .body(form.expose_secret().to_owned());
         }
-        let failed = |error| Problem::of(&error, self.options.request_timeout);
+        let sent = Instant::now();
         let response = builder.send().await;
         if request.kind == RequestKind::Manifest {
             registry.pull_answered();
         }
-        let response = response.map_err(failed)?;
+        let response = response.map_err(|error| self.failed(&error, sent))?;
         registry.note_pull_limit(response.headers());
-        self.read(response, request).await
+        self.read(response, request, sent).await
     }
 
     /// Reads the body to its end: HTTP/2 connections are closed by servers when bodies are dropped too often.
-    async fn read(&self, mut response: Response, request: &Exchange<'_>) -> Result<Reply, Problem> {
+    async fn read(
+        &self,
+        mut response: Response,
+        request: &Exchange<'_>,
+        sent: Instant,
+    ) -> Result<Reply, Problem> {
         let (status, url) = (response.status(), response.url().clone());
         let headers = std::mem::take(response.headers_mut());
         let mut body = Vec::new();
@@ -256,7 +261,7 @@ impl Transport {
         } else {
             self.options.max_small_bytes
         };
-        let failed = |error| Problem::of(&error, self.options.request_timeout);
+        let failed = |error| self.failed(&error, sent);
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
             if body.len() + chunk.len() > limit {
                 if status.is_success() {
@@ -276,6 +281,10 @@ impl Transport {
             url,
             body,
         })
+    }
+
+    fn failed(&self, error: &reqwest::Error, sent: Instant) -> Problem {
+        Problem::of(error, self.options.request_timeout, sent.elapsed())
     }
 
     fn rate_limited(&self, registry: &RegistryState, reply: &Reply, who: Who) -> Problem {
@@ -318,10 +327,14 @@ fn builder(
     options: &RegistryClientOptions,
     special: Option<&RegistrySettings>,
 ) -> Result<ClientBuilder, reqwest::Error> {
+    // A connection over which nothing comes any more is found out while there is time to ask again over another.
+    let patience = options.request_timeout / 5;
     let mut builder = Client::builder()
         .user_agent(concat!("kubefresh-scanner/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(options.connect_timeout)
         .timeout(options.request_timeout)
+        .http2_keep_alive_interval(patience)
+        .http2_keep_alive_timeout(patience)
         .referer(false);
     if let Some(authorities) = special.and_then(|special| special.authorities.as_ref()) {
         builder = builder.tls_certs_merge(authorities.certificates()?);

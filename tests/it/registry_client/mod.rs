@@ -3,6 +3,7 @@
 mod credentials;
 mod faults;
 mod hostile;
+mod http2;
 mod lists;
 mod manifests;
 mod redirects;

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use axum::http::{Method, Uri};
+use axum::http::request::Parts;
 use jiff::Timestamp;
 
 use super::route::RequestKind;
@@ -15,6 +15,8 @@ pub struct RequestFacts {
     /// The query without the question mark; empty when there was none.
     pub query: String,
     pub kind: RequestKind,
+    /// `HTTP/1.1` or `HTTP/2.0`.
+    pub protocol: String,
     /// 0 while no answer has been started, which is for ever after [`super::Fault::Silent`].
     pub status: u16,
     /// Whether the request carried a credential that the registry accepted.
@@ -45,13 +47,14 @@ pub(super) struct Entry {
 }
 
 impl AccessLog {
-    pub(super) fn arrive(
-        &self,
-        method: &Method,
-        uri: &Uri,
-        kind: RequestKind,
-        headers: &axum::http::HeaderMap,
-    ) -> Entry {
+    pub(super) fn arrive(&self, request: &Parts, kind: RequestKind) -> Entry {
+        let Parts {
+            method,
+            uri,
+            version,
+            headers,
+            ..
+        } = request;
         let header = |name: &str| {
             let values: Vec<_> = headers
                 .get_all(name)
@@ -65,6 +68,7 @@ impl AccessLog {
             path: uri.path().to_owned(),
             query: uri.query().unwrap_or_default().to_owned(),
             kind,
+            protocol: format!("{version:?}"),
             status: 0,
             authorised: false,
             credential: headers

@@ -4,7 +4,8 @@
 //! misbehave as real ones do: see [`RegistryOptions`] for lasting quirks and [`Rule`] for faults on chosen requests.
 //! Every request is written down, so a test can assert exact request counts.
 //!
-//! It is not a store: everything is gone when the [`Registry`] is dropped. It speaks plain HTTP only.
+//! It is not a store: everything is gone when the [`Registry`] is dropped. It speaks plain HTTP, and HTTP/2 behind a
+//! [`TlsFront`].
 
 mod auth;
 mod fault;
@@ -90,7 +91,7 @@ impl Registry {
 
     /// The same registry with TLS in front of it.
     pub async fn with_tls(&self) -> TlsFront {
-        TlsFront::of(self.address).await
+        TlsFront::of(server::router(Arc::clone(&self.state))).await
     }
 
     /// Changes the options of the running registry; `bind` has no effect any more.

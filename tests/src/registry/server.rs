@@ -93,9 +93,7 @@ pub(super) fn router(state: Arc<State>) -> Router {
 async fn handle(state: Arc<State>, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let route = Route::of(parts.uri.path());
-    let entry = state
-        .log
-        .arrive(&parts.method, &parts.uri, route.kind(), &parts.headers);
+    let entry = state.log.arrive(&parts, route.kind());
     let Ok(body) = axum::body::to_bytes(body, MAX_REQUEST_BYTES).await else {
         return error_answer(413, "SIZE_INVALID", "the request is too large").map(Body::from);
     };

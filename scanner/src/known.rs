@@ -50,6 +50,12 @@ impl Known {
         self.records.get(repository).map(|(record, _)| record)
     }
 
+    /// Whether the last scan of the repository failed.
+    pub(crate) fn is_failing(&self, repository: &Repository) -> bool {
+        self.record(repository)
+            .is_some_and(|record| record.last_error.is_some())
+    }
+
     /// The version of the stored record, as precondition of the write that replaces it.
     pub(crate) fn version(&self, repository: &Repository) -> Option<String> {
         match self.records.get(repository) {

@@ -1,11 +1,11 @@
 //! The pass over all repositories: each is asked once, and its record written if that is worth it.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::RandomState;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 use shared::domain::record::config_map::record_name;
 use shared::domain::record::scan;
@@ -19,13 +19,21 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::inventory::Request;
 use crate::known::Known;
+use crate::order::{self, Turn};
 use crate::output;
 use crate::registry::{ErrorClass, RegistryClient, RegistryError};
 use crate::scan_one;
 use crate::summary::Summary;
 
 /// How many repositories are in work at once; the registry client's own limits are per registry and lower.
-const REPOSITORIES_AT_ONCE: usize = 32;
+const REPOSITORIES_AT_ONCE: usize = 24;
+
+/// How many more of those whose last scan failed: registries that do not answer are waited for beside the others, not in
+/// their place.
+const FAILING_AT_ONCE: usize = 8;
+
+/// How long those that are asked when the time is up may take to end.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// What became of one repository.
 #[derive(Debug)]
@@ -63,8 +71,8 @@ pub(crate) struct Pass {
 }
 
 impl Pass {
-    /// Scans these repositories until the deadline or `stop`, and counts into `summary`. Answers with the first record
-    /// that could not be written.
+    /// Scans these repositories and counts into `summary`. After the deadline, or `stop`, no other is begun. Answers with the
+    /// first record that could not be written.
     pub(crate) async fn run(
         self: &Arc<Self>,
         repositories: BTreeMap<Repository, Request>,
@@ -78,15 +86,27 @@ impl Pass {
         }
         let mut left = repositories.len();
         let mut refused = None;
-        let scans = futures::stream::iter(shuffled(repositories, &RandomState::new()))
-            .map(|(repository, request)| Arc::clone(self).spawn(repository, request));
-        let mut outcomes = std::pin::pin!(scans.buffer_unordered(REPOSITORIES_AT_ONCE));
-        let mut timer = std::pin::pin!(tokio::time::sleep(deadline));
+        let time_is_up = async {
+            stop.run_until_cancelled(tokio::time::sleep(deadline)).await;
+        };
+        let time_is_up = time_is_up.shared();
+        let (failing, others) = repositories
+            .into_iter()
+            .partition(|(repository, _)| self.known.is_failing(repository));
+        let scans = |repositories, at_once| {
+            let order = futures::stream::iter(self.in_order(repositories)).take_until(time_is_up.clone());
+            let scan = |(repository, request)| Arc::clone(self).spawn(repository, request);
+            order.map(scan).buffer_unordered(at_once)
+        };
+        let mut outcomes = futures::stream::select(
+            scans(others, REPOSITORIES_AT_ONCE),
+            scans(failing, FAILING_AT_ONCE),
+        );
+        let mut end = std::pin::pin!(time_is_up.clone().then(|()| tokio::time::sleep(GRACE)));
         loop {
             let outcome = tokio::select! {
                 outcome = outcomes.next() => outcome,
-                () = &mut timer => None,
-                () = stop.cancelled() => None,
+                () = &mut end => None,
             };
             let Some(outcome) = outcome else { break };
             let outcome = outcome.unwrap_or_else(|failure| std::panic::resume_unwind(failure.into_panic()));
@@ -96,8 +116,31 @@ impl Pass {
                 refused.get_or_insert(unwritten);
             }
         }
-        summary.deferred += left;
+        summary.out_of_time += left;
         refused
+    }
+
+    fn in_order(&self, mut repositories: BTreeMap<Repository, Request>) -> Vec<(Repository, Request)> {
+        let turn = |(repository, request): (&Repository, &Request)| {
+            let findings = self
+                .known
+                .record(repository)
+                .and_then(|record| record.findings.as_ref());
+            let turn = Turn {
+                namespaces: request
+                    .pullers
+                    .iter()
+                    .map(|puller| puller.namespace.clone())
+                    .collect(),
+                scanned_at: findings.map(|findings| findings.scanned_at),
+            };
+            (repository.clone(), turn)
+        };
+        let turns = repositories.iter().map(turn).collect();
+        order::in_turn(turns, &RandomState::new())
+            .into_iter()
+            .filter_map(|repository| repositories.remove_entry(&repository))
+            .collect()
     }
 
     /// As a task of its own: to choose among very many tags takes time, in which the others go on and the deadline is
@@ -161,17 +204,6 @@ impl Pass {
     }
 }
 
-/// In another order in every run. Where the time does not suffice for all, a fixed order would leave the same ones behind
-/// for ever, and somebody with many slow registries could choose names that come before everyone else's.
-fn shuffled<V>(
-    repositories: BTreeMap<Repository, V>,
-    order_of_this_run: &impl BuildHasher,
-) -> Vec<(Repository, V)> {
-    let mut shuffled: Vec<_> = repositories.into_iter().collect();
-    shuffled.sort_by_cached_key(|(repository, _)| order_of_this_run.hash_one(repository));
-    shuffled
-}
-
 fn count(summary: &mut Summary, outcome: &Outcome) {
     match outcome {
         Outcome::Recorded { state, written } => {
@@ -181,7 +213,7 @@ fn count(summary: &mut Summary, outcome: &Outcome) {
                 Scanned::Failed(class) => *summary.failed.entry(class.to_string()).or_default() += 1,
             }
         }
-        Outcome::Deferred => summary.deferred += 1,
+        Outcome::Deferred => summary.left_alone += 1,
         Outcome::Unwritten(_) => summary.unwritten += 1,
     }
 }
@@ -206,21 +238,5 @@ fn scan_error(error: &RegistryError, now: Timestamp) -> ScanError {
         message: error.to_string(),
         since: whole_seconds(now),
         retry_at: error.retry_at().map(whole_seconds),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_run_takes_the_repositories_in_an_order_of_its_own() {
-        let repositories: BTreeMap<Repository, usize> = (0..100)
-            .map(|number| (format!("example.com/{number}").parse().unwrap(), number))
-            .collect();
-        let order = |hasher| shuffled(repositories.clone(), &hasher);
-        let (one, other) = (order(RandomState::new()), order(RandomState::new()));
-        assert_ne!(one, other);
-        assert_eq!(BTreeMap::from_iter(one), repositories);
     }
 }

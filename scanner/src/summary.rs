@@ -17,8 +17,10 @@ pub(crate) struct Summary {
     pub(crate) failed: BTreeMap<String, usize>,
     /// Repositories whose schedules ask for nothing in this run.
     pub(crate) not_due: usize,
-    /// Repositories left for a later run: their registry wants to be left alone, or the time was up.
-    pub(crate) deferred: usize,
+    /// Repositories left for a later run because their registry wants to be left alone.
+    pub(crate) left_alone: usize,
+    /// Repositories left for a later run because the time was up.
+    pub(crate) out_of_time: usize,
     /// Repositories whose record could not be written.
     pub(crate) unwritten: usize,
     /// Workloads that are not scanned for because their settings or images cannot be read.
@@ -36,7 +38,8 @@ impl fmt::Display for Summary {
             written,
             failed,
             not_due,
-            deferred,
+            left_alone,
+            out_of_time,
             unwritten,
             stopped,
             requests,
@@ -59,7 +62,11 @@ impl fmt::Display for Summary {
         }
         for (number, text) in [
             (*not_due, format!("{not_due} not due")),
-            (*deferred, format!("{deferred} deferred")),
+            (
+                *left_alone,
+                format!("{left_alone} deferred (registry left alone)"),
+            ),
+            (*out_of_time, format!("{out_of_time} deferred (time was up)")),
             (*unwritten, format!("{} not written", count(*unwritten, "record"))),
             (
                 *stopped,
@@ -100,12 +107,14 @@ mod tests {
         let trouble = Summary {
             failed: BTreeMap::from([("rate-limited".to_owned(), 1)]),
             not_due: 7,
-            deferred: 4,
+            left_alone: 4,
+            out_of_time: 2,
             stopped: 1,
             ..quiet
         };
         assert!(trouble.to_string().ends_with(
-            ", 1 failed (rate-limited), 7 not due, 4 deferred, 1 workload stopped by bad settings"
+            ", 1 failed (rate-limited), 7 not due, 4 deferred (registry left alone), \
+             2 deferred (time was up), 1 workload stopped by bad settings"
         ));
     }
 }

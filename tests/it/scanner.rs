@@ -2,6 +2,7 @@
 
 mod budgets;
 mod credentials;
+mod order;
 mod registries;
 
 use std::path::Path;

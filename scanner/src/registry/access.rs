@@ -24,6 +24,7 @@ use super::challenge::Challenge;
 use super::login::{self, LoginState};
 use super::problem::{Askers, Problem, Who};
 use super::state::RegistryState;
+use super::token::Token;
 use super::transport::{Exchange, Reply, Transport};
 use super::usage::RequestKind;
 use crate::credentials::{Credential, Login, LoginId};
@@ -139,8 +140,7 @@ impl Transport {
             Err(until) => return Ok(Attempt::Denied(left_alone(credential, until))),
         };
         let reply = self.send(registry, request, Some(&header)).await?;
-        // A host that we were redirected to has not seen the credential, and judges nobody.
-        let is_own = reply.url.origin() == registry.base.origin();
+        let is_own = is_own(registry, &reply);
         if reply.status == StatusCode::UNAUTHORIZED {
             let problem = if is_own && !state.was_accepted() {
                 self.reject(registry, credential, &state)
@@ -163,6 +163,8 @@ impl Transport {
         challenge: Option<Challenge>,
         asker: Asker<'_>,
     ) -> Result<Attempt, Problem> {
+        let first_turn = registry.first_turn().await;
+        let challenge = challenge.or_else(|| registry.challenge());
         let mut token = None;
         if let Some(challenge @ Challenge::Bearer { .. }) = &challenge {
             match self
@@ -173,36 +175,52 @@ impl Transport {
                 Err(problem) => return denied(problem),
             }
         }
-        let header = token.as_ref().map(|(token, _)| &token.header);
-        let reply = self.send(registry, request, header).await?;
+        let reply = self.send_with(registry, request, token.as_ref()).await?;
         if reply.status != StatusCode::UNAUTHORIZED {
             return Ok(Attempt::Answered(reply));
         }
-        let offered = Challenge::parse(&reply.all("www-authenticate"));
-        let is_own = reply.url.origin() == registry.base.origin();
-        let (Some(challenge), is_new) = (offered, token.as_ref().is_some_and(|(_, is_new)| *is_new)) else {
+        let Some(challenge) = Challenge::parse(&reply.all("www-authenticate")) else {
             return Ok(Attempt::Denied(reply.refusal(Who::Registry)));
         };
-        if is_own {
+        if is_own(registry, &reply) {
             self.check_challenge(registry, &challenge)?;
             registry.remember_challenge(&challenge);
         }
-        if is_new || challenge == Challenge::Basic {
+        drop(first_turn);
+        // A token that was never accepted is not stale: it does not suffice, and another would not either.
+        let is_insufficient = token.as_ref().is_some_and(|token| !token.was_accepted());
+        if is_insufficient || challenge == Challenge::Basic {
             return Ok(Attempt::Denied(reply.refusal(Who::Registry)));
         }
-        let stale = token.as_ref().map(|(token, _)| token);
         let renewed = self
-            .token(registry, &challenge, request.repository, asker, stale)
+            .token(registry, &challenge, request.repository, asker, token.as_ref())
             .await;
         let token = match renewed {
-            Ok((token, _)) => token,
+            Ok(token) => token,
             Err(problem) => return denied(problem),
         };
-        let reply = self.send(registry, request, Some(&token.header)).await?;
+        let reply = self.send_with(registry, request, Some(&token)).await?;
         Ok(match reply.status {
             StatusCode::UNAUTHORIZED => Attempt::Denied(reply.refusal(Who::Registry)),
             _ => Attempt::Answered(reply),
         })
+    }
+
+    /// Sends the request with this token, and notes whether that was accepted.
+    async fn send_with(
+        &self,
+        registry: &RegistryState,
+        request: &Exchange<'_>,
+        token: Option<&Token>,
+    ) -> Result<Reply, Problem> {
+        let reply = self
+            .send(registry, request, token.map(|token| &token.header))
+            .await?;
+        let is_accepted = reply.status != StatusCode::UNAUTHORIZED && is_own(registry, &reply);
+        if let Some(token) = token.filter(|_| is_accepted) {
+            token.accept();
+        }
+        Ok(reply)
     }
 
     /// What the registry wants of those who hold a credential. A registry that has answered everybody so far is asked for it,
@@ -230,9 +248,9 @@ impl Transport {
         };
         let reply = self.send(registry, &ping, None).await?;
         *asked = true;
-        let is_own = reply.url.origin() == registry.base.origin();
         let challenge = Challenge::parse(&reply.all("www-authenticate"));
-        let challenge = challenge.filter(|_| is_own && reply.status == StatusCode::UNAUTHORIZED);
+        let challenge =
+            challenge.filter(|_| is_own(registry, &reply) && reply.status == StatusCode::UNAUTHORIZED);
         if let Some(challenge) = &challenge {
             self.check_challenge(registry, challenge)?;
             registry.remember_challenge(challenge);
@@ -253,6 +271,12 @@ impl Transport {
         tracing::warn!(registry = registry.name, %credential, %until, "a login was rejected and is left alone");
         left_alone(credential, until)
     }
+}
+
+/// Whether the registry itself has answered: a host that we were redirected to has not seen the credential, and judges
+/// nobody.
+fn is_own(registry: &RegistryState, reply: &Reply) -> bool {
+    reply.url.origin() == registry.base.origin()
 }
 
 pub(super) fn left_alone(credential: &Credential, until: Timestamp) -> Problem {

@@ -118,7 +118,11 @@ fn is_link_local(address: IpAddr) -> bool {
 
 fn is_private(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(address) => address.is_private() || address.is_loopback(),
+        IpAddr::V4(address) => {
+            // RFC 6598: addresses behind a carrier's translation, which clusters use for pods and nodes too.
+            let is_shared = address.octets()[0] == 100 && address.octets()[1] & 0b1100_0000 == 64;
+            address.is_private() || address.is_loopback() || is_shared
+        }
         IpAddr::V6(address) => address.is_unique_local() || address.is_loopback(),
     }
 }
@@ -131,11 +135,26 @@ mod url_host {
     /// The address that a URL spells out, with an IPv4 address in IPv6 clothes undressed.
     pub(super) fn literal_address(url: &Url) -> Option<IpAddr> {
         let host = url.host_str()?;
+        let host = host.strip_suffix('.').unwrap_or(host);
         if host.eq_ignore_ascii_case("localhost") || host.ends_with(".localhost") {
             return Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
         }
         let address: IpAddr = host.trim_matches(['[', ']']).parse().ok()?;
-        Some(address.to_canonical())
+        Some(undressed(address))
+    }
+
+    /// `::ffff:a.b.c.d`, and `64:ff9b::a.b.c.d` (RFC 6052), which a translator passes on to `a.b.c.d`.
+    fn undressed(address: IpAddr) -> IpAddr {
+        match address {
+            IpAddr::V6(translated) => match translated.segments() {
+                [0x64, 0xff9b, 0, 0, 0, 0, ..] => {
+                    let [.., a, b, c, d] = translated.octets();
+                    IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+                }
+                _ => address.to_canonical(),
+            },
+            IpAddr::V4(_) => address,
+        }
     }
 }
 

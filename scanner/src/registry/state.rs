@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use reqwest::Url;
 use reqwest::header::HeaderMap;
 use shared::domain::budget::{self, PullBudget};
-use tokio::sync::Semaphore;
+use tokio::sync::{MutexGuard, Semaphore};
 
 use super::access::Name;
 use super::challenge::Challenge;
@@ -32,6 +32,7 @@ pub(super) struct RegistryState {
     pub(super) permits: Semaphore,
     pub(super) tokens: TokenCache,
     pub(super) logins: Logins,
+    first: First,
     /// Whether the registry was asked for its challenge alone; held while it is.
     pub(super) asked_for_challenge: tokio::sync::Mutex<bool>,
     page_size: Option<u32>,
@@ -46,7 +47,30 @@ struct Noted {
     /// By the path of a repository, in whose name it was answered.
     openers: HashMap<String, Name>,
     usage: Usage,
+    /// Granted, whether they have been sent yet or not.
+    repetitions: u64,
     pulls: PullBudget,
+}
+
+/// The first question to a registry: while it is under way, the others wait. They would all be refused for want of the
+/// same token, and each open a connection of its own.
+#[derive(Debug, Default)]
+struct First {
+    is_over: AtomicBool,
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// The first question is over, whatever came of it, when this is dropped.
+#[derive(Debug)]
+pub(super) struct FirstTurn<'a> {
+    first: &'a First,
+    _turn: MutexGuard<'a, ()>,
+}
+
+impl Drop for FirstTurn<'_> {
+    fn drop(&mut self) {
+        self.first.is_over.store(true, Ordering::Release);
+    }
 }
 
 /// For how long a registry is left alone.
@@ -84,10 +108,35 @@ impl RegistryState {
             permits: Semaphore::new(concurrency.max(1)),
             tokens: TokenCache::default(),
             logins: Logins::default(),
+            first: First::default(),
             asked_for_challenge: tokio::sync::Mutex::default(),
             page_size: limits.page_size,
             page_size_refused: AtomicBool::new(false),
             noted: Mutex::default(),
+        })
+    }
+
+    /// Waits until the first question to the registry is over, or is told that this is it.
+    pub(super) async fn first_turn(&self) -> Option<FirstTurn<'_>> {
+        if self.first.is_over.load(Ordering::Acquire) {
+            return None;
+        }
+        let turn = self.first.turn.lock().await;
+        let is_over = self.first.is_over.load(Ordering::Acquire);
+        (!is_over).then_some(FirstTurn {
+            first: &self.first,
+            _turn: turn,
+        })
+    }
+
+    /// Whether a request that failed may be sent again, which is then counted: a few at any time, and one in ten beyond,
+    /// so that a registry in trouble is not asked three times as much as one that is well.
+    pub(super) fn may_repeat(&self) -> bool {
+        const ALWAYS: u64 = 10;
+        self.noted(|noted| {
+            let is_granted = noted.repetitions < ALWAYS + noted.usage.total() / 10;
+            noted.repetitions += u64::from(is_granted);
+            is_granted
         })
     }
 

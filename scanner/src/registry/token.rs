@@ -1,6 +1,7 @@
 //! Bearer tokens: one for each repository and login, fetched once however many ask for it at the same time.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,9 +26,19 @@ pub(super) struct Token {
     /// `Bearer …`, marked as sensitive so that it is not printed.
     pub(super) header: HeaderValue,
     renew_at: Instant,
+    accepted: Arc<AtomicBool>,
 }
 
 impl Token {
+    /// A registry has answered to it.
+    pub(super) fn accept(&self) {
+        self.accepted.store(true, Ordering::Release);
+    }
+
+    pub(super) fn was_accepted(&self) -> bool {
+        self.accepted.load(Ordering::Acquire)
+    }
+
     pub(super) fn is_fresh(&self, now: Instant) -> bool {
         now < self.renew_at
     }
@@ -50,6 +61,7 @@ impl Token {
         Ok(Self {
             header,
             renew_at: now + lifetime.saturating_sub(MARGIN.min(lifetime / 4)),
+            accepted: Arc::default(),
         })
     }
 }

@@ -21,8 +21,7 @@ use crate::credentials::{Credential, Login};
 const CLIENT_ID: &str = "kubefresh-scanner";
 
 impl Transport {
-    /// The token for pulling from a repository, and whether it was fetched just now: the one at hand unless it is stale or
-    /// was just rejected.
+    /// The token for pulling from a repository: the one at hand unless it is stale or was just rejected.
     pub(super) async fn token(
         &self,
         registry: &RegistryState,
@@ -30,7 +29,7 @@ impl Transport {
         repository: &Repository,
         asker: Asker<'_>,
         rejected: Option<&Token>,
-    ) -> Result<(Token, bool), Problem> {
+    ) -> Result<Token, Problem> {
         let scope = format!("repository:{}:pull", repository.path());
         let slot = registry.tokens.slot(name_of(asker), &scope);
         let mut held = slot.lock().await;
@@ -39,7 +38,7 @@ impl Transport {
             token.is_fresh(Instant::now()) && !was_rejected
         };
         if let Some(token) = held.as_ref().filter(usable) {
-            return Ok((token.clone(), false));
+            return Ok(token.clone());
         }
         let request = Exchange {
             kind: RequestKind::Token,
@@ -60,7 +59,7 @@ impl Transport {
         };
         let token = Token::parse(&reply.body, Instant::now())?;
         *held = Some(token.clone());
-        Ok((token, true))
+        Ok(token)
     }
 
     /// Shows a login to the token service.

@@ -89,6 +89,10 @@ impl Reply {
     }
 
     pub(super) fn refusal(&self, who: Who) -> Problem {
+        if self.status == StatusCode::NOT_MODIFIED {
+            let answer = "it answered 304 Not Modified, which nobody asked about";
+            return Problem::Protocol(answer.to_owned());
+        }
         if self.status.is_redirection() {
             return Problem::Untrusted(format!("a redirect ({}) to no web address", self.status.as_u16()));
         }
@@ -187,7 +191,8 @@ impl Transport {
                 Ok(reply) => return Ok(reply),
                 Err(problem) => problem,
             };
-            if attempt >= self.options.retries || !is_worth_repeating(&problem) {
+            let is_last = attempt >= self.options.retries;
+            if is_last || !is_worth_repeating(&problem) || !registry.may_repeat() {
                 return Err(problem);
             }
             tracing::debug!(registry = registry.name, %problem, attempt, "asking again");

@@ -260,6 +260,24 @@ async fn a_token_of_a_login_that_expires_between_two_pages_is_replaced_and_the_l
 }
 
 #[tokio::test]
+async fn a_401_in_the_middle_of_a_list_ends_it_and_condemns_no_login_that_was_accepted() {
+    for registry in [basic().await, bearer().await] {
+        registry.configure(|options| options.paging.default_size = Some(2));
+        let checkout = checkout(&registry);
+        let client = client(&[&checkout], &[ann()]);
+        list(&client, &checkout).await.unwrap();
+        registry.clear_requests();
+        let refusal = Fault::error(401, "UNAUTHORIZED", "authentication required");
+        registry.fault(Rule::on(RequestKind::Tags, refusal).from(2));
+        assert_eq!(class_of(list(&client, &checkout).await), ErrorClass::Unauthorized);
+        assert!(client.rejected_logins().is_empty());
+        registry.clear_faults();
+        assert_eq!(list(&client, &checkout).await.unwrap(), ["1", "2", "3"]);
+        assert_eq!(registry.failed_logins(), 0);
+    }
+}
+
+#[tokio::test]
 async fn an_identity_token_goes_to_the_token_service_in_the_body_of_a_post() {
     let registry = bearer().await;
     let (checkout, cart) = (checkout(&registry), repository(&registry, "shop/cart"));

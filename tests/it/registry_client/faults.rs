@@ -93,6 +93,22 @@ async fn a_5xx_is_repeated_twice_at_most() {
 }
 
 #[tokio::test]
+async fn a_storm_of_5xx_is_not_answered_by_a_storm_of_repetitions() {
+    let registry = Registry::open().await;
+    registry.fault(Rule::always(Fault::status(503)));
+    let client = client();
+    let repositories: Vec<_> = (0..100)
+        .map(|number| repository(&registry, &format!("shop/app-{number}")))
+        .collect();
+    let lists = futures::future::join_all(repositories.iter().map(|repository| list(&client, repository)));
+    for tags in lists.await {
+        assert_eq!(class_of(tags), ErrorClass::Unavailable);
+    }
+    let requests = registry.requests().len();
+    assert!((100..=125).contains(&requests), "{requests}");
+}
+
+#[tokio::test]
 async fn a_503_that_names_a_time_is_not_repeated() {
     let registry = open_registry(&["1"]).await;
     registry.fault(Rule::always(Fault::status(503).with_header("retry-after", "60")));
@@ -261,6 +277,23 @@ async fn the_pull_limit_is_noted_from_answers_that_cost_no_pull() {
         })
     );
     assert_eq!(counts(&registry), [0, 0, 0, 1, 0]);
+}
+
+#[tokio::test]
+async fn a_registry_that_names_no_pull_limit_or_none_that_can_be_read_has_none() {
+    let registry = open_registry(&["1"]).await;
+    let client = client();
+    let head = async || client.head_digest(&checkout(&registry), &tag("1")).await;
+    head().await.unwrap();
+    for limit in ["", "many", "100", "100;w=", "-1;w=21600", "99999999999;w=21600"] {
+        let headers = Fault::status(404)
+            .with_header("ratelimit-limit", limit)
+            .with_header("ratelimit-remaining", limit);
+        registry.fault(Rule::always(headers).times(1));
+        head().await.unwrap();
+    }
+    assert_eq!(client.usage()[&registry.host()].pull_limit, None);
+    assert!(client.pull_budgets().is_empty());
 }
 
 #[tokio::test]

@@ -260,6 +260,9 @@ async fn half_a_list_is_an_error_whatever_the_second_page_says() {
     let cases = [
         (Fault::status(404), ErrorClass::Protocol),
         (Fault::status(403), ErrorClass::Protocol),
+        (Fault::status(204), ErrorClass::Protocol),
+        (Fault::status(304), ErrorClass::Protocol),
+        (Fault::status(401), ErrorClass::Unauthorized),
         (Fault::status(500), ErrorClass::Unavailable),
         (Fault::TruncatedBody, ErrorClass::Connection),
         (Fault::too_many_requests(), ErrorClass::RateLimited),

@@ -8,6 +8,12 @@ use shared::domain::reference::Digest;
 
 use super::{checkout, class_of, client, counts, open_registry, repository, tag};
 
+const SOME: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+fn digest_header(status: u16, digest: &str) -> Fault {
+    Fault::status(status).with_header("docker-content-digest", digest)
+}
+
 fn spec() -> ImageSpec {
     ImageSpec::new("shop/checkout", "1")
 }
@@ -73,10 +79,25 @@ async fn a_head_that_fails_is_never_tried_as_a_get() {
         (Fault::status(405), ErrorClass::Rejected),
         (Fault::status(403), ErrorClass::Forbidden),
         (Fault::too_many_requests(), ErrorClass::RateLimited),
+        (digest_header(200, "sha256:short"), ErrorClass::Protocol),
         (
-            Fault::status(200).with_header("docker-content-digest", "sha256:short"),
+            digest_header(200, &format!("sha256:{}", "F".repeat(64))),
             ErrorClass::Protocol,
         ),
+        (
+            digest_header(200, &format!("md5:{}", "0".repeat(32))),
+            ErrorClass::Protocol,
+        ),
+        (
+            digest_header(200, &format!("{SOME},{SOME}")),
+            ErrorClass::Protocol,
+        ),
+        (
+            digest_header(200, &format!("{SOME}{}", "0".repeat(4000))),
+            ErrorClass::Protocol,
+        ),
+        (digest_header(304, SOME), ErrorClass::Protocol),
+        (digest_header(410, SOME), ErrorClass::Rejected),
     ] {
         let registry = open_registry(&["1"]).await;
         registry.fault(Rule::always(fault));

@@ -6,13 +6,15 @@ mod hostile;
 mod http2;
 mod lists;
 mod manifests;
+mod raw;
 mod redirects;
 mod tokens;
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use sandbox::registry::{ImageSpec, Paging, Registry, RegistryOptions, RequestKind};
+use sandbox::registry::{ImageSpec, Paging, Registry, RegistryOptions, RequestKind, TlsFront};
+use scanner::registries::Registries;
 use scanner::registry::{ErrorClass, Limits, Pace, RegistryClient, RegistryClientOptions, RegistryError};
 use shared::domain::reference::{Repository, Tag};
 
@@ -46,6 +48,24 @@ fn client_with_page_size(registry: &Registry, n: u32) -> RegistryClient {
     )]
     .into();
     RegistryClient::new(RegistryClientOptions { limits, ..quick() }).unwrap()
+}
+
+/// A client that reaches a TLS front under this address and trusts its authority.
+fn trusting(host: &str, front: &TlsFront, options: RegistryClientOptions) -> RegistryClient {
+    let folder = tempfile::tempdir().unwrap();
+    let (ca, settings) = (
+        folder.path().join("ca.pem"),
+        folder.path().join("registries.yaml"),
+    );
+    std::fs::write(&ca, front.ca_pem()).unwrap();
+    let yaml = format!("registries: {{ '{host}': {{ caFile: '{}' }} }}", ca.display());
+    std::fs::write(&settings, yaml).unwrap();
+    let registries = Registries::read(&settings).unwrap();
+    RegistryClient::new(RegistryClientOptions {
+        registries,
+        ..options
+    })
+    .unwrap()
 }
 
 fn repository(registry: &Registry, path: &str) -> Repository {

@@ -1,9 +1,14 @@
 //! Registries that send us elsewhere.
 
-use sandbox::registry::{Auth, BearerAuth, Fault, Registry, RegistryOptions, RequestKind, Rule};
-use scanner::registry::ErrorClass;
+use sandbox::registry::{
+    Auth, BearerAuth, Fault, PageStyle, Paging, Registry, RegistryOptions, RequestKind, Rule,
+};
+use scanner::registries::Registries;
+use scanner::registry::{ErrorClass, RegistryClient, RegistryClientOptions};
 
-use super::{checkout, class_of, client, client_with_page_size, counts, list, open_registry, tag};
+use super::{
+    checkout, class_of, client, client_with_page_size, counts, list, open_registry, quick, tag, trusting,
+};
 
 fn to(location: &str) -> Fault {
     Fault::Redirect {
@@ -64,6 +69,82 @@ async fn redirects_to_forbidden_places_are_not_followed() {
         assert_eq!(error.class(), ErrorClass::Untrusted, "{location}: {error}");
         assert_eq!(registry.requests().len(), 1, "{location}");
     }
+}
+
+#[tokio::test]
+async fn a_head_stays_a_head_however_it_is_redirected() {
+    for status in [301, 302, 303, 307, 308] {
+        let (elsewhere, registry) = (open_registry(&["1"]).await, Registry::open().await);
+        let location = format!("{}/v2/shop/checkout/manifests/1", elsewhere.base_url());
+        registry.fault(Rule::always(Fault::Redirect { status, location }));
+        let found = client().head_digest(&checkout(&registry), &tag("1")).await;
+        assert!(found.unwrap().is_some(), "{status}");
+        assert_eq!(elsewhere.requests()[0].method, "HEAD", "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_registry_with_a_public_name_does_not_lead_to_private_addresses() {
+    for location in [
+        "http://10.0.0.1/",
+        "http://192.168.0.1/",
+        "http://172.16.0.1:8080/",
+        "http://localhost/",
+        "http://registry.localhost./",
+        "http://127.1/",
+        "http://2130706433/",
+        "http://0x7f.0.0.1/",
+        "http://0.0.0.0/",
+        "http://[::1]/",
+        "http://[::]/",
+        "http://[fd00::1]/",
+        "http://[::ffff:10.0.0.1]/",
+        "http://[64:ff9b::10.0.0.1]/",
+        "http://100.64.0.1/",
+    ] {
+        let registry = open_registry(&["1"]).await;
+        registry.fault(Rule::always(to(location)));
+        let settings = tempfile::NamedTempFile::new().unwrap();
+        let proxy = registry.base_url();
+        let yaml = format!("registries: {{ registry.invalid: {{ plainHttp: true, proxy: '{proxy}' }} }}");
+        std::fs::write(settings.path(), yaml).unwrap();
+        let client = RegistryClient::new(RegistryClientOptions {
+            registries: Registries::read(settings.path()).unwrap(),
+            ..quick()
+        })
+        .unwrap();
+        let repository = "registry.invalid/shop/checkout".parse().unwrap();
+        let error = list(&client, &repository).await.unwrap_err();
+        assert_eq!(error.class(), ErrorClass::Untrusted, "{location}: {error}");
+        assert_eq!(registry.requests().len(), 1, "{location}");
+    }
+}
+
+#[tokio::test]
+async fn a_registry_with_tls_does_not_lead_to_plain_http_and_its_links_are_read_as_its_own() {
+    let registry = open_registry(&["1", "2", "3"]).await;
+    registry.configure(|options| {
+        options.paging = Paging {
+            style: PageStyle::Absolute,
+            default_size: Some(1),
+            ..Paging::default()
+        }
+    });
+    let front = registry.with_tls().await;
+    let client = trusting(&front.host(), &front, quick());
+    let repository = format!("{}/shop/checkout", front.host()).parse().unwrap();
+    assert_eq!(list(&client, &repository).await.unwrap(), ["1", "2", "3"]);
+    assert_eq!(
+        front.carried().iter().sum::<usize>(),
+        3,
+        "although the links say http and the port behind the front"
+    );
+
+    let plain = format!("{}/v2/shop/checkout/tags/list", registry.base_url());
+    registry.fault(Rule::always(to(&plain)));
+    registry.clear_requests();
+    assert_eq!(class_of(list(&client, &repository).await), ErrorClass::Untrusted);
+    assert_eq!(registry.requests().len(), 1);
 }
 
 #[tokio::test]

@@ -45,6 +45,28 @@ async fn a_challenge_is_met_once_and_later_repositories_cost_a_token_and_no_chal
 }
 
 #[tokio::test]
+async fn a_cold_start_costs_one_challenge_and_a_token_for_each_repository_however_many_are_asked_at_once() {
+    let registry = bearer_registry(BearerAuth::default()).await;
+    let paths: Vec<String> = (0..20).map(|number| format!("shop/app-{number}")).collect();
+    for path in &paths {
+        registry.publish(&ImageSpec::new(path, "1"));
+    }
+    let client = client();
+    let scans = paths.iter().map(async |path| {
+        let repository = repository(&registry, path);
+        list(&client, &repository).await.unwrap();
+        client.head_digest(&repository, &tag("1")).await.unwrap().unwrap();
+    });
+    futures::future::join_all(scans).await;
+    assert_eq!(counts(&registry), [0, 20, 20 + 1, 20, 0]);
+    let refused = registry
+        .requests()
+        .into_iter()
+        .filter(|request| request.status == 401);
+    assert_eq!(refused.count(), 1);
+}
+
+#[tokio::test]
 async fn many_questions_at_once_about_one_repository_fetch_one_token() {
     let registry = bearer_registry(BearerAuth::default()).await;
     let (client, checkout, tag) = (client(), checkout(&registry), tag("1"));

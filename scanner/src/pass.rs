@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 use shared::domain::record::config_map::record_name;
+use shared::domain::record::run::RunRecord;
 use shared::domain::record::scan;
 use shared::domain::record::{ScanError, ScanRecord};
 use shared::domain::reference::Repository;
@@ -23,7 +24,6 @@ use crate::order::{self, Turn};
 use crate::output;
 use crate::registry::{ErrorClass, RegistryClient, RegistryError};
 use crate::scan_one;
-use crate::summary::Summary;
 
 /// How many repositories are in work at once; the registry client's own limits are per registry and lower.
 const REPOSITORIES_AT_ONCE: usize = 24;
@@ -71,12 +71,12 @@ pub(crate) struct Pass {
 }
 
 impl Pass {
-    /// Scans these repositories and counts into `summary`. After the deadline, or `stop`, no other is begun. Answers with the
+    /// Scans these repositories and counts into `run`. After the deadline, or `stop`, no other is begun. Answers with the
     /// first record that could not be written.
     pub(crate) async fn run(
         self: &Arc<Self>,
         repositories: BTreeMap<Repository, Request>,
-        summary: &mut Summary,
+        run: &mut RunRecord,
         deadline: Duration,
         stop: &CancellationToken,
     ) -> Option<Unwritten> {
@@ -111,12 +111,12 @@ impl Pass {
             let Some(outcome) = outcome else { break };
             let outcome = outcome.unwrap_or_else(|failure| std::panic::resume_unwind(failure.into_panic()));
             left -= 1;
-            count(summary, &outcome);
+            count(run, &outcome);
             if let Outcome::Unwritten(unwritten) = outcome {
                 refused.get_or_insert(unwritten);
             }
         }
-        summary.out_of_time += left;
+        run.out_of_time += left;
         refused
     }
 
@@ -204,17 +204,17 @@ impl Pass {
     }
 }
 
-fn count(summary: &mut Summary, outcome: &Outcome) {
+fn count(run: &mut RunRecord, outcome: &Outcome) {
     match outcome {
         Outcome::Recorded { state, written } => {
-            summary.written += usize::from(*written);
+            run.written += usize::from(*written);
             match state {
-                Scanned::Complete => summary.complete += 1,
-                Scanned::Failed(class) => *summary.failed.entry(class.to_string()).or_default() += 1,
+                Scanned::Complete => run.complete += 1,
+                Scanned::Failed(class) => *run.failed.entry(class.to_string()).or_default() += 1,
             }
         }
-        Outcome::Deferred => summary.left_alone += 1,
-        Outcome::Unwritten(_) => summary.unwritten += 1,
+        Outcome::Deferred => run.left_alone += 1,
+        Outcome::Unwritten(_) => run.unwritten += 1,
     }
 }
 

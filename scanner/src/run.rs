@@ -8,7 +8,9 @@ use std::time::Instant;
 use kube::Client;
 use secrecy::{ExposeSecret as _, SecretSlice};
 
+use shared::domain::record::run::RunRecord;
 use shared::domain::reference::Repository;
+use shared::domain::time::whole_seconds;
 use shared::io::client::{self, ClientError};
 use shared::io::clock;
 use shared::io::record_store::RecordStore;
@@ -92,20 +94,22 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
     });
     quarantine.impose(&credentials, &pass.registry, now);
     let budgets = budgets(&pass).await?;
-    let mut summary = Summary {
+    let mut record = RunRecord {
+        started_at: whole_seconds(now),
         workloads: inventory.workloads,
         repositories,
         not_due: waiting.len(),
         stopped: inventory.stopped.len(),
-        ..Summary::default()
+        ..RunRecord::default()
     };
-    let unwritten = pass.run(due, &mut summary, settings.deadline, &stop).await;
+    let unwritten = pass.run(due, &mut record, settings.deadline, &stop).await;
     remember(&quarantine, &budgets, &pass, &credentials).await;
     clear_away(&pass, out_of_use).await;
-    summary.requests = pass.registry.requests();
-    summary.duration = started.elapsed();
+    record.registries = pass.registry.in_use(clock::now());
+    record.duration_milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    write_down(&record, &pass).await;
     // The result, whatever the log filter says.
-    output::line(&summary);
+    output::line(&Summary(&record));
     unwritten.map_or(Ok(()), |unwritten| Err(unwritten.into()))
 }
 
@@ -196,6 +200,21 @@ async fn remember(quarantine: &Quarantine, budgets: &Budgets, pass: &Pass, crede
     if let Err(error) = budgets.save(&pass.store, &pass.registry).await {
         let explanation = client::explain("writing the record of pull budgets", &error);
         tracing::error!(explanation, "the next run does not know what this one has spent");
+    }
+}
+
+/// Writes down what came of the run.
+async fn write_down(record: &RunRecord, pass: &Pass) {
+    if pass.dry_run {
+        return;
+    }
+    if let Err(error) = pass
+        .store
+        .apply(&record.to_config_map(pass.store.namespace()))
+        .await
+    {
+        let explanation = client::explain("writing the record of the run", &error);
+        tracing::error!(explanation, "the updater's metrics speak of an earlier run");
     }
 }
 

@@ -1,53 +1,34 @@
 //! What came of a run, in one line.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-/// Counts of one run.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Summary {
-    pub(crate) workloads: usize,
-    pub(crate) repositories: usize,
-    /// Repositories whose scan was complete.
-    pub(crate) complete: usize,
-    /// Records that were written because something changed.
-    pub(crate) written: usize,
-    /// Repositories whose error was recorded, by class.
-    pub(crate) failed: BTreeMap<String, usize>,
-    /// Repositories whose schedules ask for nothing in this run.
-    pub(crate) not_due: usize,
-    /// Repositories left for a later run because their registry wants to be left alone.
-    pub(crate) left_alone: usize,
-    /// Repositories left for a later run because the time was up.
-    pub(crate) out_of_time: usize,
-    /// Repositories whose record could not be written.
-    pub(crate) unwritten: usize,
-    /// Workloads that are not scanned for because their settings or images cannot be read.
-    pub(crate) stopped: usize,
-    pub(crate) requests: u64,
-    pub(crate) duration: Duration,
-}
+use shared::domain::record::run::RunRecord;
 
-impl fmt::Display for Summary {
+/// The line for people.
+#[derive(Debug)]
+pub(crate) struct Summary<'a>(pub(crate) &'a RunRecord);
+
+impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
+        let RunRecord {
+            started_at: _,
+            duration_milliseconds,
             workloads,
             repositories,
             complete,
-            written,
             failed,
             not_due,
             left_alone,
             out_of_time,
             unwritten,
+            written,
             stopped,
-            requests,
-            duration,
-        } = self;
+            registries: _,
+        } = self.0;
         let workloads = count(*workloads, "workload");
         let written = count(*written, "record");
-        let requests = count(*requests, "registry request");
+        let requests = count(self.0.requests(), "registry request");
         write!(
             f,
             "scanned {complete} of {repositories} repositories for {workloads}: "
@@ -55,7 +36,7 @@ impl fmt::Display for Summary {
         write!(
             f,
             "{written} written, {requests}, {:.1} s",
-            duration.as_secs_f64()
+            Duration::from_millis(*duration_milliseconds).as_secs_f64()
         )?;
         for (class, count) in failed {
             write!(f, ", {count} failed ({class})")?;
@@ -89,22 +70,30 @@ fn count<N: fmt::Display + PartialEq + From<u8> + Copy>(number: N, what: &str) -
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use shared::domain::record::run::RegistryUse;
+
     use super::*;
 
     #[test]
     fn a_quiet_run_is_one_short_line_and_trouble_is_named() {
-        let quiet = Summary {
+        let asked = RegistryUse {
+            requests: BTreeMap::from([("list".to_owned(), 2)]),
+            ..RegistryUse::default()
+        };
+        let quiet = RunRecord {
             workloads: 3,
             repositories: 2,
             complete: 2,
-            requests: 2,
-            ..Summary::default()
+            registries: BTreeMap::from([("docker.io".to_owned(), asked)]),
+            ..RunRecord::default()
         };
         assert_eq!(
-            quiet.to_string(),
+            Summary(&quiet).to_string(),
             "scanned 2 of 2 repositories for 3 workloads: 0 records written, 2 registry requests, 0.0 s"
         );
-        let trouble = Summary {
+        let trouble = RunRecord {
             failed: BTreeMap::from([("rate-limited".to_owned(), 1)]),
             not_due: 7,
             left_alone: 4,
@@ -112,7 +101,7 @@ mod tests {
             stopped: 1,
             ..quiet
         };
-        assert!(trouble.to_string().ends_with(
+        assert!(Summary(&trouble).to_string().ends_with(
             ", 1 failed (rate-limited), 7 not due, 4 deferred (registry left alone), \
              2 deferred (time was up), 1 workload stopped by bad settings"
         ));

@@ -9,7 +9,8 @@ use kube::ResourceExt as _;
 use kube::runtime::reflector::Store;
 use shared::domain::plan::Snapshot;
 use shared::domain::record::ScanRecord;
-use shared::domain::record::config_map::RecordError;
+use shared::domain::record::config_map::{RECORD_LABEL, RecordError};
+use shared::domain::record::run::{LAST_RUN, RunRecord};
 use shared::domain::workload::Workload;
 
 use crate::watch::Stores;
@@ -30,6 +31,7 @@ impl Gatherer {
         let records: BTreeMap<String, Reading> = records
             .state()
             .iter()
+            .filter(|object| kind(object) != Some(LAST_RUN))
             .map(|object| (object.name_any(), self.read(object)))
             .collect();
         self.records.retain(|name, _| records.contains_key(name));
@@ -39,6 +41,15 @@ impl Gatherer {
             .filter_map(|object| view(&object))
             .collect();
         Snapshot { workloads, records }
+    }
+
+    /// What came of the scanner's last run; `None` where nobody has written it down.
+    pub fn last_run(stores: &Stores) -> Option<RunRecord> {
+        let records = stores.records.state();
+        let record = records.iter().find(|object| kind(object) == Some(LAST_RUN))?;
+        RunRecord::parse(record)
+            .inspect_err(|error| tracing::warn!(%error, "the metrics say nothing of it"))
+            .ok()
     }
 
     fn read(&mut self, config_map: &ConfigMap) -> Reading {
@@ -56,6 +67,10 @@ impl Gatherer {
             }
         }
     }
+}
+
+fn kind(config_map: &ConfigMap) -> Option<&str> {
+    config_map.labels().get(RECORD_LABEL).map(String::as_str)
 }
 
 fn view(deployment: &Deployment) -> Option<Workload> {

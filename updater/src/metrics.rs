@@ -2,6 +2,8 @@
 //!
 //! Labels come from closed sets only, never from names of workloads or images: those are in the log and in Events.
 
+mod scans;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Mutex;
@@ -16,8 +18,11 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 use shared::domain::plan::{Action, Plan, Snapshot};
+use shared::domain::record::run::RunRecord;
 use shared::domain::rollout::RolloutStatus;
 use strum::VariantNames as _;
+
+use self::scans::Scans;
 
 /// The type of what `encode` returns.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -100,6 +105,7 @@ pub struct Metrics {
     containers: Family<VerdictLabel, Gauge>,
     records: Family<StateLabel, Gauge>,
     oldest_scan_age: Family<NoLabels, Gauge>,
+    scans: Scans,
     /// The age grows between two looks, so it is worked out when somebody asks.
     oldest_scan: Mutex<Option<Timestamp>>,
 }
@@ -126,6 +132,7 @@ impl Default for Metrics {
             containers: Family::default(),
             records: Family::default(),
             oldest_scan_age: Family::default(),
+            scans: Scans::default(),
             oldest_scan: Mutex::new(None),
         };
         metrics.register();
@@ -200,6 +207,12 @@ impl Metrics {
             Unit::Seconds,
             self.oldest_scan_age.clone(),
         );
+        self.scans.register(registry);
+    }
+
+    /// What the scanner says of its last run, if it has had one.
+    pub fn scanned(&self, run: Option<&RunRecord>) {
+        self.scans.set(run);
     }
 
     /// A pass of the reconciler took this long.
@@ -293,6 +306,7 @@ impl Metrics {
         self.containers.clear();
         self.records.clear();
         self.oldest_scan_age.clear();
+        self.scans.set(None);
         self.set_oldest_scan(None);
     }
 

@@ -84,6 +84,9 @@ impl Reconciler {
         let snapshot = gatherer.gather(&self.stores);
         let plan = plan(&snapshot, &self.limits, now);
         self.signals.metrics.looked(&snapshot, &plan);
+        self.signals
+            .metrics
+            .scanned(Gatherer::last_run(&self.stores).as_ref());
 
         let work: Vec<(&Assessment, Vec<Notice>)> = plan
             .assessments

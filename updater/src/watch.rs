@@ -94,7 +94,7 @@ pub async fn check_access(client: &Client, scope: &Scope, lease: &str) -> Result
     let (name, api) = scope.records(client);
     check(
         &name,
-        api.list(&ListParams::default().labels(&record_store::selector()).limit(1)),
+        api.list(&ListParams::default().labels(&record_store::watched()).limit(1)),
     )
     .await?;
     let leases: Api<Lease> = Api::namespaced(client.clone(), &scope.records);
@@ -134,7 +134,7 @@ pub fn start(client: &Client, scope: &Scope, signals: &Signals) -> (Stores, Vec<
         tasks.push(task);
     }
     let (name, api) = scope.records(client);
-    let config = watcher::Config::default().labels(&record_store::selector());
+    let config = watcher::Config::default().labels(&record_store::watched());
     let (records, task) = follow(name, "records", api, config, signals.clone());
     tasks.push(task);
     (Stores { deployments, records }, tasks)

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use jiff::Timestamp;
 use reqwest::{Method, Url};
 use shared::domain::budget::PullBudget;
+use shared::domain::record::run::RegistryUse;
 use shared::domain::reference::{Digest, Repository, Tag};
 
 use super::error::{Operation, RegistryError};
@@ -112,11 +113,23 @@ impl RegistryClient {
 
     /// How many requests have been sent so far, to all registries.
     pub fn requests(&self) -> u64 {
-        self.transport
-            .registries()
-            .iter()
-            .map(|registry| registry.usage().total())
-            .sum()
+        self.usage().values().map(Usage::total).sum()
+    }
+
+    /// What each registry was asked, and what it has left for us at `now`: what people want to know of a run.
+    pub fn in_use(&self, now: Timestamp) -> BTreeMap<String, RegistryUse> {
+        let registries = self.transport.registries();
+        let in_use = registries.iter().map(|registry| {
+            let usage = registry.usage();
+            let use_of_it = RegistryUse {
+                requests: usage.by_kind(),
+                repeated: Some(usage.retries).filter(|retries| *retries > 0),
+                pulls_left: registry.pulls_left(now),
+                left_alone_until: registry.cool_down_until().filter(|until| *until > now),
+            };
+            (registry.name.clone(), use_of_it)
+        });
+        in_use.collect()
     }
 
     /// The registries that are to be left alone, and until when: what a later run has to know.

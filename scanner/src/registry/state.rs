@@ -250,6 +250,12 @@ impl RegistryState {
         self.noted(|noted| Some(noted.pulls.clone()).filter(|pulls| *pulls != PullBudget::default()))
     }
 
+    /// Counted pulls that may still be spent; `None` where none are counted.
+    pub(super) fn pulls_left(&self, now: Timestamp) -> Option<u32> {
+        let left = self.noted(|noted| noted.pulls.available(self.pull_limit, now));
+        Some(left).filter(|left| *left != u32::MAX)
+    }
+
     pub(super) fn set_pull_budget(&self, pulls: PullBudget) {
         self.noted(|noted| noted.pulls = pulls);
     }

@@ -1,5 +1,7 @@
 //! What a run has asked of a registry.
 
+use std::collections::BTreeMap;
+
 /// Requests sent to one registry, by kind, repetitions included.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -24,9 +26,23 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// Requests by what they are for, without those that were not sent.
+    pub fn by_kind(&self) -> BTreeMap<String, u64> {
+        let kinds = [
+            ("list", self.list),
+            ("head", self.head),
+            ("manifest", self.manifest),
+            ("config", self.config),
+            ("token", self.token),
+            ("ping", self.ping),
+        ];
+        let sent = kinds.into_iter().filter(|(_, requests)| *requests > 0);
+        sent.map(|(kind, requests)| (kind.to_owned(), requests)).collect()
+    }
+
     /// All requests.
     pub fn total(&self) -> u64 {
-        self.list + self.head + self.manifest + self.config + self.token + self.ping
+        self.by_kind().values().sum()
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod budgets;
 pub mod config_map;
 pub mod rejected_logins;
+pub mod run;
 pub mod scan;
 mod single;
 

@@ -6,6 +6,7 @@ use kube::{Api, Client};
 
 use crate::domain::record::ScanRecord;
 use crate::domain::record::config_map::{RECORD_KIND, RECORD_LABEL};
+use crate::domain::record::run::LAST_RUN;
 
 /// The scanner's name in `managedFields`.
 const FIELD_MANAGER: &str = "kubefresh-scanner";
@@ -13,6 +14,11 @@ const FIELD_MANAGER: &str = "kubefresh-scanner";
 /// Selects the records among a namespace's ConfigMaps.
 pub fn selector() -> String {
     format!("{RECORD_LABEL}={RECORD_KIND}")
+}
+
+/// Selects what the updater follows: the records of repositories, and those of the scanner's last run.
+pub fn watched() -> String {
+    format!("{RECORD_LABEL} in ({RECORD_KIND},{LAST_RUN})")
 }
 
 /// The records of one namespace.

@@ -121,6 +121,15 @@ async fn each_policy_takes_its_workload_to_the_tag_it_means() {
     updater
         .shows("kubefresh_containers{verdict=\"up-to-date\"} 7")
         .await;
+    updater
+        .shows("kubefresh_last_scan_repositories{outcome=\"complete\"} 7")
+        .await;
+    let registry = stage.cluster.registry.host();
+    updater
+        .shows(&format!(
+            "kubefresh_last_scan_requests{{registry=\"{registry}\",kind=\"list\"}} 7"
+        ))
+        .await;
     for (name, ..) in cases {
         assert_eq!(
             stage.told(name).await,

@@ -79,15 +79,9 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
     let pulled_by = pulled_by(&registries, &due);
     let credentials = credentials(&kubernetes, &settings, &inventory, &pulled_by, &own).await;
     let quarantine = quarantine(&store, &credentials).await?;
-    let options = RegistryClientOptions {
-        plain_http_hosts: settings.plain_http.clone(),
-        registries,
-        credentials: credentials.clone(),
-        ..Default::default()
-    };
     let pass = Arc::new(Pass {
         known,
-        registry: RegistryClient::new(options).map_err(RunError::Http)?,
+        registry: registry_client(&settings, registries, &credentials)?,
         store,
         dry_run: settings.dry_run,
         now,
@@ -156,6 +150,20 @@ async fn credentials(
         keyrings = gather::keyrings(kubernetes, &pullers).await;
     }
     Credentials::assign(pulled_by, &keyrings, own)
+}
+
+fn registry_client(
+    settings: &Settings,
+    registries: Registries,
+    credentials: &Credentials,
+) -> Result<RegistryClient, RunError> {
+    let options = RegistryClientOptions {
+        plain_http_hosts: settings.plain_http.clone(),
+        registries,
+        credentials: credentials.clone(),
+        ..Default::default()
+    };
+    RegistryClient::new(options).map_err(RunError::Http)
 }
 
 /// What earlier runs know of logins that were rejected, where there are any to know it of.

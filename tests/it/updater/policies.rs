@@ -121,15 +121,6 @@ async fn each_policy_takes_its_workload_to_the_tag_it_means() {
     updater
         .shows("kubefresh_containers{verdict=\"up-to-date\"} 7")
         .await;
-    updater
-        .shows("kubefresh_last_scan_repositories{outcome=\"complete\"} 7")
-        .await;
-    let registry = stage.cluster.registry.host();
-    updater
-        .shows(&format!(
-            "kubefresh_last_scan_requests{{registry=\"{registry}\",kind=\"list\"}} 7"
-        ))
-        .await;
     for (name, ..) in cases {
         assert_eq!(
             stage.told(name).await,
@@ -168,5 +159,21 @@ async fn a_policy_that_cannot_be_obeyed_stops_its_workload_with_a_warning_and_no
         "{note}"
     );
     assert!(stage.image("broken").await.ends_with(":1.0.0"));
+    updater.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_of_the_last_scan_is_told_as_metrics() {
+    let stage = Stage::set().await;
+    stage.run_first("sound", "1.0.0", &[]).await;
+    let updater = stage.leader().await;
+    stage.scan().await;
+    let registry = stage.cluster.registry.host();
+    for line in [
+        "kubefresh_last_scan_repositories{outcome=\"complete\"} 1".to_owned(),
+        format!("kubefresh_last_scan_requests{{registry=\"{registry}\",kind=\"list\"}} 1"),
+    ] {
+        updater.shows(&line).await;
+    }
     updater.stop().await;
 }

@@ -80,22 +80,14 @@ impl Known {
             .collect()
     }
 
-    /// Registries that asked to be left alone for a while, and until when. A registry's word outlives the process that
-    /// heard it.
-    pub(crate) fn cool_downs(&self, now: Timestamp) -> BTreeMap<String, Timestamp> {
-        let mut until = BTreeMap::new();
-        for (record, _) in self.records.values() {
-            let Some(retry_at) = record.last_error.as_ref().and_then(|error| error.retry_at) else {
-                continue;
-            };
-            if retry_at > now {
-                let entry = until
-                    .entry(record.repository.registry().to_owned())
-                    .or_insert(retry_at);
-                *entry = (*entry).max(retry_at);
-            }
-        }
-        until
+    /// The repositories whose registry asked to be left alone for a while, and until when.
+    pub(crate) fn cool_downs(&self, now: Timestamp) -> impl Iterator<Item = (&Repository, Timestamp)> {
+        let retry_at = |record: &ScanRecord| record.last_error.as_ref().and_then(|error| error.retry_at);
+        let told = self
+            .records
+            .iter()
+            .filter_map(move |(repository, (record, _))| Some((repository, retry_at(record)?)));
+        told.filter(move |(_, retry_at)| *retry_at > now)
     }
 }
 

@@ -7,7 +7,7 @@
 //! It reads workloads and can change nothing but its own records. [`check`], [`explain`] and [`records`] are commands
 //! for people; the first two need no cluster.
 
-mod budgets;
+mod accounts;
 pub mod check;
 pub mod cli;
 pub mod credentials;

@@ -80,10 +80,6 @@ impl Pass {
         deadline: Duration,
         stop: &CancellationToken,
     ) -> Option<Unwritten> {
-        for (registry, until) in self.known.cool_downs(self.now) {
-            tracing::info!(registry, %until, "left alone: it asked an earlier run to wait");
-            self.registry.cool_down(&registry, until);
-        }
         let mut left = repositories.len();
         let mut refused = None;
         let time_is_up = async {

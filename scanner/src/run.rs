@@ -16,7 +16,7 @@ use shared::io::clock;
 use shared::io::record_store::RecordStore;
 use tokio_util::sync::CancellationToken;
 
-use crate::budgets::Budgets;
+use crate::accounts::Accounts;
 use crate::cli::Settings;
 use crate::credentials::quarantine::Quarantine;
 use crate::credentials::{Credentials, DockerConfig, Format, Keyring, Origin, Puller, gather};
@@ -87,7 +87,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
         now,
     });
     quarantine.impose(&credentials, &pass.registry, now);
-    let budgets = budgets(&pass).await?;
+    let accounts = accounts(&pass).await?;
     let mut record = RunRecord {
         started_at: whole_seconds(now),
         workloads: inventory.workloads,
@@ -97,7 +97,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
         ..RunRecord::default()
     };
     let unwritten = pass.run(due, &mut record, settings.deadline, &stop).await;
-    remember(&quarantine, &budgets, &pass, &credentials).await;
+    remember(&quarantine, &accounts, &pass, &credentials).await;
     clear_away(&pass, out_of_use).await;
     record.registries = pass.registry.in_use(clock::now());
     record.duration_milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -184,17 +184,18 @@ async fn known(store: &RecordStore) -> Result<Known, RunError> {
     Ok(Known::read(stored))
 }
 
-/// What earlier runs have spent, told to the client.
-async fn budgets(pass: &Pass) -> Result<Budgets, RunError> {
-    let loaded = Budgets::load(&pass.store).await;
-    let budgets = loaded
-        .map_err(|error| RunError::Cluster(client::explain("reading the record of pull budgets", &error)))?;
-    budgets.impose(&pass.registry);
-    Ok(budgets)
+/// What earlier runs have learned of the registries and left of their limits, told to the client.
+async fn accounts(pass: &Pass) -> Result<Accounts, RunError> {
+    let loaded = Accounts::load(&pass.store).await;
+    let accounts = loaded.map_err(|error| {
+        RunError::Cluster(client::explain("reading the record of registry accounts", &error))
+    })?;
+    accounts.impose(&pass.registry, &pass.known, pass.now);
+    Ok(accounts)
 }
 
-/// Writes down for the next run which logins were rejected, and what was spent.
-async fn remember(quarantine: &Quarantine, budgets: &Budgets, pass: &Pass, credentials: &Credentials) {
+/// Writes down for the next run which logins were rejected, and what registries allow.
+async fn remember(quarantine: &Quarantine, accounts: &Accounts, pass: &Pass, credentials: &Credentials) {
     if pass.dry_run {
         return;
     }
@@ -205,9 +206,12 @@ async fn remember(quarantine: &Quarantine, budgets: &Budgets, pass: &Pass, crede
         let explanation = client::explain("writing the record of rejected logins", &error);
         tracing::error!(explanation, "the next run may show a rejected login once more");
     }
-    if let Err(error) = budgets.save(&pass.store, &pass.registry).await {
-        let explanation = client::explain("writing the record of pull budgets", &error);
-        tracing::error!(explanation, "the next run does not know what this one has spent");
+    if let Err(error) = accounts.save(&pass.store, &pass.registry, clock::now()).await {
+        let explanation = client::explain("writing the record of registry accounts", &error);
+        tracing::error!(
+            explanation,
+            "the next run does not know what this one has spent and was told"
+        );
     }
 }
 

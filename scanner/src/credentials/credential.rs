@@ -4,6 +4,7 @@ use std::fmt;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
+use shared::domain::record::registry_accounts::AccountName;
 
 /// What is shown to a registry or to its token service.
 #[derive(Debug, Clone)]
@@ -77,6 +78,16 @@ pub struct Source {
     pub origin: Origin,
     /// The entry's host and path.
     pub entry: String,
+}
+
+impl Source {
+    /// By which the record of accounts knows the login that stands here.
+    pub fn account_name(&self) -> AccountName {
+        match &self.origin {
+            Origin::Secret { namespace, name, .. } => AccountName::of_secret(namespace, name, &self.entry),
+            Origin::File => AccountName::of_file(&self.entry),
+        }
+    }
 }
 
 impl fmt::Display for Source {

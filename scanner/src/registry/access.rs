@@ -16,8 +16,8 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use reqwest::StatusCode;
 use reqwest::header::HeaderValue;
-use reqwest::{Method, StatusCode};
 use shared::domain::time::whole_seconds;
 
 use super::challenge::Challenge;
@@ -26,7 +26,6 @@ use super::problem::{Askers, Problem, Who};
 use super::state::RegistryState;
 use super::token::Token;
 use super::transport::{Exchange, Reply, Transport};
-use super::usage::RequestKind;
 use crate::credentials::{Credential, Login, LoginId};
 
 /// What came of asking in one name.
@@ -37,6 +36,8 @@ enum Attempt {
     Denied(Problem),
     /// The registry asks nobody for a credential, or not for one of this kind.
     NotWanted,
+    /// This asker is not let in, and was not asked for what the registry wants: it wants something else by now.
+    Outdated(Problem),
 }
 
 /// In whose name a registry is asked.
@@ -63,7 +64,7 @@ impl Transport {
     ) -> Result<Reply, Problem> {
         if request.url.origin() != registry.base.origin() {
             // Another host, where a redirect and then a link have led, gets nothing of this registry's.
-            let reply = self.send(registry, request, None).await?;
+            let reply = self.send(registry, Name::Anybody, request, None).await?;
             return match reply.status {
                 StatusCode::UNAUTHORIZED => Err(reply.refusal(Who::Registry)),
                 _ => Ok(reply),
@@ -74,7 +75,14 @@ impl Transport {
         let mut heard = Heard::default();
         for asker in order(registry, path, credentials) {
             let is_opener = registry.opener(path) == Some(name_of(asker));
-            match self.ask(registry, request, asker).await? {
+            let attempt = match self.ask(registry, request, asker).await {
+                Err(problem) if problem.is_about_limits() && registry.may_others_ask(Timestamp::now()) => {
+                    heard.limit = Some(problem);
+                    continue;
+                }
+                attempt => attempt?,
+            };
+            match attempt {
                 Attempt::Answered(reply) if reply.status == StatusCode::NOT_FOUND && !is_opener => {
                     heard.not_found = Some(reply);
                 }
@@ -87,14 +95,28 @@ impl Transport {
                     }
                     return Ok(reply);
                 }
-                Attempt::Denied(problem) => heard.denied(asker, problem),
+                Attempt::Denied(problem) | Attempt::Outdated(problem) => heard.denied(asker, problem),
                 Attempt::NotWanted => {}
             }
         }
         heard.conclude(credentials.len())
     }
 
+    /// Asks as the registry wants it by all that is known, and once more where it has turned out that it wants something
+    /// else by now.
     async fn ask(
+        &self,
+        registry: &RegistryState,
+        request: &Exchange<'_>,
+        asker: Asker<'_>,
+    ) -> Result<Attempt, Problem> {
+        match self.ask_once(registry, request, asker).await? {
+            Attempt::Outdated(_) => self.ask_once(registry, request, asker).await,
+            attempt @ (Attempt::Answered(_) | Attempt::Denied(_) | Attempt::NotWanted) => Ok(attempt),
+        }
+    }
+
+    async fn ask_once(
         &self,
         registry: &RegistryState,
         request: &Exchange<'_>,
@@ -139,9 +161,17 @@ impl Transport {
             Ok(turn) => turn,
             Err(until) => return Ok(Attempt::Denied(left_alone(credential, until))),
         };
-        let reply = self.send(registry, request, Some(&header)).await?;
+        let name = Name::Login(credential.id());
+        let reply = self.send(registry, name, request, Some(&header)).await?;
         let is_own = is_own(registry, &reply);
         if reply.status == StatusCode::UNAUTHORIZED {
+            let is_password = matches!(credential.login(), Login::Password { .. });
+            let offered = Challenge::parse(&reply.all("www-authenticate"));
+            if let Some(challenge @ Challenge::Bearer { .. }) = offered.filter(|_| is_own && is_password) {
+                // It is not the password that is wrong: it is not for here.
+                self.hear_challenge(registry, &challenge)?;
+                return Ok(Attempt::Outdated(reply.refusal(Who::Registry)));
+            }
             let problem = if is_own && !state.was_accepted() {
                 self.reject(registry, credential, &state)
             } else {
@@ -167,39 +197,52 @@ impl Transport {
         let challenge = challenge.or_else(|| registry.challenge());
         let mut token = None;
         if let Some(challenge @ Challenge::Bearer { .. }) = &challenge {
-            match self
-                .token(registry, challenge, request.repository, asker, None)
-                .await
-            {
+            match self.token(registry, challenge, request, asker, None).await {
                 Ok(found) => token = Some(found),
+                Err(problem) if problem.is_about_limits() => return Err(problem),
+                Err(problem) if self.has_changed(registry, request, challenge).await? => {
+                    return Ok(Attempt::Outdated(problem));
+                }
                 Err(problem) => return denied(problem),
             }
         }
-        let reply = self.send_with(registry, request, token.as_ref()).await?;
+        let reply = self.send_with(registry, request, asker, token.as_ref()).await?;
         if reply.status != StatusCode::UNAUTHORIZED {
+            if let Some(challenge) = challenge.filter(|_| reply.status.is_success()) {
+                registry.confirm_challenge(&challenge);
+            }
             return Ok(Attempt::Answered(reply));
         }
-        let Some(challenge) = Challenge::parse(&reply.all("www-authenticate")) else {
+        let Some(offered) = Challenge::parse(&reply.all("www-authenticate")) else {
             return Ok(Attempt::Denied(reply.refusal(Who::Registry)));
         };
         if is_own(registry, &reply) {
-            self.check_challenge(registry, &challenge)?;
-            registry.remember_challenge(&challenge);
+            self.hear_challenge(registry, &offered)?;
         }
         drop(first_turn);
-        // A token that was never accepted is not stale: it does not suffice, and another would not either.
+        if offered == Challenge::Basic {
+            let refusal = reply.refusal(Who::Registry);
+            let is_outdated = token.is_some() && asker.is_some();
+            return Ok(if is_outdated {
+                Attempt::Outdated(refusal)
+            } else {
+                Attempt::Denied(refusal)
+            });
+        }
+        // A token that was never accepted is not stale: it does not suffice, and another would not either, unless it is
+        // fetched elsewhere.
         let is_insufficient = token.as_ref().is_some_and(|token| !token.was_accepted());
-        if is_insufficient || challenge == Challenge::Basic {
+        if is_insufficient && challenge.as_ref() == Some(&offered) {
             return Ok(Attempt::Denied(reply.refusal(Who::Registry)));
         }
-        let renewed = self
-            .token(registry, &challenge, request.repository, asker, token.as_ref())
-            .await;
-        let token = match renewed {
+        let token = match self
+            .token(registry, &offered, request, asker, token.as_ref())
+            .await
+        {
             Ok(token) => token,
             Err(problem) => return denied(problem),
         };
-        let reply = self.send_with(registry, request, Some(&token)).await?;
+        let reply = self.send_with(registry, request, asker, Some(&token)).await?;
         Ok(match reply.status {
             StatusCode::UNAUTHORIZED => Attempt::Denied(reply.refusal(Who::Registry)),
             _ => Attempt::Answered(reply),
@@ -211,51 +254,16 @@ impl Transport {
         &self,
         registry: &RegistryState,
         request: &Exchange<'_>,
+        asker: Asker<'_>,
         token: Option<&Token>,
     ) -> Result<Reply, Problem> {
-        let reply = self
-            .send(registry, request, token.map(|token| &token.header))
-            .await?;
+        let header = token.map(|token| &token.header);
+        let reply = self.send(registry, name_of(asker), request, header).await?;
         let is_accepted = reply.status != StatusCode::UNAUTHORIZED && is_own(registry, &reply);
         if let Some(token) = token.filter(|_| is_accepted) {
             token.accept();
         }
         Ok(reply)
-    }
-
-    /// What the registry wants of those who hold a credential. A registry that has answered everybody so far is asked for it,
-    /// once: it may have hidden something.
-    async fn learned_challenge(
-        &self,
-        registry: &RegistryState,
-        request: &Exchange<'_>,
-    ) -> Result<Option<Challenge>, Problem> {
-        let mut asked = registry.asked_for_challenge.lock().await;
-        if let Some(challenge) = registry.challenge() {
-            return Ok(Some(challenge));
-        }
-        if *asked {
-            return Ok(None);
-        }
-        let url = registry.base.join("v2/");
-        let ping = Exchange {
-            kind: RequestKind::Ping,
-            method: Method::GET,
-            url: url.map_err(|error| Problem::Protocol(format!("the registry makes no URL: {error}")))?,
-            what: "the registry's challenge",
-            limit: self.options.max_small_bytes,
-            ..request.clone()
-        };
-        let reply = self.send(registry, &ping, None).await?;
-        *asked = true;
-        let challenge = Challenge::parse(&reply.all("www-authenticate"));
-        let challenge =
-            challenge.filter(|_| is_own(registry, &reply) && reply.status == StatusCode::UNAUTHORIZED);
-        if let Some(challenge) = &challenge {
-            self.check_challenge(registry, challenge)?;
-            registry.remember_challenge(challenge);
-        }
-        Ok(challenge)
     }
 
     /// From now on the credential is not shown to this registry.
@@ -275,7 +283,7 @@ impl Transport {
 
 /// Whether the registry itself has answered: a host that we were redirected to has not seen the credential, and judges
 /// nobody.
-fn is_own(registry: &RegistryState, reply: &Reply) -> bool {
+pub(super) fn is_own(registry: &RegistryState, reply: &Reply) -> bool {
     reply.url.origin() == registry.base.origin()
 }
 
@@ -331,6 +339,8 @@ fn denied(problem: Problem) -> Result<Attempt, Problem> {
 /// What was said to those who asked in vain.
 #[derive(Default)]
 struct Heard {
+    /// Somebody has used up what the registry allows him. What he would have been told, nobody knows.
+    limit: Option<Problem>,
     not_found: Option<Reply>,
     /// To anybody.
     anonymous: Option<Problem>,
@@ -351,6 +361,9 @@ impl Heard {
     /// A holder who was turned away might have seen what others were told is not there. What anybody is refused says
     /// nothing once a holder was answered.
     fn conclude(self, credentials: usize) -> Result<Reply, Problem> {
+        if let Some(problem) = self.limit {
+            return Err(problem);
+        }
         let refusal = match (self.holder, self.not_found, self.anonymous) {
             (Some(problem), _, _) | (None, None, Some(problem)) => problem,
             (None, Some(reply), _) => return Ok(reply),

@@ -1,5 +1,8 @@
 //! The `WWW-Authenticate` header: what a registry wants before it answers.
 
+use jiff::Timestamp;
+use shared::domain::record::registry_accounts::LearnedChallenge;
+
 /// A challenge that the client knows how to meet, or knows that it cannot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Challenge {
@@ -15,6 +18,30 @@ impl Challenge {
         match self {
             Self::Bearer { service, .. } => service.as_deref(),
             Self::Basic => None,
+        }
+    }
+
+    /// The stored form.
+    pub(super) fn learned_at(&self, learned_at: Timestamp) -> LearnedChallenge {
+        let (realm, service) = match self {
+            Self::Bearer { realm, service } => (Some(realm.clone()), service.clone()),
+            Self::Basic => (None, None),
+        };
+        LearnedChallenge {
+            realm,
+            service,
+            learned_at,
+        }
+    }
+
+    /// What an earlier run has learned.
+    pub(super) fn recall(learned: &LearnedChallenge) -> Self {
+        match &learned.realm {
+            Some(realm) => Self::Bearer {
+                realm: realm.clone(),
+                service: learned.service.clone(),
+            },
+            None => Self::Basic,
         }
     }
 

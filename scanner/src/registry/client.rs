@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
 use reqwest::{Method, Url};
-use shared::domain::budget::PullBudget;
+use shared::domain::record::registry_accounts::{AccountName, RegistryMemory};
 use shared::domain::record::run::RegistryUse;
 use shared::domain::reference::{Digest, Repository, Tag};
 
+use super::access::Name;
+use super::accounts::AccountNames;
 use super::error::{Operation, RegistryError};
 use super::link;
 use super::options::RegistryClientOptions;
@@ -102,6 +104,13 @@ impl RegistryClient {
         }
     }
 
+    /// The registry that is asked about a repository: its own, or the one that stands in for it.
+    pub fn registry_of(&self, repository: &Repository) -> String {
+        let asked_as = self.transport.options.registries.asked_as(repository);
+        let asked_as = asked_as.as_deref().unwrap_or(repository);
+        asked_as.registry().to_ascii_lowercase()
+    }
+
     /// What has been asked so far, by registry.
     pub fn usage(&self) -> BTreeMap<String, Usage> {
         let registries = self.transport.registries();
@@ -125,22 +134,47 @@ impl RegistryClient {
                 requests: usage.by_kind(),
                 repeated: Some(usage.retries).filter(|retries| *retries > 0),
                 pulls_left: registry.pulls_left(now),
-                left_alone_until: registry.cool_down_until().filter(|until| *until > now),
+                left_alone_until: registry.left_alone_until(now).filter(|until| *until > now),
             };
             (registry.name.clone(), use_of_it)
         });
-        in_use.collect()
+        // Of others there is only what earlier runs have learned.
+        let is_in_use = |(_, use_of_it): &(String, RegistryUse)| {
+            use_of_it.total() > 0 || use_of_it.left_alone_until.is_some()
+        };
+        in_use.filter(is_in_use).collect()
     }
 
-    /// The registries that are to be left alone, and until when: what a later run has to know.
-    pub fn cool_downs(&self) -> BTreeMap<String, Timestamp> {
+    /// Takes in what an earlier run has learned of the registries and left of their limits. A name that cannot be a
+    /// registry is passed over.
+    pub fn recall(&self, memories: &BTreeMap<String, RegistryMemory>, now: Timestamp) {
+        let names = self.account_names();
+        for (registry, memory) in memories {
+            let Ok(registry) = self.transport.registry(registry) else {
+                continue;
+            };
+            let mut memory = memory.clone();
+            memory.forget(registry.pull_limit, now);
+            registry.recall(&memory, &names_at(&names, &registry.name));
+            if let Some(learned) = &memory.challenge {
+                self.transport.recall_challenge(&registry, learned);
+            }
+        }
+    }
+
+    /// What a later run has to know of the registries, where there is anything.
+    pub fn memories(&self, now: Timestamp) -> BTreeMap<String, RegistryMemory> {
+        let names = self.account_names();
         let registries = self.transport.registries();
-        let cooling = registries.iter().filter_map(|registry| {
-            registry
-                .cool_down_until()
-                .map(|until| (registry.name.clone(), until))
+        let memories = registries.iter().map(|registry| {
+            (
+                registry.name.clone(),
+                registry.memory(&names_at(&names, &registry.name), now),
+            )
         });
-        cooling.collect()
+        memories
+            .filter(|(_, memory)| *memory != RegistryMemory::default())
+            .collect()
     }
 
     /// The logins that were rejected, by registry, and until when they are left alone: what a later run has to know.
@@ -165,24 +199,30 @@ impl RegistryClient {
     /// passed over.
     pub fn cool_down(&self, registry: &str, until: Timestamp) {
         if let Ok(registry) = self.transport.registry(registry) {
-            registry.cool_down(until, false);
+            let reason = "an earlier run was told to wait".to_owned();
+            registry.accounts(|accounts| accounts.leave_alone(until, reason));
         }
     }
 
-    /// What is left of the pulls of each registry that counts them: what a later run has to know.
-    pub fn pull_budgets(&self) -> BTreeMap<String, PullBudget> {
+    /// The registries that nobody may ask now, and until when.
+    pub fn cool_downs(&self, now: Timestamp) -> BTreeMap<String, Timestamp> {
         let registries = self.transport.registries();
-        registries
+        let cooling = registries
             .iter()
-            .filter_map(|registry| Some((registry.name.clone(), registry.pull_budget()?)))
-            .collect()
+            .filter_map(|registry| Some((registry.name.clone(), registry.left_alone_until(now)?)));
+        cooling.collect()
     }
 
-    /// What an earlier run has left of a registry's pulls. A name that cannot be a registry is passed over.
-    pub fn set_pull_budget(&self, registry: &str, pulls: PullBudget) {
-        if let Ok(registry) = self.transport.registry(registry) {
-            registry.set_pull_budget(pulls);
+    /// Which account each login is, by registry: a login is known by the places where it stands.
+    fn account_names(&self) -> BTreeMap<String, AccountNames> {
+        let mut names: BTreeMap<String, AccountNames> = BTreeMap::new();
+        for (repository, credential) in self.transport.options.credentials.iter() {
+            let of_registry = names
+                .entry(repository.registry().to_ascii_lowercase())
+                .or_default();
+            of_registry.insert(credential.source().account_name(), Name::Login(credential.id()));
         }
+        names
     }
 
     async fn all_pages(&self, repository: &Repository) -> Result<Vec<Tag>, Problem> {
@@ -238,7 +278,7 @@ impl RegistryClient {
         if !matches!(reply.status.as_u16(), 400 | 405 | 413) {
             return Ok(reply);
         }
-        registry.refuse_page_size();
+        registry.refuse_page_size(size, Timestamp::now());
         self.page(registry, repository, plain).await
     }
 
@@ -324,6 +364,13 @@ impl RegistryClient {
         platforms::verify(&blob.body, &config)?;
         platforms::with_config(digest, annotations, &blob.body)
     }
+}
+
+/// The accounts at one registry, anybody's included.
+fn names_at(names: &BTreeMap<String, AccountNames>, registry: &str) -> AccountNames {
+    let mut names = names.get(registry).cloned().unwrap_or_default();
+    names.insert(AccountName::anybody(), Name::Anybody);
+    names
 }
 
 fn url(registry: &RegistryState, repository: &Repository, rest: &str) -> Result<Url, Problem> {

@@ -8,14 +8,17 @@
 //! It asks anonymously first, and then with the credentials it was given for the repository. It decides nothing about updates and stores nothing.
 
 mod access;
+mod accounts;
 mod challenge;
 mod client;
 mod endpoint;
 mod error;
+mod learn;
 mod limits;
 mod link;
 mod login;
 mod options;
+mod pacer;
 mod platforms;
 mod problem;
 mod retry_after;

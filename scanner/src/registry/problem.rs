@@ -128,6 +128,12 @@ impl Quoted {
     }
 }
 
+impl From<Quoted> for String {
+    fn from(quoted: Quoted) -> Self {
+        quoted.0
+    }
+}
+
 /// A text that cannot break out of its line or reorder it on a screen, cut to so many characters.
 fn one_line(text: &str, length: usize) -> String {
     let printable = |c: char| {
@@ -187,6 +193,14 @@ impl Problem {
             Self::Protocol(_) => ErrorClass::Protocol,
             Self::TooLarge { .. } | Self::TooManyPages(_) | Self::TooManyTags(_) => ErrorClass::TooLarge,
         }
+    }
+
+    /// Whether it was not the question that was refused, but that it was asked now.
+    pub(super) fn is_about_limits(&self) -> bool {
+        matches!(
+            self.class(),
+            ErrorClass::RateLimited | ErrorClass::Deferred | ErrorClass::OverBudget
+        )
     }
 
     pub(super) fn retry_at(&self) -> Option<Timestamp> {

@@ -4,19 +4,22 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use governor::DefaultDirectRateLimiter;
 use jiff::Timestamp;
 use reqwest::Url;
 use reqwest::header::HeaderMap;
-use shared::domain::budget::{self, PullBudget};
+use shared::domain::budget;
+use shared::domain::record::registry_accounts::{RefusedPageSize, RegistryMemory};
+use shared::domain::time::whole_seconds;
 use tokio::sync::{MutexGuard, Semaphore};
 
 use super::access::Name;
+use super::accounts::{AccountNames, Accounts};
 use super::challenge::Challenge;
 use super::endpoint;
 use super::limits::Limits;
 use super::login::Logins;
 use super::options::RegistryClientOptions;
+use super::pacer::Pacer;
 use super::problem::Problem;
 use super::token::TokenCache;
 use super::usage::{PullLimit, RequestKind, Usage};
@@ -26,9 +29,9 @@ pub(super) struct RegistryState {
     /// The host in lower case, with the port if there is one.
     pub(super) name: String,
     pub(super) base: Url,
-    pub(super) limiter: DefaultDirectRateLimiter,
+    pub(super) pacer: Pacer,
     /// The limit on pulls where the registry has not named one.
-    pull_limit: Option<budget::PullLimit>,
+    pub(super) pull_limit: Option<budget::PullLimit>,
     pub(super) permits: Semaphore,
     pub(super) tokens: TokenCache,
     pub(super) logins: Logins,
@@ -36,20 +39,19 @@ pub(super) struct RegistryState {
     /// Whether the registry was asked for its challenge alone; held while it is.
     pub(super) asked_for_challenge: tokio::sync::Mutex<bool>,
     page_size: Option<u32>,
-    page_size_refused: AtomicBool,
     noted: Mutex<Noted>,
 }
 
 #[derive(Debug, Default)]
 struct Noted {
-    cool_down: Option<CoolDown>,
-    challenge: Option<Challenge>,
+    accounts: Accounts,
+    challenge: Option<Learned>,
+    refused_page_size: Option<RefusedPageSize>,
     /// By the path of a repository, in whose name it was answered.
     openers: HashMap<String, Name>,
     usage: Usage,
     /// Granted, whether they have been sent yet or not.
     repetitions: u64,
-    pulls: PullBudget,
 }
 
 /// The first question to a registry: while it is under way, the others wait. They would all be refused for want of the
@@ -73,12 +75,13 @@ impl Drop for FirstTurn<'_> {
     }
 }
 
-/// For how long a registry is left alone.
-#[derive(Debug, Clone, Copy)]
-struct CoolDown {
-    until: Timestamp,
-    /// The registry said so in this run, which does not ask it again whatever the time.
-    in_this_run: bool,
+/// How the registry wants to be asked, and since when that is known.
+#[derive(Debug)]
+struct Learned {
+    challenge: Challenge,
+    since: Timestamp,
+    /// In this run it was heard, or has worked.
+    is_confirmed: bool,
 }
 
 impl RegistryState {
@@ -103,7 +106,7 @@ impl RegistryState {
         Ok(Self {
             name: name.to_owned(),
             base,
-            limiter: DefaultDirectRateLimiter::direct(limits.pace.quota()),
+            pacer: Pacer::new(limits.pace, Timestamp::now()),
             pull_limit: limits.pulls,
             permits: Semaphore::new(concurrency.max(1)),
             tokens: TokenCache::default(),
@@ -111,7 +114,6 @@ impl RegistryState {
             first: First::default(),
             asked_for_challenge: tokio::sync::Mutex::default(),
             page_size: limits.page_size,
-            page_size_refused: AtomicBool::new(false),
             noted: Mutex::default(),
         })
     }
@@ -142,44 +144,78 @@ impl RegistryState {
 
     /// The `n` to ask for; `None` once the registry has refused it.
     pub(super) fn page_size(&self) -> Option<u32> {
-        self.page_size
-            .filter(|_| !self.page_size_refused.load(Ordering::Relaxed))
+        let refused = self.noted(|noted| noted.refused_page_size.map(|refused| refused.tags));
+        self.page_size.filter(|tags| Some(*tags) != refused)
     }
 
-    pub(super) fn refuse_page_size(&self) {
-        self.page_size_refused.store(true, Ordering::Relaxed);
+    pub(super) fn refuse_page_size(&self, tags: u32, now: Timestamp) {
+        let refused = RefusedPageSize {
+            tags,
+            learned_at: whole_seconds(now),
+        };
+        self.noted(|noted| noted.refused_page_size = Some(refused));
     }
 
-    /// # Errors
-    /// When the registry is to be left alone.
-    pub(super) fn check_cool_down(&self, now: Timestamp) -> Result<(), Problem> {
-        match self.noted(|noted| noted.cool_down) {
-            Some(CoolDown { until, in_this_run }) if in_this_run || now < until => {
-                Err(Problem::Deferred { until })
-            }
-            _ => Ok(()),
-        }
+    /// Reads and changes what is known of the accounts.
+    pub(super) fn accounts<T>(&self, change: impl FnOnce(&mut Accounts) -> T) -> T {
+        self.noted(|noted| change(&mut noted.accounts))
     }
 
-    pub(super) fn cool_down(&self, until: Timestamp, in_this_run: bool) {
+    /// Whether nobody but one account is to be left alone, if any.
+    pub(super) fn may_others_ask(&self, now: Timestamp) -> bool {
+        self.accounts(|accounts| accounts.check_everybody(now).is_ok())
+    }
+
+    /// Whether it counts pulls, as far as is known.
+    pub(super) fn counts_pulls(&self) -> bool {
+        self.pull_limit.is_some() || self.noted(|noted| noted.usage.pull_limit.is_some())
+    }
+
+    /// What the registry wants, by what it said in this run or an earlier one.
+    pub(super) fn challenge(&self) -> Option<Challenge> {
+        self.noted(|noted| noted.challenge.as_ref().map(|learned| learned.challenge.clone()))
+    }
+
+    /// Whether the challenge is from an earlier run, and nothing in this one has shown that it still is right.
+    pub(super) fn is_challenge_doubtful(&self) -> bool {
         self.noted(|noted| {
-            let earlier = noted.cool_down;
-            let until = earlier.map_or(until, |earlier| earlier.until.max(until));
-            let in_this_run = in_this_run || earlier.is_some_and(|earlier| earlier.in_this_run);
-            noted.cool_down = Some(CoolDown { until, in_this_run });
+            noted
+                .challenge
+                .as_ref()
+                .is_some_and(|learned| !learned.is_confirmed)
+        })
+    }
+
+    /// The registry has said so now.
+    pub(super) fn remember_challenge(&self, challenge: &Challenge, now: Timestamp) {
+        self.noted(|noted| {
+            let known = noted
+                .challenge
+                .take()
+                .filter(|known| known.challenge == *challenge);
+            noted.challenge = Some(Learned {
+                challenge: challenge.clone(),
+                since: known.map_or(whole_seconds(now), |known| known.since),
+                is_confirmed: true,
+            });
         });
     }
 
-    pub(super) fn cool_down_until(&self) -> Option<Timestamp> {
-        self.noted(|noted| noted.cool_down.map(|cool_down| cool_down.until))
+    /// Somebody was let in by it.
+    pub(super) fn confirm_challenge(&self, worked: &Challenge) {
+        self.noted(|noted| {
+            if let Some(learned) = noted
+                .challenge
+                .as_mut()
+                .filter(|known| known.challenge == *worked)
+            {
+                learned.is_confirmed = true;
+            }
+        });
     }
 
-    pub(super) fn challenge(&self) -> Option<Challenge> {
-        self.noted(|noted| noted.challenge.clone())
-    }
-
-    pub(super) fn remember_challenge(&self, challenge: &Challenge) {
-        self.noted(|noted| noted.challenge = Some(challenge.clone()));
+    pub(super) fn forget_challenge(&self) {
+        self.noted(|noted| noted.challenge = None);
     }
 
     pub(super) fn opener(&self, path: &str) -> Option<Name> {
@@ -207,7 +243,8 @@ impl RegistryState {
         self.noted(|noted| noted.usage.invalid_tags += invalid as u64);
     }
 
-    pub(super) fn note_pull_limit(&self, headers: &HeaderMap) {
+    /// What the answer to this account says of its pulls.
+    pub(super) fn note_pull_limit(&self, name: Name, headers: &HeaderMap, now: Timestamp) {
         let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let (Some(limit), Some(remaining)) = (header("ratelimit-limit"), header("ratelimit-remaining"))
         else {
@@ -220,44 +257,71 @@ impl RegistryState {
             };
             self.noted(|noted| {
                 noted.usage.pull_limit = Some(pull_limit);
-                noted.pulls.observe(limit, pull_limit.remaining, Timestamp::now());
+                if let Some(source) = header("docker-ratelimit-source") {
+                    noted.accounts.name_pool(name, source);
+                }
+                noted.accounts.observe(name, limit, pull_limit.remaining, now);
             });
         }
     }
 
-    /// Takes one pull from what the registry still grants.
+    /// Takes one pull from what the registry still grants to this account.
     ///
     /// # Errors
     /// When nothing is left for us.
-    pub(super) fn spend_pull(&self, now: Timestamp) -> Result<(), Problem> {
+    pub(super) fn spend_pull(&self, name: Name, now: Timestamp) -> Result<(), Problem> {
+        self.accounts(|accounts| accounts.spend_pull(name, self.pull_limit, now))
+    }
+
+    /// Takes in what an earlier run has left, except for a challenge, which is to be checked like any other.
+    pub(super) fn recall(&self, memory: &RegistryMemory, names: &AccountNames) {
         self.noted(|noted| {
-            if noted.pulls.spend(self.pull_limit, now) {
-                return Ok(());
-            }
-            Err(Problem::OverBudget {
-                until: noted.pulls.next_relief(self.pull_limit, now).unwrap_or(now),
-            })
-        })
+            noted.refused_page_size = memory.refused_page_size;
+            noted.accounts.recall(memory, names);
+        });
+        if let Some(busy_until) = memory.busy_until {
+            self.pacer.recall(busy_until);
+        }
     }
 
-    /// A pull that was taken has been answered, or failed.
-    pub(super) fn pull_answered(&self) {
-        self.noted(|noted| noted.pulls.answered());
+    /// Takes in a challenge that an earlier run has learned.
+    pub(super) fn recall_challenge(&self, challenge: Challenge, since: Timestamp) {
+        let learned = Learned {
+            challenge,
+            since,
+            is_confirmed: false,
+        };
+        self.noted(|noted| noted.challenge = Some(learned));
     }
 
-    /// What is left of the registry's pulls; `None` where it counts none.
-    pub(super) fn pull_budget(&self) -> Option<PullBudget> {
-        self.noted(|noted| Some(noted.pulls.clone()).filter(|pulls| *pulls != PullBudget::default()))
-    }
-
-    /// Counted pulls that may still be spent; `None` where none are counted.
+    /// Counted pulls that the account with the fewest may still spend; `None` where none are counted.
     pub(super) fn pulls_left(&self, now: Timestamp) -> Option<u32> {
-        let left = self.noted(|noted| noted.pulls.available(self.pull_limit, now));
+        let left = self.accounts(|accounts| accounts.pulls_left(self.pull_limit, now));
         Some(left).filter(|left| *left != u32::MAX)
     }
 
-    pub(super) fn set_pull_budget(&self, pulls: PullBudget) {
-        self.noted(|noted| noted.pulls = pulls);
+    /// Until when nobody may ask.
+    pub(super) fn left_alone_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let check = self.accounts(|accounts| accounts.check_everybody(now));
+        check.err()?.retry_at()
+    }
+
+    /// What a later run has to know.
+    pub(super) fn memory(&self, names: &AccountNames, now: Timestamp) -> RegistryMemory {
+        let mut memory = RegistryMemory {
+            busy_until: self.pacer.busy_until(now),
+            ..RegistryMemory::default()
+        };
+        self.noted(|noted| {
+            memory.challenge = noted
+                .challenge
+                .as_ref()
+                .map(|learned| learned.challenge.learned_at(learned.since));
+            memory.refused_page_size = noted.refused_page_size;
+            noted.accounts.write_down(&mut memory, names);
+        });
+        memory.forget(self.pull_limit, now);
+        memory
     }
 
     /// A task that panicked while it held the lock leaves counters behind that are still worth having.

@@ -4,9 +4,8 @@ use std::time::Instant;
 
 use reqwest::{Method, StatusCode, Url};
 use secrecy::{ExposeSecret as _, SecretString};
-use shared::domain::reference::Repository;
 
-use super::access::{Asker, left_alone, name_of};
+use super::access::{Asker, Name, left_alone, name_of};
 use super::challenge::Challenge;
 use super::endpoint;
 use super::login;
@@ -26,11 +25,11 @@ impl Transport {
         &self,
         registry: &RegistryState,
         challenge: &Challenge,
-        repository: &Repository,
+        question: &Exchange<'_>,
         asker: Asker<'_>,
         rejected: Option<&Token>,
     ) -> Result<Token, Problem> {
-        let scope = format!("repository:{}:pull", repository.path());
+        let scope = format!("repository:{}:pull", question.repository.path());
         let slot = registry.tokens.slot(name_of(asker), &scope);
         let mut held = slot.lock().await;
         let usable = |token: &&Token| {
@@ -45,16 +44,19 @@ impl Transport {
             method: Method::GET,
             url: self.realm(registry, challenge)?,
             accept: "application/json",
-            repository,
+            repository: question.repository,
             form: None,
             what: "the token service's reply",
             limit: self.options.max_small_bytes,
         };
         let query = [("service", challenge.service()), ("scope", Some(&scope))];
         let reply = if let Some(credential) = asker {
-            self.log_in(registry, request, &query, credential).await?
+            self.log_in(registry, challenge, request, &query, credential)
+                .await?
         } else {
-            let reply = self.send(registry, &with_query(request, &query), None).await?;
+            let reply = self
+                .send(registry, Name::Anybody, &with_query(request, &query), None)
+                .await?;
             reply.success(Who::TokenService)?
         };
         let token = Token::parse(&reply.body, Instant::now())?;
@@ -66,6 +68,7 @@ impl Transport {
     async fn log_in(
         &self,
         registry: &RegistryState,
+        challenge: &Challenge,
         request: Exchange<'_>,
         query: &[(&str, Option<&str>)],
         credential: &Credential,
@@ -84,11 +87,16 @@ impl Transport {
                 (with_form(request, query, token), None)
             }
         };
-        let reply = self.send(registry, &request, header.as_ref()).await?;
+        let name = Name::Login(credential.id());
+        let reply = self.send(registry, name, &request, header.as_ref()).await?;
         // OAuth 2 answers 400 to a refresh token that is no good.
         let is_rejection = reply.status == StatusCode::UNAUTHORIZED
             || (request.form.is_some() && reply.status == StatusCode::BAD_REQUEST);
         if is_rejection && !state.was_accepted() {
+            // A service that the registry has left says nothing of a login.
+            if self.has_changed(registry, &request, challenge).await? {
+                return Err(reply.refusal(Who::TokenService));
+            }
             return Err(self.reject(registry, credential, &state));
         }
         let reply = reply.success(Who::TokenService)?;

@@ -13,6 +13,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use shared::domain::reference::Repository;
 use tokio::sync::{OnceCell, Semaphore};
 
+use super::access::Name;
+use super::accounts::{self, Refusal};
 use super::endpoint;
 use super::options::RegistryClientOptions;
 use super::problem::{Problem, Quoted, Who};
@@ -166,10 +168,12 @@ impl Transport {
         client.map_err(|error| Problem::of(&error, self.options.request_timeout, Duration::ZERO))
     }
 
-    /// Sends the request, again after a 5xx answer or a broken connection. Answers with any status but 429 and 5xx.
+    /// Sends the request in this name, again after a 5xx answer or a broken connection. Answers with any status but 429 and
+    /// 5xx.
     pub(super) async fn send(
         &self,
         registry: &RegistryState,
+        name: Name,
         request: &Exchange<'_>,
         authorization: Option<&HeaderValue>,
     ) -> Result<Reply, Problem> {
@@ -181,14 +185,17 @@ impl Transport {
         let mut attempt = 0;
         loop {
             let problem = match self
-                .send_once(registry, request, authorization, attempt > 0)
+                .send_once(registry, name, request, authorization, attempt > 0)
                 .await
             {
                 Ok(reply) if reply.status == StatusCode::TOO_MANY_REQUESTS => {
-                    return Err(self.rate_limited(registry, &reply, who));
+                    return Err(self.rate_limited(registry, name, &reply, who));
                 }
-                Ok(reply) if reply.status.is_server_error() => reply.refusal(who),
-                Ok(reply) => return Ok(reply),
+                Ok(reply) if reply.status.is_server_error() => unavailable(registry, &reply, who),
+                Ok(reply) => {
+                    registry.accounts(|accounts| accounts.answered(name, Timestamp::now()));
+                    return Ok(reply);
+                }
                 Err(problem) => problem,
             };
             let is_last = attempt >= self.options.retries;
@@ -205,20 +212,22 @@ impl Transport {
     async fn send_once(
         &self,
         registry: &RegistryState,
+        name: Name,
         request: &Exchange<'_>,
         authorization: Option<&HeaderValue>,
         repeated: bool,
     ) -> Result<Reply, Problem> {
-        registry.check_cool_down(Timestamp::now())?;
+        let check = || registry.accounts(|accounts| accounts.check(name, Timestamp::now()));
+        check()?;
         // The semaphores are never closed, so these are permits. The scarce, global one is not held while waiting.
         let _here = registry.permits.acquire().await;
-        registry.limiter.until_ready().await;
+        registry.pacer.turn().await;
         let _everywhere = self.everywhere.acquire().await;
         // Another request may have been told to slow down while this one waited.
-        registry.check_cool_down(Timestamp::now())?;
+        check()?;
 
         if request.kind == RequestKind::Manifest {
-            registry.spend_pull(Timestamp::now())?;
+            registry.spend_pull(name, Timestamp::now())?;
         }
         registry.count(request.kind, repeated);
         let is_login =
@@ -244,10 +253,10 @@ impl Transport {
         let sent = Instant::now();
         let response = builder.send().await;
         if request.kind == RequestKind::Manifest {
-            registry.pull_answered();
+            registry.accounts(|accounts| accounts.pull_answered(name));
         }
         let response = response.map_err(|error| self.failed(&error, sent))?;
-        registry.note_pull_limit(response.headers());
+        registry.note_pull_limit(name, response.headers(), Timestamp::now());
         self.read(response, request, sent).await
     }
 
@@ -292,20 +301,33 @@ impl Transport {
         Problem::of(error, self.options.request_timeout, sent.elapsed())
     }
 
-    fn rate_limited(&self, registry: &RegistryState, reply: &Reply, who: Who) -> Problem {
-        let now = Timestamp::now();
-        let named = reply.retry_at();
-        let retry_at = named
-            .or_else(|| now.checked_add(self.options.default_cool_down).ok())
-            .unwrap_or(now);
-        registry.cool_down(retry_at, true);
-        tracing::warn!(registry = registry.name, %retry_at, "the registry says there are too many requests");
+    fn rate_limited(&self, registry: &RegistryState, name: Name, reply: &Reply, who: Who) -> Problem {
+        let message = Quoted::from_body(&reply.body);
+        let refusal = Refusal {
+            stopped: accounts::stopped(registry.counts_pulls(), &reply.body),
+            named: reply.retry_at(),
+            reason: message.clone().into(),
+        };
+        let stopped = refusal.stopped;
+        let (shortest, now) = (self.options.default_cool_down, Timestamp::now());
+        let retry_at = registry.accounts(|accounts| accounts.refuse(name, refusal, shortest, now));
+        tracing::warn!(registry = registry.name, %retry_at, ?stopped, "the registry says there are too many requests");
         Problem::RateLimited {
             who,
-            message: Quoted::from_body(&reply.body),
+            message,
             retry_at,
         }
     }
+}
+
+/// A registry that names a time is left alone until then.
+fn unavailable(registry: &RegistryState, reply: &Reply, who: Who) -> Problem {
+    let problem = reply.refusal(who);
+    if let Some(until) = problem.retry_at() {
+        let reason = format!("{}{}", reply.status, Quoted::from_body(&reply.body));
+        registry.accounts(|accounts| accounts.leave_alone(until, reason));
+    }
+    problem
 }
 
 impl Clients {

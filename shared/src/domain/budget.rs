@@ -125,6 +125,27 @@ impl PullBudget {
         self.spent == other.spent && word(self) == word(other)
     }
 
+    /// Whether it says nothing any more: all that was spent is given back, and the registry's word is out of date.
+    pub fn is_forgotten(&self, assumed: Option<PullLimit>, now: Timestamp) -> bool {
+        let observed = self.current_observation(now);
+        let limit = observed.map(|observed| observed.limit).or(assumed);
+        observed.is_none() && limit.is_none_or(|limit| self.spent_within(limit, now) == 0)
+    }
+
+    /// Takes in what another knows of the same pulls.
+    pub fn merge(&mut self, other: Self) {
+        for (begins, count) in other.spent {
+            let known = self.spent.entry(begins).or_default();
+            *known = count.max(*known);
+        }
+        self.unanswered += other.unanswered;
+        let said_at = |observed: &Option<Observation>| observed.as_ref().map(|observed| observed.at);
+        if said_at(&other.observed) > said_at(&self.observed) {
+            self.observed = other.observed;
+            self.heard = other.heard;
+        }
+    }
+
     /// How many pulls may be spent now. `assumed` is the limit where the registry has not named one; where there is none
     /// either, pulls are not counted.
     pub fn available(&self, assumed: Option<PullLimit>, now: Timestamp) -> u32 {
@@ -311,6 +332,33 @@ mod tests {
         let read: PullBudget = serde_json::from_str(&stored).unwrap();
         assert!(read.says_the_same(&budget));
         assert_eq!(read.available(HUB, at(4001)), budget.available(HUB, at(4001)));
+    }
+
+    #[test]
+    fn two_accounts_of_one_pool_together_know_what_each_of_them_knows() {
+        let mut one = PullBudget::default();
+        assert!(one.spend(HUB, at(0)) && one.spend(HUB, at(0)));
+        let mut other = PullBudget::default();
+        assert!(other.spend(HUB, at(0)) && other.spend(HUB, at(7200)));
+        other.observe(PullLimit::DOCKER_HUB, 60, at(7201));
+        one.merge(other.clone());
+        assert_eq!(one.spent_within(PullLimit::DOCKER_HUB, at(7201)), 3);
+        assert_eq!(one.observed, other.observed);
+        let before = one.clone();
+        one.merge(PullBudget::default());
+        assert_eq!(one, before);
+    }
+
+    #[test]
+    fn a_budget_is_forgotten_once_the_window_is_over() {
+        let mut budget = PullBudget::default();
+        assert!(budget.is_forgotten(HUB, at(0)));
+        assert!(budget.spend(HUB, at(0)));
+        assert!(!budget.is_forgotten(HUB, at(6 * 3600)));
+        assert!(budget.is_forgotten(HUB, at(7 * 3600)));
+        budget.observe(PullLimit::DOCKER_HUB, 100, at(7 * 3600));
+        assert!(!budget.is_forgotten(None, at(8 * 3600)));
+        assert!(budget.is_forgotten(None, at(14 * 3600)));
     }
 
     proptest! {

@@ -1,7 +1,9 @@
 //! Pure decisions, in reading order: names, versions, settings, records, and what follows from them.
 
 pub mod budget;
+pub mod cool_down;
 mod hash;
+
 pub mod schedule;
 pub mod time;
 

@@ -3,8 +3,8 @@
 //! Findings are those of the last *complete* scan. An attempt that failed leaves them as they were and adds its error,
 //! so half a list can never pass for a shorter one. `config_map` gives the stored form, `scan` makes one record from another.
 
-pub mod budgets;
 pub mod config_map;
+pub mod registry_accounts;
 pub mod rejected_logins;
 pub mod run;
 pub mod scan;

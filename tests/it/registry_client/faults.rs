@@ -32,7 +32,10 @@ async fn a_429_is_not_repeated_and_the_registry_is_left_alone_for_the_rest_of_th
         assert_eq!(later.class(), ErrorClass::Deferred);
         assert_eq!(later.retry_at(), error.retry_at());
         assert_eq!(registry.requests().len(), 1, "nothing is asked after a 429");
-        assert_eq!(client.cool_downs()[&registry.host()], error.retry_at().unwrap());
+        assert_eq!(
+            client.cool_downs(Timestamp::now())[&registry.host()],
+            error.retry_at().unwrap()
+        );
     }
 }
 
@@ -293,7 +296,7 @@ async fn a_registry_that_names_no_pull_limit_or_none_that_can_be_read_has_none()
         head().await.unwrap();
     }
     assert_eq!(client.usage()[&registry.host()].pull_limit, None);
-    assert!(client.pull_budgets().is_empty());
+    assert!(client.memories(Timestamp::now()).is_empty());
 }
 
 #[tokio::test]

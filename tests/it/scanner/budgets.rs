@@ -57,8 +57,8 @@ async fn the_nodes_keep_their_pulls_and_what_was_not_affordable_is_learned_later
     summary(&scan(&cluster, &[]).await);
     assert_eq!(pulls(&cluster), 2);
     let budgets: Api<ConfigMap> = Api::namespaced(cluster.client().await, "kubefresh");
-    let stored = budgets.get("pull-budgets").await.unwrap().data.unwrap();
-    assert!(stored["budgets"].contains("spent"), "{stored:?}");
+    let stored = budgets.get("registry-accounts").await.unwrap().data.unwrap();
+    assert!(stored["registries"].contains("spent"), "{stored:?}");
 
     // The window has moved on for the others; ours has five of seven left, which is enough.
     cluster

@@ -1,0 +1,59 @@
+//! What registries allow and how they want to be asked, from one run to the next.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use shared::domain::record::registry_accounts::{self, REGISTRY_ACCOUNTS, RegistryMemory};
+use shared::io::record_store::RecordStore;
+
+use crate::known::Known;
+use crate::registry::RegistryClient;
+use crate::stored::Stored;
+
+/// What earlier runs have left.
+#[derive(Debug, Default)]
+pub(crate) struct Accounts(Stored<BTreeMap<String, RegistryMemory>>);
+
+impl Accounts {
+    /// Reads them. Where they cannot be understood, only the registries' own words count.
+    pub(crate) async fn load(store: &RecordStore) -> Result<Self, kube::Error> {
+        let stored = Stored::load(store, REGISTRY_ACCOUNTS, registry_accounts::parse).await;
+        stored.map(Self)
+    }
+
+    /// Tells the client what was learned and spent before. Where the record says of no cool-down at a registry, because the
+    /// run that was told so did not come to write it, or somebody has removed it, the scan records still do.
+    pub(crate) fn impose(&self, client: &RegistryClient, known: &Known, now: Timestamp) {
+        let remembered = &self.0.content;
+        client.recall(remembered, now);
+        for (repository, until) in known.cool_downs(now) {
+            let registry = client.registry_of(repository);
+            let remembered = remembered.get(&registry);
+            if !remembered.is_some_and(RegistryMemory::has_cool_down) {
+                client.cool_down(&registry, until);
+            }
+        }
+        for (registry, until) in client.cool_downs(now) {
+            tracing::info!(registry, %until, "left alone: it asked an earlier run to wait");
+        }
+    }
+
+    /// Writes down what a later run has to know, if that has changed.
+    pub(crate) async fn save(
+        &self,
+        store: &RecordStore,
+        client: &RegistryClient,
+        now: Timestamp,
+    ) -> Result<(), kube::Error> {
+        let stored = &self.0.content;
+        let next = client.memories(now);
+        let is_same = next.len() == stored.len()
+            && next.iter().all(|(registry, memory)| {
+                stored
+                    .get(registry)
+                    .is_some_and(|stored| memory.says_the_same(stored))
+            });
+        let record = || registry_accounts::to_config_map(&next, store.namespace());
+        self.0.replace(store, is_same, record).await
+    }
+}

@@ -1,0 +1,405 @@
+//! What a registry still allows to each of its accounts, and to all of them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use shared::domain::budget::{PullBudget, PullLimit};
+use shared::domain::cool_down::CoolDown;
+use shared::domain::record::registry_accounts::{AccountMemory, AccountName, PoolName, RegistryMemory};
+
+use super::access::Name;
+use super::problem::Problem;
+
+/// The most pools that one registry may name; the pulls of further ones are counted by account.
+const MOST_POOLS: usize = 100;
+
+/// Which accounts the names in the record stand for.
+pub(super) type AccountNames = BTreeMap<AccountName, Name>;
+
+/// Whom a 429 stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stopped {
+    /// Who asked.
+    Account,
+    /// Everybody: it is the address that asked too much, or nobody knows.
+    Registry,
+}
+
+/// A 429 in the registry's words.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) stopped: Stopped,
+    /// The time that it names.
+    pub(super) named: Option<Timestamp>,
+    pub(super) reason: String,
+}
+
+/// Whom a 429 with this body stops. Only of a registry that counts pulls is it known that another account may go on, and only
+/// where it says that it was the pulls: Docker Hub answers every client of an address in plain text when all its requests were
+/// too many, and in JSON when too many logins failed.
+pub(super) fn stopped(counts_pulls: bool, body: &[u8]) -> Stopped {
+    #[derive(Deserialize)]
+    struct Body {
+        errors: Vec<Entry>,
+    }
+    #[derive(Deserialize)]
+    struct Entry {
+        code: String,
+        message: String,
+    }
+    let is_pull_limit = |Entry { code, message }: &Entry| {
+        let message = message.to_ascii_lowercase();
+        code == "TOOMANYREQUESTS"
+            && (message.contains("pull rate limit") || message.contains("increase-rate-limit"))
+    };
+    match serde_json::from_slice(body) {
+        Ok(Body { errors }) if counts_pulls && errors.iter().any(is_pull_limit) => Stopped::Account,
+        Ok(_) | Err(_) => Stopped::Registry,
+    }
+}
+
+/// The accounts of one registry.
+#[derive(Debug, Default)]
+pub(super) struct Accounts {
+    everybody: Restraint,
+    of: HashMap<Name, Account>,
+    pools: BTreeMap<PoolName, PullBudget>,
+    /// As an earlier run has left them.
+    recalled: BTreeMap<AccountName, AccountMemory>,
+}
+
+#[derive(Debug, Default)]
+struct Account {
+    restraint: Restraint,
+    pool: Option<PoolName>,
+    pulls: PullBudget,
+}
+
+/// Whether somebody is to be left alone.
+#[derive(Debug, Default)]
+struct Restraint {
+    cool_down: Option<CoolDown>,
+    /// The registry said so in this run, which does not ask it again whatever the time.
+    in_this_run: bool,
+}
+
+impl Restraint {
+    fn check(&self, now: Timestamp) -> Result<(), Problem> {
+        match &self.cool_down {
+            Some(cool_down) if self.in_this_run || cool_down.is_on(now) => Err(Problem::Deferred {
+                until: cool_down.until,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Those that were under way together are refused together, which counts once.
+    fn refuse(&mut self, refusal: Refusal, shortest: Duration, now: Timestamp) -> Timestamp {
+        let Refusal { named, reason, .. } = refusal;
+        let earlier = self.cool_down.as_ref();
+        let next = match earlier.filter(|_| self.in_this_run) {
+            Some(earlier) => CoolDown::until(Some(earlier), named.unwrap_or(earlier.until), reason),
+            None => CoolDown::after_refusal(earlier, named, shortest, reason, now),
+        };
+        self.in_this_run = true;
+        self.cool_down.insert(next).until
+    }
+
+    /// What was under way when the refusal came may still be answered.
+    fn answered(&mut self, now: Timestamp) {
+        if self.check(now).is_ok() {
+            self.cool_down = None;
+        }
+    }
+
+    fn recall(&mut self, cool_down: Option<&CoolDown>) {
+        let until = |cool_down: &CoolDown| cool_down.until;
+        if cool_down.map(until) > self.cool_down.as_ref().map(until) {
+            self.cool_down = cool_down.cloned();
+        }
+    }
+}
+
+impl Accounts {
+    /// # Errors
+    /// When the registry, or this account at it, is to be left alone.
+    pub(super) fn check(&self, name: Name, now: Timestamp) -> Result<(), Problem> {
+        self.check_everybody(now)?;
+        self.of
+            .get(&name)
+            .map_or(Ok(()), |account| account.restraint.check(now))
+    }
+
+    /// # Errors
+    /// When nobody may ask.
+    pub(super) fn check_everybody(&self, now: Timestamp) -> Result<(), Problem> {
+        self.everybody.check(now)
+    }
+
+    /// Takes a 429 to heart. Answers with the time until which nothing is asked.
+    pub(super) fn refuse(
+        &mut self,
+        name: Name,
+        refusal: Refusal,
+        shortest: Duration,
+        now: Timestamp,
+    ) -> Timestamp {
+        let restraint = match refusal.stopped {
+            Stopped::Account => &mut self.of.entry(name).or_default().restraint,
+            Stopped::Registry => &mut self.everybody,
+        };
+        restraint.refuse(refusal, shortest, now)
+    }
+
+    /// Nobody asks before that time, which is told for another reason than too many requests.
+    pub(super) fn leave_alone(&mut self, until: Timestamp, reason: String) {
+        let earlier = self.everybody.cool_down.as_ref();
+        self.everybody.cool_down = Some(CoolDown::until(earlier, until, reason));
+    }
+
+    /// The registry has answered: the next refusal is the first again.
+    pub(super) fn answered(&mut self, name: Name, now: Timestamp) {
+        self.everybody.answered(now);
+        if let Some(account) = self.of.get_mut(&name) {
+            account.restraint.answered(now);
+        }
+    }
+
+    /// Takes one pull from what the registry still grants.
+    ///
+    /// # Errors
+    /// When nothing is left for us.
+    pub(super) fn spend_pull(
+        &mut self,
+        name: Name,
+        assumed: Option<PullLimit>,
+        now: Timestamp,
+    ) -> Result<(), Problem> {
+        let pulls = self.pulls(name);
+        if pulls.spend(assumed, now) {
+            return Ok(());
+        }
+        Err(Problem::OverBudget {
+            until: pulls.next_relief(assumed, now).unwrap_or(now),
+        })
+    }
+
+    /// A pull that was taken has been answered, or failed.
+    pub(super) fn pull_answered(&mut self, name: Name) {
+        self.pulls(name).answered();
+    }
+
+    /// What the account with the fewest may still spend.
+    pub(super) fn pulls_left(&self, assumed: Option<PullLimit>, now: Timestamp) -> u32 {
+        let own = self.of.values().filter(|account| account.pool.is_none());
+        let budgets = own.map(|account| &account.pulls).chain(self.pools.values());
+        let left = budgets.map(|pulls| pulls.available(assumed, now)).min();
+        left.unwrap_or_else(|| PullBudget::default().available(assumed, now))
+    }
+
+    /// The registry says which pool an account draws on. What was spent before that was spent from it as well.
+    pub(super) fn name_pool(&mut self, name: Name, source: &str) {
+        let pool = PoolName::of_source(source);
+        if self.pools.len() >= MOST_POOLS && !self.pools.contains_key(&pool) {
+            return;
+        }
+        let account = self.of.entry(name).or_default();
+        let spent = std::mem::take(&mut account.pulls);
+        account.pool = Some(pool.clone());
+        self.pools.entry(pool).or_default().merge(spent);
+    }
+
+    /// The registry says what is left of an account's pulls.
+    pub(super) fn observe(&mut self, name: Name, limit: PullLimit, remaining: u32, now: Timestamp) {
+        self.pulls(name).observe(limit, remaining, now);
+    }
+
+    fn pulls(&mut self, name: Name) -> &mut PullBudget {
+        let account = self.of.entry(name).or_default();
+        match &account.pool {
+            Some(pool) => self.pools.entry(pool.clone()).or_default(),
+            None => &mut account.pulls,
+        }
+    }
+
+    /// Takes in what an earlier run has left. A login that stands in several places is one account.
+    pub(super) fn recall(&mut self, memory: &RegistryMemory, names: &AccountNames) {
+        self.everybody.recall(memory.cool_down.as_ref());
+        self.pools.clone_from(&memory.pools);
+        self.recalled.clone_from(&memory.accounts);
+        for (account_name, name) in names {
+            let Some(recalled) = memory.accounts.get(account_name) else {
+                continue;
+            };
+            let account = self.of.entry(*name).or_default();
+            account.restraint.recall(recalled.cool_down.as_ref());
+            account.pool = recalled.pool.clone().or(account.pool.take());
+            account.pulls.merge(recalled.pulls.clone().unwrap_or_default());
+        }
+    }
+
+    /// What a later run has to know. Of logins that this run did not know, it is what an earlier one has left.
+    pub(super) fn write_down(&self, memory: &mut RegistryMemory, names: &AccountNames) {
+        memory.cool_down.clone_from(&self.everybody.cool_down);
+        memory.pools.clone_from(&self.pools);
+        memory.accounts.clone_from(&self.recalled);
+        for (account_name, name) in names {
+            let known = self.of.get(name).map(|account| AccountMemory {
+                cool_down: account.restraint.cool_down.clone(),
+                pool: account.pool.clone(),
+                pulls: Some(account.pulls.clone()),
+            });
+            memory
+                .accounts
+                .insert(account_name.clone(), known.unwrap_or_default());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credentials::{Credential, Login, Origin, Source};
+
+    const QUARTER: Duration = Duration::from_mins(15);
+
+    fn json(code: &str, message: &str) -> Vec<u8> {
+        serde_json::json!({ "errors": [{ "code": code, "message": message }] })
+            .to_string()
+            .into_bytes()
+    }
+
+    /// The texts are those of `registry.md`'s sources: Docker's usage pages and issues, GHCR's and ECR's answers.
+    #[test]
+    fn only_a_pull_limit_of_a_registry_that_counts_pulls_stops_no_more_than_who_asked() {
+        let pull_limit = json(
+            "TOOMANYREQUESTS",
+            "You have reached your pull rate limit. You may increase the limit by authenticating and upgrading: \
+             https://www.docker.com/increase-rate-limits",
+        );
+        let failed_logins = json(
+            "TOOMANYREQUESTS",
+            "too many failed login attempts for username or IP address",
+        );
+        let ghcr = json("TOOMANYREQUESTS", "retry-after: 985.86µs, allowed: 44000/minute");
+        let ecr = json("TOOMANYREQUESTS", "Rate exceeded");
+        for (registry, counts_pulls, body, expected) in [
+            ("docker.io", true, &pull_limit, Stopped::Account),
+            (
+                "docker.io, abuse",
+                true,
+                &b"Too Many Requests".to_vec(),
+                Stopped::Registry,
+            ),
+            ("docker.io, logins", true, &failed_logins, Stopped::Registry),
+            ("a mirror", false, &pull_limit, Stopped::Registry),
+            ("ghcr.io", false, &ghcr, Stopped::Registry),
+            ("ECR", false, &ecr, Stopped::Registry),
+            ("unknown", false, &Vec::new(), Stopped::Registry),
+            (
+                "unknown, counting",
+                true,
+                &json("DENIED", "pull rate limit"),
+                Stopped::Registry,
+            ),
+            (
+                "unknown, counting",
+                true,
+                &b"{\"errors\":[]}".to_vec(),
+                Stopped::Registry,
+            ),
+        ] {
+            assert_eq!(stopped(counts_pulls, body), expected, "{registry}");
+        }
+    }
+
+    fn refusal(stopped: Stopped) -> Refusal {
+        Refusal {
+            stopped,
+            named: None,
+            reason: "slow down".to_owned(),
+        }
+    }
+
+    fn at(minute: i64) -> Timestamp {
+        Timestamp::from_second(1_790_000_000 + 60 * minute).unwrap()
+    }
+
+    #[test]
+    fn those_that_are_refused_together_count_once_and_the_next_run_waits_longer() {
+        let mut accounts = Accounts::default();
+        for _ in 0..4 {
+            let until = accounts.refuse(Name::Anybody, refusal(Stopped::Registry), QUARTER, at(0));
+            assert_eq!(until, at(15));
+        }
+        accounts.answered(Name::Anybody, at(0));
+        assert!(accounts.check(Name::Anybody, at(60)).is_err(), "not in this run");
+        let mut memory = RegistryMemory::default();
+        accounts.write_down(&mut memory, &AccountNames::new());
+        let next_run = || {
+            let mut accounts = Accounts::default();
+            accounts.recall(&memory, &AccountNames::new());
+            accounts
+        };
+        assert!(next_run().check(Name::Anybody, at(14)).is_err());
+        let mut accounts = next_run();
+        assert!(accounts.check(Name::Anybody, at(15)).is_ok());
+        let until = accounts.refuse(Name::Anybody, refusal(Stopped::Registry), QUARTER, at(15));
+        assert_eq!(until, at(45));
+        let mut accounts = next_run();
+        accounts.answered(Name::Anybody, at(15));
+        let until = accounts.refuse(Name::Anybody, refusal(Stopped::Registry), QUARTER, at(16));
+        assert_eq!(until, at(31), "it was answered in between");
+    }
+
+    #[test]
+    fn what_is_remembered_of_a_login_that_this_run_does_not_know_is_kept() {
+        let place = AccountName::of_secret("shop", "regcred", "docker.io");
+        let cooling = AccountMemory {
+            cool_down: Some(CoolDown::after_refusal(None, None, QUARTER, String::new(), at(0))),
+            ..AccountMemory::default()
+        };
+        let before = RegistryMemory {
+            accounts: BTreeMap::from([(place, cooling)]),
+            ..RegistryMemory::default()
+        };
+        let names = AccountNames::from([(AccountName::anybody(), Name::Anybody)]);
+        let mut accounts = Accounts::default();
+        accounts.recall(&before, &names);
+        assert!(accounts.check(Name::Anybody, at(0)).is_ok());
+        let mut after = RegistryMemory::default();
+        accounts.write_down(&mut after, &names);
+        after.forget(None, at(0));
+        assert_eq!(after, before);
+    }
+
+    #[test]
+    fn accounts_share_a_pool_if_and_only_if_the_registry_says_so() {
+        let limit = PullLimit {
+            pulls: 10,
+            window_seconds: 21_600,
+        };
+        let source = Source {
+            origin: Origin::File,
+            entry: "docker.io".to_owned(),
+        };
+        let login = Name::Login(Credential::new(Login::IdentityToken("token".into()), source).id());
+        let spend_all = |accounts: &mut Accounts, name| {
+            (0..20)
+                .filter(|_| accounts.spend_pull(name, Some(limit), at(0)).is_ok())
+                .count()
+        };
+        let mut apart = Accounts::default();
+        assert_eq!(spend_all(&mut apart, Name::Anybody), 7);
+        assert_eq!(spend_all(&mut apart, login), 7);
+        let mut together = Accounts::default();
+        assert_eq!(spend_all(&mut together, Name::Anybody), 7);
+        together.name_pool(Name::Anybody, "192.0.2.1");
+        together.name_pool(login, "192.0.2.1");
+        assert_eq!(spend_all(&mut together, login), 0);
+        together.name_pool(login, "0a1b2c3d");
+        assert_eq!(spend_all(&mut together, login), 7);
+    }
+}

@@ -73,6 +73,13 @@ e2e:
 bench *FILTER:
     cargo bench --locked --package shared -- {{ FILTER }}
 
+# The scanner against Debian's docker-registry, beside wrk and skopeo; docs/benchmarks.md says what to expect. --help names the OPTIONS.
+[group("test")]
+bench-scan *OPTIONS:
+    for tool in wrk docker-registry; do command -v $tool > /dev/null || { echo "bench-scan needs $tool on the PATH"; exit 1; }; done
+    cargo build --locked --profile dist --package scanner
+    cargo bench --locked --package tests --bench scan -- --scanner "$PWD/target/dist/kubefresh-scanner" {{ OPTIONS }}
+
 # Looks for inputs that break TARGET (reference, tag or policy) for so many SECONDS. Needs a nightly toolchain, a C++ compiler and cargo-fuzz.
 [group("test")]
 fuzz TARGET SECONDS="300":

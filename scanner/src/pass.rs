@@ -81,6 +81,7 @@ impl Pass {
         stop: &CancellationToken,
     ) -> Option<Unwritten> {
         let mut left = repositories.len();
+        tracing::info!(repositories = left, "asking the registries");
         let mut refused = None;
         let time_is_up = async {
             stop.run_until_cancelled(tokio::time::sleep(deadline)).await;

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use sandbox::apiserver::ApiServerOptions;
 use sandbox::cluster::{Cluster, eventually};
+use sandbox::docker_registry::DockerRegistry;
 use sandbox::registry::ImageSpec;
 
-use crate::tools::{DockerRegistry, Kubectl, docker_registry, skopeo};
+use crate::tools::{Kubectl, skopeo};
 
 const RECORDS: &str = "-n kubefresh get cm -l kubefresh.dev/record=scan \
      -L kubefresh.dev/registry,kubefresh.dev/newest,kubefresh.dev/state";
@@ -36,7 +37,7 @@ impl Shop {
         Self {
             kubectl,
             cluster,
-            registry: docker_registry().await,
+            registry: DockerRegistry::open().await,
             scans: 0,
         }
     }

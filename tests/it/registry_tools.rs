@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 
+use sandbox::docker_registry::DockerRegistry;
 use sandbox::registry::{ImageSpec, Registry, push};
 use scanner::registry::{RegistryClient, RegistryClientOptions};
 
-use crate::tools::{docker_registry, skopeo};
+use crate::tools::skopeo;
 
 #[tokio::test]
 #[ignore = "needs skopeo; run by just e2e"]
@@ -65,7 +66,7 @@ async fn skopeo_inspects_the_labels_of_the_platform() {
 #[tokio::test]
 #[ignore = "needs docker-registry; run by just e2e"]
 async fn the_scanners_client_reads_from_debians_docker_registry_what_was_pushed_to_it() {
-    let registry = docker_registry().await;
+    let registry = DockerRegistry::open().await;
     let client = RegistryClient::new(RegistryClientOptions::default()).unwrap();
     let repository = format!("{}/shop/checkout", registry.host).parse().unwrap();
     let specs = [

@@ -1,9 +1,7 @@
-//! The tools of others that the ignored tests drive: skopeo, docker-registry, kubectl. A missing one fails the test.
+//! The tools of others that the ignored tests drive: skopeo and kubectl. A missing one fails the test.
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::time::Duration;
 
 use sandbox::cluster::Cluster;
 use sandbox::programs::workspace;
@@ -19,68 +17,6 @@ pub(crate) async fn skopeo(arguments: &[&str]) -> String {
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "skopeo {arguments:?}: {errors}");
     String::from_utf8(output.stdout).unwrap()
-}
-
-/// Debian's `docker-registry` on a free port; it ends when this is dropped.
-pub(crate) struct DockerRegistry {
-    pub(crate) host: String,
-    _directory: tempfile::TempDir,
-    _process: tokio::process::Child,
-}
-
-/// Starts one that is open to everybody.
-pub(crate) async fn docker_registry() -> DockerRegistry {
-    start_docker_registry(None).await
-}
-
-/// The user of [`private_docker_registry`], with the password `secret`.
-const HTPASSWD: &str = "ann:$2y$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW\n";
-
-/// Starts one that lets in only `ann` with the password `secret`.
-pub(crate) async fn private_docker_registry() -> DockerRegistry {
-    start_docker_registry(Some(HTPASSWD)).await
-}
-
-async fn start_docker_registry(htpasswd: Option<&str>) -> DockerRegistry {
-    let directory = tempfile::tempdir().unwrap();
-    // Free a moment ago: good enough for a test that is run by hand.
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let root = directory.path().display();
-    let config = directory.path().join("config.yml");
-    let auth = htpasswd.map(|users| {
-        let path = directory.path().join("htpasswd");
-        std::fs::write(&path, users).unwrap();
-        format!(
-            "auth: {{htpasswd: {{realm: registry, path: {}}}}}\n",
-            path.display()
-        )
-    });
-    let auth = auth.unwrap_or_default();
-    let text = format!(
-        "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {root}}}}}\nhttp: {{addr: \"{address}\"}}\n{auth}"
-    );
-    std::fs::write(&config, text).unwrap();
-    let process = Command::new("docker-registry")
-        .arg("serve")
-        .arg(&config)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("docker-registry is installed");
-    let answering = async {
-        while tokio::net::TcpStream::connect(address).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), answering)
-        .await
-        .expect("docker-registry answers");
-    DockerRegistry {
-        host: address.to_string(),
-        _directory: directory,
-        _process: process,
-    }
 }
 
 /// kubectl with the administrator's rights, in the root of the repository.

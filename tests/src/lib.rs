@@ -12,6 +12,7 @@ pub mod clock;
 pub mod cluster;
 pub mod controllers;
 pub mod demo;
+pub mod docker_registry;
 pub mod manifests;
 pub mod patch;
 pub mod programs;

@@ -7,11 +7,12 @@ use kube::Api;
 use kube::api::{Patch, PatchParams};
 use sandbox::apiserver::ApiServerOptions;
 use sandbox::cluster::Cluster;
+use sandbox::docker_registry::DockerRegistry;
 use sandbox::manifests;
 use sandbox::registry::{Auth, BearerAuth, ImageSpec, User};
 use serde_json::{Value, json};
 
-use crate::tools::{Kubectl, private_docker_registry, skopeo};
+use crate::tools::{Kubectl, skopeo};
 
 use super::{deployment, installed, publish, records, said, scan, summary, watched};
 
@@ -508,11 +509,14 @@ async fn a_rejected_login_is_tried_again_after_its_time_and_what_is_over_is_forg
     );
 }
 
+/// The user `ann` with the password `secret`.
+const HTPASSWD: &str = "ann:$2y$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW\n";
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs kubectl, skopeo and docker-registry; run by just e2e"]
 async fn a_pull_secret_that_kubectl_made_opens_debians_docker_registry() {
     let cluster = installed().await;
-    let (registry, kubectl) = (private_docker_registry().await, Kubectl::new(&cluster));
+    let (registry, kubectl) = (DockerRegistry::private(HTPASSWD).await, Kubectl::new(&cluster));
     for tag in ["1.4.0", "1.5.0"] {
         cluster.registry.publish(&ImageSpec::new("shop/web", tag));
         let from = format!("docker://{}", cluster.registry.reference("shop/web", tag));

@@ -151,10 +151,9 @@ impl Pass {
         let Request {
             demands, schedules, ..
         } = request;
-        match scan_one::ask(&self.registry, &repository, &demands, previous).await {
-            Ok(answer) => {
-                let complete = || scan::complete(previous, repository, demands, &answer, self.now);
-                let next = tokio::task::block_in_place(complete);
+        match scan_one::ask(&self.registry, &repository, demands, previous).await {
+            Ok((choices, answer)) => {
+                let next = scan::complete(previous, repository, choices, &answer, self.now);
                 let newest = next.newest().map(|tag| tag.to_string());
                 tracing::info!(repository = %next.repository, newest, "scanned");
                 let is_worth_it = schedules.are_given() || scan::worth_writing(previous, &next);

@@ -1,62 +1,132 @@
 //! What one repository is asked, and nothing it need not be: its list if a demand chooses among versions, one HEAD for
-//! each digest that is needed, and one manifest for each digest that was not known before.
+//! each digest that is needed, one manifest for each digest that was not known before, and once what a new candidate's image says
+//! of itself.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use shared::domain::record::ScanRecord;
+use shared::domain::record::choices::Choices;
+use shared::domain::record::labels::ImageLabels;
 use shared::domain::record::scan::{self, Answer, TagDigests};
+use shared::domain::record::{Findings, ScanRecord};
 use shared::domain::reference::{Digest, Repository, Tag};
 use shared::domain::watched::Demand;
 
-use crate::registry::{ErrorClass, RegistryClient, RegistryError};
+use crate::registry::{ErrorClass, Platforms, RegistryClient, RegistryError};
 
 /// Asks until every demand can be answered; the first failure ends it, as half an answer is none.
 pub(crate) async fn ask(
     registry: &RegistryClient,
     repository: &Repository,
-    demands: &BTreeSet<Demand>,
+    demands: BTreeSet<Demand>,
     previous: Option<&ScanRecord>,
-) -> Result<Answer, RegistryError> {
-    let published = if scan::needs_list(demands) {
+) -> Result<(Choices, Answer), RegistryError> {
+    let published = if scan::needs_list(&demands) {
         Some(registry.list_tags(repository).await?)
     } else {
         None
     };
-    let mut digests = BTreeMap::new();
-    let choose = || scan::tags_to_resolve(demands, published.as_deref().unwrap_or_default());
-    for tag in tokio::task::block_in_place(choose) {
-        let found = match registry.head_digest(repository, &tag).await? {
-            Some(digest) => Some(resolve(registry, repository, &tag, digest, previous).await?),
-            None => None,
-        };
-        digests.insert(tag, found);
+    let choices = tokio::task::block_in_place(|| Choices::among(demands, published.as_deref()));
+    drop(published);
+    let question = Question {
+        registry,
+        repository,
+        known: previous.and_then(|record| record.findings.as_ref()),
+    };
+    let mut answer = Answer::default();
+    for tag in choices.to_resolve() {
+        question.resolve(tag, &mut answer).await?;
     }
-    Ok(Answer { published, digests })
+    for tag in choices.to_describe(question.known) {
+        question.describe(tag, &mut answer).await;
+    }
+    Ok((choices, answer))
 }
 
-/// A digest never changes its meaning, so what is recorded of it need not be asked again.
-async fn resolve(
-    registry: &RegistryClient,
-    repository: &Repository,
-    tag: &Tag,
-    digest: Digest,
-    previous: Option<&ScanRecord>,
-) -> Result<TagDigests, RegistryError> {
-    let known = previous
-        .and_then(|record| record.findings.as_ref())
-        .and_then(|findings| findings.tag(tag))
-        .filter(|record| record.digest.as_ref() == Some(&digest) && !record.platforms_pending);
-    let platforms = match known {
-        Some(record) => Some(record.platforms.clone()),
-        None => match registry.platform_digests(repository, &digest).await {
-            Ok(platforms) => Some(platforms.digests),
-            // The digest is what updates are decided by; the platforms are learned when a pull is left.
-            Err(error) if error.class() == ErrorClass::OverBudget => {
-                tracing::info!(%repository, %tag, %error, "the platforms are left to a later run");
-                None
-            }
-            Err(error) => return Err(error),
-        },
-    };
-    Ok(TagDigests { digest, platforms })
+/// One repository, and what is known of it.
+struct Question<'a> {
+    registry: &'a RegistryClient,
+    repository: &'a Repository,
+    known: Option<&'a Findings>,
+}
+
+impl Question<'_> {
+    /// What a tag points at. A digest never changes its meaning, so what is recorded of it need not be asked again.
+    async fn resolve(&self, tag: Tag, answer: &mut Answer) -> Result<(), RegistryError> {
+        let Some(digest) = self.registry.head_digest(self.repository, &tag).await? else {
+            answer.digests.insert(tag, None);
+            return Ok(());
+        };
+        let known = self.known.and_then(|findings| findings.tag(&tag));
+        let known = known.filter(|record| record.digest.as_ref() == Some(&digest));
+        let platforms = match known {
+            Some(record) if !record.platforms_pending => Some(record.platforms.clone()),
+            _ => match self.registry.platform_digests(self.repository, &digest).await {
+                Ok(platforms) => {
+                    if let Some(labels) = self.labels(&platforms).await {
+                        answer.labels.insert(tag.clone(), labels);
+                    }
+                    Some(platforms.digests)
+                }
+                // The digest is what updates are decided by; the platforms are learned when a pull is left.
+                Err(error) if error.class() == ErrorClass::OverBudget => {
+                    tracing::info!(repository = %self.repository, %tag, %error, "the platforms are left to a later run");
+                    None
+                }
+                Err(error) => return Err(error),
+            },
+        };
+        answer.digests.insert(tag, Some(TagDigests { digest, platforms }));
+        Ok(())
+    }
+
+    /// What the image of a tag says of itself. That decides nothing, so it is no failure of the scan if it cannot be learned,
+    /// and it is not worth the last of what a registry grants.
+    async fn describe(&self, tag: Tag, answer: &mut Answer) {
+        if answer.labels.contains_key(&tag) || !self.registry.has_pulls_to_spare(self.repository) {
+            return;
+        }
+        let digest = match answer.digests.get(&tag) {
+            Some(resolved) => Ok(resolved.as_ref().map(|resolved| resolved.digest.clone())),
+            None => self.registry.head_digest(self.repository, &tag).await,
+        };
+        let found = match digest {
+            Ok(Some(digest)) => self.image(&digest).await,
+            Ok(None) => return,
+            Err(error) => Err(error),
+        };
+        let labels = match found {
+            Ok(platforms) => self.labels(&platforms).await,
+            Err(error) => nothing_said(&error),
+        };
+        answer.labels.extend(labels.map(|labels| (tag, labels)));
+    }
+
+    async fn image(&self, digest: &Digest) -> Result<Platforms, RegistryError> {
+        self.registry.platform_digests(self.repository, digest).await
+    }
+
+    /// Where an index does not say where the source is, its first image is asked. `None`: not to be learned now.
+    async fn labels(&self, platforms: &Platforms) -> Option<ImageLabels> {
+        let labels = ImageLabels::of(&platforms.labels);
+        let first = platforms
+            .digests
+            .get("linux/amd64")
+            .or_else(|| platforms.digests.values().next());
+        let Some(first) = first.filter(|_| platforms.is_index && labels.source.is_none()) else {
+            return Some(labels);
+        };
+        if !self.registry.has_pulls_to_spare(self.repository) {
+            return None;
+        }
+        match self.image(first).await {
+            Ok(image) => Some(ImageLabels::of(&image.labels)),
+            Err(error) => nothing_said(&error),
+        }
+    }
+}
+
+/// What a registry will not say now either is not asked for in every run.
+fn nothing_said(error: &RegistryError) -> Option<ImageLabels> {
+    tracing::debug!(%error, "what an image says of itself is not known");
+    (!error.class().is_transient()).then(ImageLabels::default)
 }

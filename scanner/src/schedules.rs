@@ -57,6 +57,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use shared::domain::record::ScanError;
+    use shared::domain::record::choices::Choices;
     use shared::domain::record::scan::{Answer, complete, failed};
     use shared::domain::schedule::time_zone;
 
@@ -82,11 +83,16 @@ mod tests {
     #[test]
     fn a_repository_is_asked_when_somebody_is_due_and_not_before() {
         let repository: Repository = "registry.example/shop".parse().unwrap();
-        let answer = Answer {
-            published: Some(vec!["1.0".parse().unwrap()]),
-            ..Answer::default()
+        let choices = Choices::among(demands("1.0 minor"), Some(&["1.0".parse().unwrap()]));
+        let scanned = |time| {
+            complete(
+                None,
+                repository.clone(),
+                choices.clone(),
+                &Answer::default(),
+                at(time),
+            )
         };
-        let scanned = |time| complete(None, repository.clone(), demands("1.0 minor"), &answer, at(time));
         let record = scanned("2026-11-20T03:30:00Z");
         let error = ScanError {
             class: "timeout".to_owned(),

@@ -2,6 +2,7 @@
 
 mod budgets;
 mod credentials;
+mod labels;
 mod order;
 mod registries;
 

@@ -23,8 +23,10 @@ use sandbox::apiserver::{ApiServerOptions, RequestRecord};
 use sandbox::cluster::{Cluster, client, eventually};
 use sandbox::manifests;
 use serde_json::{Value, json};
+use shared::domain::record::choices::Choices;
 use shared::domain::record::config_map::record_name;
 use shared::domain::record::scan::{Answer, complete};
+use shared::domain::reference::Tag;
 use shared::io::clock;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -96,12 +98,11 @@ impl Stage {
 
     /// Stores the record that a scan of `repository` would have written just now.
     async fn scanned(&self, repository: &str, demands: &[&str], tags: &[&str]) {
-        let answer = Answer {
-            published: Some(tags.iter().map(|tag| tag.parse().unwrap()).collect()),
-            digests: BTreeMap::new(),
-        };
+        let published: Vec<Tag> = tags.iter().map(|tag| tag.parse().unwrap()).collect();
         let demands = demands.iter().map(|line| line.parse().unwrap()).collect();
-        let record = complete(None, repository.parse().unwrap(), demands, &answer, clock::now());
+        let choices = Choices::among(demands, Some(&published));
+        let repository = repository.parse().unwrap();
+        let record = complete(None, repository, choices, &Answer::default(), clock::now());
         let config_map = serde_json::to_value(record.to_config_map(NAMESPACE)).unwrap();
         self.cluster.apply(&[config_map]).await;
     }

@@ -186,6 +186,16 @@ impl Accounts {
         })
     }
 
+    /// Whether there is enough for what is not needed.
+    pub(super) fn has_pulls_to_spare(
+        &mut self,
+        name: Name,
+        assumed: Option<PullLimit>,
+        now: Timestamp,
+    ) -> bool {
+        self.pulls(name).has_some_to_spare(assumed, now)
+    }
+
     /// A pull that was taken has been answered, or failed.
     pub(super) fn pull_answered(&mut self, name: Name) {
         self.pulls(name).answered();

@@ -213,6 +213,16 @@ impl RegistryClient {
         cooling.collect()
     }
 
+    /// Whether a registry that counts pulls has granted whoever asks about the repository enough to spend some on what nobody
+    /// decides by.
+    pub fn has_pulls_to_spare(&self, repository: &Repository) -> bool {
+        let asked_as = self.transport.options.registries.asked_as(repository);
+        asked_as.is_ok_and(|asked_as| {
+            let registry = self.transport.registry(asked_as.registry());
+            registry.is_ok_and(|registry| registry.has_pulls_to_spare(asked_as.path(), Timestamp::now()))
+        })
+    }
+
     /// Which account each login is, by registry: a login is known by the places where it stands.
     fn account_names(&self) -> BTreeMap<String, AccountNames> {
         let mut names: BTreeMap<String, AccountNames> = BTreeMap::new();

@@ -300,6 +300,11 @@ impl RegistryState {
         Some(left).filter(|left| *left != u32::MAX)
     }
 
+    pub(super) fn has_pulls_to_spare(&self, path: &str, now: Timestamp) -> bool {
+        let name = self.opener(path).unwrap_or(Name::Anybody);
+        self.accounts(|accounts| accounts.has_pulls_to_spare(name, self.pull_limit, now))
+    }
+
     /// Until when nobody may ask.
     pub(super) fn left_alone_until(&self, now: Timestamp) -> Option<Timestamp> {
         let check = self.accounts(|accounts| accounts.check_everybody(now));

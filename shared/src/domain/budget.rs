@@ -163,6 +163,13 @@ impl PullBudget {
         shared.map_or(own, |shared| shared.min(own))
     }
 
+    /// Whether more than half of our own share may be spent now: less is kept for what updates are decided by.
+    pub fn has_some_to_spare(&self, assumed: Option<PullLimit>, now: Timestamp) -> bool {
+        let observed = self.current_observation(now).map(|observed| observed.limit);
+        let share = observed.or(assumed).map_or(0, PullLimit::own_share);
+        self.available(assumed, now) > share / 2
+    }
+
     /// Spends a pull, if there is one.
     pub fn spend(&mut self, assumed: Option<PullLimit>, now: Timestamp) -> bool {
         if self.available(assumed, now) == 0 {

@@ -3,7 +3,9 @@
 //! Findings are those of the last *complete* scan. An attempt that failed leaves them as they were and adds its error,
 //! so half a list can never pass for a shorter one. `config_map` gives the stored form, `scan` makes one record from another.
 
+pub mod choices;
 pub mod config_map;
+pub mod labels;
 pub mod registry_accounts;
 pub mod rejected_logins;
 pub mod run;
@@ -15,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use self::labels::ImageLabels;
 use super::policy::{Offer, SelectionRequest, candidates};
 use super::reference::{Digest, Repository, Tag};
 use super::tag::TagVersion;
@@ -31,6 +34,9 @@ pub const TAGS_PER_RECORD: usize = 1000;
 /// How many platforms a record names at most, all tags together; tags beyond that are kept without theirs. It is for the
 /// registry to say how many an image has.
 pub const PLATFORMS_PER_RECORD: usize = 2000;
+
+/// How many bytes the labels of its images may take in a record, all tags together; tags beyond that are kept without theirs.
+pub const LABEL_BYTES_PER_RECORD: usize = 64 << 10;
 
 /// How old the stored time of a scan may grow before it is renewed although nothing else changed.
 pub const REFRESH: SignedDuration = SignedDuration::from_hours(1);
@@ -76,6 +82,9 @@ pub struct TagRecord {
     /// To learn the platforms would have cost a pull that the registry's limit did not have left; a later scan asks.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub platforms_pending: bool,
+    /// What its image says of itself; known where a demand could move to the tag, and `None` before it was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<ImageLabels>,
 }
 
 impl<'a> From<&'a TagRecord> for Offer<'a> {

@@ -1,5 +1,6 @@
 use super::*;
 use crate::domain::annotations::IN_FLIGHT;
+use crate::domain::record::choices::Choices;
 use crate::domain::record::scan::{Answer, TagDigests, complete};
 use crate::domain::rollout::{RolloutFacts, Waiting};
 use crate::domain::workload::{Container, WorkloadKind};
@@ -73,12 +74,13 @@ fn record(
     let repository: crate::domain::reference::Repository = repository.parse().unwrap();
     let demands = demands.iter().map(|line| line.parse().unwrap()).collect();
     let answer = Answer {
-        published: Some(tags),
         digests,
+        ..Answer::default()
     };
+    let choices = Choices::among(demands, Some(&tags));
     (
         record_name(&repository),
-        Ok(Arc::new(complete(None, repository, demands, &answer, now()))),
+        Ok(Arc::new(complete(None, repository, choices, &answer, now()))),
     )
 }
 

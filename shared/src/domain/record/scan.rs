@@ -4,22 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::choices::Choices;
+use super::labels::ImageLabels;
 use super::{
-    CANDIDATES_PER_DEMAND, Findings, PLATFORMS_PER_RECORD, REFRESH, ScanError, ScanRecord, TAGS_PER_RECORD,
-    TagRecord,
+    Findings, LABEL_BYTES_PER_RECORD, PLATFORMS_PER_RECORD, REFRESH, ScanError, ScanRecord, TagRecord,
 };
-use crate::domain::policy::{Candidates, candidates};
 use crate::domain::reference::{Digest, Repository, Tag};
 use crate::domain::time::whole_seconds;
 use crate::domain::watched::Demand;
 
-/// What a registry said of one repository, whole.
+/// What a registry said of the tags that it was asked about by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// Every published tag; `None` when no demand needed the list.
-    pub published: Option<Vec<Tag>>,
-    /// What was asked by name: digest and platforms, or `None` where the registry has no such tag.
+    /// Digest and platforms, or `None` where the registry has no such tag.
     pub digests: BTreeMap<Tag, Option<TagDigests>>,
+    /// What images say of themselves, of those that were asked.
+    pub labels: BTreeMap<Tag, ImageLabels>,
 }
 
 /// What one tag points at.
@@ -28,26 +28,6 @@ pub struct TagDigests {
     pub digest: Digest,
     /// `None` where the registry could not be asked for them now.
     pub platforms: Option<BTreeMap<String, Digest>>,
-}
-
-/// The tags whose digest a scan for these demands needs, once the list is known: the tag itself under `digest`, and the
-/// chosen one where the image is written with a digest.
-pub fn tags_to_resolve(demands: &BTreeSet<Demand>, published: &[Tag]) -> BTreeSet<Tag> {
-    let mut tags = BTreeSet::new();
-    for demand in demands {
-        if demand.policy.follows_digest() {
-            tags.insert(demand.tag.clone());
-        } else if demand.pinned {
-            tags.extend(
-                candidates(&demand.request(), published)
-                    .newest_first
-                    .into_iter()
-                    .next()
-                    .cloned(),
-            );
-        }
-    }
-    tags
 }
 
 /// Whether any of these demands needs the list of tags.
@@ -59,28 +39,26 @@ pub fn needs_list(demands: &BTreeSet<Demand>) -> bool {
 pub fn complete(
     previous: Option<&ScanRecord>,
     repository: Repository,
-    demands: BTreeSet<Demand>,
+    choices: Choices,
     answer: &Answer,
     now: Timestamp,
 ) -> ScanRecord {
     let now = whole_seconds(now);
     let known = previous.and_then(|record| record.findings.as_ref());
-    let mut room = PLATFORMS_PER_RECORD;
-    let kept = tags_to_keep(&demands, answer)
+    let resolved = |tag: &Tag| matches!(answer.digests.get(tag), Some(Some(_)));
+    let mut room = Room {
+        platforms: PLATFORMS_PER_RECORD,
+        label_bytes: LABEL_BYTES_PER_RECORD,
+    };
+    let kept = choices
+        .to_keep(resolved)
         .into_iter()
-        .map(|tag| {
-            let mut record = tag_record(tag, known, answer, now);
-            match room.checked_sub(record.platforms.len()) {
-                Some(left) => room = left,
-                None => record.platforms.clear(),
-            }
-            record
-        })
+        .map(|tag| room.take(tag_record(tag.clone(), known, answer, now)))
         .collect();
     let findings = Findings {
         scanned_at: now,
-        tag_count: answer.published.as_ref().map(Vec::len),
-        scanned_for: demands,
+        tag_count: choices.tag_count(),
+        scanned_for: choices.into_demands(),
         tags: kept,
     };
     ScanRecord {
@@ -90,83 +68,40 @@ pub fn complete(
     }
 }
 
-/// Tags in use first, so that no number of candidates can push them out, then for each demand what decides its choice, then
-/// its second newest candidate, and so on: many demands, or those of one workload, cannot leave another without its choice.
-fn tags_to_keep(demands: &BTreeSet<Demand>, answer: &Answer) -> Vec<Tag> {
-    let published = answer.published.as_deref().unwrap_or_default();
-    let set: BTreeSet<&Tag> = published.iter().collect();
-    let exists = |tag: &Tag| set.contains(tag) || matches!(answer.digests.get(tag), Some(Some(_)));
-    let wanted: Vec<Wanted<'_>> = demands
-        .iter()
-        .filter(|demand| !demand.policy.follows_digest())
-        .map(|demand| Wanted::of(demand, published))
-        .collect();
-    let in_use: BTreeSet<&Tag> = demands
-        .iter()
-        .map(|demand| &demand.tag)
-        .filter(|tag| exists(tag))
-        .take(TAGS_PER_RECORD)
-        .collect();
-    let by_rank = (0..CANDIDATES_PER_DEMAND)
-        .flat_map(|rank| wanted.iter().map(move |wanted| wanted.of_rank(rank)))
-        .flatten();
-    let mut kept = in_use;
-    for tag in by_rank {
-        if kept.len() >= TAGS_PER_RECORD {
-            break;
-        }
-        kept.insert(tag);
-    }
-    // In the order in which a reader looks for them.
-    let newest_first = wanted
-        .iter()
-        .flat_map(|wanted| wanted.newest_first.iter().copied());
-    let witnesses = wanted.iter().flat_map(|wanted| wanted.witnesses.iter().copied());
-    let mut written = BTreeSet::new();
-    newest_first
-        .chain(demands.iter().map(|demand| &demand.tag))
-        .chain(witnesses)
-        .filter(|tag| kept.contains(tag) && written.insert(*tag))
-        .cloned()
-        .collect()
+/// What a record still has room for.
+struct Room {
+    platforms: usize,
+    label_bytes: usize,
 }
 
-/// What one demand would have kept.
-struct Wanted<'a> {
-    /// At most [`CANDIDATES_PER_DEMAND`].
-    newest_first: Vec<&'a Tag>,
-    witnesses: Vec<&'a Tag>,
-}
-
-impl<'a> Wanted<'a> {
-    fn of(demand: &'a Demand, published: &'a [Tag]) -> Self {
-        let Candidates {
-            mut newest_first,
-            witnesses,
-        } = candidates(&demand.request(), published);
-        newest_first.truncate(CANDIDATES_PER_DEMAND);
-        Self {
-            newest_first,
-            witnesses,
+impl Room {
+    /// Leaves out of a tag's record what there is no room for.
+    fn take(&mut self, mut record: TagRecord) -> TagRecord {
+        match self.platforms.checked_sub(record.platforms.len()) {
+            Some(left) => self.platforms = left,
+            None => record.platforms.clear(),
         }
-    }
-
-    /// The candidate of this rank; with the first of them everything else that bears on the choice.
-    fn of_rank(&self, rank: usize) -> Vec<&'a Tag> {
-        let witnesses = self.witnesses.iter().filter(|_| rank == 0);
-        self.newest_first
-            .get(rank)
-            .into_iter()
-            .chain(witnesses)
-            .copied()
-            .collect()
+        let size = record.labels.as_ref().map_or(0, ImageLabels::size);
+        match self.label_bytes.checked_sub(size) {
+            Some(left) => self.label_bytes = left,
+            // Asked, and nothing to say: it is not asked again.
+            None => record.labels = Some(ImageLabels::default()),
+        }
+        record
     }
 }
 
 fn tag_record(tag: Tag, known: Option<&Findings>, answer: &Answer, now: Timestamp) -> TagRecord {
     let before = known.and_then(|findings| findings.tag(&tag));
     let resolved = answer.digests.get(&tag).and_then(Option::as_ref);
+    let points_elsewhere = |record: &TagRecord| {
+        let (before, now) = (record.digest.as_ref(), resolved.map(|resolved| &resolved.digest));
+        before.zip(now).is_some_and(|(before, now)| before != now)
+    };
+    let labels_before = before.filter(|record| !points_elsewhere(record));
+    let labels_before = labels_before.and_then(|record| record.labels.as_ref());
     TagRecord {
+        labels: answer.labels.get(&tag).or(labels_before).cloned(),
         first_seen: before.map_or(now, |record| record.first_seen),
         digest: resolved.map(|resolved| resolved.digest.clone()),
         platforms: resolved

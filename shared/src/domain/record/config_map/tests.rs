@@ -15,6 +15,7 @@ fn record() -> ScanRecord {
         digest,
         platforms,
         platforms_pending: false,
+        labels: None,
     };
     let platforms = BTreeMap::from([
         ("linux/amd64".to_owned(), digest('b')),

@@ -1,5 +1,6 @@
 use super::*;
 use crate::domain::policy::select;
+use crate::domain::record::TAGS_PER_RECORD;
 
 const NOW: &str = "2026-11-21T03:00:00Z";
 
@@ -19,12 +20,34 @@ fn demands(lines: &[&str]) -> BTreeSet<Demand> {
     lines.iter().map(|line| line.parse().unwrap()).collect()
 }
 
-fn published(tags: &[&str]) -> Answer {
-    let tags = tags.iter().map(|tag| tag.parse().unwrap()).collect();
-    Answer {
-        published: Some(tags),
-        digests: BTreeMap::new(),
+/// What a registry has.
+#[derive(Clone, Default)]
+struct Stock {
+    published: Option<Vec<Tag>>,
+    digests: BTreeMap<Tag, Option<TagDigests>>,
+    labels: BTreeMap<Tag, ImageLabels>,
+}
+
+fn published(tags: &[&str]) -> Stock {
+    Stock {
+        published: Some(tags.iter().map(|tag| tag.parse().unwrap()).collect()),
+        ..Stock::default()
     }
+}
+
+fn complete(
+    previous: Option<&ScanRecord>,
+    repository: Repository,
+    demands: BTreeSet<Demand>,
+    stock: &Stock,
+    now: Timestamp,
+) -> ScanRecord {
+    let answer = Answer {
+        digests: stock.digests.clone(),
+        labels: stock.labels.clone(),
+    };
+    let choices = Choices::among(demands, stock.published.as_deref());
+    super::complete(previous, repository, choices, &answer, now)
 }
 
 fn names(record: &ScanRecord) -> Vec<&str> {
@@ -104,9 +127,9 @@ fn a_hundred_thousand_tags_leave_a_record_that_fits_into_a_config_map() {
     let wanted: BTreeSet<Demand> = (0..4)
         .map(|patch| format!("1.0.{} major", patch * 20_000).parse().unwrap())
         .collect();
-    let answer = Answer {
+    let answer = Stock {
         published: Some(tags),
-        digests: BTreeMap::new(),
+        ..Stock::default()
     };
     let record = complete(None, repository(), wanted, &answer, now());
     let findings = record.findings.as_ref().unwrap();
@@ -150,9 +173,9 @@ fn a_full_record_with_every_digest_stays_under_half_a_mebibyte() {
         None,
         repository(),
         wanted,
-        &Answer {
-            published: None,
+        &Stock {
             digests,
+            ..Stock::default()
         },
         now(),
     );
@@ -166,13 +189,113 @@ fn a_full_record_with_every_digest_stays_under_half_a_mebibyte() {
     assert!(size < 512 * 1024, "{size} bytes");
 }
 
+fn labels(source: &str) -> ImageLabels {
+    ImageLabels {
+        source: Some(source.to_owned()),
+        ..ImageLabels::default()
+    }
+}
+
+#[test]
+fn an_image_is_asked_once_what_it_says_of_itself_and_only_if_a_demand_follows_it_or_could_move_to_it() {
+    let to_describe = |lines: &[&str], tags: &[&str], known: Option<&ScanRecord>| -> Vec<String> {
+        let tags: Vec<Tag> = tags.iter().map(|tag| tag.parse().unwrap()).collect();
+        let findings = known.and_then(|record| record.findings.as_ref());
+        let tags = Choices::among(demands(lines), Some(&tags)).to_describe(findings);
+        tags.iter().map(ToString::to_string).collect()
+    };
+    let lines = ["1.4.0 minor", "2.0.0 minor", "edge digest"];
+    let tags = ["1.4.0", "1.5.0", "1.6.0", "2.0.0", "edge"];
+    assert_eq!(to_describe(&lines, &tags, None), ["1.6.0", "edge"]);
+    let mut stock = published(&tags);
+    stock.labels = BTreeMap::from([
+        ("1.6.0".parse().unwrap(), labels("https://example.com/shop")),
+        ("edge".parse().unwrap(), ImageLabels::default()),
+    ]);
+    let known = complete(None, repository(), demands(&lines), &stock, now());
+    assert_eq!(to_describe(&lines, &tags, Some(&known)), [""; 0]);
+    assert_eq!(to_describe(&lines, &["1.4.0", "1.7.0"], Some(&known)), ["1.7.0"]);
+    let many: Vec<String> = (0..50).map(|major| format!("{major}.0.0 minor")).collect();
+    let tags: Vec<String> = (0..50).map(|major| format!("{major}.1.0")).collect();
+    let (many, tags): (Vec<&str>, Vec<&str>) = (
+        many.iter().map(String::as_str).collect(),
+        tags.iter().map(String::as_str).collect(),
+    );
+    assert_eq!(to_describe(&many, &tags, None).len(), 10, "the others wait");
+}
+
+#[test]
+fn what_an_image_says_of_itself_stays_until_the_tag_points_elsewhere() {
+    let resolved = |fill: &str| {
+        let digest = format!("sha256:{}", fill.repeat(64)).parse().unwrap();
+        let platforms = Some(BTreeMap::new());
+        BTreeMap::from([("edge".parse().unwrap(), Some(TagDigests { digest, platforms }))])
+    };
+    let stock = Stock {
+        digests: resolved("a"),
+        labels: BTreeMap::from([("edge".parse().unwrap(), labels("https://example.com/shop"))]),
+        ..Stock::default()
+    };
+    let scan = |previous: Option<&ScanRecord>, stock: &Stock| {
+        let record = complete(previous, repository(), demands(&["edge digest"]), stock, now());
+        let labels = record.findings.as_ref().unwrap().tags[0].labels.clone();
+        (record, labels)
+    };
+    let (first, said) = scan(None, &stock);
+    assert_eq!(said, Some(labels("https://example.com/shop")));
+    let unchanged = Stock {
+        labels: BTreeMap::new(),
+        ..stock
+    };
+    assert_eq!(scan(Some(&first), &unchanged).1, said);
+    let moved = Stock {
+        digests: resolved("b"),
+        ..Stock::default()
+    };
+    assert_eq!(scan(Some(&first), &moved).1, None);
+}
+
+#[test]
+fn very_much_said_by_images_does_not_fill_a_record() {
+    let tags: Vec<Tag> = (0..TAGS_PER_RECORD)
+        .map(|tag| format!("{tag}-x").parse().unwrap())
+        .collect();
+    let long = "y".repeat(256);
+    let said = ImageLabels {
+        source: Some(long.clone()),
+        revision: Some(long.clone()),
+        version: Some(long.clone()),
+        created: Some(long),
+    };
+    let stock = Stock {
+        labels: tags.iter().map(|tag| (tag.clone(), said.clone())).collect(),
+        published: Some(tags.clone()),
+        ..Stock::default()
+    };
+    let wanted = tags
+        .iter()
+        .map(|tag| format!("{tag} digest").parse().unwrap())
+        .collect();
+    let record = complete(None, repository(), wanted, &stock, now());
+    let written = &record.findings.unwrap().tags;
+    assert_eq!(written[0].labels.as_ref(), Some(&said));
+    assert_eq!(written[TAGS_PER_RECORD - 1].labels, Some(ImageLabels::default()));
+    let bytes: usize = written
+        .iter()
+        .filter_map(|tag| tag.labels.as_ref())
+        .map(ImageLabels::size)
+        .sum();
+    assert!(bytes < LABEL_BYTES_PER_RECORD + 20 * TAGS_PER_RECORD, "{bytes}");
+}
+
 #[test]
 fn digests_are_asked_for_moving_tags_and_for_the_choice_of_pinned_images_only() {
     let wanted = demands(&["latest digest", "1.4.0 minor", "1.4.1 patch pinned"]);
     let tags: Vec<Tag> = ["1.4.0", "1.4.1", "1.4.2", "1.5.0"]
         .map(|tag| tag.parse().unwrap())
         .into();
-    let asked: Vec<String> = tags_to_resolve(&wanted, &tags)
+    let asked: Vec<String> = Choices::among(wanted.clone(), Some(&tags))
+        .to_resolve()
         .iter()
         .map(ToString::to_string)
         .collect();
@@ -223,7 +346,7 @@ fn a_failed_attempt_keeps_the_findings_and_says_since_when_it_fails_this_way() {
 fn nothing_is_written_when_nothing_changed_until_the_time_of_the_scan_grows_old() {
     let wanted = demands(&["1.4.0 minor"]);
     let first = complete(None, repository(), wanted.clone(), &published(&["1.4.0"]), now());
-    let again = |answer: &Answer, at| complete(Some(&first), repository(), wanted.clone(), answer, at);
+    let again = |answer: &Stock, at| complete(Some(&first), repository(), wanted.clone(), answer, at);
     let half_an_hour = now() + jiff::SignedDuration::from_mins(30);
     let cases = [
         ("first record", None, again(&published(&["1.4.0"]), now()), true),
@@ -419,9 +542,10 @@ fn images_with_very_many_platforms_leave_a_record_that_fits_into_a_config_map() 
         .take(TAGS_PER_RECORD / 2)
         .map(|tag| format!("{tag} digest").parse().unwrap())
         .collect();
-    let answer = Answer {
+    let answer = Stock {
         published: Some(tags),
         digests,
+        ..Stock::default()
     };
     let record = complete(None, repository(), wanted, &answer, now());
     assert!(!record.findings.as_ref().unwrap().tags[0].platforms.is_empty());

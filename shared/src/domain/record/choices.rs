@@ -1,0 +1,146 @@
+//! What demands choose among the published tags of a repository: all that a scan needs of a list, which may be very long.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use super::{CANDIDATES_PER_DEMAND, Findings, TAGS_PER_RECORD};
+use crate::domain::policy::{Candidates, candidates};
+use crate::domain::reference::Tag;
+use crate::domain::watched::Demand;
+
+/// How many images are asked what they say of themselves in one scan of a repository; the others have to wait for the next.
+const DESCRIBED_AT_ONCE: usize = 10;
+
+/// What the demands on one repository choose.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Choices {
+    of: BTreeMap<Demand, Choice>,
+    /// How many tags are published; `None` when no demand needed the list.
+    tag_count: Option<usize>,
+    /// Tags in use that are published.
+    listed: BTreeSet<Tag>,
+}
+
+/// What one demand would have kept; nothing where it follows a digest.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Choice {
+    /// At most [`CANDIDATES_PER_DEMAND`].
+    newest_first: Vec<Tag>,
+    witnesses: Vec<Tag>,
+}
+
+impl Choices {
+    /// `published` is every tag of the repository; `None` when no demand needs the list.
+    pub fn among(demands: BTreeSet<Demand>, published: Option<&[Tag]>) -> Self {
+        let all = published.unwrap_or_default();
+        let in_use: HashSet<&Tag> = demands.iter().map(|demand| &demand.tag).collect();
+        let listed = all.iter().filter(|tag| in_use.contains(tag)).cloned().collect();
+        let choose = |demand: Demand| {
+            let choice = Choice::of(&demand, all);
+            (demand, choice)
+        };
+        Self {
+            tag_count: published.map(<[Tag]>::len),
+            listed,
+            of: demands.into_iter().map(choose).collect(),
+        }
+    }
+
+    /// The tags whose digest the demands need: the tag itself under `digest`, and the chosen one where the image is written
+    /// with a digest.
+    pub fn to_resolve(&self) -> BTreeSet<Tag> {
+        let needed = self.of.iter().filter_map(|(demand, choice)| {
+            if demand.policy.follows_digest() {
+                Some(&demand.tag)
+            } else {
+                choice.newest_first.first().filter(|_| demand.pinned)
+            }
+        });
+        needed.cloned().collect()
+    }
+
+    /// The tags that demands follow or could move to now, and whose images were not asked yet what they say of themselves.
+    pub fn to_describe(&self, known: Option<&Findings>) -> BTreeSet<Tag> {
+        let is_described = |tag: &Tag| {
+            let record = known.and_then(|findings| findings.tag(tag));
+            record.is_some_and(|record| record.labels.is_some())
+        };
+        let offered = self.of.iter().filter_map(|(demand, choice)| {
+            if demand.policy.follows_digest() {
+                return Some(&demand.tag);
+            }
+            choice
+                .newest_first
+                .first()
+                .filter(|newest| **newest != demand.tag)
+        });
+        let offered = offered.filter(|tag| !is_described(tag));
+        let mut to_describe: BTreeSet<Tag> = offered.cloned().collect();
+        while to_describe.len() > DESCRIBED_AT_ONCE {
+            to_describe.pop_first();
+        }
+        to_describe
+    }
+
+    pub(super) fn tag_count(&self) -> Option<usize> {
+        self.tag_count
+    }
+
+    pub(super) fn into_demands(self) -> BTreeSet<Demand> {
+        self.of.into_keys().collect()
+    }
+
+    /// Tags in use first, so that no number of candidates can push them out, then for each demand what decides its choice, then
+    /// its second newest candidate, and so on: many demands, or those of one workload, cannot leave another without its choice.
+    /// `resolved` are tags that are known to exist whether they are listed or not.
+    pub(super) fn to_keep<'a>(&'a self, resolved: impl Fn(&Tag) -> bool) -> Vec<&'a Tag> {
+        let in_use = self
+            .of
+            .keys()
+            .map(|demand| &demand.tag)
+            .filter(|tag| self.listed.contains(*tag) || resolved(tag));
+        let by_rank = (0..CANDIDATES_PER_DEMAND)
+            .flat_map(|rank| self.of.values().flat_map(move |choice| choice.of_rank(rank)));
+        let mut kept: BTreeSet<&Tag> = in_use.take(TAGS_PER_RECORD).collect();
+        for tag in by_rank {
+            if kept.len() >= TAGS_PER_RECORD {
+                break;
+            }
+            kept.insert(tag);
+        }
+        // In the order in which a reader looks for them.
+        let newest_first = self.of.values().flat_map(|choice| &choice.newest_first);
+        let witnesses = self.of.values().flat_map(|choice| &choice.witnesses);
+        let mut written = BTreeSet::new();
+        newest_first
+            .chain(self.of.keys().map(|demand| &demand.tag))
+            .chain(witnesses)
+            .filter(|tag| kept.contains(tag) && written.insert(*tag))
+            .collect()
+    }
+}
+
+impl Choice {
+    fn of(demand: &Demand, published: &[Tag]) -> Self {
+        if demand.policy.follows_digest() {
+            return Self::default();
+        }
+        let Candidates {
+            newest_first,
+            witnesses,
+        } = candidates(&demand.request(), published);
+        Self {
+            newest_first: newest_first
+                .into_iter()
+                .take(CANDIDATES_PER_DEMAND)
+                .cloned()
+                .collect(),
+            witnesses: witnesses.into_iter().cloned().collect(),
+        }
+    }
+
+    /// The candidate of this rank; with the first of them everything else that bears on the choice.
+    fn of_rank(&self, rank: usize) -> impl Iterator<Item = &Tag> {
+        let witnesses = self.witnesses.iter().filter(move |_| rank == 0);
+        self.newest_first.get(rank).into_iter().chain(witnesses)
+    }
+}

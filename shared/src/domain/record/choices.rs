@@ -92,7 +92,7 @@ impl Choices {
     /// Tags in use first, so that no number of candidates can push them out, then for each demand what decides its choice, then
     /// its second newest candidate, and so on: many demands, or those of one workload, cannot leave another without its choice.
     /// `resolved` are tags that are known to exist whether they are listed or not.
-    pub(super) fn to_keep<'a>(&'a self, resolved: impl Fn(&Tag) -> bool) -> Vec<&'a Tag> {
+    pub(super) fn to_keep(&self, resolved: impl Fn(&Tag) -> bool) -> Vec<&Tag> {
         let in_use = self
             .of
             .keys()

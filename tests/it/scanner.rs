@@ -1,5 +1,6 @@
 //! The scanner as the Job runs it: the real binary, under the rights of `deploy/`, against the API server and a registry.
 
+mod accounts;
 mod budgets;
 mod credentials;
 mod labels;

@@ -6,7 +6,11 @@
 //!
 //! A 401 to a login that was never accepted means that the login is wrong: it is not shown to this registry again for a
 //! while, because services lock accounts and addresses after a few failures. A 403, or a 401 to a login that was accepted
-//! before, means that it may not read this repository, and the next one is tried.
+//! before, means that it may not read this repository, and the next one is tried. Some token services answer 403 to a wrong
+//! login as well: one that has heard nothing else in a whole run, or three times, is taken for wrong.
+//!
+//! Whose pulls are used up, or who was told to wait, is passed over, and the next one asks. If none of these is answered, the
+//! question is left to a later run: what the others would have been told, nobody knows.
 //!
 //! A credential goes to the registry's own address over the scheme it is reached by, and to its token service by the rule
 //! of [`endpoint::check_realm`](super::endpoint::check_realm): the registry's own host or one that is known or
@@ -273,11 +277,16 @@ impl Transport {
         credential: &Credential,
         state: &LoginState,
     ) -> Problem {
-        let now = Timestamp::now();
-        let until = whole_seconds(now.checked_add(self.options.quarantine).unwrap_or(now));
+        let until = self.end_of_quarantine();
         state.leave_alone(until);
         tracing::warn!(registry = registry.name, %credential, %until, "a login was rejected and is left alone");
         left_alone(credential, until)
+    }
+
+    /// For a login that is rejected now.
+    pub(super) fn end_of_quarantine(&self) -> Timestamp {
+        let now = Timestamp::now();
+        whole_seconds(now.checked_add(self.options.quarantine).unwrap_or(now))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is known about one login at one registry: whether it was ever accepted, or is to be left alone.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine as _;
@@ -14,9 +14,16 @@ use tokio::sync::MutexGuard;
 use super::problem::Problem;
 use crate::credentials::LoginId;
 
+/// So many times 403, and never an acceptance, are a rejection. One alone may be about the repository, and must not keep the
+/// login from the others; services that count failures lock accounts after no fewer.
+const FORBIDDEN_IS_REJECTED: u32 = 3;
+
 #[derive(Debug, Default)]
 pub(super) struct LoginState {
     accepted: AtomicBool,
+    /// How often a token service has answered 403, which some do to a wrong password and others where a login may not read
+    /// what is asked for.
+    forbidden: AtomicU32,
     /// Held by whoever shows the login while nobody knows whether it is good.
     first: tokio::sync::Mutex<()>,
     left_alone_until: Mutex<Option<Timestamp>>,
@@ -51,6 +58,16 @@ impl LoginState {
         self.accepted.store(true, Ordering::Release);
     }
 
+    /// Notes a 403 to a login that was never accepted. Answers whether it is to be taken for a rejection now.
+    pub(super) fn forbid(&self) -> bool {
+        self.forbidden.fetch_add(1, Ordering::AcqRel) + 1 >= FORBIDDEN_IS_REJECTED
+    }
+
+    /// Whether the whole run has brought it nothing but 403.
+    fn was_only_forbidden(&self) -> bool {
+        !self.was_accepted() && self.forbidden.load(Ordering::Acquire) > 0
+    }
+
     /// Not shown again in this run.
     pub(super) fn leave_alone(&self, until: Timestamp) {
         *self
@@ -77,12 +94,16 @@ impl Logins {
         Arc::clone(logins.entry(id).or_default())
     }
 
-    /// Those that are left alone, and until when.
-    pub(super) fn left_alone(&self) -> Vec<(LoginId, Timestamp)> {
+    /// Those that are left alone, and until when. `until` holds for those that were only ever told that they may not.
+    pub(super) fn left_alone(&self, until: Timestamp) -> Vec<(LoginId, Timestamp)> {
         let logins = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let left_alone = |state: &LoginState| {
+            let forbidden = state.was_only_forbidden().then_some(until);
+            state.left_alone_until().or(forbidden)
+        };
         logins
             .iter()
-            .filter_map(|(id, state)| state.left_alone_until().map(|until| (*id, until)))
+            .filter_map(|(id, state)| Some((*id, left_alone(state)?)))
             .collect()
     }
 }

@@ -92,12 +92,15 @@ impl Transport {
         // OAuth 2 answers 400 to a refresh token that is no good.
         let is_rejection = reply.status == StatusCode::UNAUTHORIZED
             || (request.form.is_some() && reply.status == StatusCode::BAD_REQUEST);
-        if is_rejection && !state.was_accepted() {
+        let is_forbidden = reply.status == StatusCode::FORBIDDEN;
+        if (is_rejection || is_forbidden) && !state.was_accepted() {
             // A service that the registry has left says nothing of a login.
             if self.has_changed(registry, &request, challenge).await? {
                 return Err(reply.refusal(Who::TokenService));
             }
-            return Err(self.reject(registry, credential, &state));
+            if is_rejection || state.forbid() {
+                return Err(self.reject(registry, credential, &state));
+            }
         }
         let reply = reply.success(Who::TokenService)?;
         state.accept();

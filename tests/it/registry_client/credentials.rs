@@ -227,6 +227,36 @@ async fn a_good_login_that_may_not_read_one_repository_still_reads_the_others() 
 }
 
 #[tokio::test]
+async fn a_login_that_a_token_service_forbids_everything_is_shown_three_times_and_taken_for_wrong() {
+    for (repositories, shows) in [(1, 1), (2, 2), (8, 3)] {
+        let registry = bearer().await;
+        registry.fault(Rule::on(RequestKind::Token, Fault::status(403)));
+        let repositories: Vec<_> = (0..repositories)
+            .map(|number| repository(&registry, &format!("shop/app-{number}")))
+            .collect();
+        let client = client(&repositories.iter().collect::<Vec<_>>(), &[wrong()]);
+        let lists = repositories.iter().map(|repository| list(&client, repository));
+        for listed in futures::future::join_all(lists).await {
+            assert!(!listed.unwrap_err().class().is_transient());
+        }
+        assert_eq!(shown(&registry).len(), shows);
+        assert_eq!(client.rejected_logins().len(), 1, "nor in the next run");
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_a_token_service_forbids_one_repository_and_grants_another_is_not_taken_for_wrong() {
+    let registry = bearer().await;
+    let (checkout, cart) = (checkout(&registry), repository(&registry, "shop/cart"));
+    let client = client(&[&checkout, &cart], &[ann()]);
+    // Anybody's and ann's.
+    registry.fault(Rule::on(RequestKind::Token, Fault::status(403)).times(2));
+    assert_eq!(class_of(list(&client, &cart).await), ErrorClass::Forbidden);
+    list(&client, &checkout).await.unwrap();
+    assert!(client.rejected_logins().is_empty());
+}
+
+#[tokio::test]
 async fn many_questions_at_once_fetch_one_token_with_a_credential() {
     let registry = bearer().await;
     let checkout = checkout(&registry);

@@ -6,6 +6,7 @@ mod hostile;
 mod http2;
 mod lists;
 mod manifests;
+mod memory;
 mod raw;
 mod redirects;
 mod tokens;

@@ -2,7 +2,8 @@
 //!
 //! A repository is asked anonymously first, so that what is public costs nobody's quota. Where that is refused, or hidden
 //! as not found, its credentials follow in their order; whoever got an answer asks the rest of the run.
-//! At a registry whose challenge is `Basic` the anonymous try comes last: such registries seldom answer it.
+//! At a registry whose challenge is `Basic` the anonymous try comes last: such registries seldom answer it. So it does for
+//! a repository of which an earlier run has learned that it is private.
 //!
 //! A 401 to a login that was never accepted means that the login is wrong: it is not shown to this registry again for a
 //! while, because services lock accounts and addresses after a few failures. A 403, or a 401 to a login that was accepted
@@ -96,6 +97,9 @@ impl Transport {
                 Attempt::Answered(reply) => {
                     if reply.status.is_success() {
                         registry.remember_opener(path, name_of(asker));
+                        if heard.nobody_but_holders(asker) {
+                            registry.remember_private(path, Timestamp::now());
+                        }
                     }
                     return Ok(reply);
                 }
@@ -308,6 +312,7 @@ fn order<'a>(registry: &RegistryState, path: &str, credentials: &'a [Arc<Credent
     let mut order: Vec<Asker<'a>> = credentials.iter().map(Some).collect();
     let anybody_at = match registry.challenge() {
         Some(Challenge::Basic) => order.len(),
+        Some(Challenge::Bearer { .. }) | None if registry.is_private(path) => order.len(),
         Some(Challenge::Bearer { .. }) | None => 0,
     };
     order.insert(anybody_at, None);
@@ -365,6 +370,11 @@ impl Heard {
             (Some(_), Some(earlier)) if is_rejected(earlier) || !is_rejected(&problem) => {}
             (Some(_), _) => self.holder = Some(problem),
         }
+    }
+
+    /// Whether this asker was shown what anybody was refused, or was told is not there.
+    fn nobody_but_holders(&self, asker: Asker<'_>) -> bool {
+        asker.is_some() && (self.anonymous.is_some() || self.not_found.is_some())
     }
 
     /// A holder who was turned away might have seen what others were told is not there. What anybody is refused says

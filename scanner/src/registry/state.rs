@@ -1,6 +1,6 @@
 //! What is remembered about one registry during a run.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use reqwest::Url;
 use reqwest::header::HeaderMap;
 use shared::domain::budget;
-use shared::domain::record::registry_accounts::{RefusedPageSize, RegistryMemory};
+use shared::domain::record::registry_accounts::{PrivateRepositories, RefusedPageSize, RegistryMemory};
 use shared::domain::time::whole_seconds;
 use tokio::sync::{MutexGuard, Semaphore};
 
@@ -47,6 +47,7 @@ struct Noted {
     accounts: Accounts,
     challenge: Option<Learned>,
     refused_page_size: Option<RefusedPageSize>,
+    private: Option<PrivateRepositories>,
     /// By the path of a repository, in whose name it was answered.
     openers: HashMap<String, Name>,
     usage: Usage,
@@ -225,6 +226,29 @@ impl RegistryState {
     pub(super) fn remember_opener(&self, path: &str, opener: Name) {
         self.noted(|noted| {
             noted.openers.insert(path.to_owned(), opener);
+            if let Some(private) = noted.private.as_mut().filter(|_| opener == Name::Anybody) {
+                private.paths.remove(path);
+            }
+        });
+    }
+
+    /// Whether anybody was refused the repository, as far as is known, and somebody was not.
+    pub(super) fn is_private(&self, path: &str) -> bool {
+        self.noted(|noted| {
+            noted
+                .private
+                .as_ref()
+                .is_some_and(|private| private.paths.contains(path))
+        })
+    }
+
+    pub(super) fn remember_private(&self, path: &str, now: Timestamp) {
+        self.noted(|noted| {
+            let private = noted.private.get_or_insert_with(|| PrivateRepositories {
+                paths: BTreeSet::new(),
+                learned_at: whole_seconds(now),
+            });
+            private.paths.insert(path.to_owned());
         });
     }
 
@@ -277,6 +301,7 @@ impl RegistryState {
     pub(super) fn recall(&self, memory: &RegistryMemory, names: &AccountNames) {
         self.noted(|noted| {
             noted.refused_page_size = memory.refused_page_size;
+            noted.private.clone_from(&memory.private);
             noted.accounts.recall(memory, names);
         });
         if let Some(busy_until) = memory.busy_until {
@@ -323,6 +348,7 @@ impl RegistryState {
                 .as_ref()
                 .map(|learned| learned.challenge.learned_at(learned.since));
             memory.refused_page_size = noted.refused_page_size;
+            memory.private.clone_from(&noted.private);
             noted.accounts.write_down(&mut memory, names);
         });
         memory.forget(self.pull_limit, now);

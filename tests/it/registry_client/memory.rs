@@ -116,6 +116,24 @@ async fn a_password_is_shown_at_once_to_a_registry_that_is_known_to_want_one() {
     assert_eq!(counts(&registry), [0, 0, 1, 0, 0]);
 }
 
+#[tokio::test]
+async fn a_repository_that_is_private_is_asked_for_in_nobodys_name_once_in_many_runs() {
+    let registry = registry_that_wants(Auth::Bearer(private_tokens())).await;
+    let memories = learned_at(&registry).await;
+    let client = after(&memories, with_ann(&registry));
+    assert_eq!(list(&client, &checkout(&registry)).await.unwrap(), ["1"]);
+    assert_eq!(counts(&registry), [0, 1, 1, 0, 0], "ann's token and her list");
+    assert_eq!(client.memories(now()), memories);
+    let without = after(&memories, quick());
+    registry.configure(|options| options.auth = Auth::Bearer(tokens()));
+    assert_eq!(list(&without, &checkout(&registry)).await.unwrap(), ["1"]);
+    assert_eq!(
+        without.memories(now())[&registry.host()].private,
+        None,
+        "it is public now"
+    );
+}
+
 /// Another address of the same machine, at which nothing listens or something else does.
 fn moved(registry: &Registry, memories: &Memories, realm: &str) -> Memories {
     let mut moved = memories.clone();

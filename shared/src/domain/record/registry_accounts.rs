@@ -3,7 +3,7 @@
 //!
 //! A login is named by where it stands, as in [`rejected_logins`](super::rejected_logins), never by anything derived from it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -29,6 +29,9 @@ const MOST_BYTES: usize = 700 * 1024;
 /// The most accounts and the most pools that are kept of one registry.
 const MOST_OF_ONE_REGISTRY: usize = 100;
 
+/// The most private repositories that are kept of one registry; each takes some 40 bytes, 260 at most.
+const MOST_PRIVATE: usize = 1000;
+
 /// For how long it is believed that a registry is as it was, so that one that changed is found out.
 const BELIEVED: SignedDuration = SignedDuration::from_hours(7 * 24);
 
@@ -45,6 +48,9 @@ pub struct RegistryMemory {
     /// A page size that it does not take.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused_page_size: Option<RefusedPageSize>,
+    /// What it does not show to everybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private: Option<PrivateRepositories>,
     /// When the requests of earlier runs have been let through at its pace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub busy_until: Option<Timestamp>,
@@ -88,6 +94,16 @@ pub struct LearnedChallenge {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RefusedPageSize {
     pub tags: u32,
+    pub learned_at: Timestamp,
+}
+
+/// Repositories that a registry refused or hid from anybody, and showed to a login: to ask for them without one costs requests
+/// in vain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PrivateRepositories {
+    pub paths: BTreeSet<String>,
+    /// When the first of them was.
     pub learned_at: Timestamp,
 }
 
@@ -139,6 +155,10 @@ impl RegistryMemory {
         self.refused_page_size = self
             .refused_page_size
             .filter(|refused| is_believed(refused.learned_at));
+        self.private = self
+            .private
+            .take()
+            .filter(|private| is_believed(private.learned_at) && !private.paths.is_empty());
         self.busy_until = self.busy_until.filter(|until| *until > now);
         self.cool_down = self
             .cool_down
@@ -202,6 +222,10 @@ impl RegistryMemory {
             .chain(others)
             .take(MOST_OF_ONE_REGISTRY)
             .collect();
+        if let Some(private) = &mut bounded.private {
+            let paths = std::mem::take(&mut private.paths);
+            private.paths = paths.into_iter().take(MOST_PRIVATE).collect();
+        }
         bounded.pools = std::mem::take(&mut bounded.pools)
             .into_iter()
             .take(MOST_OF_ONE_REGISTRY)

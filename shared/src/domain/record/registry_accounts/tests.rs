@@ -60,6 +60,10 @@ fn it_is_legible_and_is_read_back() {
             tags: 100,
             learned_at: now(),
         }),
+        private: Some(PrivateRepositories {
+            paths: BTreeSet::from(["shop/checkout".to_owned()]),
+            learned_at: now(),
+        }),
         busy_until: Some(now() + hours(1)),
         cool_down: Some(cool_down(now())),
         ..RegistryMemory::default()
@@ -96,6 +100,10 @@ docker.io:
 quay.io:
   refusedPageSize:
     tags: 100
+    learnedAt: \"2026-11-21T04:10:00Z\"
+  private:
+    paths:
+    - shop/checkout
     learnedAt: \"2026-11-21T04:10:00Z\"
   busyUntil: \"2026-11-21T05:10:00Z\"
   coolDown:
@@ -198,6 +206,10 @@ fn it_never_outgrows_a_config_map_and_keeps_what_must_be_obeyed() {
         pools: (0..500)
             .map(|number| (PoolName::of_source(&number.to_string()), budget()))
             .collect(),
+        private: Some(PrivateRepositories {
+            paths: (0..5000).map(|number| format!("{number:0255}")).collect(),
+            learned_at: now(),
+        }),
         ..hub()
     };
     let known = RegistryMemory {

@@ -4,6 +4,7 @@ mod accounts;
 mod budgets;
 mod credentials;
 mod labels;
+mod hostile;
 mod order;
 mod registries;
 

@@ -3,8 +3,9 @@
 mod accounts;
 mod budgets;
 mod credentials;
-mod labels;
+mod docker_registry;
 mod hostile;
+mod labels;
 mod order;
 mod registries;
 

@@ -78,9 +78,13 @@ impl Transport {
         let credentials = self.options.credentials.of(request.repository);
         let path = request.repository.path();
         let mut heard = Heard::default();
+        let mut first_turn = registry.first_turn().await;
         for asker in order(registry, path, credentials) {
             let is_opener = registry.opener(path) == Some(name_of(asker));
-            let attempt = match self.ask(registry, request, asker).await {
+            let asked = self.ask(registry, request, asker).await;
+            // What the registry wants is known now.
+            drop(first_turn.take());
+            let attempt = match asked {
                 Err(problem) if problem.is_about_limits() && registry.may_others_ask(Timestamp::now()) => {
                     heard.limit = Some(problem);
                     continue;
@@ -201,8 +205,6 @@ impl Transport {
         challenge: Option<Challenge>,
         asker: Asker<'_>,
     ) -> Result<Attempt, Problem> {
-        let first_turn = registry.first_turn().await;
-        let challenge = challenge.or_else(|| registry.challenge());
         let mut token = None;
         if let Some(challenge @ Challenge::Bearer { .. }) = &challenge {
             match self.token(registry, challenge, request, asker, None).await {
@@ -227,7 +229,6 @@ impl Transport {
         if is_own(registry, &reply) {
             self.hear_challenge(registry, &offered)?;
         }
-        drop(first_turn);
         if offered == Challenge::Basic {
             let refusal = reply.refusal(Who::Registry);
             let is_outdated = token.is_some() && asker.is_some();

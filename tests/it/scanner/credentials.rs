@@ -7,12 +7,9 @@ use kube::Api;
 use kube::api::{Patch, PatchParams};
 use sandbox::apiserver::ApiServerOptions;
 use sandbox::cluster::Cluster;
-use sandbox::docker_registry::DockerRegistry;
 use sandbox::manifests;
-use sandbox::registry::{Auth, BearerAuth, ImageSpec, User};
+use sandbox::registry::{Auth, BearerAuth, User};
 use serde_json::{Value, json};
-
-use crate::tools::{Kubectl, skopeo};
 
 use super::{deployment, installed, publish, records, said, scan, summary, watched};
 
@@ -229,7 +226,7 @@ async fn a_docker_config_file_that_cannot_be_used_ends_the_run_with_one_sentence
 }
 
 /// Everything that a run may leave behind: its output, with every log line there is, and what it wrote to the cluster.
-async fn left_behind(cluster: &Cluster, output: &std::process::Output) -> String {
+pub(super) async fn left_behind(cluster: &Cluster, output: &std::process::Output) -> String {
     let config_maps = super::config_maps(cluster).await;
     let written = serde_json::to_string(&config_maps).unwrap();
     format!(
@@ -239,7 +236,7 @@ async fn left_behind(cluster: &Cluster, output: &std::process::Output) -> String
     )
 }
 
-fn assert_keeps_secret(text: &str, secrets: &[&str]) {
+pub(super) fn assert_keeps_secret(text: &str, secrets: &[&str]) {
     for secret in secrets {
         assert!(!text.contains(secret), "{secret} was told");
     }
@@ -507,52 +504,4 @@ async fn a_rejected_login_is_tried_again_after_its_time_and_what_is_over_is_forg
         rejected_logins(&cluster).await.unwrap().data.unwrap()["logins"].trim(),
         "[]"
     );
-}
-
-/// The user `ann` with the password `secret`.
-const HTPASSWD: &str = "ann:$2y$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW\n";
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs kubectl, skopeo and docker-registry; run by just e2e"]
-async fn a_pull_secret_that_kubectl_made_opens_debians_docker_registry() {
-    let cluster = installed().await;
-    let (registry, kubectl) = (DockerRegistry::private(HTPASSWD).await, Kubectl::new(&cluster));
-    for tag in ["1.4.0", "1.5.0"] {
-        cluster.registry.publish(&ImageSpec::new("shop/web", tag));
-        let from = format!("docker://{}", cluster.registry.reference("shop/web", tag));
-        let to = format!("docker://{}/shop/web:{tag}", registry.host);
-        let options = [
-            "--insecure-policy",
-            "copy",
-            "--all",
-            "--src-tls-verify=false",
-            "--dest-tls-verify=false",
-            "--dest-creds=ann:secret",
-        ];
-        skopeo(&[&options[..], &[&from, &to]].concat()).await;
-    }
-    let secret = |name: &str, password: &str| {
-        format!(
-            "-n shop create secret docker-registry {name} --docker-server={} --docker-username=ann --docker-password={password}",
-            registry.host
-        )
-    };
-    kubectl.run(&secret("regcred", "secret")).await;
-    kubectl.run(&secret("mistaken", "irrtum")).await;
-    let image = format!("{}/shop/web:1.4.0", registry.host);
-    for (secrets, expected) in [
-        (vec![], "1 failed (unauthorized)"),
-        (vec!["mistaken"], "1 failed (unauthorized)"),
-        (vec!["mistaken", "regcred"], "1 record written"),
-    ] {
-        cluster.apply(&[pulling("web", &image, &secrets, None)]).await;
-        let output = scan(&cluster, &["--log-level", "trace"]).await;
-        assert!(
-            summary(&output).contains(expected),
-            "{secrets:?}: {}",
-            summary(&output)
-        );
-        assert_keeps_secret(&left_behind(&cluster, &output).await, &["irrtum", "ann:secret"]);
-    }
-    assert_eq!(records(&cluster).await[0].newest().unwrap().to_string(), "1.5.0");
 }

@@ -47,10 +47,14 @@ impl Tokens {
         self.0.lock().unwrap().grants.clear();
     }
 
-    fn issue(&self, grant: Grant) -> String {
+    fn issue(&self, bearer: &BearerAuth, grant: Grant) -> String {
         let mut inner = self.0.lock().unwrap();
         inner.issued += 1;
-        let token = format!("token-{}", inner.issued);
+        let number = inner.issued;
+        let token = match &bearer.signer {
+            Some(signer) => signer.sign(number, &bearer.service, &grant.scopes, bearer.lifetime),
+            None => format!("token-{number}"),
+        };
         inner.grants.insert(token.clone(), grant);
         token
     }
@@ -167,10 +171,13 @@ pub(super) fn token(state: &State, call: &Call) -> Response<Bytes> {
     let scopes = scopes
         .filter_map(|(name, actions)| granted(bearer, user, name, actions))
         .collect();
-    let token = state.tokens.issue(Grant {
-        scopes,
-        valid_until: Instant::now() + bearer.lifetime,
-    });
+    let token = state.tokens.issue(
+        bearer,
+        Grant {
+            scopes,
+            valid_until: Instant::now() + bearer.lifetime,
+        },
+    );
     let field = match bearer.field {
         TokenField::Token => "token",
         TokenField::AccessToken => "access_token",

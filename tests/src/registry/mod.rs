@@ -10,6 +10,7 @@
 mod auth;
 mod fault;
 mod image;
+mod jwt;
 mod log;
 mod manifests;
 mod options;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 
 pub use fault::{Fault, Rule};
 pub use image::{Image, ImageSpec, MediaTypes, Published, digest_of};
+pub use jwt::TokenSigner;
 pub use log::RequestFacts;
 pub use options::{
     Auth, BearerAuth, OversizedPage, PageStyle, Paging, RateLimit, RegistryOptions, TagOrder, TokenField,

@@ -1,7 +1,10 @@
 //! The lasting properties of an embedded registry: how it pages, sorts, authenticates and counts.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
+
+use super::jwt::TokenSigner;
 
 /// What kind of registry to be.
 #[derive(Debug, Clone)]
@@ -164,6 +167,8 @@ pub struct BearerAuth {
     pub tell_lifetime: bool,
     /// Under which name the reply holds the token.
     pub field: TokenField,
+    /// Who signs the tokens, where another registry is to believe them; this one believes only its own otherwise.
+    pub signer: Option<Arc<TokenSigner>>,
 }
 
 impl BearerAuth {
@@ -187,6 +192,7 @@ impl Default for BearerAuth {
             lifetime: Duration::from_mins(5),
             tell_lifetime: true,
             field: TokenField::Token,
+            signer: None,
         }
     }
 }

@@ -18,6 +18,7 @@ mod order;
 mod output;
 mod page;
 mod pass;
+pub mod reach;
 pub mod records;
 pub mod registries;
 pub mod registry;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
 use sandbox::programs::{programs, workspace};
-use sandbox::registry::{Fault, ImageSpec, Registry, RequestKind, Rule};
+use sandbox::registry::{Auth, Fault, ImageSpec, Registry, RequestKind, Rule, User};
 use serde_json::{Value, json};
 
 /// `explain` with these arguments, not started yet.
@@ -424,6 +424,47 @@ async fn the_registry_is_asked_for_its_list_and_for_two_digests() {
         1,
         "where nothing is chosen no digest counts"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_with_a_private_authority_that_does_not_answer_everybody_is_asked_as_the_options_say() {
+    let registry = Registry::open().await;
+    for tag in ["1.4.5", "1.5.0"] {
+        registry.publish(&ImageSpec::new("shop/web", tag));
+    }
+    registry.configure(|options| options.auth = Auth::Basic(vec![User::new("ann", "geheim")]));
+    let front = registry.with_tls().await;
+    let (host, folder) = (front.host(), tempfile::tempdir().unwrap());
+    let write = |name: &str, content: String| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let ca = write("ca.pem", front.ca_pem().to_owned());
+    let registries = write(
+        "registries.yaml",
+        format!("registries: {{ '{host}': {{ caFile: '{ca}' }} }}"),
+    );
+    let auths = json!({ "auths": { &host: { "username": "ann", "password": "geheim" } } });
+    let config = write("config.json", auths.to_string());
+    let image = format!("{host}/shop/web:1.4.5");
+    let trusting = [&image, "--output", "json", "--registries", &registries];
+
+    let refused = explain_asking(&trusting).await;
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        stderr(&refused).contains("401 Unauthorized"),
+        "{}",
+        stderr(&refused)
+    );
+    let knowing = [&trusting[..], &["--docker-config", &config]].concat();
+    assert_eq!(object(&explain_asking(&knowing).await, 0)["selected"], "1.5.0");
+
+    write("config.json", "geheim".to_owned());
+    let broken = explain_asking(&knowing).await;
+    assert_eq!(broken.status.code(), Some(2));
+    let said = stderr(&broken);
+    assert!(said.contains(&config) && !said.contains("geheim"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::explain::{Output, PolicyArguments};
+use crate::reach::ReachArguments;
 
 /// Shown below the options.
 pub const EXAMPLES: &str = "\
@@ -53,17 +54,8 @@ pub struct CheckOptions {
     /// End with exit code 1 if something newer is published.
     #[arg(long)]
     pub exit_code: bool,
-    /// Registries that speak plain HTTP, separated by commas; may be repeated. Those on localhost do without being named.
-    #[arg(
-        long,
-        env = "PLAIN_HTTP_REGISTRIES",
-        value_delimiter = ',',
-        value_name = "HOST[:PORT],…"
-    )]
-    pub plain_http: Vec<String>,
-    /// A docker config file with credentials for registries that do not answer everybody, such as `~/.docker/config.json`.
-    #[arg(long, env = "DOCKER_CONFIG_FILE", value_name = "FILE")]
-    pub docker_config: Option<String>,
     #[command(flatten)]
     pub policy: PolicyArguments,
+    #[command(flatten)]
+    pub reach: ReachArguments,
 }

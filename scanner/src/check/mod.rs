@@ -11,23 +11,19 @@ mod manifest;
 mod survey;
 mod table;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 use shared::domain::policy::PolicyOptions;
 use shared::domain::reference::{ImageReference, Repository};
-use shared::io::arguments::given;
 
-use crate::cli::{self, SettingsError};
-use crate::credentials::{Credentials, Puller};
 use crate::explain::Output;
 use crate::output;
 use crate::page;
-use crate::registry::{RegistryClient, RegistryClientOptions};
-use crate::run;
+use crate::reach::ReachError;
 
 pub use arguments::{CheckOptions, EXAMPLES};
 use finding::Finding;
@@ -40,13 +36,9 @@ const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
     #[error(transparent)]
-    Settings(#[from] SettingsError),
+    Reach(#[from] ReachError),
     #[error("the options that say which tags are wanted cannot be obeyed: {0}")]
     Policy(#[source] shared::domain::policy::PolicyError),
-    #[error("{0}")]
-    DockerConfig(String),
-    #[error("the HTTP client could not be set up: {0}")]
-    Http(#[source] reqwest::Error),
     #[error("unable to go on: {0}")]
     Stream(#[source] io::Error),
     /// Some images or documents have no answer.
@@ -69,22 +61,13 @@ struct Report {
 pub async fn run(options: CheckOptions) -> Result<(), CheckError> {
     let wanted = options.policy.options();
     wanted.check().map_err(CheckError::Policy)?;
-    let plain_http_hosts = cli::registries(options.plain_http)?;
-    let docker_config = given(options.docker_config).map(PathBuf::from);
-    let own = run::own_keyring(docker_config.as_deref())
-        .await
-        .map_err(|error| CheckError::DockerConfig(error.to_string()))?;
     let Found {
         targets,
         problems,
         passed_over,
     } = find(options.images, &options.files, &wanted);
-    let registry = RegistryClient::new(RegistryClientOptions {
-        plain_http_hosts,
-        credentials: Credentials::assign(&repositories(&targets), &BTreeMap::new(), &own),
-        ..RegistryClientOptions::default()
-    })
-    .map_err(CheckError::Http)?;
+    let repositories = repositories(&targets);
+    let registry = options.reach.client(&repositories).await?;
     let report = Report {
         images: survey::survey(&registry, targets).await,
         problems,
@@ -102,14 +85,12 @@ pub async fn run(options: CheckOptions) -> Result<(), CheckError> {
     report.verdict(options.exit_code)
 }
 
-/// The repositories of all images. Nobody pulls them here, so that they get the given credentials and no others.
-fn repositories(targets: &[Target]) -> BTreeMap<Repository, BTreeSet<Puller>> {
+/// The repositories of all images.
+fn repositories(targets: &[Target]) -> BTreeSet<Repository> {
     let images = targets
         .iter()
         .flat_map(|target| target.image.parse::<ImageReference>());
-    images
-        .map(|image| (image.repository().clone(), BTreeSet::new()))
-        .collect()
+    images.map(|image| image.repository().clone()).collect()
 }
 
 /// All images, in the order in which they were given.

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use shared::domain::policy::PolicyOptions;
 
 use super::question::Written;
+use crate::reach::ReachArguments;
 
 /// Shown below the options.
 pub const EXAMPLES: &str = "\
@@ -47,18 +48,12 @@ pub struct ExplainOptions {
     /// How the answer is written: for people, or as one JSON object.
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub output: Output,
-    /// Registries that speak plain HTTP, separated by commas. Those on localhost do without being named.
-    #[arg(
-        long,
-        env = "PLAIN_HTTP_REGISTRIES",
-        value_delimiter = ',',
-        value_name = "HOST[:PORT],…"
-    )]
-    pub plain_http: Vec<String>,
     #[command(flatten)]
     pub policy: PolicyArguments,
     #[command(flatten)]
     pub known: KnownArguments,
+    #[command(flatten)]
+    pub reach: ReachArguments,
     /// Answer one JSON object a line from standard input with one a line:
     /// `{"id", "current", "policy", "tags": […]}`, with every option above by its name with `_`.
     #[arg(

@@ -21,10 +21,10 @@ use std::path::Path;
 
 use shared::domain::reference::{Digest, ImageReference, Tag};
 
-use crate::cli::{self, SettingsError};
 use crate::output;
 use crate::page;
-use crate::registry::{RegistryClient, RegistryClientOptions, RegistryError};
+use crate::reach::ReachError;
+use crate::registry::RegistryError;
 
 pub use arguments::{EXAMPLES, ExplainOptions, KnownArguments, Output, PolicyArguments, Suffix};
 use ask::{Inquiry, RunningDigest};
@@ -40,11 +40,9 @@ pub enum ExplainError {
     #[error(transparent)]
     Invalid(#[from] Invalid),
     #[error(transparent)]
-    Settings(#[from] SettingsError),
+    Reach(#[from] ReachError),
     #[error("--tags {file}: {reason}")]
     Tags { file: String, reason: String },
-    #[error("the HTTP client could not be set up: {0}; --tags asks nobody")]
-    Http(#[source] reqwest::Error),
     #[error("{0}")]
     Registry(#[source] RegistryError),
     #[error("unable to go on: {0}")]
@@ -131,7 +129,8 @@ async fn published(
     image: Option<&ImageReference>,
     question: &mut Question,
 ) -> Result<Published, ExplainError> {
-    let plain_http_hosts = cli::registries(options.plain_http.clone())?;
+    // A mistake is told, also where nobody is asked.
+    options.reach.plain_http_hosts()?;
     match (&options.tags, image) {
         (Some(file), _) => Ok(Published {
             list: read_tags(file).map_err(|reason| ExplainError::Tags {
@@ -141,11 +140,7 @@ async fn published(
             ..Published::default()
         }),
         (None, Some(image)) => {
-            let registry = RegistryClient::new(RegistryClientOptions {
-                plain_http_hosts,
-                ..RegistryClientOptions::default()
-            })
-            .map_err(ExplainError::Http)?;
+            let registry = options.reach.client([image.repository()]).await?;
             let mut inquiry = Inquiry::new(&registry, image.repository());
             let asked = inquiry.ask(question, RunningDigest::OfTag).await;
             asked.map_err(ExplainError::Registry)?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use shared::domain::record::registry_accounts::{self, REGISTRY_ACCOUNTS, RegistryMemory};
+use shared::domain::shard::Shard;
 use shared::io::record_store::RecordStore;
 
 use crate::known::Known;
@@ -16,8 +17,8 @@ pub(crate) struct Accounts(Stored<BTreeMap<String, RegistryMemory>>);
 
 impl Accounts {
     /// Reads them. Where they cannot be understood, only the registries' own words count.
-    pub(crate) async fn load(store: &RecordStore) -> Result<Self, kube::Error> {
-        let stored = Stored::load(store, REGISTRY_ACCOUNTS, registry_accounts::parse).await;
+    pub(crate) async fn load(store: &RecordStore, shard: Shard) -> Result<Self, kube::Error> {
+        let stored = Stored::load(store, shard, REGISTRY_ACCOUNTS, registry_accounts::parse).await;
         stored.map(Self)
     }
 

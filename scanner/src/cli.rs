@@ -1,10 +1,12 @@
 //! What can be told to the scanner, by flags or by the environment; nothing else in this crate reads either.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand};
+use shared::domain::shard::Shard;
 use shared::io::arguments::{self, NamespaceError};
 use shared::io::telemetry::LogFormat;
 use strum::VariantNames;
@@ -110,6 +112,12 @@ pub struct ScanOptions {
     /// activeDeadlineSeconds.
     #[arg(long, env = "SCAN_DEADLINE", default_value = "4m", value_parser = arguments::duration, value_name = "DURATION")]
     pub deadline: Duration,
+    /// Into how many shares the repositories are divided: the completions of an Indexed Job.
+    #[arg(long, env = "SHARDS", default_value_t = NonZeroU32::MIN, value_name = "COUNT")]
+    pub shards: NonZeroU32,
+    /// Which share is scanned, from 0; Kubernetes says so to each pod of an Indexed Job.
+    #[arg(long, env = "JOB_COMPLETION_INDEX", default_value_t = 0, value_name = "INDEX")]
+    pub shard: u32,
     /// Registries that speak plain HTTP, separated by commas. Those on localhost do without being named.
     #[arg(
         long,
@@ -144,6 +152,7 @@ pub struct Settings {
     pub namespace: Option<String>,
     pub dry_run: bool,
     pub deadline: Duration,
+    pub shard: Shard,
     pub plain_http: Vec<String>,
     pub read_pull_secrets: bool,
     pub docker_config: Option<PathBuf>,
@@ -159,6 +168,8 @@ pub enum SettingsError {
     Namespace(#[source] NamespaceError),
     #[error("--plain-http: {0:?} is no registry; write HOST or HOST:PORT without a scheme or path")]
     PlainHttp(String),
+    #[error("--shard: {0}")]
+    Shard(String),
 }
 
 impl ScanOptions {
@@ -169,6 +180,8 @@ impl ScanOptions {
             namespace,
             dry_run,
             deadline,
+            shards,
+            shard,
             plain_http,
             read_pull_secrets,
             docker_config,
@@ -183,6 +196,7 @@ impl ScanOptions {
             namespace: namespace.map_err(SettingsError::Namespace)?,
             dry_run,
             deadline,
+            shard: Shard::new(shard, shards).map_err(SettingsError::Shard)?,
             plain_http,
             read_pull_secrets,
             docker_config: arguments::given(docker_config).map(PathBuf::from),

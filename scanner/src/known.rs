@@ -64,19 +64,19 @@ impl Known {
         }
     }
 
-    /// The records that nobody has asked for in a long time, each with its name and version.
+    /// The records that nobody has asked for in a long time, each with its version.
     pub(crate) fn out_of_use<'r>(
         &self,
         wanted: impl IntoIterator<Item = &'r Repository>,
         now: Timestamp,
-    ) -> Vec<(String, Option<String>)> {
+    ) -> BTreeMap<Repository, Option<String>> {
         let wanted: BTreeSet<&Repository> = wanted.into_iter().collect();
         let unwanted = self
             .records
             .iter()
             .filter(|(repository, (record, _))| !wanted.contains(repository) && record.is_out_of_use(now));
         unwanted
-            .map(|(repository, (_, version))| (record_name(repository), version.clone()))
+            .map(|(repository, (_, version))| (repository.clone(), version.clone()))
             .collect()
     }
 

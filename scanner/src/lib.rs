@@ -14,6 +14,7 @@ pub mod credentials;
 pub mod explain;
 pub mod inventory;
 mod known;
+mod memory;
 mod order;
 mod output;
 mod page;

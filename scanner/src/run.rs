@@ -8,6 +8,7 @@ use std::time::Instant;
 use kube::Client;
 use secrecy::{ExposeSecret as _, SecretSlice};
 
+use shared::domain::record::config_map::record_name;
 use shared::domain::record::run::RunRecord;
 use shared::domain::reference::Repository;
 use shared::domain::time::whole_seconds;
@@ -16,12 +17,11 @@ use shared::io::clock;
 use shared::io::record_store::RecordStore;
 use tokio_util::sync::CancellationToken;
 
-use crate::accounts::Accounts;
 use crate::cli::Settings;
-use crate::credentials::quarantine::Quarantine;
 use crate::credentials::{Credentials, DockerConfig, Format, Keyring, Origin, Puller, gather};
 use crate::inventory::{self, Inventory, Request};
 use crate::known::Known;
+use crate::memory::Memory;
 use crate::output;
 use crate::pass::{Pass, Unwritten};
 use crate::registries::{Registries, RegistriesError};
@@ -55,56 +55,70 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
     let registries = settings.registries_file.as_deref().map(Registries::read);
     let registries = registries.transpose()?.unwrap_or_default();
     let kubernetes = client::connect(client::CALL_LIMIT).await?;
-    let namespace = settings
-        .namespace
-        .clone()
-        .unwrap_or_else(|| kubernetes.default_namespace().to_owned());
-    tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
-        namespace,
-        dry_run = settings.dry_run,
-        "scan started"
-    );
+    let namespace = begin(&settings, &kubernetes);
     let inventory = inventory::take(&kubernetes, &settings.watch_namespaces)
         .await
         .map_err(|error| RunError::Cluster(client::explain("listing Deployments", &error)))?;
     let store = RecordStore::new(kubernetes.clone(), &namespace);
     let (known, now) = (known(&store).await?, clock::now());
-    let requests = inventory.requests();
-    let repositories = requests.len();
-    let out_of_use = known.out_of_use(requests.keys(), now);
-    let (due, waiting): (BTreeMap<_, _>, BTreeMap<_, _>) = requests
-        .into_iter()
-        .partition(|(repository, request)| request.is_due(repository, known.record(repository), now));
-    let pulled_by = pulled_by(&registries, &due);
+    let mut options = options(&settings, registries);
+    let mut requests = inventory.requests();
+    let mut out_of_use = known.out_of_use(requests.keys(), now);
+    out_of_use.retain(|repository, _| options.takes(repository));
+    requests.retain(|repository, _| options.takes(repository));
+    let mut record = RunRecord {
+        started_at: whole_seconds(now),
+        shard: settings.shard,
+        workloads: inventory.workloads,
+        repositories: requests.len(),
+        stopped: inventory.stopped.len(),
+        ..RunRecord::default()
+    };
+    requests.retain(|repository, request| request.is_due(repository, known.record(repository), now));
+    record.not_due = record.repositories - requests.len();
+    let pulled_by = pulled_by(&options.registries, &requests);
     let credentials = credentials(&kubernetes, &settings, &inventory, &pulled_by, &own).await;
-    let quarantine = quarantine(&store, &credentials).await?;
+    options.credentials = credentials.clone();
+    let memory = Memory::load(&store, settings.shard, &credentials).await;
+    let memory = memory.map_err(RunError::Cluster)?;
     let pass = Arc::new(Pass {
         known,
-        registry: registry_client(&settings, registries, &credentials)?,
+        registry: RegistryClient::new(options).map_err(RunError::Http)?,
         store,
         dry_run: settings.dry_run,
         now,
     });
-    quarantine.impose(&credentials, &pass.registry, now);
-    let accounts = accounts(&pass).await?;
-    let mut record = RunRecord {
-        started_at: whole_seconds(now),
-        workloads: inventory.workloads,
-        repositories,
-        not_due: waiting.len(),
-        stopped: inventory.stopped.len(),
-        ..RunRecord::default()
-    };
-    let unwritten = pass.run(due, &mut record, settings.deadline, &stop).await;
-    remember(&quarantine, &accounts, &pass, &credentials).await;
-    clear_away(&pass, out_of_use).await;
+    memory.impose(&credentials, &pass.registry, &pass.known, now);
+    let unwritten = pass.run(requests, &mut record, settings.deadline, &stop).await;
     record.registries = pass.registry.in_use(clock::now());
     record.duration_milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    write_down(&record, &pass).await;
+    if !settings.dry_run {
+        memory
+            .save(&pass.store, &credentials, &pass.registry, &record, clock::now())
+            .await;
+        clear_away(&pass.store, out_of_use).await;
+    }
     // The result, whatever the log filter says.
     output::line(&Summary(&record));
     unwritten.map_or(Ok(()), |unwritten| Err(unwritten.into()))
+}
+
+fn options(settings: &Settings, registries: Registries) -> RegistryClientOptions {
+    RegistryClientOptions {
+        plain_http_hosts: settings.plain_http.clone(),
+        registries,
+        shard: settings.shard,
+        ..Default::default()
+    }
+}
+
+/// The namespace of the records, and the first line of the log.
+fn begin(settings: &Settings, kubernetes: &Client) -> String {
+    let own = || kubernetes.default_namespace().to_owned();
+    let namespace = settings.namespace.clone().unwrap_or_else(own);
+    let (version, dry_run, shard) = (env!("CARGO_PKG_VERSION"), settings.dry_run, settings.shard);
+    tracing::info!(version, namespace, dry_run, %shard, "scan started");
+    namespace
 }
 
 impl From<Unwritten> for RunError {
@@ -152,30 +166,6 @@ async fn credentials(
     Credentials::assign(pulled_by, &keyrings, own)
 }
 
-fn registry_client(
-    settings: &Settings,
-    registries: Registries,
-    credentials: &Credentials,
-) -> Result<RegistryClient, RunError> {
-    let options = RegistryClientOptions {
-        plain_http_hosts: settings.plain_http.clone(),
-        registries,
-        credentials: credentials.clone(),
-        ..Default::default()
-    };
-    RegistryClient::new(options).map_err(RunError::Http)
-}
-
-/// What earlier runs know of logins that were rejected, where there are any to know it of.
-async fn quarantine(store: &RecordStore, credentials: &Credentials) -> Result<Quarantine, RunError> {
-    if credentials.is_empty() {
-        return Ok(Quarantine::default());
-    }
-    let loaded = Quarantine::load(store).await;
-    loaded
-        .map_err(|error| RunError::Cluster(client::explain("reading the record of rejected logins", &error)))
-}
-
 /// The records that earlier runs have left.
 async fn known(store: &RecordStore) -> Result<Known, RunError> {
     let stored = store.list().await;
@@ -184,62 +174,14 @@ async fn known(store: &RecordStore) -> Result<Known, RunError> {
     Ok(Known::read(stored))
 }
 
-/// What earlier runs have learned of the registries and left of their limits, told to the client.
-async fn accounts(pass: &Pass) -> Result<Accounts, RunError> {
-    let loaded = Accounts::load(&pass.store).await;
-    let accounts = loaded.map_err(|error| {
-        RunError::Cluster(client::explain("reading the record of registry accounts", &error))
-    })?;
-    accounts.impose(&pass.registry, &pass.known, pass.now);
-    Ok(accounts)
-}
-
-/// Writes down for the next run which logins were rejected, and what registries allow.
-async fn remember(quarantine: &Quarantine, accounts: &Accounts, pass: &Pass, credentials: &Credentials) {
-    if pass.dry_run {
-        return;
-    }
-    let saved = quarantine
-        .save(&pass.store, credentials, &pass.registry, pass.now)
-        .await;
-    if let Err(error) = saved {
-        let explanation = client::explain("writing the record of rejected logins", &error);
-        tracing::error!(explanation, "the next run may show a rejected login once more");
-    }
-    if let Err(error) = accounts.save(&pass.store, &pass.registry, clock::now()).await {
-        let explanation = client::explain("writing the record of registry accounts", &error);
-        tracing::error!(
-            explanation,
-            "the next run does not know what this one has spent and was told"
-        );
-    }
-}
-
-/// Writes down what came of the run.
-async fn write_down(record: &RunRecord, pass: &Pass) {
-    if pass.dry_run {
-        return;
-    }
-    if let Err(error) = pass
-        .store
-        .apply(&record.to_config_map(pass.store.namespace()))
-        .await
-    {
-        let explanation = client::explain("writing the record of the run", &error);
-        tracing::error!(explanation, "the updater's metrics speak of an earlier run");
-    }
-}
-
 /// How many records one run clears away; there is always another run.
 const CLEARED_AWAY: usize = 100;
 
 /// Removes records that nobody has asked for in a long time.
-async fn clear_away(pass: &Pass, out_of_use: Vec<(String, Option<String>)>) {
-    if pass.dry_run {
-        return;
-    }
-    for (name, version) in out_of_use.into_iter().take(CLEARED_AWAY) {
-        match pass.store.remove(&name, version).await {
+async fn clear_away(store: &RecordStore, out_of_use: BTreeMap<Repository, Option<String>>) {
+    for (repository, version) in out_of_use.into_iter().take(CLEARED_AWAY) {
+        let name = record_name(&repository);
+        match store.remove(&name, version).await {
             Ok(()) => tracing::info!(name, "removed a record that nobody asks for any more"),
             Err(error) => {
                 let explanation = client::explain("removing a record that nobody asks for", &error);

@@ -14,6 +14,7 @@ impl fmt::Display for Summary<'_> {
         let RunRecord {
             started_at: _,
             duration_milliseconds,
+            shard,
             workloads,
             repositories,
             complete,
@@ -29,6 +30,9 @@ impl fmt::Display for Summary<'_> {
         let workloads = count(*workloads, "workload");
         let written = count(*written, "record");
         let requests = count(self.0.requests(), "registry request");
+        if !shard.is_all() {
+            write!(f, "{shard}: ")?;
+        }
         write!(
             f,
             "scanned {complete} of {repositories} repositories for {workloads}: "

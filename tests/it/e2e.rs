@@ -75,6 +75,18 @@ impl Shop {
 
     /// The scanner as a Job of its CronJob; answers with its last line.
     async fn scan(&mut self) -> String {
+        let job = self.scan_job().await;
+        let log = self.kubectl.run(&format!("-n kubefresh logs job/{job}")).await;
+        let line = log
+            .lines()
+            .rev()
+            .find(|line| line.starts_with("scanned "))
+            .unwrap_or_else(|| panic!("{log}"));
+        line.to_owned()
+    }
+
+    /// Waits until a Job of the scanner's CronJob has ended; answers with its name.
+    async fn scan_job(&mut self) -> String {
         self.scans += 1;
         let job = format!("scan-{}", self.scans);
         let kubectl = &self.kubectl;
@@ -88,13 +100,7 @@ impl Shop {
                 "-n kubefresh wait --for=condition=complete --timeout=60s job/{job}"
             ))
             .await;
-        let log = kubectl.run(&format!("-n kubefresh logs job/{job}")).await;
-        let line = log
-            .lines()
-            .rev()
-            .find(|line| line.starts_with("scanned "))
-            .unwrap_or_else(|| panic!("{log}"));
-        line.to_owned()
+        job
     }
 
     async fn checkout_has(&self, path: &str) -> String {
@@ -270,4 +276,33 @@ async fn what_people_set_with_kubectl_counts() {
         shop.checkout_has(".spec.template.spec.containers[0].image").await,
         shop.image("1.5.0")
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs kubectl, skopeo and docker-registry; run by just e2e"]
+async fn a_scanner_of_three_pods_divides_the_repositories_among_them() {
+    let mut shop = Shop::open().await;
+    let applied = shop.kubectl.run("apply -k deploy/sharded").await;
+    assert!(
+        applied.contains("cronjob.batch/kubefresh-scanner configured"),
+        "{applied}"
+    );
+    let mut manifests = String::new();
+    for number in 0..12 {
+        let repository = format!("shop/app-{number}");
+        shop.cluster
+            .registry
+            .publish(&ImageSpec::new(&repository, "1.4.0"));
+        let image = shop.cluster.registry.reference(&repository, "1.4.0");
+        let workload = checkout(&image).replace("name: checkout", &format!("name: app-{number}"));
+        manifests += &format!("{workload}\n---\n");
+    }
+    shop.apply(&manifests).await;
+    shop.scan_job().await;
+    let records = shop.kubectl.run(&format!("{RECORDS} --no-headers")).await;
+    assert_eq!(records.lines().count(), 12, "{records}");
+    let runs = "-n kubefresh get cm -l kubefresh.dev/record=last-run -o name";
+    let runs = shop.kubectl.run(runs).await;
+    let expected = ["last-run", "last-run-1", "last-run-2"].map(|name| format!("configmap/{name}"));
+    assert_eq!(runs.lines().collect::<Vec<_>>(), expected);
 }

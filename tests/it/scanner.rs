@@ -8,6 +8,7 @@ mod hostile;
 mod labels;
 mod order;
 mod registries;
+mod shards;
 
 use std::path::Path;
 use std::process::Output;

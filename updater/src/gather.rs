@@ -46,10 +46,13 @@ impl Gatherer {
     /// What came of the scanner's last run; `None` where nobody has written it down.
     pub fn last_run(stores: &Stores) -> Option<RunRecord> {
         let records = stores.records.state();
-        let record = records.iter().find(|object| kind(object) == Some(LAST_RUN))?;
-        RunRecord::parse(record)
-            .inspect_err(|error| tracing::warn!(%error, "the metrics say nothing of it"))
-            .ok()
+        let runs = records.iter().filter(|object| kind(object) == Some(LAST_RUN));
+        let readable = runs.filter_map(|record| {
+            RunRecord::parse(record)
+                .inspect_err(|error| tracing::warn!(%error, "the metrics say nothing of it"))
+                .ok()
+        });
+        RunRecord::together(readable.collect())
     }
 
     fn read(&mut self, config_map: &ConfigMap) -> Reading {

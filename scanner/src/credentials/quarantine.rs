@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use shared::domain::record::rejected_logins::{self, RejectedLogin, SecretVersion};
 use shared::domain::reference::Repository;
+use shared::domain::shard::Shard;
 use shared::io::record_store::RecordStore;
 
 use super::assigned::Credentials;
@@ -18,8 +19,14 @@ pub(crate) struct Quarantine(Stored<BTreeSet<RejectedLogin>>);
 
 impl Quarantine {
     /// Reads it.
-    pub(crate) async fn load(store: &RecordStore) -> Result<Self, kube::Error> {
-        let stored = Stored::load(store, rejected_logins::REJECTED_LOGINS, rejected_logins::parse).await;
+    pub(crate) async fn load(store: &RecordStore, shard: Shard) -> Result<Self, kube::Error> {
+        let stored = Stored::load(
+            store,
+            shard,
+            rejected_logins::REJECTED_LOGINS,
+            rejected_logins::parse,
+        )
+        .await;
         stored.map(Self)
     }
 

@@ -41,6 +41,14 @@ impl Pace {
         }
     }
 
+    /// Its part of what several scanners together may ask.
+    fn divided(self, by: NonZeroU32) -> Self {
+        Self {
+            interval: self.interval.saturating_mul(by.get()),
+            burst: NonZeroU32::new(self.burst.get() / by).unwrap_or(NonZeroU32::MIN),
+        }
+    }
+
     pub(super) fn quota(self) -> Quota {
         let interval = self.interval.max(Duration::from_nanos(1));
         // `with_period` refuses only zero.
@@ -119,6 +127,17 @@ const fn with_pulls(limits: Limits, pulls: PullLimit) -> Limits {
 }
 
 impl Limits {
+    /// What is left for one of several scanners that ask at the same time. What counts pulls is asked by one alone.
+    pub(super) fn divided(self, by: NonZeroU32) -> Self {
+        match self.pulls {
+            Some(_) => self,
+            None => Self {
+                pace: self.pace.divided(by),
+                ..self
+            },
+        }
+    }
+
     /// The limits of a registry, by its host in lower case, with the port if there is one.
     pub fn of(registry: &str) -> Self {
         let matches = |host: &Host| match host {

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use shared::domain::reference::Repository;
+use shared::domain::shard::Shard;
+
 use super::limits::Limits;
 use crate::credentials::Credentials;
 use crate::registries::Registries;
@@ -24,6 +27,8 @@ pub struct RegistryClientOptions {
     pub registries: Registries,
     /// Pace and page size by registry, instead of those in the table.
     pub limits: BTreeMap<String, Limits>,
+    /// Which share of the registries' limits is this client's.
+    pub shard: Shard,
     /// Requests in flight to one registry.
     pub concurrency_per_registry: usize,
     /// Requests in flight to all registries.
@@ -62,6 +67,7 @@ impl Default for RegistryClientOptions {
             credentials: Credentials::default(),
             registries: Registries::default(),
             limits: BTreeMap::new(),
+            shard: Shard::default(),
             concurrency_per_registry: 4,
             concurrency: 16,
             connect_timeout: Duration::from_secs(5),
@@ -77,5 +83,23 @@ impl Default for RegistryClientOptions {
             max_manifest_bytes: 4 * MIB,
             max_small_bytes: 64 * 1024,
         }
+    }
+}
+
+impl RegistryClientOptions {
+    /// What is known of a registry's limits before it is asked, for all who ask on our behalf together.
+    pub(super) fn limits_of(&self, registry: &str) -> Limits {
+        let limits = self.limits.get(registry).copied();
+        let limits = limits.unwrap_or_else(|| Limits::of(registry));
+        let special = self.registries.of(registry);
+        special.map_or(limits, |special| special.limits(limits))
+    }
+
+    /// Whether a repository is this client's to ask about.
+    pub fn takes(&self, repository: &Repository) -> bool {
+        let asked_as = self.registries.asked_as(repository);
+        let asked_as = asked_as.as_deref().unwrap_or(repository);
+        let limits = self.limits_of(&asked_as.registry().to_ascii_lowercase());
+        self.shard.takes(asked_as, limits.pulls.is_some())
     }
 }

@@ -16,7 +16,6 @@ use super::access::Name;
 use super::accounts::{AccountNames, Accounts};
 use super::challenge::Challenge;
 use super::endpoint;
-use super::limits::Limits;
 use super::login::Logins;
 use super::options::RegistryClientOptions;
 use super::pacer::Pacer;
@@ -94,12 +93,7 @@ impl RegistryState {
         let has_certificate = special.is_some_and(|special| special.authorities.is_some());
         let base = endpoint::base_url(name, &plain_hosts, has_certificate)
             .ok_or_else(|| Problem::Protocol(format!("{name} cannot be the host of a registry")))?;
-        let limits = options
-            .limits
-            .get(name)
-            .copied()
-            .unwrap_or_else(|| Limits::of(name));
-        let limits = special.map_or(limits, |special| special.limits(limits));
+        let limits = options.limits_of(name).divided(options.shard.of);
         let concurrency = special
             .and_then(|special| special.concurrency)
             .and_then(|most| usize::try_from(most.get()).ok())

@@ -5,6 +5,7 @@ pub mod cool_down;
 mod hash;
 
 pub mod schedule;
+pub mod shard;
 pub mod time;
 
 pub mod reference;

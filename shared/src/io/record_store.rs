@@ -63,13 +63,10 @@ impl RecordStore {
         &self.namespace
     }
 
-    /// The record of a kind of which there is one, with its kind as name.
-    pub async fn find(&self, kind: &str) -> Result<Option<ConfigMap>, kube::Error> {
+    /// The records of a kind of which every scanner has one.
+    pub async fn of_kind(&self, kind: &str) -> Result<Vec<ConfigMap>, kube::Error> {
         let parameters = ListParams::default().labels(&format!("{RECORD_LABEL}={kind}"));
-        let found = self.api.list(&parameters).await?.items;
-        Ok(found
-            .into_iter()
-            .find(|record| record.metadata.name.as_deref() == Some(kind)))
+        Ok(self.api.list(&parameters).await?.items)
     }
 
     /// Removes a record, if it still is the one of that version. One that is gone or was changed meanwhile is no failure.

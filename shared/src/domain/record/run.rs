@@ -7,8 +7,9 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use serde::{Deserialize, Serialize};
 
 use super::single::{SingleRecord, SingleRecordError};
+use crate::domain::shard::Shard;
 
-/// The value of [`RECORD_LABEL`](super::config_map::RECORD_LABEL) and the name of the ConfigMap; there is one.
+/// The value of [`RECORD_LABEL`](super::config_map::RECORD_LABEL) and the name of the ConfigMap.
 pub const LAST_RUN: &str = "last-run";
 
 const RECORD: SingleRecord = SingleRecord {
@@ -25,6 +26,9 @@ const MOST: usize = 200;
 pub struct RunRecord {
     pub started_at: Timestamp,
     pub duration_milliseconds: u64,
+    /// Whose run it was, where several scanners divide the repositories among themselves.
+    #[serde(skip_serializing_if = "Shard::is_all")]
+    pub shard: Shard,
     /// Workloads that are scanned for.
     pub workloads: usize,
     /// Repositories that those use.
@@ -71,9 +75,78 @@ impl RegistryUse {
     pub fn total(&self) -> u64 {
         self.requests.values().sum()
     }
+
+    fn and(mut self, other: Self) -> Self {
+        let Self {
+            requests,
+            repeated,
+            pulls_left,
+            left_alone_until,
+        } = other;
+        for (kind, count) in requests {
+            *self.requests.entry(kind).or_default() += count;
+        }
+        self.repeated = self
+            .repeated
+            .into_iter()
+            .chain(repeated)
+            .reduce(std::ops::Add::add);
+        self.pulls_left = self.pulls_left.into_iter().chain(pulls_left).min();
+        self.left_alone_until = self.left_alone_until.max(left_alone_until);
+        self
+    }
 }
 
 impl RunRecord {
+    /// What came of the last run of all scanners together; `None` where nobody has written anything down. A scanner that is not
+    /// one of as many as there are now is left out. It began with the first of them, and took as long as the longest.
+    pub fn together(runs: Vec<Self>) -> Option<Self> {
+        let first = runs.iter().find(|run| run.shard.index == 0)?;
+        let of = first.shard.of;
+        runs.into_iter()
+            .filter(|run| run.shard.of == of)
+            .reduce(Self::and)
+    }
+
+    fn and(mut self, other: Self) -> Self {
+        let Self {
+            started_at,
+            duration_milliseconds,
+            shard: _,
+            workloads,
+            repositories,
+            complete,
+            failed,
+            not_due,
+            left_alone,
+            out_of_time,
+            unwritten,
+            written,
+            stopped,
+            registries,
+        } = other;
+        self.started_at = self.started_at.min(started_at);
+        self.duration_milliseconds = self.duration_milliseconds.max(duration_milliseconds);
+        // Every scanner reads all workloads.
+        self.workloads = self.workloads.max(workloads);
+        self.stopped = self.stopped.max(stopped);
+        self.repositories += repositories;
+        self.complete += complete;
+        self.not_due += not_due;
+        self.left_alone += left_alone;
+        self.out_of_time += out_of_time;
+        self.unwritten += unwritten;
+        self.written += written;
+        for (class, count) in failed {
+            *self.failed.entry(class).or_default() += count;
+        }
+        for (name, registry) in registries {
+            let known = self.registries.entry(name).or_default();
+            *known = std::mem::take(known).and(registry);
+        }
+        self
+    }
+
     /// All requests to registries.
     pub fn requests(&self) -> u64 {
         self.registries.values().map(RegistryUse::total).sum()
@@ -153,6 +226,30 @@ registries:
 "
         );
         assert_eq!(RunRecord::parse(&stored), Ok(run));
+    }
+
+    #[test]
+    fn runs_of_several_scanners_are_told_as_one_and_one_that_is_no_more_is_left_out() {
+        let of = |index, of, second, complete| RunRecord {
+            shard: Shard::new(index, std::num::NonZeroU32::new(of).unwrap()).unwrap(),
+            started_at: Timestamp::from_second(second).unwrap(),
+            duration_milliseconds: 1000 * u64::from(index),
+            workloads: 9,
+            complete,
+            failed: BTreeMap::from([("timeout".to_owned(), 1)]),
+            registries: BTreeMap::from([("docker.io".to_owned(), asked(2))]),
+            ..RunRecord::default()
+        };
+        let runs = vec![of(0, 2, 100, 3), of(1, 2, 90, 4), of(2, 3, 10, 50)];
+        let together = RunRecord::together(runs).unwrap();
+        assert_eq!(together.started_at.as_second(), 90);
+        assert_eq!(together.duration_milliseconds, 1000);
+        assert_eq!(
+            (together.workloads, together.complete, together.failed["timeout"]),
+            (9, 7, 2)
+        );
+        assert_eq!(together.registries["docker.io"], asked(4));
+        assert_eq!(RunRecord::together(Vec::new()), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use shared::domain::record::choices::Choices;
 use shared::domain::record::labels::ImageLabels;
 use shared::domain::record::scan::{self, Answer, TagDigests};
 use shared::domain::record::{Findings, ScanRecord};
-use shared::domain::reference::{Digest, Repository, Tag};
+use shared::domain::reference::{Repository, Tag};
 use shared::domain::watched::Demand;
 
 use crate::registry::{ErrorClass, Platforms, RegistryClient, RegistryError};
@@ -90,7 +90,7 @@ impl Question<'_> {
             None => self.registry.head_digest(self.repository, &tag).await,
         };
         let found = match digest {
-            Ok(Some(digest)) => self.image(&digest).await,
+            Ok(Some(digest)) => self.registry.describe(self.repository, &digest).await,
             Ok(None) => return,
             Err(error) => Err(error),
         };
@@ -99,10 +99,6 @@ impl Question<'_> {
             Err(error) => nothing_said(&error),
         };
         answer.labels.extend(labels.map(|labels| (tag, labels)));
-    }
-
-    async fn image(&self, digest: &Digest) -> Result<Platforms, RegistryError> {
-        self.registry.platform_digests(self.repository, digest).await
     }
 
     /// Where an index does not say where the source is, its first image is asked. `None`: not to be learned now.
@@ -115,10 +111,7 @@ impl Question<'_> {
         let Some(first) = first.filter(|_| platforms.is_index && labels.source.is_none()) else {
             return Some(labels);
         };
-        if !self.registry.has_pulls_to_spare(self.repository) {
-            return None;
-        }
-        match self.image(first).await {
+        match self.registry.describe(self.repository, first).await {
             Ok(image) => Some(ImageLabels::of(&image.labels)),
             Err(error) => nothing_said(&error),
         }

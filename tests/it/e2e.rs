@@ -287,17 +287,16 @@ async fn a_scanner_of_three_pods_divides_the_repositories_among_them() {
         applied.contains("cronjob.batch/kubefresh-scanner configured"),
         "{applied}"
     );
-    let mut manifests = String::new();
+    let mut manifests = Vec::new();
     for number in 0..12 {
         let repository = format!("shop/app-{number}");
         shop.cluster
             .registry
             .publish(&ImageSpec::new(&repository, "1.4.0"));
         let image = shop.cluster.registry.reference(&repository, "1.4.0");
-        let workload = checkout(&image).replace("name: checkout", &format!("name: app-{number}"));
-        manifests += &format!("{workload}\n---\n");
+        manifests.push(checkout(&image).replace("name: checkout", &format!("name: app-{number}")));
     }
-    shop.apply(&manifests).await;
+    shop.apply(&manifests.join("\n---\n")).await;
     shop.scan_job().await;
     let records = shop.kubectl.run(&format!("{RECORDS} --no-headers")).await;
     assert_eq!(records.lines().count(), 12, "{records}");

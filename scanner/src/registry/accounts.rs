@@ -11,6 +11,7 @@ use shared::domain::record::registry_accounts::{AccountMemory, AccountName, Pool
 
 use super::access::Name;
 use super::problem::Problem;
+use super::usage::Purpose;
 
 /// The most pools that one registry may name; the pulls of further ones are counted by account.
 const MOST_POOLS: usize = 100;
@@ -174,11 +175,16 @@ impl Accounts {
     pub(super) fn spend_pull(
         &mut self,
         name: Name,
+        purpose: Purpose,
         assumed: Option<PullLimit>,
         now: Timestamp,
     ) -> Result<(), Problem> {
         let pulls = self.pulls(name);
-        if pulls.spend(assumed, now) {
+        let is_worth_it = match purpose {
+            Purpose::Decision => true,
+            Purpose::Description => pulls.has_some_to_spare(assumed, now),
+        };
+        if is_worth_it && pulls.spend(assumed, now) {
             return Ok(());
         }
         Err(Problem::OverBudget {
@@ -398,7 +404,11 @@ mod tests {
         let login = Name::Login(Credential::new(Login::IdentityToken("token".into()), source).id());
         let spend_all = |accounts: &mut Accounts, name| {
             (0..20)
-                .filter(|_| accounts.spend_pull(name, Some(limit), at(0)).is_ok())
+                .filter(|_| {
+                    accounts
+                        .spend_pull(name, Purpose::Decision, Some(limit), at(0))
+                        .is_ok()
+                })
                 .count()
         };
         let mut apart = Accounts::default();

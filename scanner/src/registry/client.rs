@@ -18,7 +18,7 @@ use super::problem::{Problem, Who};
 use super::state::RegistryState;
 use super::tag_list::TagList;
 use super::transport::{Exchange, Reply, Transport};
-use super::usage::{RequestKind, Usage};
+use super::usage::{Purpose, RequestKind, Usage};
 use crate::credentials::LoginId;
 
 /// All four, always: with fewer, registries answer with another manifest than the one the tag names.
@@ -79,7 +79,28 @@ impl RegistryClient {
         repository: &Repository,
         digest: &Digest,
     ) -> Result<Platforms, RegistryError> {
-        let read = async |asked_as: &Repository| self.platforms_of(asked_as, digest).await;
+        self.manifest(repository, digest, Purpose::Decision).await
+    }
+
+    /// The same for the sake of what it says of the image, and only if the registry has granted enough pulls for that.
+    ///
+    /// # Errors
+    /// As for [`platform_digests`](Self::platform_digests).
+    pub async fn describe(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Result<Platforms, RegistryError> {
+        self.manifest(repository, digest, Purpose::Description).await
+    }
+
+    async fn manifest(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        purpose: Purpose,
+    ) -> Result<Platforms, RegistryError> {
+        let read = async |asked_as: &Repository| self.platforms_of(asked_as, digest, purpose).await;
         let operation = Operation::ReadManifest {
             digest: digest.clone(),
         };
@@ -338,10 +359,15 @@ impl RegistryClient {
             .map_err(|error| Problem::Protocol(format!("the digest in the answer is none: {error}")))
     }
 
-    async fn platforms_of(&self, repository: &Repository, digest: &Digest) -> Result<Platforms, Problem> {
+    async fn platforms_of(
+        &self,
+        repository: &Repository,
+        digest: &Digest,
+        purpose: Purpose,
+    ) -> Result<Platforms, Problem> {
         let registry = self.transport.registry(repository.registry())?;
         let request = Exchange {
-            kind: RequestKind::Manifest,
+            kind: RequestKind::Manifest(purpose),
             method: Method::GET,
             url: url(&registry, repository, &format!("manifests/{digest}"))?,
             accept: MANIFEST_TYPES,

@@ -21,7 +21,7 @@ use super::options::RegistryClientOptions;
 use super::pacer::Pacer;
 use super::problem::Problem;
 use super::token::TokenCache;
-use super::usage::{PullLimit, RequestKind, Usage};
+use super::usage::{PullLimit, Purpose, RequestKind, Usage};
 
 #[derive(Debug)]
 pub(super) struct RegistryState {
@@ -287,8 +287,8 @@ impl RegistryState {
     ///
     /// # Errors
     /// When nothing is left for us.
-    pub(super) fn spend_pull(&self, name: Name, now: Timestamp) -> Result<(), Problem> {
-        self.accounts(|accounts| accounts.spend_pull(name, self.pull_limit, now))
+    pub(super) fn spend_pull(&self, name: Name, purpose: Purpose, now: Timestamp) -> Result<(), Problem> {
+        self.accounts(|accounts| accounts.spend_pull(name, purpose, self.pull_limit, now))
     }
 
     /// Takes in what an earlier run has left, except for a challenge, which is to be checked like any other.

@@ -226,8 +226,8 @@ impl Transport {
         // Another request may have been told to slow down while this one waited.
         check()?;
 
-        if request.kind == RequestKind::Manifest {
-            registry.spend_pull(name, Timestamp::now())?;
+        if let RequestKind::Manifest(purpose) = request.kind {
+            registry.spend_pull(name, purpose, Timestamp::now())?;
         }
         registry.count(request.kind, repeated);
         let is_login =
@@ -252,7 +252,7 @@ impl Transport {
         }
         let sent = Instant::now();
         let response = builder.send().await;
-        if request.kind == RequestKind::Manifest {
+        if matches!(request.kind, RequestKind::Manifest(_)) {
             registry.accounts(|accounts| accounts.pull_answered(name));
         }
         let response = response.map_err(|error| self.failed(&error, sent))?;

@@ -70,12 +70,21 @@ impl PullLimit {
     }
 }
 
+/// What a manifest is fetched for, which is counted as a pull.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Updates are decided by it.
+    Decision,
+    /// People want to know: not worth the last of what a registry grants.
+    Description,
+}
+
 /// What a request is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RequestKind {
     List,
     Head,
-    Manifest,
+    Manifest(Purpose),
     Config,
     Token,
     Ping,
@@ -86,7 +95,7 @@ impl Usage {
         let counter = match kind {
             RequestKind::List => &mut self.list,
             RequestKind::Head => &mut self.head,
-            RequestKind::Manifest => &mut self.manifest,
+            RequestKind::Manifest(_) => &mut self.manifest,
             RequestKind::Config => &mut self.config,
             RequestKind::Token => &mut self.token,
             RequestKind::Ping => &mut self.ping,

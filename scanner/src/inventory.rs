@@ -14,8 +14,8 @@ use shared::domain::workload::{Workload, WorkloadId};
 use crate::credentials::Puller;
 use crate::schedules::Schedules;
 
-/// How many objects one list request may bring.
-const PAGE: u32 = 500;
+/// How many objects one list request may bring: read, they take some 10 KiB each.
+const PAGE: u32 = 100;
 
 /// How many different demands a repository is asked for: a record then has room for the tag in use and the choice of each.
 /// Clusters have a few dozen; more is a mistake, or somebody who wants to crowd out the others.
@@ -91,17 +91,20 @@ impl Inventory {
         }
     }
 
-    /// What to ask of each repository.
-    pub fn requests(&self) -> BTreeMap<Repository, Request> {
-        let request = |(repository, wanted): (&Repository, &Wanted)| {
+    /// What to ask of each repository. Nothing of it stays here.
+    pub fn take_requests(&mut self) -> BTreeMap<Repository, Request> {
+        let request = |(repository, wanted): (Repository, Wanted)| {
             let request = Request {
                 demands: in_turn(&wanted.by_namespace),
-                schedules: wanted.schedules.clone(),
-                pullers: wanted.pullers.clone(),
+                schedules: wanted.schedules,
+                pullers: wanted.pullers,
             };
-            (repository.clone(), request)
+            (repository, request)
         };
-        self.wanted.iter().map(request).collect()
+        std::mem::take(&mut self.wanted)
+            .into_iter()
+            .map(request)
+            .collect()
     }
 }
 

@@ -9,7 +9,7 @@ use shared::domain::record::config_map::record_name;
 use shared::domain::reference::Repository;
 
 /// The records as they were before this run.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Known {
     records: BTreeMap<Repository, (ScanRecord, Option<String>)>,
     /// ConfigMaps with a record's name that cannot be read: they are written anew, with their version as precondition.
@@ -17,33 +17,26 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    pub(crate) fn read(stored: Vec<ConfigMap>) -> Self {
-        let mut known = Self {
-            records: BTreeMap::new(),
-            unreadable: BTreeMap::new(),
-        };
-        for config_map in stored {
-            let version = config_map.metadata.resource_version.clone();
-            match ScanRecord::parse(&config_map) {
-                // A copy, or a name of an older version: its version is not that of the ConfigMap that will be written.
-                Ok(record) if config_map.metadata.name.as_ref() != Some(&record_name(&record.repository)) => {
-                    tracing::warn!(
-                        name = config_map.metadata.name,
-                        "a record under a name that is not its own is passed over"
-                    );
-                }
-                Ok(record) => {
-                    known.records.insert(record.repository.clone(), (record, version));
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "a record cannot be read and is written anew");
-                    known
-                        .unreadable
-                        .insert(config_map.metadata.name.unwrap_or_default(), version);
-                }
+    /// Takes a stored record in.
+    pub(crate) fn add(&mut self, config_map: ConfigMap) {
+        let version = config_map.metadata.resource_version.clone();
+        match ScanRecord::parse(&config_map) {
+            // A copy, or a name of an older version: its version is not that of the ConfigMap that will be written.
+            Ok(record) if config_map.metadata.name.as_ref() != Some(&record_name(&record.repository)) => {
+                tracing::warn!(
+                    name = config_map.metadata.name,
+                    "a record under a name that is not its own is passed over"
+                );
+            }
+            Ok(record) => {
+                self.records.insert(record.repository.clone(), (record, version));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a record cannot be read and is written anew");
+                self.unreadable
+                    .insert(config_map.metadata.name.unwrap_or_default(), version);
             }
         }
-        known
     }
 
     pub(crate) fn record(&self, repository: &Repository) -> Option<&ScanRecord> {
@@ -110,7 +103,9 @@ mod tests {
             }
             config_map
         };
-        let known = Known::read(vec![stored(None, "1"), stored(Some("zz-backup"), "2")]);
+        let mut known = Known::default();
+        known.add(stored(None, "1"));
+        known.add(stored(Some("zz-backup"), "2"));
         assert_eq!(known.version(&record.repository).as_deref(), Some("1"));
     }
 }

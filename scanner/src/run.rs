@@ -56,13 +56,13 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
     let registries = registries.transpose()?.unwrap_or_default();
     let kubernetes = client::connect(client::CALL_LIMIT).await?;
     let namespace = begin(&settings, &kubernetes);
-    let inventory = inventory::take(&kubernetes, &settings.watch_namespaces)
+    let mut inventory = inventory::take(&kubernetes, &settings.watch_namespaces)
         .await
         .map_err(|error| RunError::Cluster(client::explain("listing Deployments", &error)))?;
     let store = RecordStore::new(kubernetes.clone(), &namespace);
     let (known, now) = (known(&store).await?, clock::now());
     let mut options = options(&settings, registries);
-    let mut requests = inventory.requests();
+    let mut requests = inventory.take_requests();
     let mut out_of_use = known.out_of_use(requests.keys(), now);
     out_of_use.retain(|repository, _| options.takes(repository));
     requests.retain(|repository, _| options.takes(repository));
@@ -168,10 +168,10 @@ async fn credentials(
 
 /// The records that earlier runs have left.
 async fn known(store: &RecordStore) -> Result<Known, RunError> {
-    let stored = store.list().await;
-    let stored =
-        stored.map_err(|error| RunError::Cluster(client::explain("listing the scan records", &error)))?;
-    Ok(Known::read(stored))
+    let mut known = Known::default();
+    let listed = store.each(|record| known.add(record)).await;
+    listed.map_err(|error| RunError::Cluster(client::explain("listing the scan records", &error)))?;
+    Ok(known)
 }
 
 /// How many records one run clears away; there is always another run.

@@ -20,17 +20,18 @@ pub(crate) async fn ask(
     demands: BTreeSet<Demand>,
     previous: Option<&ScanRecord>,
 ) -> Result<(Choices, Answer), RegistryError> {
-    let published = if scan::needs_list(&demands) {
-        Some(registry.list_tags(repository).await?)
+    let known = previous.and_then(|record| record.findings.as_ref());
+    let choices = if scan::needs_list(&demands) {
+        let expected = known.and_then(|findings| findings.tag_count).unwrap_or(0);
+        let choose = move |list: Vec<Tag>| Choices::among(demands, Some(&list));
+        registry.read_tags(repository, expected, choose).await?
     } else {
-        None
+        Choices::among(demands, None)
     };
-    let choices = tokio::task::block_in_place(|| Choices::among(demands, published.as_deref()));
-    drop(published);
     let question = Question {
         registry,
         repository,
-        known: previous.and_then(|record| record.findings.as_ref()),
+        known,
     };
     let mut answer = Answer::default();
     for tag in choices.to_resolve() {

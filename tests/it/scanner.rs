@@ -6,6 +6,7 @@ mod credentials;
 mod docker_registry;
 mod hostile;
 mod labels;
+mod memory;
 mod order;
 mod registries;
 mod shards;

@@ -1,6 +1,6 @@
 //! The three questions that the scanner asks a registry.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use reqwest::{Method, Url};
@@ -11,13 +11,12 @@ use shared::domain::reference::{Digest, Repository, Tag};
 use super::access::Name;
 use super::accounts::AccountNames;
 use super::error::{Operation, RegistryError};
-use super::link;
+use super::listing::{Listing, Rooms};
 use super::options::RegistryClientOptions;
 use super::platforms::{self, Parsed, Platforms};
 use super::problem::{Problem, Who};
 use super::state::RegistryState;
-use super::tag_list::TagList;
-use super::transport::{Exchange, Reply, Transport};
+use super::transport::{Exchange, Transport};
 use super::usage::{Purpose, RequestKind, Usage};
 use crate::credentials::LoginId;
 
@@ -34,6 +33,7 @@ const MANIFEST_TYPES: &str = "application/vnd.oci.image.index.v1+json, \
 #[derive(Debug)]
 pub struct RegistryClient {
     transport: Transport,
+    rooms: Rooms,
 }
 
 impl RegistryClient {
@@ -42,6 +42,7 @@ impl RegistryClient {
     pub fn new(options: RegistryClientOptions) -> Result<Self, reqwest::Error> {
         Ok(Self {
             transport: Transport::new(options)?,
+            rooms: Rooms::default(),
         })
     }
 
@@ -50,7 +51,26 @@ impl RegistryClient {
     /// # Errors
     /// When any page is missing or unreadable: half a list is no list.
     pub async fn list_tags(&self, repository: &Repository) -> Result<Vec<Tag>, RegistryError> {
-        let listed = async |asked_as: &Repository| self.all_pages(asked_as).await;
+        self.read_tags(repository, 0, |tags| tags).await
+    }
+
+    /// What `choose` makes of all tags of a repository, which are those of [`RegistryClient::list_tags`]. However many lists
+    /// are read at once, few are held whole, and that only until `choose` has its answer, which should be small. `expected` is
+    /// how many tags there may be; 0 when nothing is known.
+    ///
+    /// # Errors
+    /// When any page is missing or unreadable.
+    pub async fn read_tags<T: Send + 'static>(
+        &self,
+        repository: &Repository,
+        expected: usize,
+        choose: impl FnOnce(Vec<Tag>) -> T + Clone + Send + 'static,
+    ) -> Result<T, RegistryError> {
+        let listing = Listing {
+            transport: &self.transport,
+            rooms: &self.rooms,
+        };
+        let listed = async |asked_as: &Repository| listing.read(asked_as, expected, choose.clone()).await;
         self.answer(repository, Operation::ListTags, listed).await
     }
 
@@ -257,82 +277,6 @@ impl RegistryClient {
         names
     }
 
-    async fn all_pages(&self, repository: &Repository) -> Result<Vec<Tag>, Problem> {
-        let registry = self.transport.registry(repository.registry())?;
-        let options = &self.transport.options;
-        let mut reply = self
-            .first_page(&registry, repository)
-            .await?
-            .success(Who::Registry)?;
-        let mut asked = HashSet::from([reply.url.clone()]);
-        let (mut list, mut bytes) = (TagList::new(options.max_tags), 0);
-        loop {
-            bytes += reply.body.len();
-            if bytes > options.max_list_bytes {
-                return Err(Problem::TooLarge {
-                    what: "the list of tags",
-                    limit: options.max_list_bytes,
-                });
-            }
-            list.read_page(&reply.body)?;
-            let next = link::next_page(&reply.all("link"), &reply.url).map_err(Problem::Untrusted)?;
-            let Some(next) = next else {
-                registry.count_invalid_tags(list.invalid());
-                return Ok(list.into_tags());
-            };
-            if !asked.insert(next.clone()) {
-                return Err(Problem::Protocol(
-                    "the list of tags leads back to a page seen before".to_owned(),
-                ));
-            }
-            if asked.len() > options.max_pages {
-                return Err(Problem::TooManyPages(options.max_pages));
-            }
-            reply = self.page(&registry, repository, next).await?;
-            if !reply.status.is_success() {
-                let status = reply.status;
-                return Err(Problem::Protocol(format!(
-                    "a later page of the list of tags answered {status}"
-                )));
-            }
-        }
-    }
-
-    /// Asks with the page size of the registry, and once without if that is what it objects to.
-    async fn first_page(&self, registry: &RegistryState, repository: &Repository) -> Result<Reply, Problem> {
-        let plain = url(registry, repository, "tags/list")?;
-        let Some(size) = registry.page_size() else {
-            return self.page(registry, repository, plain).await;
-        };
-        let mut sized = plain.clone();
-        sized.query_pairs_mut().append_pair("n", &size.to_string());
-        let reply = self.page(registry, repository, sized).await?;
-        if !matches!(reply.status.as_u16(), 400 | 405 | 413) {
-            return Ok(reply);
-        }
-        registry.refuse_page_size(size, Timestamp::now());
-        self.page(registry, repository, plain).await
-    }
-
-    async fn page(
-        &self,
-        registry: &RegistryState,
-        repository: &Repository,
-        url: Url,
-    ) -> Result<Reply, Problem> {
-        let request = Exchange {
-            kind: RequestKind::List,
-            method: Method::GET,
-            url,
-            accept: "application/json",
-            repository,
-            form: None,
-            what: "a page of tags",
-            limit: self.transport.options.max_page_bytes,
-        };
-        self.transport.exchange(registry, &request).await
-    }
-
     async fn digest_of(&self, repository: &Repository, tag: &Tag) -> Result<Option<Digest>, Problem> {
         let registry = self.transport.registry(repository.registry())?;
         let request = Exchange {
@@ -410,7 +354,7 @@ fn names_at(names: &BTreeMap<String, AccountNames>, registry: &str) -> AccountNa
     names
 }
 
-fn url(registry: &RegistryState, repository: &Repository, rest: &str) -> Result<Url, Problem> {
+pub(super) fn url(registry: &RegistryState, repository: &Repository, rest: &str) -> Result<Url, Problem> {
     let joined = registry.base.join(&format!("v2/{}/{rest}", repository.path()));
     joined.map_err(|error| Problem::Protocol(format!("the repository makes no URL: {error}")))
 }

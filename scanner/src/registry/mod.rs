@@ -16,6 +16,7 @@ mod error;
 mod learn;
 mod limits;
 mod link;
+mod listing;
 mod login;
 mod options;
 mod pacer;
@@ -28,6 +29,7 @@ mod token;
 mod token_service;
 mod transport;
 mod usage;
+mod worker;
 
 pub use client::RegistryClient;
 pub use error::{ErrorClass, Operation, RegistryError};

@@ -53,6 +53,8 @@ pub struct RegistryClientOptions {
     pub max_list_bytes: usize,
     /// Names in a whole list of tags.
     pub max_tags: usize,
+    /// How long the server of a list of tags may take for all its pages: others wait for the room that a large one takes.
+    pub max_list_time: Duration,
     /// Bytes of a manifest, an index or a config.
     pub max_manifest_bytes: usize,
     /// Bytes of a token reply, and of the part of an error reply that is read.
@@ -80,6 +82,7 @@ impl Default for RegistryClientOptions {
             max_page_bytes: 8 * MIB,
             max_list_bytes: 32 * MIB,
             max_tags: 250_000,
+            max_list_time: Duration::from_mins(2),
             max_manifest_bytes: 4 * MIB,
             max_small_bytes: 64 * 1024,
         }

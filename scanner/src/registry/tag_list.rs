@@ -30,13 +30,22 @@ impl TagList {
         }
     }
 
-    /// Takes a page in.
+    /// Lets it have so many tags from now on.
+    pub(super) fn allow(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    /// Takes a page in. One that is too much is not taken in at all.
     pub(super) fn read_page(&mut self, body: &[u8]) -> Result<(), Problem> {
+        let before = (self.tags.len(), self.invalid);
         let mut json = serde_json::Deserializer::from_slice(body);
         let read = json.deserialize_map(Page(self)).and_then(|()| json.end());
         read.map_err(|error| {
             // The only error about data, rather than form, that a full list meets is that another name follows.
-            if error.is_data() && self.tags.len() >= self.limit {
+            let is_full = error.is_data() && self.tags.len() >= self.limit;
+            self.tags.truncate(before.0);
+            self.invalid = before.1;
+            if is_full {
                 Problem::TooManyTags(self.limit)
             } else {
                 Problem::Protocol(format!("the answer is not a list of tags: {error}"))
@@ -194,5 +203,8 @@ mod tests {
         list.read_page(br#"{"tags":["1","1"]}"#).unwrap();
         let problem = list.read_page(br#"{"tags":["1","2","3"]}"#).unwrap_err();
         assert!(matches!(problem, Problem::TooManyTags(3)), "{problem}");
+        list.allow(5);
+        list.read_page(br#"{"tags":["1","2","3"]}"#).unwrap();
+        assert_eq!(list.into_tags().len(), 3);
     }
 }

@@ -65,6 +65,8 @@ pub(super) struct Reply {
     /// The URL that answered, after redirects.
     pub(super) url: Url,
     pub(super) body: Vec<u8>,
+    /// From the request to the end of the body.
+    pub(super) took: Duration,
 }
 
 impl Reply {
@@ -294,6 +296,7 @@ impl Transport {
             headers,
             url,
             body,
+            took: sent.elapsed(),
         })
     }
 

@@ -11,6 +11,9 @@ use crate::domain::record::run::LAST_RUN;
 /// The scanner's name in `managedFields`.
 const FIELD_MANAGER: &str = "kubefresh-scanner";
 
+/// How many records one request may bring; a full one has half a mebibyte.
+const PAGE: u32 = 100;
+
 /// Selects the records among a namespace's ConfigMaps.
 pub fn selector() -> String {
     format!("{RECORD_LABEL}={RECORD_KIND}")
@@ -44,16 +47,22 @@ impl RecordStore {
         }
     }
 
-    /// Every stored record, readable or not, in pages.
+    /// Every stored record, readable or not.
     pub async fn list(&self) -> Result<Vec<ConfigMap>, kube::Error> {
         let mut all = Vec::new();
-        let mut parameters = ListParams::default().labels(&selector()).limit(200);
+        self.each(|record| all.push(record)).await?;
+        Ok(all)
+    }
+
+    /// Every stored record, readable or not; no more than a page of them is in memory at a time.
+    pub async fn each(&self, mut take: impl FnMut(ConfigMap)) -> Result<(), kube::Error> {
+        let mut parameters = ListParams::default().labels(&selector()).limit(PAGE);
         loop {
             let page = self.api.list(&parameters).await?;
-            all.extend(page.items);
+            page.items.into_iter().for_each(&mut take);
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => parameters = parameters.continue_token(&token),
-                None => return Ok(all),
+                None => return Ok(()),
             }
         }
     }

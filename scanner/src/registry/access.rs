@@ -335,6 +335,7 @@ fn denied(problem: Problem) -> Result<Attempt, Problem> {
         | Problem::RateLimited { .. }
         | Problem::Deferred { .. }
         | Problem::OverBudget { .. }
+        | Problem::GivenUp { .. }
         | Problem::Timeout { .. }
         | Problem::Connection { .. }
         | Problem::Tls { .. }

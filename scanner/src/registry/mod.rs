@@ -19,6 +19,7 @@ mod link;
 mod listing;
 mod login;
 mod options;
+mod outage;
 mod pacer;
 mod platforms;
 mod problem;

@@ -46,6 +46,9 @@ pub(super) enum Problem {
     Connection { cause: String },
     #[error("TLS failed: {cause}")]
     Tls { cause: String },
+    /// Not asked at all.
+    #[error("it is not asked any more in this run, after it did not answer again and again: {problem}")]
+    GivenUp { problem: Box<Problem> },
     #[error("the registry sends us where we do not go: {0}")]
     Untrusted(String),
     #[error("{0}")]
@@ -161,6 +164,9 @@ impl Problem {
                 refusal: Box::new(refusal.bounded()),
                 askers,
             },
+            Self::GivenUp { problem } => Self::GivenUp {
+                problem: Box::new(problem.bounded()),
+            },
             Self::Refused { .. }
             | Self::RateLimited { .. }
             | Self::Deferred { .. }
@@ -186,6 +192,7 @@ impl Problem {
             Self::RateLimited { .. } => ErrorClass::RateLimited,
             Self::Deferred { .. } => ErrorClass::Deferred,
             Self::OverBudget { .. } => ErrorClass::OverBudget,
+            Self::GivenUp { problem } => problem.class(),
             Self::Timeout { .. } => ErrorClass::Timeout,
             Self::Connection { .. } => ErrorClass::Connection,
             Self::Tls { .. } => ErrorClass::Tls,
@@ -211,6 +218,7 @@ impl Problem {
             Self::Deferred { until } | Self::OverBudget { until } => Some(*until),
             // One login is left alone, not the registry.
             Self::LoginRejected { .. }
+            | Self::GivenUp { .. }
             | Self::Timeout { .. }
             | Self::Connection { .. }
             | Self::Tls { .. }

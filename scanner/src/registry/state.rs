@@ -18,6 +18,7 @@ use super::challenge::Challenge;
 use super::endpoint;
 use super::login::Logins;
 use super::options::RegistryClientOptions;
+use super::outage::Outage;
 use super::pacer::Pacer;
 use super::problem::Problem;
 use super::token::TokenCache;
@@ -44,6 +45,7 @@ pub(super) struct RegistryState {
 #[derive(Debug, Default)]
 struct Noted {
     accounts: Accounts,
+    outage: Outage,
     challenge: Option<Learned>,
     refused_page_size: Option<RefusedPageSize>,
     private: Option<PrivateRepositories>,
@@ -149,6 +151,11 @@ impl RegistryState {
             learned_at: whole_seconds(now),
         };
         self.noted(|noted| noted.refused_page_size = Some(refused));
+    }
+
+    /// Reads and changes what is known of its silence.
+    pub(super) fn outage<T>(&self, change: impl FnOnce(&mut Outage) -> T) -> T {
+        self.noted(|noted| change(&mut noted.outage))
     }
 
     /// Reads and changes what is known of the accounts.

@@ -17,6 +17,7 @@ use super::access::Name;
 use super::accounts::{self, Refusal};
 use super::endpoint;
 use super::options::RegistryClientOptions;
+use super::outage::Outage;
 use super::problem::{Problem, Quoted, Who};
 use super::retry_after;
 use super::state::RegistryState;
@@ -221,12 +222,14 @@ impl Transport {
     ) -> Result<Reply, Problem> {
         let check = || registry.accounts(|accounts| accounts.check(name, Timestamp::now()));
         check()?;
+        registry.outage(|outage| outage.check())?;
         // The semaphores are never closed, so these are permits. The scarce, global one is not held while waiting.
         let _here = registry.permits.acquire().await;
         registry.pacer.turn().await;
         let _everywhere = self.everywhere.acquire().await;
-        // Another request may have been told to slow down while this one waited.
+        // Another request may have been told to slow down while this one waited, or the last of many without an answer.
         check()?;
+        registry.outage(|outage| outage.check())?;
 
         if let RequestKind::Manifest(purpose) = request.kind {
             registry.spend_pull(name, purpose, Timestamp::now())?;
@@ -257,9 +260,15 @@ impl Transport {
         if matches!(request.kind, RequestKind::Manifest(_)) {
             registry.accounts(|accounts| accounts.pull_answered(name));
         }
-        let response = response.map_err(|error| self.failed(&error, sent))?;
+        let heard = |problem| {
+            registry.outage(|outage| outage.failed(&problem, sent, Instant::now()));
+            problem
+        };
+        let response = response.map_err(|error| heard(self.failed(&error, sent)))?;
         registry.note_pull_limit(name, response.headers(), Timestamp::now());
-        self.read(response, request, sent).await
+        let reply = self.read(response, request, sent).await.map_err(heard)?;
+        registry.outage(Outage::answered);
+        Ok(reply)
     }
 
     /// Reads the body to its end: HTTP/2 connections are closed by servers when bodies are dropped too often.
@@ -387,6 +396,7 @@ fn is_worth_repeating(problem: &Problem) -> bool {
         | Problem::OverBudget { .. }
         | Problem::LoginRejected { .. }
         | Problem::Denied { .. }
+        | Problem::GivenUp { .. }
         | Problem::Timeout { .. }
         | Problem::Tls { .. }
         | Problem::Untrusted(_)

@@ -145,6 +145,30 @@ async fn what_is_no_http_and_what_breaks_off_is_a_broken_connection_and_tried_th
 }
 
 #[tokio::test]
+async fn a_registry_that_never_answers_is_given_up_for_the_run_and_all_its_repositories_say_so() {
+    const REPOSITORIES: usize = 200;
+    let server = Server::start(Script::Stall(vec![])).await;
+    let client = RegistryClient::new(RegistryClientOptions {
+        request_timeout: Duration::from_millis(700),
+        ..quick()
+    });
+    let client = client.unwrap();
+    let lists = (0..REPOSITORIES).map(async |number| {
+        let repository = format!("{}/shop/{number}", server.address).parse().unwrap();
+        list(&client, &repository).await.unwrap_err()
+    });
+    let errors = futures::future::join_all(lists).await;
+    assert!(errors.iter().all(|error| error.class() == ErrorClass::Timeout));
+    let given_up = errors
+        .iter()
+        .filter(|error| error.to_string().contains("not asked any more"));
+    let asked = REPOSITORIES - given_up.count();
+    assert_eq!(server.connections(), asked);
+    // One alone, then four at a time for five seconds or a little more.
+    assert!(asked < 60, "{asked}");
+}
+
+#[tokio::test]
 async fn a_server_that_never_answers_to_tls_is_given_up_in_the_time_for_connecting() {
     let server = Server::start(Script::Stall(vec![])).await;
     let other = Registry::open().await.with_tls().await;

@@ -11,7 +11,7 @@ use shared::domain::record::{Findings, ScanRecord};
 use shared::domain::reference::{Repository, Tag};
 use shared::domain::watched::Demand;
 
-use crate::registry::{ErrorClass, Platforms, RegistryClient, RegistryError};
+use crate::registry::{ErrorClass, Expected, Platforms, RegistryClient, RegistryError};
 
 /// Asks until every demand can be answered; the first failure ends it, as half an answer is none.
 pub(crate) async fn ask(
@@ -22,7 +22,10 @@ pub(crate) async fn ask(
 ) -> Result<(Choices, Answer), RegistryError> {
     let known = previous.and_then(|record| record.findings.as_ref());
     let choices = if scan::needs_list(&demands) {
-        let expected = known.and_then(|findings| findings.tag_count).unwrap_or(0);
+        let expected = Expected {
+            tags: known.and_then(|findings| findings.tag_count).unwrap_or(0),
+            choices: demands.len(),
+        };
         let choose = move |list: Vec<Tag>| Choices::among(demands, Some(&list));
         registry.read_tags(repository, expected, choose).await?
     } else {

@@ -11,7 +11,7 @@ use shared::domain::reference::{Digest, Repository, Tag};
 use super::access::Name;
 use super::accounts::AccountNames;
 use super::error::{Operation, RegistryError};
-use super::listing::{Listing, Rooms};
+use super::listing::{Expected, Listing, Rooms};
 use super::options::RegistryClientOptions;
 use super::platforms::{self, Parsed, Platforms};
 use super::problem::{Problem, Who};
@@ -51,19 +51,19 @@ impl RegistryClient {
     /// # Errors
     /// When any page is missing or unreadable: half a list is no list.
     pub async fn list_tags(&self, repository: &Repository) -> Result<Vec<Tag>, RegistryError> {
-        self.read_tags(repository, 0, |tags| tags).await
+        let expected = Expected::default();
+        self.read_tags(repository, expected, |tags| tags).await
     }
 
     /// What `choose` makes of all tags of a repository, which are those of [`RegistryClient::list_tags`]. However many lists
-    /// are read at once, few are held whole, and that only until `choose` has its answer, which should be small. `expected` is
-    /// how many tags there may be; 0 when nothing is known.
+    /// are read at once, few are held whole, and that only until `choose` has its answer, which should be small.
     ///
     /// # Errors
     /// When any page is missing or unreadable.
     pub async fn read_tags<T: Send + 'static>(
         &self,
         repository: &Repository,
-        expected: usize,
+        expected: Expected,
         choose: impl FnOnce(Vec<Tag>) -> T + Clone + Send + 'static,
     ) -> Result<T, RegistryError> {
         let listing = Listing {

@@ -29,6 +29,9 @@ const LARGE_LISTS: usize = 2;
 const SMALL_BYTES: usize = 256 * 1024;
 const SMALL_TAGS: usize = 16 * 1024;
 
+/// How many bytes of names are looked through in no time, all choices together.
+const LONG: usize = 16 * 1024;
+
 /// What a reply is, in messages.
 const PAGE: &str = "a page of tags";
 
@@ -51,6 +54,15 @@ impl Default for Rooms {
     }
 }
 
+/// What is known of a list before it is asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Expected {
+    /// How many tags there may be; 0 when nothing is known.
+    pub tags: usize,
+    /// How many times all tags are looked through to choose among them.
+    pub choices: usize,
+}
+
 /// How lists are read.
 #[derive(Debug)]
 pub(super) struct Listing<'c> {
@@ -66,6 +78,8 @@ struct Progress<'c> {
     took: Duration,
     asked: HashSet<Url>,
     large: Option<SemaphorePermit<'c>>,
+    /// To choose takes longer than to leave it to somebody else.
+    takes_time: bool,
 }
 
 impl<'c> Listing<'c> {
@@ -73,7 +87,7 @@ impl<'c> Listing<'c> {
     pub(super) async fn read<T: Send + 'static>(
         &self,
         repository: &Repository,
-        expected: usize,
+        expected: Expected,
         choose: impl FnOnce(Vec<Tag>) -> T + Send + 'static,
     ) -> Result<T, Problem> {
         let registry = self.transport.registry(repository.registry())?;
@@ -83,8 +97,9 @@ impl<'c> Listing<'c> {
             took: Duration::ZERO,
             asked: HashSet::new(),
             large: None,
+            takes_time: false,
         };
-        if expected > SMALL_TAGS {
+        if expected.tags > SMALL_TAGS {
             self.enlarge(&mut progress).await;
         }
         let first = self.page_within(&mut progress, &registry, repository, None);
@@ -94,6 +109,7 @@ impl<'c> Listing<'c> {
             self.account(&mut progress, &reply)?;
             let next = link::next_page(&reply.all("link"), &reply.url).map_err(Problem::Untrusted)?;
             let Some(next) = next else {
+                progress.takes_time = progress.bytes * expected.choices > LONG;
                 return self.choose(&registry, progress, reply.body, choose).await;
             };
             self.take(&mut progress, &reply.body).await?;
@@ -194,7 +210,12 @@ impl<'c> Listing<'c> {
         last: Vec<u8>,
         choose: impl FnOnce(Vec<Tag>) -> T + Send + 'static,
     ) -> Result<T, Problem> {
-        let Progress { mut list, large, .. } = progress;
+        let Progress {
+            mut list,
+            large,
+            takes_time,
+            ..
+        } = progress;
         list.allow(self.transport.options.max_tags);
         let work = move || {
             list.read_page(&last)?;
@@ -202,12 +223,11 @@ impl<'c> Listing<'c> {
             let invalid = list.invalid();
             Ok((choose(list.into_tags()), invalid))
         };
-        let worker = if large.is_some() {
-            &self.rooms.of_large
-        } else {
-            &self.rooms.of_small
+        let (chosen, invalid) = match large {
+            Some(_in_the_room) => self.rooms.of_large.run(work).await?,
+            None if takes_time => self.rooms.of_small.run(work).await?,
+            None => work()?,
         };
-        let (chosen, invalid) = worker.run(work).await?;
         registry.count_invalid_tags(invalid);
         Ok(chosen)
     }

@@ -35,6 +35,7 @@ mod worker;
 pub use client::RegistryClient;
 pub use error::{ErrorClass, Operation, RegistryError};
 pub use limits::{Limits, Pace};
+pub use listing::Expected;
 pub use options::RegistryClientOptions;
 pub use platforms::Platforms;
 pub use usage::{PullLimit, Usage};

@@ -83,8 +83,9 @@ pub struct TagRecord {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub platforms_pending: bool,
     /// What its image says of itself; known where a demand could move to the tag, and `None` before it was asked.
+    /// Boxed, because few of the many tags of a record have any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub labels: Option<ImageLabels>,
+    pub labels: Option<Box<ImageLabels>>,
 }
 
 impl<'a> From<&'a TagRecord> for Offer<'a> {

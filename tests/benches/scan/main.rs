@@ -73,7 +73,8 @@ async fn main() {
 async fn speed(scanner: &Path, shop: &Shop, rounds: usize) -> Vec<Figure> {
     let first = scanner::run(scanner, shop).await;
     println!("first scan: {}", first.summary);
-    let (mut floor, mut asking, mut whole, mut memory) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut floor, mut asking, mut whole) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut memory, mut processor) = (Vec::new(), Vec::new());
     for round in 1..=rounds {
         let rate = wrk::rate(shop, CONCURRENCY).await;
         let run = scanner::run(scanner, shop).await;
@@ -88,6 +89,7 @@ async fn speed(scanner: &Path, shop: &Shop, rounds: usize) -> Vec<Figure> {
         asking.push(run.rate_of_asking());
         whole.push(run.rate());
         memory.push(run.megabytes);
+        processor.push(run.processor_each());
     }
     let ratios = |rates: &[f64]| median(rates.iter().zip(&floor).map(|(rate, floor)| 100.0 * rate / floor));
     let mut figures = vec![
@@ -96,6 +98,7 @@ async fn speed(scanner: &Path, shop: &Shop, rounds: usize) -> Vec<Figure> {
         Figure::new("… beside wrk", ratios(&asking), "%").at_least(85.0),
         Figure::new("scanner, start to exit", median(whole.iter().copied()), "1/s"),
         Figure::new("… beside wrk", ratios(&whole), "%"),
+        Figure::new("processor time of a request", median(processor), "ms"),
         Figure::new("memory at its peak, first scan", first.megabytes, "MB").at_most(25.0),
         Figure::new(
             "memory at its peak, later scans",

@@ -19,6 +19,8 @@ pub(crate) struct Run {
     /// From its first request to a registry to its last repository.
     asking: Duration,
     requests: f64,
+    /// Processor time, in milliseconds.
+    processor: f64,
     /// Resident memory at its peak.
     pub(crate) megabytes: f64,
     /// Its own last line.
@@ -29,6 +31,11 @@ impl Run {
     /// Requests a second from its start to its exit.
     pub(crate) fn rate(&self) -> f64 {
         self.requests / self.wall.as_secs_f64()
+    }
+
+    /// Processor time for each request, in milliseconds.
+    pub(crate) fn processor_each(&self) -> f64 {
+        self.processor / self.requests
     }
 
     /// Requests a second while it asked.
@@ -60,12 +67,15 @@ pub(crate) async fn run(program: &Path, shop: &Shop) -> Run {
     let id = child.id().expect("it runs");
     let (mut stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
     let (mut result, mut log) = (String::new(), String::new());
-    let mut most = 0.0_f64;
+    let (mut most, mut processor) = (0.0_f64, 0.0_f64);
     let watched = async {
         loop {
             tokio::select! {
                 status = child.wait() => return (status.unwrap(), started.elapsed()),
-                () = tokio::time::sleep(LOOK) => most = most.max(peak(id).unwrap_or_default()),
+                () = tokio::time::sleep(LOOK) => {
+                    most = most.max(peak(id).unwrap_or_default());
+                    processor = processor.max(processor_time(id).unwrap_or_default());
+                }
             }
         }
     };
@@ -82,6 +92,7 @@ pub(crate) async fn run(program: &Path, shop: &Shop) -> Run {
         wall,
         asking: asking(&log).expect("its log says when it asked"),
         requests: requests(&summary).expect("it says how many requests it sent"),
+        processor,
         megabytes: most,
         summary,
     }
@@ -93,6 +104,15 @@ fn peak(id: u32) -> Option<f64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kibibytes: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024.0 / 1e6)
+}
+
+/// What a process has had of the processors so far, in milliseconds. Linux counts in hundredths of a second.
+fn processor_time(id: u32) -> Option<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    let (_, fields) = status.rsplit_once(") ")?;
+    let fields: Vec<&str> = fields.split(' ').collect();
+    let (user, system): (f64, f64) = (fields.get(11)?.parse().ok()?, fields.get(12)?.parse().ok()?);
+    Some(10.0 * (user + system))
 }
 
 /// From the line that announces the questions to the last line about a repository.

@@ -261,7 +261,8 @@ impl<'a> Reader<'a> {
         let lines = self.required("scannedFor")?;
         // A line that another version wrote is as good as not there: nobody decides by what was not scanned for.
         let scanned_for = lines.lines().flat_map(Demand::from_str).collect();
-        let tags: Vec<TagRecord> = self.yaml("tags")?;
+        let mut tags: Vec<TagRecord> = self.yaml("tags")?;
+        tags.shrink_to_fit();
         Ok(Findings {
             scanned_at,
             tag_count,

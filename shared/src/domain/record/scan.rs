@@ -81,11 +81,11 @@ impl Room {
             Some(left) => self.platforms = left,
             None => record.platforms.clear(),
         }
-        let size = record.labels.as_ref().map_or(0, ImageLabels::size);
+        let size = record.labels.as_ref().map_or(0, |labels| labels.size());
         match self.label_bytes.checked_sub(size) {
             Some(left) => self.label_bytes = left,
             // Asked, and nothing to say: it is not asked again.
-            None => record.labels = Some(ImageLabels::default()),
+            None => record.labels = Some(Box::default()),
         }
         record
     }
@@ -99,9 +99,9 @@ fn tag_record(tag: Tag, known: Option<&Findings>, answer: &Answer, now: Timestam
         before.zip(now).is_some_and(|(before, now)| before != now)
     };
     let labels_before = before.filter(|record| !points_elsewhere(record));
-    let labels_before = labels_before.and_then(|record| record.labels.as_ref());
+    let labels_before = labels_before.and_then(|record| record.labels.as_deref());
     TagRecord {
-        labels: answer.labels.get(&tag).or(labels_before).cloned(),
+        labels: answer.labels.get(&tag).or(labels_before).cloned().map(Box::new),
         first_seen: before.map_or(now, |record| record.first_seen),
         digest: resolved.map(|resolved| resolved.digest.clone()),
         platforms: resolved

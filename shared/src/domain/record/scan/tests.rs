@@ -238,7 +238,10 @@ fn what_an_image_says_of_itself_stays_until_the_tag_points_elsewhere() {
     };
     let scan = |previous: Option<&ScanRecord>, stock: &Stock| {
         let record = complete(previous, repository(), demands(&["edge digest"]), stock, now());
-        let labels = record.findings.as_ref().unwrap().tags[0].labels.clone();
+        let labels = record.findings.as_ref().unwrap().tags[0]
+            .labels
+            .as_deref()
+            .cloned();
         (record, labels)
     };
     let (first, said) = scan(None, &stock);
@@ -278,11 +281,11 @@ fn very_much_said_by_images_does_not_fill_a_record() {
         .collect();
     let record = complete(None, repository(), wanted, &stock, now());
     let written = &record.findings.unwrap().tags;
-    assert_eq!(written[0].labels.as_ref(), Some(&said));
-    assert_eq!(written[TAGS_PER_RECORD - 1].labels, Some(ImageLabels::default()));
+    assert_eq!(written[0].labels.as_deref(), Some(&said));
+    assert_eq!(written[TAGS_PER_RECORD - 1].labels, Some(Box::default()));
     let bytes: usize = written
         .iter()
-        .filter_map(|tag| tag.labels.as_ref())
+        .filter_map(|tag| tag.labels.as_deref())
         .map(ImageLabels::size)
         .sum();
     assert!(bytes < LABEL_BYTES_PER_RECORD + 20 * TAGS_PER_RECORD, "{bytes}");

@@ -287,7 +287,7 @@ mod tests {
             .into_bytes()
     }
 
-    /// The texts are those of `registry.md`'s sources: Docker's usage pages and issues, GHCR's and ECR's answers.
+    /// The texts are what Docker's usage pages and issues quote, and what GHCR and ECR answer.
     #[test]
     fn only_a_pull_limit_of_a_registry_that_counts_pulls_stops_no_more_than_who_asked() {
         let pull_limit = json(

@@ -375,7 +375,7 @@ impl Story {
             self.scans
         );
         screen::good(format!(
-            "{} scans of {} repositories: {lists} requests to the registry",
+            "{} scans of {} repositories: {lists} lists of tags",
             self.scans,
             SERVICES.len()
         ));

@@ -2,16 +2,16 @@
 //! each digest that is needed, one manifest for each digest that was not known before, and once what a new candidate's image says
 //! of itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use shared::domain::record::choices::Choices;
 use shared::domain::record::labels::ImageLabels;
 use shared::domain::record::scan::{self, Answer, TagDigests};
 use shared::domain::record::{Findings, ScanRecord};
-use shared::domain::reference::{Repository, Tag};
+use shared::domain::reference::{Digest, Repository, Tag};
 use shared::domain::watched::Demand;
 
-use crate::registry::{ErrorClass, Expected, Platforms, RegistryClient, RegistryError};
+use crate::registry::{DigestMap, ErrorClass, Expected, Platforms, RegistryClient, RegistryError};
 
 /// Asks until every demand can be answered; the first failure ends it, as half an answer is none.
 pub(crate) async fn ask(
@@ -21,20 +21,27 @@ pub(crate) async fn ask(
     previous: Option<&ScanRecord>,
 ) -> Result<(Choices, Answer), RegistryError> {
     let known = previous.and_then(|record| record.findings.as_ref());
-    let choices = if scan::needs_list(&demands) {
+    let (choices, sent_along) = if scan::needs_list(&demands) {
         let expected = Expected {
             tags: known.and_then(|findings| findings.tag_count).unwrap_or(0),
             choices: demands.len(),
+            with_digests: scan::needs_digests(&demands),
         };
-        let choose = move |list: Vec<Tag>| Choices::among(demands, Some(&list));
+        let choose = move |list: Vec<Tag>, digests: &DigestMap| {
+            let choices = Choices::among(demands, Some(&list));
+            let digest = |tag: Tag| digests.get(&tag).cloned().map(|digest| (tag, digest));
+            let sent_along = choices.to_resolve().into_iter().filter_map(digest).collect();
+            (choices, sent_along)
+        };
         registry.read_tags(repository, expected, choose).await?
     } else {
-        Choices::among(demands, None)
+        (Choices::among(demands, None), BTreeMap::new())
     };
     let question = Question {
         registry,
         repository,
         known,
+        sent_along,
     };
     let mut answer = Answer::default();
     for tag in choices.to_resolve() {
@@ -51,12 +58,18 @@ struct Question<'a> {
     registry: &'a RegistryClient,
     repository: &'a Repository,
     known: Option<&'a Findings>,
+    /// Digests that came with the list.
+    sent_along: BTreeMap<Tag, Digest>,
 }
 
 impl Question<'_> {
     /// What a tag points at. A digest never changes its meaning, so what is recorded of it need not be asked again.
     async fn resolve(&self, tag: Tag, answer: &mut Answer) -> Result<(), RegistryError> {
-        let Some(digest) = self.registry.head_digest(self.repository, &tag).await? else {
+        let found = match self.sent_along.get(&tag) {
+            Some(digest) => Some(digest.clone()),
+            None => self.registry.head_digest(self.repository, &tag).await?,
+        };
+        let Some(digest) = found else {
             answer.digests.insert(tag, None);
             return Ok(());
         };

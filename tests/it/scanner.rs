@@ -3,6 +3,7 @@
 mod accounts;
 mod budgets;
 mod credentials;
+mod digest_map;
 mod docker_registry;
 mod hostile;
 mod labels;

@@ -10,6 +10,7 @@ use shared::domain::reference::{Digest, Repository, Tag};
 
 use super::access::Name;
 use super::accounts::AccountNames;
+use super::digest_map::DigestMap;
 use super::error::{Operation, RegistryError};
 use super::listing::{Expected, Listing, Rooms};
 use super::options::RegistryClientOptions;
@@ -52,7 +53,7 @@ impl RegistryClient {
     /// When any page is missing or unreadable: half a list is no list.
     pub async fn list_tags(&self, repository: &Repository) -> Result<Vec<Tag>, RegistryError> {
         let expected = Expected::default();
-        self.read_tags(repository, expected, |tags| tags).await
+        self.read_tags(repository, expected, |tags, _| tags).await
     }
 
     /// What `choose` makes of all tags of a repository, which are those of [`RegistryClient::list_tags`]. However many lists
@@ -64,7 +65,7 @@ impl RegistryClient {
         &self,
         repository: &Repository,
         expected: Expected,
-        choose: impl FnOnce(Vec<Tag>) -> T + Clone + Send + 'static,
+        choose: impl FnOnce(Vec<Tag>, &DigestMap) -> T + Clone + Send + 'static,
     ) -> Result<T, RegistryError> {
         let listing = Listing {
             transport: &self.transport,

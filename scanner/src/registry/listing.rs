@@ -14,6 +14,7 @@ use shared::domain::reference::{Repository, Tag};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::client::url;
+use super::digest_map::DigestMap;
 use super::link;
 use super::problem::{Problem, Who};
 use super::state::RegistryState;
@@ -54,13 +55,15 @@ impl Default for Rooms {
     }
 }
 
-/// What is known of a list before it is asked for.
+/// What is known of a list, and wanted of it, before it is asked for.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Expected {
     /// How many tags there may be; 0 when nothing is known.
     pub tags: usize,
     /// How many times all tags are looked through to choose among them.
     pub choices: usize,
+    /// Whether the digests are of use, where the registry sends them along.
+    pub with_digests: bool,
 }
 
 /// How lists are read.
@@ -88,11 +91,16 @@ impl<'c> Listing<'c> {
         &self,
         repository: &Repository,
         expected: Expected,
-        choose: impl FnOnce(Vec<Tag>) -> T + Send + 'static,
+        choose: impl FnOnce(Vec<Tag>, &DigestMap) -> T + Send + 'static,
     ) -> Result<T, Problem> {
         let registry = self.transport.registry(repository.registry())?;
+        let list = TagList::new(self.transport.options.max_tags.min(SMALL_TAGS));
         let mut progress = Progress {
-            list: TagList::new(self.transport.options.max_tags.min(SMALL_TAGS)),
+            list: if expected.with_digests {
+                list.with_digests()
+            } else {
+                list
+            },
             bytes: 0,
             took: Duration::ZERO,
             asked: HashSet::new(),
@@ -208,7 +216,7 @@ impl<'c> Listing<'c> {
         registry: &RegistryState,
         progress: Progress<'_>,
         last: Vec<u8>,
-        choose: impl FnOnce(Vec<Tag>) -> T + Send + 'static,
+        choose: impl FnOnce(Vec<Tag>, &DigestMap) -> T + Send + 'static,
     ) -> Result<T, Problem> {
         let Progress {
             mut list,
@@ -221,7 +229,8 @@ impl<'c> Listing<'c> {
             list.read_page(&last)?;
             drop(last);
             let invalid = list.invalid();
-            Ok((choose(list.into_tags()), invalid))
+            let (tags, digests) = list.into_parts();
+            Ok((choose(tags, &digests), invalid))
         };
         let (chosen, invalid) = match large {
             Some(_in_the_room) => self.rooms.of_large.run(work).await?,

@@ -11,6 +11,7 @@ mod access;
 mod accounts;
 mod challenge;
 mod client;
+mod digest_map;
 mod endpoint;
 mod error;
 mod learn;
@@ -33,6 +34,7 @@ mod usage;
 mod worker;
 
 pub use client::RegistryClient;
+pub use digest_map::DigestMap;
 pub use error::{ErrorClass, Operation, RegistryError};
 pub use limits::{Limits, Pace};
 pub use listing::Expected;

@@ -7,6 +7,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use shared::domain::reference::Tag;
 
+use super::digest_map::DigestMap;
 use super::problem::Problem;
 
 /// The tags of the pages read so far, and how many names were passed over because they cannot be tags.
@@ -16,6 +17,8 @@ use super::problem::Problem;
 #[derive(Debug)]
 pub(super) struct TagList {
     tags: Vec<Tag>,
+    /// Where somebody wants them.
+    digests: Option<DigestMap>,
     invalid: usize,
     limit: usize,
 }
@@ -25,9 +28,16 @@ impl TagList {
     pub(super) fn new(limit: usize) -> Self {
         Self {
             tags: Vec::new(),
+            digests: None,
             invalid: 0,
             limit,
         }
+    }
+
+    /// Also takes the digests that come with the tags.
+    pub(super) fn with_digests(mut self) -> Self {
+        self.digests = Some(DigestMap::default());
+        self
     }
 
     /// Lets it have so many tags from now on.
@@ -50,7 +60,11 @@ impl TagList {
             } else {
                 Problem::Protocol(format!("the answer is not a list of tags: {error}"))
             }
-        })
+        })?;
+        if let Some(digests) = &mut self.digests {
+            digests.read_page(body);
+        }
+        Ok(())
     }
 
     /// Names that were passed over.
@@ -58,8 +72,13 @@ impl TagList {
         self.invalid
     }
 
-    /// Each tag once, in the order of the registry.
-    pub(super) fn into_tags(self) -> Vec<Tag> {
+    /// Each tag once, in the order of the registry, and the digests that are known.
+    pub(super) fn into_parts(mut self) -> (Vec<Tag>, DigestMap) {
+        let digests = self.digests.take().unwrap_or_default();
+        (self.into_tags(), digests)
+    }
+
+    fn into_tags(self) -> Vec<Tag> {
         let mut seen = HashSet::with_capacity(self.tags.len());
         let first: Vec<bool> = self.tags.iter().map(|tag| seen.insert(tag)).collect();
         drop(seen);

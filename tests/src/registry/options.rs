@@ -21,6 +21,8 @@ pub struct RegistryOptions {
     pub rate_limit: Option<RateLimit>,
     /// Whether manifests carry an `ETag` and answer `If-None-Match` with 304.
     pub etag: bool,
+    /// Whether `tags/list` also says which tags each digest has, as Artifact Registry does.
+    pub digest_map: bool,
 }
 
 impl Default for RegistryOptions {
@@ -32,6 +34,7 @@ impl Default for RegistryOptions {
             auth: Auth::default(),
             rate_limit: None,
             etag: true,
+            digest_map: false,
         }
     }
 }

@@ -4,7 +4,7 @@ use axum::body::Bytes;
 use axum::http::{Method, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::image::digest_of;
 use super::options::{OversizedPage, PageStyle, Paging, TagOrder};
@@ -34,7 +34,7 @@ pub(super) fn list(state: &State, repository: &str, call: &Call) -> Response<Byt
         TagOrder::Shuffled => tags.sort_unstable_by_key(|tag| digest_of(tag.as_bytes())),
     }
     if paging.style == PageStyle::None {
-        return page(repository, &tags, None);
+        return page(state, repository, &tags, None);
     }
     let size = match page_size(&paging, call) {
         Ok(size) => size.unwrap_or(tags.len()),
@@ -63,11 +63,15 @@ pub(super) fn list(state: &State, repository: &str, call: &Call) -> Response<Byt
             Some(format!("<{host}{path}?last={last}&n={size}>; rel=\"next\""))
         }
     };
-    page(repository, &tags[start..end], link)
+    page(state, repository, &tags[start..end], link)
 }
 
-fn page(repository: &str, tags: &[String], link: Option<String>) -> Response<Bytes> {
-    let body = json!({ "name": repository, "tags": tags }).to_string();
+fn page(state: &State, repository: &str, tags: &[String], link: Option<String>) -> Response<Bytes> {
+    let mut body = json!({ "name": repository, "tags": tags });
+    if state.options.lock().unwrap().digest_map {
+        body["manifest"] = digest_map(state, repository, tags);
+    }
+    let body = body.to_string();
     let mut response = answer(200, &[("content-type", "application/json")], body);
     if let Some(link) = link {
         response
@@ -75,6 +79,28 @@ fn page(repository: &str, tags: &[String], link: Option<String>) -> Response<Byt
             .insert("link", link.parse().expect("a link is a header value"));
     }
     response
+}
+
+/// As Artifact Registry sends it: the tags of each digest.
+fn digest_map(state: &State, repository: &str, tags: &[String]) -> Value {
+    let store = state.store.lock().unwrap();
+    let mut map = serde_json::Map::new();
+    for tag in tags {
+        let Some(digest) = store
+            .repository(repository)
+            .and_then(|repository| repository.resolve(tag))
+        else {
+            continue;
+        };
+        let manifest = map
+            .entry(digest)
+            .or_insert_with(|| json!({ "tag": [], "timeUploadedMs": "0" }));
+        manifest["tag"]
+            .as_array_mut()
+            .expect("it is a list")
+            .push(json!(tag));
+    }
+    Value::Object(map)
 }
 
 /// The size that the client asked for, within what the registry grants.

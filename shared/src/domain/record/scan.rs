@@ -30,6 +30,13 @@ pub struct TagDigests {
     pub platforms: Option<BTreeMap<String, Digest>>,
 }
 
+/// Whether any of these demands needs a digest.
+pub fn needs_digests(demands: &BTreeSet<Demand>) -> bool {
+    demands
+        .iter()
+        .any(|demand| demand.pinned || demand.policy.follows_digest())
+}
+
 /// Whether any of these demands needs the list of tags.
 pub fn needs_list(demands: &BTreeSet<Demand>) -> bool {
     demands.iter().any(|demand| !demand.policy.follows_digest())

@@ -30,7 +30,7 @@ impl Accounts {
         for (repository, until) in known.cool_downs(now) {
             let registry = client.registry_of(repository);
             let remembered = remembered.get(&registry);
-            if !remembered.is_some_and(RegistryMemory::has_cool_down) {
+            if !remembered.is_some_and(|memory| memory.is_left_alone_until(until)) {
                 client.cool_down(&registry, until);
             }
         }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use shared::domain::record::config_map::record_name;
 use shared::domain::record::run::RunRecord;
 use shared::domain::record::scan;
-use shared::domain::record::{ScanError, ScanRecord};
+use shared::domain::record::{REFRESH, ScanError, ScanRecord};
 use shared::domain::reference::Repository;
 use shared::domain::time::whole_seconds;
 use shared::io::client;
@@ -129,7 +129,7 @@ impl Pass {
                     .iter()
                     .map(|puller| puller.namespace.clone())
                     .collect(),
-                scanned_at: findings.map(|findings| findings.scanned_at),
+                scanned_at: findings.and_then(|findings| to_the_refresh(findings.scanned_at)),
             };
             (repository.clone(), turn)
         };
@@ -198,6 +198,12 @@ impl Pass {
             }
         }
     }
+}
+
+/// A record whose content did not change is not written anew for so long, so that its time is no more exact than this.
+fn to_the_refresh(scanned_at: Timestamp) -> Option<Timestamp> {
+    let refresh = REFRESH.as_secs();
+    Timestamp::from_second(scanned_at.as_second().div_euclid(refresh) * refresh).ok()
 }
 
 fn count(run: &mut RunRecord, outcome: &Outcome) {

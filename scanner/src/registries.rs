@@ -123,6 +123,16 @@ pub enum RegistriesError {
 }
 
 impl Registries {
+    /// Reads the file that a ConfigMap brings; where nobody has made it, there is nothing special.
+    pub fn read_mounted(path: &Path) -> Result<Self, RegistriesError> {
+        let is_missing = std::fs::metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound);
+        // The volume is there all the same.
+        if is_missing && path.parent().is_some_and(Path::is_dir) {
+            return Ok(Self::default());
+        }
+        Self::read(path)
+    }
+
     /// Reads the file.
     pub fn read(path: &Path) -> Result<Self, RegistriesError> {
         let file = |reason: String| RegistriesError::File {
@@ -131,10 +141,6 @@ impl Registries {
         };
         let size = match std::fs::metadata(path) {
             Ok(metadata) => metadata.len(),
-            // The volume is there, and nobody has made the ConfigMap for it.
-            Err(error) if error.kind() == ErrorKind::NotFound && path.parent().is_some_and(Path::is_dir) => {
-                return Ok(Self::default());
-            }
             Err(error) => return Err(file(error.to_string())),
         };
         if size > MAX_FILE_SIZE {
@@ -344,6 +350,17 @@ mod tests {
             let repository = repository.parse().unwrap();
             assert_eq!(registries.asked_as(&repository).unwrap().to_string(), asked_as);
         }
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_says_nothing_only_where_a_config_map_may_bring_it() {
+        let folder = std::env::temp_dir();
+        let missing = folder.join("kubefresh-no-such-registries.yaml");
+        assert_eq!(Registries::read_mounted(&missing).unwrap(), Registries::default());
+        for path in [missing.as_path(), Path::new("no-such-registries.yaml")] {
+            assert!(Registries::read(path).is_err(), "{path:?}");
+        }
+        assert!(Registries::read_mounted(Path::new("/nowhere/registries.yaml")).is_err());
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub enum RunError {
 pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunError> {
     let started = Instant::now();
     let own = own_keyring(settings.docker_config.as_deref()).await?;
-    let registries = settings.registries_file.as_deref().map(Registries::read);
+    let registries = settings.registries_file.as_deref().map(Registries::read_mounted);
     let registries = registries.transpose()?.unwrap_or_default();
     let kubernetes = client::connect(client::CALL_LIMIT).await?;
     let namespace = begin(&settings, &kubernetes);

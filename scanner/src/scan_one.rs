@@ -3,6 +3,8 @@
 //! of itself.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::time::Duration;
 
 use shared::domain::record::choices::Choices;
 use shared::domain::record::labels::ImageLabels;
@@ -12,6 +14,9 @@ use shared::domain::reference::{Digest, Repository, Tag};
 use shared::domain::watched::Demand;
 
 use crate::registry::{DigestMap, ErrorClass, Expected, Platforms, RegistryClient, RegistryError};
+
+/// How long a repository may take to say what its images say of themselves.
+const DESCRIBING: Duration = Duration::from_secs(10);
 
 /// Asks until every demand can be answered; the first failure ends it, as half an answer is none.
 pub(crate) async fn ask(
@@ -47,9 +52,15 @@ pub(crate) async fn ask(
     for tag in choices.to_resolve() {
         question.resolve(tag, &mut answer).await?;
     }
-    for tag in choices.to_describe(question.known) {
-        question.describe(tag, &mut answer).await;
-    }
+    let describe = async {
+        for tag in choices.to_describe(question.known) {
+            if question.describe(tag, &mut answer).await.is_break() {
+                return;
+            }
+        }
+    };
+    // What is known by then is enough: this decides nothing, and the findings wait for it.
+    let _ = tokio::time::timeout(DESCRIBING, describe).await;
     Ok((choices, answer))
 }
 
@@ -98,9 +109,13 @@ impl Question<'_> {
 
     /// What the image of a tag says of itself. That decides nothing, so it is no failure of the scan if it cannot be learned,
     /// and it is not worth the last of what a registry grants.
-    async fn describe(&self, tag: Tag, answer: &mut Answer) {
-        if answer.labels.contains_key(&tag) || !self.registry.has_pulls_to_spare(self.repository) {
-            return;
+    /// `Break`: nothing more can be learned now.
+    async fn describe(&self, tag: Tag, answer: &mut Answer) -> ControlFlow<()> {
+        if answer.labels.contains_key(&tag) {
+            return ControlFlow::Continue(());
+        }
+        if !self.registry.has_pulls_to_spare(self.repository) {
+            return ControlFlow::Break(());
         }
         let digest = match answer.digests.get(&tag) {
             Some(resolved) => Ok(resolved.as_ref().map(|resolved| resolved.digest.clone())),
@@ -108,14 +123,20 @@ impl Question<'_> {
         };
         let found = match digest {
             Ok(Some(digest)) => self.registry.describe(self.repository, &digest).await,
-            Ok(None) => return,
+            Ok(None) => return ControlFlow::Continue(()),
             Err(error) => Err(error),
         };
         let labels = match found {
             Ok(platforms) => self.labels(&platforms).await,
             Err(error) => nothing_said(&error),
         };
-        answer.labels.extend(labels.map(|labels| (tag, labels)));
+        match labels {
+            Some(labels) => {
+                answer.labels.insert(tag, labels);
+                ControlFlow::Continue(())
+            }
+            None => ControlFlow::Break(()),
+        }
     }
 
     /// Where an index does not say where the source is, its first image is asked. `None`: not to be learned now.

@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Deserialize;
 use shared::domain::budget::{PullBudget, PullLimit};
 use shared::domain::cool_down::CoolDown;
 use shared::domain::record::registry_accounts::{AccountMemory, AccountName, PoolName, RegistryMemory};
 
 use super::access::Name;
-use super::problem::Problem;
+use super::problem::{ErrorBody, ErrorEntry, Problem};
 use super::usage::Purpose;
 
 /// The most pools that one registry may name; the pulls of further ones are counted by account.
@@ -41,22 +40,13 @@ pub(super) struct Refusal {
 /// where it says that it was the pulls: Docker Hub answers every client of an address in plain text when all its requests were
 /// too many, and in JSON when too many logins failed.
 pub(super) fn stopped(counts_pulls: bool, body: &[u8]) -> Stopped {
-    #[derive(Deserialize)]
-    struct Body {
-        errors: Vec<Entry>,
-    }
-    #[derive(Deserialize)]
-    struct Entry {
-        code: String,
-        message: String,
-    }
-    let is_pull_limit = |Entry { code, message }: &Entry| {
+    let is_pull_limit = |ErrorEntry { code, message }: &ErrorEntry| {
         let message = message.to_ascii_lowercase();
         code == "TOOMANYREQUESTS"
             && (message.contains("pull rate limit") || message.contains("increase-rate-limit"))
     };
     match serde_json::from_slice(body) {
-        Ok(Body { errors }) if counts_pulls && errors.iter().any(is_pull_limit) => Stopped::Account,
+        Ok(ErrorBody { errors }) if counts_pulls && errors.iter().any(is_pull_limit) => Stopped::Account,
         Ok(_) | Err(_) => Stopped::Registry,
     }
 }
@@ -161,9 +151,10 @@ impl Accounts {
     }
 
     /// The registry has answered: the next refusal is the first again.
-    pub(super) fn answered(&mut self, name: Name, now: Timestamp) {
+    /// An account is refused for its pulls, so that only a pull shows that it no longer is.
+    pub(super) fn answered(&mut self, name: Name, is_pull: bool, now: Timestamp) {
         self.everybody.answered(now);
-        if let Some(account) = self.of.get_mut(&name) {
+        if let Some(account) = self.of.get_mut(&name).filter(|_| is_pull) {
             account.restraint.answered(now);
         }
     }
@@ -350,7 +341,7 @@ mod tests {
             let until = accounts.refuse(Name::Anybody, refusal(Stopped::Registry), QUARTER, at(0));
             assert_eq!(until, at(15));
         }
-        accounts.answered(Name::Anybody, at(0));
+        accounts.answered(Name::Anybody, true, at(0));
         assert!(accounts.check(Name::Anybody, at(60)).is_err(), "not in this run");
         let mut memory = RegistryMemory::default();
         accounts.write_down(&mut memory, &AccountNames::new());
@@ -365,9 +356,25 @@ mod tests {
         let until = accounts.refuse(Name::Anybody, refusal(Stopped::Registry), QUARTER, at(15));
         assert_eq!(until, at(45));
         let mut accounts = next_run();
-        accounts.answered(Name::Anybody, at(15));
+        accounts.answered(Name::Anybody, true, at(15));
         let until = accounts.refuse(Name::Anybody, refusal(Stopped::Registry), QUARTER, at(16));
         assert_eq!(until, at(31), "it was answered in between");
+    }
+
+    #[test]
+    fn an_account_that_was_refused_for_its_pulls_is_not_let_off_by_what_costs_none() {
+        let names = AccountNames::from([(AccountName::anybody(), Name::Anybody)]);
+        let mut accounts = Accounts::default();
+        accounts.refuse(Name::Anybody, refusal(Stopped::Account), QUARTER, at(0));
+        let mut memory = RegistryMemory::default();
+        accounts.write_down(&mut memory, &names);
+        for (is_pull, next) in [(false, at(50)), (true, at(35))] {
+            let mut accounts = Accounts::default();
+            accounts.recall(&memory, &names);
+            accounts.answered(Name::Anybody, is_pull, at(20));
+            let until = accounts.refuse(Name::Anybody, refusal(Stopped::Account), QUARTER, at(20));
+            assert_eq!(until, next, "pull: {is_pull}");
+        }
     }
 
     #[test]

@@ -27,7 +27,7 @@ use super::worker::Worker;
 const LARGE_LISTS: usize = 2;
 
 /// What a list may have without being large, in bytes and in names: nearly all lists there are.
-const SMALL_BYTES: usize = 256 * 1024;
+const SMALL_BYTES: usize = 1024 * 1024;
 const SMALL_TAGS: usize = 16 * 1024;
 
 /// How many bytes of names are looked through in no time, all choices together.

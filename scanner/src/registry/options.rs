@@ -83,7 +83,7 @@ impl Default for RegistryClientOptions {
             max_list_bytes: 32 * MIB,
             max_tags: 250_000,
             max_list_time: Duration::from_mins(2),
-            max_manifest_bytes: 4 * MIB,
+            max_manifest_bytes: MIB,
             max_small_bytes: 64 * 1024,
         }
     }

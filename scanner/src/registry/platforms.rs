@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use oci_distribution::manifest::{ImageIndexEntry, OciDescriptor, OciManifest};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 use shared::domain::reference::Digest;
 
@@ -81,11 +82,21 @@ pub(super) fn verify(body: &[u8], digest: &Digest) -> Result<(), Problem> {
 
 /// Reads a manifest or an index whose digest has been verified.
 pub(super) fn parse(body: &[u8]) -> Result<Parsed, Problem> {
-    let manifest: OciManifest = serde_json::from_slice(body).map_err(|error| {
+    /// Which of the two it is. An untagged enum would tell as well, and hold all of a hostile one as values first.
+    #[derive(Deserialize)]
+    struct Shape {
+        manifests: Option<IgnoredAny>,
+    }
+    let unreadable = |error: serde_json::Error| {
         Problem::Protocol(format!(
             "the manifest is neither that of an image nor an index: {error}"
         ))
-    })?;
+    };
+    let shape: Shape = serde_json::from_slice(body).map_err(unreadable)?;
+    let manifest = match shape.manifests {
+        Some(IgnoredAny) => OciManifest::ImageIndex(serde_json::from_slice(body).map_err(unreadable)?),
+        None => OciManifest::Image(serde_json::from_slice(body).map_err(unreadable)?),
+    };
     match manifest {
         OciManifest::ImageIndex(index) => {
             let mut digests = BTreeMap::new();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use reqwest::StatusCode;
 use serde::Deserialize;
+use shared::domain::text::is_plain;
 
 use super::error::ErrorClass;
 
@@ -98,17 +99,18 @@ impl std::fmt::Display for Quoted {
     }
 }
 
+/// An error reply in the form of the specification.
 #[derive(Deserialize)]
-struct ErrorBody {
-    errors: Vec<ErrorEntry>,
+pub(super) struct ErrorBody {
+    pub(super) errors: Vec<ErrorEntry>,
 }
 
 #[derive(Deserialize)]
-struct ErrorEntry {
+pub(super) struct ErrorEntry {
     #[serde(default)]
-    code: String,
+    pub(super) code: String,
     #[serde(default)]
-    message: String,
+    pub(super) message: String,
 }
 
 impl Quoted {
@@ -139,10 +141,7 @@ impl From<Quoted> for String {
 
 /// A text that cannot break out of its line or reorder it on a screen, cut to so many characters.
 fn one_line(text: &str, length: usize) -> String {
-    let printable = |c: char| {
-        let reorders = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
-        if c.is_control() || reorders { ' ' } else { c }
-    };
+    let printable = |character| if is_plain(character) { character } else { ' ' };
     text.chars().map(printable).take(length).collect()
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use reqwest::Url;
@@ -46,6 +47,7 @@ pub(super) struct RegistryState {
 struct Noted {
     accounts: Accounts,
     outage: Outage,
+    token_service_outage: Outage,
     challenge: Option<Learned>,
     refused_page_size: Option<RefusedPageSize>,
     private: Option<PrivateRepositories>,
@@ -54,6 +56,20 @@ struct Noted {
     usage: Usage,
     /// Granted, whether they have been sent yet or not.
     repetitions: u64,
+}
+
+impl Noted {
+    /// The silence of whom such a request goes to.
+    fn outage_of(&mut self, kind: RequestKind) -> &mut Outage {
+        match kind {
+            RequestKind::Token => &mut self.token_service_outage,
+            RequestKind::List
+            | RequestKind::Head
+            | RequestKind::Manifest(_)
+            | RequestKind::Config
+            | RequestKind::Ping => &mut self.outage,
+        }
+    }
 }
 
 /// The first question to a registry: while it is under way, the others wait. They would all be refused for want of the
@@ -153,9 +169,34 @@ impl RegistryState {
         self.noted(|noted| noted.refused_page_size = Some(refused));
     }
 
-    /// Reads and changes what is known of its silence.
-    pub(super) fn outage<T>(&self, change: impl FnOnce(&mut Outage) -> T) -> T {
-        self.noted(|noted| change(&mut noted.outage))
+    /// # Errors
+    /// When the registry, or its token service, has been silent for so long that it is given up.
+    pub(super) fn check_outage(&self, kind: RequestKind) -> Result<(), Problem> {
+        self.noted(|noted| noted.outage_of(kind).check())
+    }
+
+    /// Who is asked so has said something.
+    pub(super) fn spoke(&self, kind: RequestKind) {
+        self.noted(|noted| noted.outage_of(kind).answered());
+    }
+
+    /// A request that was sent then came to nothing. A config may come from another host, and a description is nobody's
+    /// need: neither is a reason to give the registry up.
+    pub(super) fn silent(&self, kind: RequestKind, problem: &Problem, sent: Instant) {
+        if !matches!(
+            kind,
+            RequestKind::Config | RequestKind::Manifest(Purpose::Description)
+        ) {
+            self.noted(|noted| noted.outage_of(kind).failed(problem, sent, Instant::now()));
+        }
+    }
+
+    /// A request was neither refused for its number nor for trouble. A token says nothing of what it is for.
+    pub(super) fn answered(&self, name: Name, kind: RequestKind, now: Timestamp) {
+        if kind != RequestKind::Token {
+            let is_pull = matches!(kind, RequestKind::Manifest(_));
+            self.accounts(|accounts| accounts.answered(name, is_pull, now));
+        }
     }
 
     /// Reads and changes what is known of the accounts.

@@ -17,7 +17,6 @@ use super::access::Name;
 use super::accounts::{self, Refusal};
 use super::endpoint;
 use super::options::RegistryClientOptions;
-use super::outage::Outage;
 use super::problem::{Problem, Quoted, Who};
 use super::retry_after;
 use super::state::RegistryState;
@@ -196,7 +195,7 @@ impl Transport {
                 }
                 Ok(reply) if reply.status.is_server_error() => unavailable(registry, &reply, who),
                 Ok(reply) => {
-                    registry.accounts(|accounts| accounts.answered(name, Timestamp::now()));
+                    registry.answered(name, request.kind, Timestamp::now());
                     return Ok(reply);
                 }
                 Err(problem) => problem,
@@ -222,14 +221,14 @@ impl Transport {
     ) -> Result<Reply, Problem> {
         let check = || registry.accounts(|accounts| accounts.check(name, Timestamp::now()));
         check()?;
-        registry.outage(|outage| outage.check())?;
+        registry.check_outage(request.kind)?;
         // The semaphores are never closed, so these are permits. The scarce, global one is not held while waiting.
         let _here = registry.permits.acquire().await;
         registry.pacer.turn().await;
         let _everywhere = self.everywhere.acquire().await;
         // Another request may have been told to slow down while this one waited, or the last of many without an answer.
         check()?;
-        registry.outage(|outage| outage.check())?;
+        registry.check_outage(request.kind)?;
 
         if let RequestKind::Manifest(purpose) = request.kind {
             registry.spend_pull(name, purpose, Timestamp::now())?;
@@ -261,13 +260,13 @@ impl Transport {
             registry.accounts(|accounts| accounts.pull_answered(name));
         }
         let heard = |problem| {
-            registry.outage(|outage| outage.failed(&problem, sent, Instant::now()));
+            registry.silent(request.kind, &problem, sent);
             problem
         };
         let response = response.map_err(|error| heard(self.failed(&error, sent)))?;
         registry.note_pull_limit(name, response.headers(), Timestamp::now());
         let reply = self.read(response, request, sent).await.map_err(heard)?;
-        registry.outage(Outage::answered);
+        registry.spoke(request.kind);
         Ok(reply)
     }
 

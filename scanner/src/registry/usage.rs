@@ -57,15 +57,19 @@ pub struct PullLimit {
     pub window_seconds: u32,
 }
 
+/// The longest window that is believed, in seconds: a week. What is spent in it is remembered as long.
+const LONGEST_WINDOW: u32 = 7 * 24 * 3600;
+
 impl PullLimit {
     /// Reads `100;w=21600` and `20;w=21600`.
     pub(super) fn parse(limit: &str, remaining: &str) -> Option<Self> {
         let (limit, window_seconds) = limit.split_once(";w=")?;
         let remaining = remaining.split(';').next()?;
-        Some(Self {
+        let window_seconds = window_seconds.trim().parse().ok()?;
+        (window_seconds <= LONGEST_WINDOW).then_some(Self {
             limit: limit.trim().parse().ok()?,
             remaining: remaining.trim().parse().ok()?,
-            window_seconds: window_seconds.trim().parse().ok()?,
+            window_seconds,
         })
     }
 }
@@ -118,5 +122,6 @@ mod tests {
         assert_eq!(PullLimit::parse("100;w=21600", "20;w=21600"), Some(expected));
         assert_eq!(PullLimit::parse("100", "20"), None);
         assert_eq!(PullLimit::parse("many;w=1", "few;w=1"), None);
+        assert_eq!(PullLimit::parse("100;w=4294967295", "20;w=4294967295"), None);
     }
 }

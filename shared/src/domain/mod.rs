@@ -6,6 +6,7 @@ mod hash;
 
 pub mod schedule;
 pub mod shard;
+pub mod text;
 pub mod time;
 
 pub mod reference;

@@ -166,7 +166,7 @@ async fn a_huge_body_is_refused_as_soon_as_it_exceeds_the_limit() {
         bytes: 600 * 1024 * 1024,
     }));
     let options = RegistryClientOptions {
-        max_page_bytes: 1024 * 1024,
+        max_page_bytes: 2 * 1024 * 1024,
         ..quick()
     };
     let client = RegistryClient::new(options).unwrap();

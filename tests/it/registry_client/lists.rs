@@ -46,6 +46,15 @@ async fn fifty_repositories_cost_fifty_requests_however_many_are_asked_at_once()
 }
 
 #[tokio::test]
+async fn a_list_of_many_commits_is_asked_for_once() {
+    let registry = open_registry(&["1.0.0"]).await;
+    let commits = (0..16_000).map(|number| format!("{number:040x}"));
+    registry.tag_many("shop/checkout", "1.0.0", commits);
+    assert_eq!(list(&client(), &checkout(&registry)).await.unwrap().len(), 16_001);
+    assert_eq!(counts(&registry), [0, 0, 1, 0, 0]);
+}
+
+#[tokio::test]
 async fn every_style_of_paging_is_followed_to_the_end_with_one_request_a_page() {
     for style in [
         PageStyle::Relative,

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::text::is_plain;
+
 const PREFIX: &str = "org.opencontainers.image.";
 
 /// The longest text that is kept, in bytes: addresses, commits and times are shorter.
@@ -58,12 +60,6 @@ impl ImageLabels {
     }
 }
 
-/// No control characters, and none of those that turn the direction of the text around them.
-fn is_plain(character: char) -> bool {
-    !character.is_control()
-        && !matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,7 +88,14 @@ mod tests {
     #[test]
     fn text_that_is_too_long_or_not_plain_is_left_out() {
         let long = "x".repeat(MAX_LENGTH + 1);
-        for text in ["", "\u{1b}[31mred", "two\nlines", "a\u{202e}b", &long] {
+        for text in [
+            "",
+            "\u{1b}[31mred",
+            "two\nlines",
+            "two\u{2028}lines",
+            "a\u{202e}b",
+            &long,
+        ] {
             assert_eq!(of(&[("source", text)]), ImageLabels::default(), "{text:?}");
         }
     }

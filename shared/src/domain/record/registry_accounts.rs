@@ -27,7 +27,7 @@ const RECORD: SingleRecord = SingleRecord {
 const MOST_BYTES: usize = 700 * 1024;
 
 /// The most accounts and the most pools that are kept of one registry.
-const MOST_OF_ONE_REGISTRY: usize = 100;
+const MOST_OF_ONE_REGISTRY: usize = 50;
 
 /// The most private repositories that are kept of one registry; each takes some 40 bytes, 260 at most.
 const MOST_PRIVATE: usize = 1000;
@@ -205,10 +205,11 @@ impl RegistryMemory {
                 .all(|(ours, theirs)| ours.says_the_same(theirs))
     }
 
-    /// Whether somebody is, or was lately, to be left alone.
-    pub fn has_cool_down(&self) -> bool {
+    /// Whether it, or one of its accounts, is to be left alone until then or longer.
+    pub fn is_left_alone_until(&self, until: Timestamp) -> bool {
         let of_accounts = self.accounts.values().map(|account| &account.cool_down);
-        of_accounts.chain([&self.cool_down]).any(Option::is_some)
+        let mut cool_downs = of_accounts.chain([&self.cool_down]).flatten();
+        cool_downs.any(|cool_down| cool_down.until >= until)
     }
 
     fn bounded(&self) -> Self {

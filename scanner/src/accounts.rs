@@ -27,6 +27,11 @@ impl Accounts {
     pub(crate) fn impose(&self, client: &RegistryClient, known: &Known, now: Timestamp) {
         let remembered = &self.0.content;
         client.recall(remembered, now);
+        for (registry, memory) in self.0.of_others.iter().flatten() {
+            if let Some(cool_down) = memory.cool_down.as_ref().filter(|cool_down| cool_down.is_on(now)) {
+                client.cool_down(registry, cool_down.until);
+            }
+        }
         for (repository, until) in known.cool_downs(now) {
             let registry = client.registry_of(repository);
             let remembered = remembered.get(&registry);

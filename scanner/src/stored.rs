@@ -10,6 +10,8 @@ use shared::io::record_store::RecordStore;
 #[derive(Debug, Default)]
 pub(crate) struct Stored<T> {
     pub(crate) content: T,
+    /// What the scanners of other shares have left, those included that there are no more.
+    pub(crate) of_others: Vec<T>,
     name: String,
     /// Records of this kind that no scanner has any more, each with its version.
     left_over: Vec<(String, Option<String>)>,
@@ -20,40 +22,38 @@ pub(crate) struct Stored<T> {
 }
 
 impl<T: Default> Stored<T> {
-    /// Reads that of this scanner. A record that cannot be understood is written anew.
+    /// Reads that of this scanner, and those of others. A record that cannot be understood is written anew.
     pub(crate) async fn load<E: Display>(
         store: &RecordStore,
         shard: Shard,
         kind: &str,
-        parse: impl FnOnce(&ConfigMap) -> Result<T, E>,
+        parse: impl Fn(&ConfigMap) -> Result<T, E>,
     ) -> Result<Self, kube::Error> {
-        let name = shard.record_name(kind);
-        let found = store.of_kind(kind).await?;
-        let is_named = |record: &ConfigMap, wanted: &str| record.metadata.name.as_deref() == Some(wanted);
-        let left_over = found.iter().filter_map(|record| {
-            let name = record.metadata.name.clone()?;
-            let version = record.metadata.resource_version.clone();
-            shard.is_left_over(kind, &name).then_some((name, version))
-        });
-        let left_over = left_over.collect();
-        let Some(record) = found.into_iter().find(|record| is_named(record, &name)) else {
-            return Ok(Self {
-                name,
-                left_over,
-                ..Self::default()
-            });
+        let mut stored = Self {
+            name: shard.record_name(kind),
+            ..Self::default()
         };
-        let parsed = parse(&record);
-        if let Err(error) = &parsed {
-            tracing::warn!(%error, "it is written anew");
+        for record in store.of_kind(kind).await? {
+            let parsed = parse(&record);
+            if let Err(error) = &parsed {
+                tracing::warn!(%error, "it is written anew");
+            }
+            let is_unreadable = parsed.is_err();
+            let content = parsed.unwrap_or_default();
+            let (name, version) = (record.metadata.name, record.metadata.resource_version);
+            let name = name.unwrap_or_default();
+            if name == stored.name {
+                stored.is_unreadable = is_unreadable;
+                stored.content = content;
+                stored.version = version;
+                continue;
+            }
+            stored.of_others.push(content);
+            if shard.is_left_over(kind, &name) {
+                stored.left_over.push((name, version));
+            }
         }
-        Ok(Self {
-            name,
-            left_over,
-            is_unreadable: parsed.is_err(),
-            content: parsed.unwrap_or_default(),
-            version: record.metadata.resource_version,
-        })
+        Ok(stored)
     }
 
     /// Writes what replaces it, unless that says the same.

@@ -33,11 +33,10 @@ impl Quarantine {
     /// Tells the client which logins to leave alone.
     pub(crate) fn impose(&self, credentials: &Credentials, client: &RegistryClient, now: Timestamp) {
         for (repository, credential) in credentials.iter() {
-            let kept = self
-                .0
-                .content
-                .iter()
-                .find(|login| login.until > now && is_same(login, repository, credential));
+            let own_and_others = [&self.0.content].into_iter().chain(&self.0.of_others).flatten();
+            let kept = own_and_others
+                .filter(|login| login.until > now && is_same(login, repository, credential))
+                .max_by_key(|login| login.until);
             if let Some(RejectedLogin { registry, until, .. }) = kept {
                 tracing::debug!(registry, %credential, %until, "left alone: it was rejected in an earlier run");
                 client.leave_login_alone(registry, credential.id(), *until);

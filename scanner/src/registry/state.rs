@@ -116,6 +116,13 @@ impl RegistryState {
             .and_then(|special| special.concurrency)
             .and_then(|most| usize::try_from(most.get()).ok())
             .unwrap_or(options.concurrency_per_registry);
+        // What counts pulls is asked by one scanner alone.
+        let sharing = if limits.pulls.is_some() {
+            1
+        } else {
+            options.shard.of.get()
+        };
+        let concurrency = concurrency / usize::try_from(sharing).unwrap_or(1);
         Ok(Self {
             name: name.to_owned(),
             base,

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use sandbox::cluster::Cluster;
+use sandbox::registry::{Auth, User};
 
+use super::credentials::{pull_secret, pulling};
 use super::{deployment, installed, publish, records, said, scan, summary, watched, writes};
 
 const REPOSITORIES: usize = 30;
@@ -76,6 +78,37 @@ async fn what_a_registry_counts_is_asked_by_the_first_shard_alone() {
         let output = scan(&cluster, &arguments).await;
         assert_eq!(scanned(&summary(&output)), expected, "{}", said(&output));
         assert_eq!(cluster.registry.requests().len(), expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_one_shard_found_to_be_wrong_is_not_shown_by_another() {
+    let cluster = installed().await;
+    let ann = User::new("ann", "geheim");
+    cluster
+        .registry
+        .configure(|options| options.auth = Auth::Basic(vec![ann]));
+    let mut objects = vec![pull_secret(
+        "shop",
+        "regcred",
+        &cluster.registry.host(),
+        "ann",
+        "irrtum",
+    )];
+    for number in 0..REPOSITORIES {
+        let name = format!("app-{number}");
+        let image = cluster.registry.reference(&format!("shop/{name}"), "1.0.0");
+        objects.push(pulling(&name, &image, &["regcred"], None));
+    }
+    cluster.apply(&objects).await;
+    for shard in ["0", "1"] {
+        let output = scan(&cluster, &["--shards", "2", "--shard", shard]).await;
+        assert!(
+            summary(&output).contains("failed (unauthorized)"),
+            "{}",
+            said(&output)
+        );
+        assert_eq!(cluster.registry.failed_logins(), 1, "after shard {shard}");
     }
 }
 

@@ -44,15 +44,17 @@ impl Run {
     }
 }
 
-/// How often the memory is looked at. What is read is the highest there has been, so only what is taken after the last
-/// look is missed, when all that is left to do is to end.
-const LOOK: Duration = Duration::from_millis(4);
+/// How often the memory is looked at, which takes from the processors that are measured. What is read is the highest there
+/// has been, so only what is taken after the last look is missed, when all that is left to do is to end.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Scans the shop once, with the settings of its registry.
 pub(crate) async fn run(program: &Path, shop: &Shop) -> Run {
     let kubeconfig = shop
         .cluster
         .kubeconfig_file(Some(("kubefresh", "kubefresh-scanner")));
+    // Not a pipe: to read each line as it comes would take from the processors, too.
+    let log = tempfile::NamedTempFile::new().unwrap();
     let started = Instant::now();
     let mut child = Command::new(program)
         .arg("scan")
@@ -60,13 +62,13 @@ pub(crate) async fn run(program: &Path, shop: &Shop) -> Run {
         .env("POD_NAMESPACE", "kubefresh")
         .env("REGISTRIES_FILE", &shop.registries_file)
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+        .stderr(log.reopen().unwrap())
         .kill_on_drop(true)
         .spawn()
         .expect("the scanner starts");
     let id = child.id().expect("it runs");
-    let (mut stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-    let (mut result, mut log) = (String::new(), String::new());
+    let mut stdout = child.stdout.take().unwrap();
+    let mut result = String::new();
     let (mut most, mut processor) = (0.0_f64, 0.0_f64);
     let watched = async {
         loop {
@@ -79,11 +81,8 @@ pub(crate) async fn run(program: &Path, shop: &Shop) -> Run {
             }
         }
     };
-    let ((status, wall), ..) = tokio::join!(
-        watched,
-        stdout.read_to_string(&mut result),
-        stderr.read_to_string(&mut log)
-    );
+    let ((status, wall), _) = tokio::join!(watched, stdout.read_to_string(&mut result));
+    let log = std::fs::read_to_string(log.path()).unwrap();
     assert!(status.success(), "{status}\n{log}");
     let summary = result.lines().last().unwrap_or_default().to_owned();
     let asked = format!("scanned {0} of {0} repositories", shop.repositories.len());

@@ -15,8 +15,8 @@ const INCOMPLETE: u8 = 1;
 /// The run could not work at all: no cluster, no permission, or wrong settings; or not everything could be checked.
 const CANNOT_WORK: u8 = 2;
 
-// Two for any machine: a scan waits for others most of its time, and threads take memory.
-#[tokio::main(worker_threads = 2)]
+// A scan waits for others most of its time, and what takes long has threads of its own.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
     tls::init();

@@ -98,7 +98,7 @@ async fn speed(scanner: &Path, shop: &Shop, rounds: usize) -> Vec<Figure> {
         Figure::new("… beside wrk", ratios(&asking), "%").at_least(85.0),
         Figure::new("scanner, start to exit", median(whole.iter().copied()), "1/s"),
         Figure::new("… beside wrk", ratios(&whole), "%"),
-        Figure::new("processor time of a request", median(processor), "ms"),
+        Figure::new("processor time of a request", median(processor), "µs"),
         Figure::new("memory at its peak, first scan", first.megabytes, "MB").at_most(25.0),
         Figure::new(
             "memory at its peak, later scans",

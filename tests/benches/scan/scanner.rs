@@ -33,9 +33,9 @@ impl Run {
         self.requests / self.wall.as_secs_f64()
     }
 
-    /// Processor time for each request, in milliseconds.
+    /// Processor time for each request, in microseconds.
     pub(crate) fn processor_each(&self) -> f64 {
-        self.processor / self.requests
+        1000.0 * self.processor / self.requests
     }
 
     /// Requests a second while it asked.

@@ -90,9 +90,8 @@ impl Question<'_> {
             Some(record) if !record.platforms_pending => Some(record.platforms.clone()),
             _ => match self.registry.platform_digests(self.repository, &digest).await {
                 Ok(platforms) => {
-                    if let Some(labels) = self.labels(&platforms).await {
-                        answer.labels.insert(tag.clone(), labels);
-                    }
+                    let said = said_by(&platforms).map(|labels| (tag.clone(), labels));
+                    answer.labels.extend(said);
                     Some(platforms.digests)
                 }
                 // The digest is what updates are decided by; the platforms are learned when a pull is left.
@@ -118,7 +117,11 @@ impl Question<'_> {
             return ControlFlow::Break(());
         }
         let digest = match answer.digests.get(&tag) {
-            Some(resolved) => Ok(resolved.as_ref().map(|resolved| resolved.digest.clone())),
+            // Its index is known, and has not said enough.
+            Some(resolved) => Ok(resolved.as_ref().map(|resolved| {
+                let image = resolved.platforms.as_ref().and_then(first_of);
+                image.unwrap_or(&resolved.digest).clone()
+            })),
             None => self.registry.head_digest(self.repository, &tag).await,
         };
         let found = match digest {
@@ -141,19 +144,29 @@ impl Question<'_> {
 
     /// Where an index does not say where the source is, its first image is asked. `None`: not to be learned now.
     async fn labels(&self, platforms: &Platforms) -> Option<ImageLabels> {
-        let labels = ImageLabels::of(&platforms.labels);
-        let first = platforms
-            .digests
-            .get("linux/amd64")
-            .or_else(|| platforms.digests.values().next());
-        let Some(first) = first.filter(|_| platforms.is_index && labels.source.is_none()) else {
+        if let Some(labels) = said_by(platforms) {
             return Some(labels);
+        }
+        let Some(first) = first_of(&platforms.digests) else {
+            return Some(ImageLabels::of(&platforms.labels));
         };
         match self.registry.describe(self.repository, first).await {
             Ok(image) => Some(ImageLabels::of(&image.labels)),
             Err(error) => nothing_said(&error),
         }
     }
+}
+
+/// What a manifest says of the image; `None` where an index leaves it to its images.
+fn said_by(platforms: &Platforms) -> Option<ImageLabels> {
+    let labels = ImageLabels::of(&platforms.labels);
+    let is_enough = !platforms.is_index || labels.source.is_some();
+    is_enough.then_some(labels)
+}
+
+/// The image that speaks for all of an index.
+fn first_of(platforms: &BTreeMap<String, Digest>) -> Option<&Digest> {
+    platforms.get("linux/amd64").or_else(|| platforms.values().next())
 }
 
 /// What a registry will not say now either is not asked for in every run.

@@ -7,7 +7,7 @@ mod digest_map;
 mod docker_registry;
 mod hostile;
 mod labels;
-mod memory;
+mod memory_limit;
 mod order;
 mod registries;
 mod shards;

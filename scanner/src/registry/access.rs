@@ -282,16 +282,11 @@ impl Transport {
         credential: &Credential,
         state: &LoginState,
     ) -> Problem {
-        let until = self.end_of_quarantine();
+        let now = Timestamp::now();
+        let until = whole_seconds(now.checked_add(self.options.quarantine).unwrap_or(now));
         state.leave_alone(until);
         tracing::warn!(registry = registry.name, %credential, %until, "a login was rejected and is left alone");
         left_alone(credential, until)
-    }
-
-    /// For a login that is rejected now.
-    pub(super) fn end_of_quarantine(&self) -> Timestamp {
-        let now = Timestamp::now();
-        whole_seconds(now.checked_add(self.options.quarantine).unwrap_or(now))
     }
 }
 

@@ -222,9 +222,8 @@ impl RegistryClient {
     /// The logins that were rejected, by registry, and until when they are left alone: what a later run has to know.
     pub fn rejected_logins(&self) -> Vec<(String, LoginId, Timestamp)> {
         let registries = self.transport.registries();
-        let until = self.transport.end_of_quarantine();
         let rejected = registries.iter().flat_map(|registry| {
-            let logins = registry.logins.left_alone(until).into_iter();
+            let logins = registry.logins.left_alone().into_iter();
             logins.map(|(login, until)| (registry.name.clone(), login, until))
         });
         rejected.collect()

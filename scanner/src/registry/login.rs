@@ -63,11 +63,6 @@ impl LoginState {
         self.forbidden.fetch_add(1, Ordering::AcqRel) + 1 >= FORBIDDEN_IS_REJECTED
     }
 
-    /// Whether the whole run has brought it nothing but 403.
-    fn was_only_forbidden(&self) -> bool {
-        !self.was_accepted() && self.forbidden.load(Ordering::Acquire) > 0
-    }
-
     /// Not shown again in this run.
     pub(super) fn leave_alone(&self, until: Timestamp) {
         *self
@@ -94,17 +89,13 @@ impl Logins {
         Arc::clone(logins.entry(id).or_default())
     }
 
-    /// Those that are left alone, and until when. `until` holds for those that were only ever told that they may not.
-    pub(super) fn left_alone(&self, until: Timestamp) -> Vec<(LoginId, Timestamp)> {
+    /// Those that are left alone, and until when.
+    pub(super) fn left_alone(&self) -> Vec<(LoginId, Timestamp)> {
         let logins = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let left_alone = |state: &LoginState| {
-            let forbidden = state.was_only_forbidden().then_some(until);
-            state.left_alone_until().or(forbidden)
-        };
-        logins
+        let left_alone = logins
             .iter()
-            .filter_map(|(id, state)| Some((*id, left_alone(state)?)))
-            .collect()
+            .filter_map(|(id, state)| Some((*id, state.left_alone_until()?)));
+        left_alone.collect()
     }
 }
 

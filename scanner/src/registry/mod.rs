@@ -40,4 +40,4 @@ pub use limits::{Limits, Pace};
 pub use listing::Expected;
 pub use options::RegistryClientOptions;
 pub use platforms::Platforms;
-pub use usage::{PullLimit, Usage};
+pub use usage::{ReportedPulls, Usage};

@@ -23,7 +23,7 @@ use super::outage::Outage;
 use super::pacer::Pacer;
 use super::problem::Problem;
 use super::token::TokenCache;
-use super::usage::{PullLimit, Purpose, RequestKind, Usage};
+use super::usage::{Purpose, ReportedPulls, RequestKind, Usage};
 
 #[derive(Debug)]
 pub(super) struct RegistryState {
@@ -323,7 +323,7 @@ impl RegistryState {
         else {
             return;
         };
-        if let Some(pull_limit) = PullLimit::parse(limit, remaining) {
+        if let Some(pull_limit) = ReportedPulls::parse(limit, remaining) {
             let limit = budget::PullLimit {
                 pulls: pull_limit.limit,
                 window_seconds: pull_limit.window_seconds,

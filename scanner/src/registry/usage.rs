@@ -22,7 +22,7 @@ pub struct Usage {
     /// Names in lists that cannot be tags.
     pub invalid_tags: u64,
     /// What the registry last said about its pull limit.
-    pub pull_limit: Option<PullLimit>,
+    pub pull_limit: Option<ReportedPulls>,
 }
 
 impl Usage {
@@ -48,7 +48,7 @@ impl Usage {
 
 /// `ratelimit-limit` and `ratelimit-remaining`, as Docker Hub sends them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PullLimit {
+pub struct ReportedPulls {
     /// Pulls in a window.
     pub limit: u32,
     /// Pulls left.
@@ -60,7 +60,7 @@ pub struct PullLimit {
 /// The longest window that is believed, in seconds: a week. What is spent in it is remembered as long.
 const LONGEST_WINDOW: u32 = 7 * 24 * 3600;
 
-impl PullLimit {
+impl ReportedPulls {
     /// Reads `100;w=21600` and `20;w=21600`.
     pub(super) fn parse(limit: &str, remaining: &str) -> Option<Self> {
         let (limit, window_seconds) = limit.split_once(";w=")?;
@@ -114,14 +114,14 @@ mod tests {
 
     #[test]
     fn docker_hubs_headers_are_read_and_others_ignored() {
-        let expected = PullLimit {
+        let expected = ReportedPulls {
             limit: 100,
             remaining: 20,
             window_seconds: 21_600,
         };
-        assert_eq!(PullLimit::parse("100;w=21600", "20;w=21600"), Some(expected));
-        assert_eq!(PullLimit::parse("100", "20"), None);
-        assert_eq!(PullLimit::parse("many;w=1", "few;w=1"), None);
-        assert_eq!(PullLimit::parse("100;w=4294967295", "20;w=4294967295"), None);
+        assert_eq!(ReportedPulls::parse("100;w=21600", "20;w=21600"), Some(expected));
+        assert_eq!(ReportedPulls::parse("100", "20"), None);
+        assert_eq!(ReportedPulls::parse("many;w=1", "few;w=1"), None);
+        assert_eq!(ReportedPulls::parse("100;w=4294967295", "20;w=4294967295"), None);
     }
 }

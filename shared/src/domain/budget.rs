@@ -200,7 +200,7 @@ impl PullBudget {
             .keys()
             .next()
             .map(|begins| forgotten_at(*begins, limit));
-        let outdated = observed.map(|observed| observed.at + limit.window());
+        let outdated = observed.and_then(|observed| observed.at.checked_add(limit.window()).ok());
         oldest
             .into_iter()
             .chain(outdated)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use sandbox::registry::{Fault, ImageSpec, RateLimit, Registry, RegistryOptions, RequestKind, Rule};
-use scanner::registry::{ErrorClass, Limits, Pace, PullLimit, RegistryClient, RegistryClientOptions};
+use scanner::registry::{ErrorClass, Limits, Pace, RegistryClient, RegistryClientOptions, ReportedPulls};
 
 use super::{checkout, class_of, client, counts, list, open_registry, quick, repository, tag};
 
@@ -277,7 +277,7 @@ async fn the_pull_limit_is_noted_from_answers_that_cost_no_pull() {
     let noted = client.usage()[&registry.host()].pull_limit;
     assert_eq!(
         noted,
-        Some(PullLimit {
+        Some(ReportedPulls {
             limit: 100,
             remaining: 20,
             window_seconds: 21_600

@@ -1,6 +1,7 @@
 //! Every metric of the updater, registered once.
 //!
-//! Labels come from closed sets only, never from names of workloads or images: those are in the log and in Events.
+//! Labels come from closed sets, never from names of workloads or images: those are in the log and in Events. Only `scans` names
+//! registries, so many and no more.
 
 mod scans;
 

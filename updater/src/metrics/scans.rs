@@ -1,7 +1,5 @@
 //! What the scanner wrote down of its last run, as metrics: it ends before anybody could ask it.
 
-use std::cmp::Reverse;
-
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -10,7 +8,7 @@ use shared::domain::record::run::{RegistryUse, RunRecord};
 
 use super::NoLabels;
 
-/// Registries that have metrics of their own, those with the most requests: whoever may name an image may name a registry.
+/// Registries that have metrics of their own.
 const REGISTRIES: usize = 30;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -92,9 +90,7 @@ impl Scans {
             .get_or_create(&[])
             .set(f64::from(milliseconds) / 1000.0);
         self.set_repositories(run);
-        let mut busiest_first: Vec<_> = run.registries.iter().collect();
-        busiest_first.sort_by_key(|(_, registry)| Reverse(registry.total()));
-        for (name, registry) in busiest_first.into_iter().take(REGISTRIES) {
+        for (name, registry) in run.most_telling(REGISTRIES) {
             self.set_registry(name, registry);
         }
     }

@@ -1,5 +1,6 @@
 //! The record of the scanner's last run: what came of it, for people and for metrics.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -17,7 +18,7 @@ const RECORD: SingleRecord = SingleRecord {
     key: "run",
 };
 
-/// The most registries that are named, those with the most requests; each takes some hundred bytes.
+/// The most registries that are named; each takes some hundred bytes.
 const MOST: usize = 200;
 
 /// What came of one run. Repositories are counted once each.
@@ -152,11 +153,20 @@ impl RunRecord {
         self.registries.values().map(RegistryUse::total).sum()
     }
 
-    /// The stored form. Of very many registries only those with the most requests are kept.
+    /// So many registries: those that say what they have left for us or want to be left alone, then those with the most
+    /// requests. Whoever may name an image may name registries, and is not to hide these behind them.
+    pub fn most_telling(&self, most: usize) -> impl Iterator<Item = (&String, &RegistryUse)> {
+        let mut registries: Vec<_> = self.registries.iter().collect();
+        registries.sort_by_key(|(_, registry)| {
+            let is_free = registry.pulls_left.is_none() && registry.left_alone_until.is_none();
+            (is_free, Reverse(registry.total()))
+        });
+        registries.into_iter().take(most)
+    }
+
+    /// The stored form. Of very many registries only the [most telling](Self::most_telling) are kept.
     pub fn to_config_map(&self, namespace: &str) -> ConfigMap {
-        let mut most_first: Vec<_> = self.registries.iter().collect();
-        most_first.sort_by_key(|(_, registry)| std::cmp::Reverse(registry.total()));
-        let kept = most_first.into_iter().take(MOST);
+        let kept = self.most_telling(MOST);
         let stored = Self {
             registries: kept
                 .map(|(name, registry)| (name.clone(), registry.clone()))
@@ -253,15 +263,18 @@ registries:
     }
 
     #[test]
-    fn of_very_many_registries_those_with_the_most_requests_are_kept() {
-        let run = RunRecord {
+    fn of_very_many_registries_those_with_limits_and_those_with_the_most_requests_are_kept() {
+        let mut run = RunRecord {
             registries: (0..1000)
                 .map(|number| (format!("r{number}.example"), asked(number)))
                 .collect(),
             ..RunRecord::default()
         };
-        let stored = RunRecord::parse(&run.to_config_map("kubefresh")).unwrap();
+        let limited = run.registries.get_mut("r1.example").unwrap();
+        limited.pulls_left = Some(7);
+        let mut stored = RunRecord::parse(&run.to_config_map("kubefresh")).unwrap();
         assert_eq!(stored.registries.len(), MOST);
-        assert!(stored.registries.values().all(|registry| registry.total() >= 800));
+        assert!(stored.registries.remove("r1.example").is_some());
+        assert!(stored.registries.values().all(|registry| registry.total() > 800));
     }
 }

@@ -13,6 +13,7 @@ use strum::VariantNames;
 
 use crate::check::CheckOptions;
 use crate::explain::ExplainOptions;
+use crate::reach::ReachArguments;
 use crate::records::RecordsOptions;
 
 /// Records which image tags and digests the registries offer to the workloads of a Kubernetes cluster.
@@ -118,18 +119,6 @@ pub struct ScanOptions {
     /// Which share is scanned, from 0; Kubernetes says so to each pod of an Indexed Job.
     #[arg(long, env = "JOB_COMPLETION_INDEX", default_value_t = 0, value_name = "INDEX")]
     pub shard: u32,
-    /// Registries that speak plain HTTP, separated by commas. Those on localhost do without being named.
-    #[arg(
-        long,
-        env = "PLAIN_HTTP_REGISTRIES",
-        value_delimiter = ',',
-        value_name = "HOST[:PORT],…"
-    )]
-    pub plain_http: Vec<String>,
-    /// What is special about some registries: certificate authorities, proxies, paces; a file such as the ConfigMap
-    /// `kubefresh-registries` brings. One that is not there says nothing.
-    #[arg(long = "registries", env = "REGISTRIES_FILE", value_name = "FILE")]
-    pub registries_file: Option<String>,
     /// Whether the pull secrets that watched workloads name are read: `true` or `false`.
     #[arg(
         long,
@@ -139,9 +128,8 @@ pub struct ScanOptions {
         value_name = "BOOLEAN"
     )]
     pub read_pull_secrets: bool,
-    /// A docker config file with credentials of the scanner's own, tried after those of the workloads.
-    #[arg(long, env = "DOCKER_CONFIG_FILE", value_name = "FILE")]
-    pub docker_config: Option<String>,
+    #[command(flatten)]
+    pub reach: ReachArguments,
 }
 
 /// What a scan is told, checked.
@@ -182,11 +170,14 @@ impl ScanOptions {
             deadline,
             shards,
             shard,
-            plain_http,
             read_pull_secrets,
-            docker_config,
-            registries_file,
+            reach,
         } = self;
+        let ReachArguments {
+            plain_http,
+            registries_file,
+            docker_config,
+        } = reach;
         let watch_namespaces =
             arguments::namespaces(watch_namespaces).map_err(SettingsError::WatchNamespaces)?;
         let namespace = arguments::given(namespace).map(arguments::namespace).transpose();

@@ -1,4 +1,4 @@
-//! How the commands for people reach registries: [`crate::check`] and [`crate::explain`].
+//! How registries are reached, as every command that asks them is told it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -25,10 +25,12 @@ pub struct ReachArguments {
         value_name = "HOST[:PORT],…"
     )]
     pub plain_http: Vec<String>,
-    /// What is special about some registries: certificate authorities, proxies, mirrors, paces. A file as for `scan`.
+    /// What is special about some registries: certificate authorities, proxies, mirrors, paces; a file such as the
+    /// ConfigMap `kubefresh-registries` brings. To a scan, one that is not there says nothing.
     #[arg(long = "registries", env = "REGISTRIES_FILE", value_name = "FILE")]
     pub registries_file: Option<String>,
     /// A docker config file with credentials for registries that do not answer everybody, such as `~/.docker/config.json`.
+    /// A scan tries them after those of the workloads.
     #[arg(long, env = "DOCKER_CONFIG_FILE", value_name = "FILE")]
     pub docker_config: Option<String>,
 }

@@ -7,6 +7,8 @@ use sandbox::programs::{programs, workspace};
 use sandbox::registry::{Auth, Fault, ImageSpec, Registry, RequestFacts, RequestKind, Rule, User};
 use serde_json::{Value, json};
 
+use crate::output::{object, stderr, stdout};
+
 /// Runs `check` with this standard input, beside a registry that lives in this test's runtime.
 async fn check_reading(arguments: &[&str], input: &str) -> Output {
     let (arguments, input) = (
@@ -33,20 +35,6 @@ async fn check_reading(arguments: &[&str], input: &str) -> Output {
 
 async fn check(arguments: &[&str]) -> Output {
     check_reading(arguments, "").await
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-/// The object that was printed, of a run with this exit code.
-fn object(output: &Output, exit_code: i32) -> Value {
-    assert_eq!(output.status.code(), Some(exit_code), "{}", stderr(output));
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", stdout(output)))
 }
 
 /// `shop/web` with a few versions, and `shop/edge`, which moves.

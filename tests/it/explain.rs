@@ -9,6 +9,8 @@ use sandbox::programs::{programs, workspace};
 use sandbox::registry::{Auth, Fault, ImageSpec, Registry, RequestKind, Rule, User};
 use serde_json::{Value, json};
 
+use crate::output::{object, stderr, stdout};
+
 /// `explain` with these arguments, not started yet.
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(&programs()["kubefresh-scanner"]);
@@ -41,20 +43,6 @@ async fn explain_asking(arguments: &[&str]) -> Output {
     let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
     let run = move || explain(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), "");
     tokio::task::spawn_blocking(run).await.unwrap()
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-/// The one object that was printed, of a run with this exit code.
-fn object(output: &Output, exit_code: i32) -> Value {
-    assert_eq!(output.status.code(), Some(exit_code), "{}", stderr(output));
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", stdout(output)))
 }
 
 /// The objects that were printed, one a line, of a run that ended well.

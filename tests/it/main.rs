@@ -13,6 +13,7 @@ mod e2e;
 mod explain;
 mod kubectl;
 mod manifests;
+mod output;
 mod records;
 mod registry;
 mod registry_client;

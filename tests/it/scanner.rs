@@ -70,6 +70,18 @@ async fn scan(cluster: &Cluster, arguments: &[&str]) -> Output {
     .await
 }
 
+/// The same, with this `registries.yaml`.
+async fn scan_with_registries(cluster: &Cluster, yaml: &str, arguments: &[&str]) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("registries.yaml");
+    std::fs::write(&file, yaml).unwrap();
+    scan(
+        cluster,
+        &[arguments, &["--registries", file.to_str().unwrap()]].concat(),
+    )
+    .await
+}
+
 async fn scan_as(kubeconfig: &Path, arguments: &[&str]) -> Output {
     tokio::process::Command::new(&programs()["kubefresh-scanner"])
         .arg("scan")

@@ -6,7 +6,10 @@ use kube::api::DeleteParams;
 use sandbox::cluster::Cluster;
 use sandbox::registry::{Auth, BearerAuth, Fault, RequestKind, Rule};
 
-use super::{config_maps, deployment, installed, publish, records, scan, summary, watched, writes};
+use super::{
+    config_maps, deployment, installed, publish, records, scan, scan_with_registries, summary, watched,
+    writes,
+};
 
 /// A cluster that watches so many repositories.
 async fn watching(repositories: usize) -> Cluster {
@@ -96,16 +99,12 @@ async fn a_registry_that_asks_to_wait_is_left_alone_whichever_record_is_lost() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_runs_in_a_row_keep_the_pace_of_the_registry_together() {
     let cluster = watching(40).await;
-    let folder = tempfile::tempdir().unwrap();
-    let settings = folder.path().join("registries.yaml");
     let yaml = format!(
         "registries:\n  {}: {{ requestsPerSecond: 1, burst: 40 }}\n",
         cluster.registry.host()
     );
-    std::fs::write(&settings, yaml).unwrap();
-    let arguments = ["--registries", settings.to_str().unwrap(), "--deadline", "1s"];
     for _ in 0..2 {
-        let output = scan(&cluster, &arguments).await;
+        let output = scan_with_registries(&cluster, &yaml, &["--deadline", "1s"]).await;
         assert!(output.status.success());
     }
     let requests = cluster.registry.requests();

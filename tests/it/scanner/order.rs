@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::{deployment, installed, publish, said, scan, summary, watched};
+use super::{deployment, installed, publish, said, scan_with_registries, summary, watched};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn when_the_time_is_short_every_namespace_gets_its_turn_and_the_next_run_goes_on_where_this_one_ended()
@@ -27,16 +27,13 @@ async fn when_the_time_is_short_every_namespace_gets_its_turn_and_the_next_run_g
     mail["metadata"]["namespace"] = json!("office");
     workloads.push(mail);
     cluster.apply(&workloads).await;
-    let files = tempfile::tempdir().unwrap();
-    let settings = files.path().join("registries.yaml");
     let yaml = format!(
         "registries: {{ '{}': {{ requestsPerSecond: 20, burst: 1 }} }}",
         cluster.registry.host()
     );
-    std::fs::write(&settings, yaml).unwrap();
-    let arguments = ["--deadline", "1s", "--registries", settings.to_str().unwrap()];
+    let in_a_second = || scan_with_registries(&cluster, &yaml, &["--deadline", "1s"]);
 
-    let first = scan(&cluster, &arguments).await;
+    let first = in_a_second().await;
     assert!(
         summary(&first).contains("deferred (time was up)"),
         "{}",
@@ -48,7 +45,7 @@ async fn when_the_time_is_short_every_namespace_gets_its_turn_and_the_next_run_g
     };
     assert!(asked().contains(&"/v2/office/mail/tags/list".to_owned()));
     let in_first = asked().len();
-    scan(&cluster, &arguments).await;
+    in_a_second().await;
     let asked = asked();
     assert!(asked.len() > in_first, "the second run asked nothing");
     let of_the_many: Vec<_> = asked

@@ -1,7 +1,6 @@
 //! `registries.yaml`: registries that are reached in another way than the others.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,22 +8,7 @@ use sandbox::cluster::Cluster;
 use sandbox::registry::{Auth, RequestKind, User};
 
 use super::credentials::{pull_secret, pulling};
-use super::{deployment, installed, publish, records, said, scan, summary, watched};
-
-/// A file for one test, in a folder that goes with it.
-struct Files(tempfile::TempDir);
-
-impl Files {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn write(&self, name: &str, content: &str) -> PathBuf {
-        let path = self.0.path().join(name);
-        std::fs::write(&path, content).unwrap();
-        path
-    }
-}
+use super::{deployment, installed, publish, records, said, scan, scan_with_registries, summary, watched};
 
 async fn one_image(image: &str) -> Cluster {
     let cluster = installed().await;
@@ -40,17 +24,21 @@ async fn a_registry_with_a_private_authority_is_asked_over_tls_once_that_is_trus
     let front = cluster.registry.with_tls().await;
     let image = format!("{}/shop/web:1.4.0", front.host());
     cluster.apply(&[deployment("web", &image, &watched())]).await;
-    let files = Files::new();
-    let ca = files.write("ca.pem", front.ca_pem());
-    let other = files.write("other.pem", cluster.registry.with_tls().await.ca_pem());
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, pem: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, pem).unwrap();
+        path
+    };
+    let ca = write("ca.pem", front.ca_pem());
+    let other = write("other.pem", cluster.registry.with_tls().await.ca_pem());
     for (authority, expected) in [(&other, "1 failed (tls)"), (&ca, "scanned 1 of 1")] {
         let yaml = format!(
             "registries:\n  {}:\n    caFile: {}\n",
             front.host(),
             authority.display()
         );
-        let settings = files.write("registries.yaml", &yaml);
-        let output = scan(&cluster, &["--registries", settings.to_str().unwrap()]).await;
+        let output = scan_with_registries(&cluster, &yaml, &[]).await;
         assert!(summary(&output).contains(expected), "{}", summary(&output));
     }
 }
@@ -58,11 +46,9 @@ async fn a_registry_with_a_private_authority_is_asked_over_tls_once_that_is_trus
 #[tokio::test(flavor = "multi_thread")]
 async fn a_registry_behind_a_proxy_is_asked_through_it() {
     let cluster = one_image("registry.invalid:5000/shop/web:1.4.0").await;
-    let files = Files::new();
     let proxy = cluster.registry.base_url();
     let yaml = format!("registries:\n  registry.invalid:5000: {{ plainHttp: true, proxy: '{proxy}' }}\n");
-    let settings = files.write("registries.yaml", &yaml);
-    let output = scan(&cluster, &["--registries", settings.to_str().unwrap()]).await;
+    let output = scan_with_registries(&cluster, &yaml, &[]).await;
     assert!(
         summary(&output).starts_with("scanned 1 of 1"),
         "{}",
@@ -87,10 +73,8 @@ async fn a_mirror_is_asked_in_the_place_of_its_registry_and_gets_only_its_own_cr
             pulling("web", image, &["upstream", "cache"], None),
         ])
         .await;
-    let files = Files::new();
     let yaml = format!("registries:\n  registry.invalid: {{ mirror: {host}/cache }}\n");
-    let settings = files.write("registries.yaml", &yaml);
-    let output = scan(&cluster, &["--registries", settings.to_str().unwrap()]).await;
+    let output = scan_with_registries(&cluster, &yaml, &[]).await;
     assert!(
         summary(&output).starts_with("scanned 1 of 1"),
         "{}",
@@ -112,13 +96,11 @@ async fn a_mirror_is_asked_in_the_place_of_its_registry_and_gets_only_its_own_cr
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mirror_that_does_not_answer_is_named_in_the_error() {
     let cluster = one_image("registry.invalid/shop/web:1.4.0").await;
-    let files = Files::new();
     let yaml = format!(
         "registries:\n  registry.invalid: {{ mirror: {}/cache }}\n",
         cluster.registry.host()
     );
-    let settings = files.write("registries.yaml", &yaml);
-    let output = scan(&cluster, &["--registries", settings.to_str().unwrap()]).await;
+    let output = scan_with_registries(&cluster, &yaml, &[]).await;
     assert!(
         summary(&output).contains("1 failed (not-found)"),
         "{}",
@@ -137,7 +119,6 @@ async fn settings_that_cannot_be_obeyed_stop_the_scan_before_anything_is_asked()
     publish(&cluster, "shop/web", &["1.4.0"]);
     let image = cluster.registry.reference("shop/web", "1.4.0");
     cluster.apply(&[deployment("web", &image, &watched())]).await;
-    let files = Files::new();
     for (yaml, says) in [
         ("registries: { example.com: { plainHtpp: true } }", "plainHtpp"),
         (
@@ -145,13 +126,13 @@ async fn settings_that_cannot_be_obeyed_stop_the_scan_before_anything_is_asked()
             "/nowhere.pem",
         ),
     ] {
-        let settings = files.write("registries.yaml", yaml);
-        let output = scan(&cluster, &["--registries", settings.to_str().unwrap()]).await;
+        let output = scan_with_registries(&cluster, yaml, &[]).await;
         assert_eq!(output.status.code(), Some(2));
         assert!(said(&output).contains(says), "{}", said(&output));
     }
     assert_eq!(cluster.registry.requests().len(), 0);
-    let missing = files.0.path().join("not-there.yaml");
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("not-there.yaml");
     let output = scan(&cluster, &["--registries", missing.to_str().unwrap()]).await;
     assert!(output.status.success(), "{}", said(&output));
     let output = scan(&cluster, &["--registries", "/nowhere/registries.yaml"]).await;

@@ -6,7 +6,9 @@ use sandbox::cluster::Cluster;
 use sandbox::registry::{Auth, User};
 
 use super::credentials::{pull_secret, pulling};
-use super::{deployment, installed, publish, records, said, scan, summary, watched, writes};
+use super::{
+    deployment, installed, publish, records, said, scan, scan_with_registries, summary, watched, writes,
+};
 
 const REPOSITORIES: usize = 30;
 
@@ -67,15 +69,10 @@ async fn shards_ask_about_each_repository_once_and_the_first_clears_up_when_ther
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_registry_counts_is_asked_by_the_first_shard_alone() {
     let cluster = with_repositories().await;
-    let files = tempfile::tempdir().unwrap();
-    let settings = files.path().join("registries.yaml");
     let host = cluster.registry.host();
     let yaml = format!("registries: {{ '{host}': {{ pullLimit: {{ pulls: 100, windowSeconds: 3600 }} }} }}");
-    std::fs::write(&settings, yaml).unwrap();
-    let settings = settings.to_str().unwrap();
     for (shard, expected) in [("1", 0), ("0", REPOSITORIES)] {
-        let arguments = ["--shards", "2", "--shard", shard, "--registries", settings];
-        let output = scan(&cluster, &arguments).await;
+        let output = scan_with_registries(&cluster, &yaml, &["--shards", "2", "--shard", shard]).await;
         assert_eq!(scanned(&summary(&output)), expected, "{}", said(&output));
         assert_eq!(cluster.registry.requests().len(), expected);
     }

@@ -57,6 +57,7 @@ pub fn parse(config_map: &ConfigMap) -> Result<BTreeSet<RejectedLogin>, SingleRe
 
 #[cfg(test)]
 mod tests {
+    use super::super::single::tests::assert_nothing_else_is_read;
     use super::*;
 
     fn logins() -> BTreeSet<RejectedLogin> {
@@ -104,19 +105,12 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_an_error() {
-        for (key, value) in [
-            ("schema", "2"),
-            ("logins", "- ["),
-            ("logins", "- registry: a\n  colour: red\n"),
-        ] {
-            let mut stored = to_config_map(&logins(), "kubefresh");
-            stored
-                .data
-                .get_or_insert_default()
-                .insert(key.to_owned(), value.to_owned());
-            assert!(parse(&stored).is_err(), "{key} {value}");
-        }
-        assert!(parse(&ConfigMap::default()).is_err());
+        assert_nothing_else_is_read(
+            RECORD,
+            &to_config_map(&logins(), "kubefresh"),
+            parse,
+            "- registry: a\n  colour: red\n",
+        );
     }
 
     #[test]

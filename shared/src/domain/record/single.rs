@@ -61,3 +61,30 @@ impl SingleRecord {
         }
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::fmt::Debug;
+
+    use super::*;
+
+    /// Whatever the kind: this record is read, and not with another schema, with broken content or with this content.
+    pub(in super::super) fn assert_nothing_else_is_read<T: Debug>(
+        record: SingleRecord,
+        readable: &ConfigMap,
+        parse: impl Fn(&ConfigMap) -> Result<T, SingleRecordError>,
+        unreadable: &str,
+    ) {
+        parse(readable).unwrap();
+        for (key, value) in [("schema", "2"), (record.key, "- ["), (record.key, unreadable)] {
+            let mut stored = readable.clone();
+            stored
+                .data
+                .get_or_insert_default()
+                .insert(key.to_owned(), value.to_owned());
+            let error = parse(&stored).unwrap_err();
+            assert_eq!(error.kind, record.kind, "{key} {value}");
+        }
+        assert!(parse(&ConfigMap::default()).is_err());
+    }
+}

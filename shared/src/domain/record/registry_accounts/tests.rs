@@ -1,3 +1,4 @@
+use super::super::single::tests::assert_nothing_else_is_read;
 use super::*;
 
 const HUB: Option<PullLimit> = Some(PullLimit::DOCKER_HUB);
@@ -119,19 +120,12 @@ quay.io:
 
 #[test]
 fn what_cannot_be_read_is_an_error() {
-    for (key, value) in [
-        ("schema", "2"),
-        ("registries", "- ["),
-        ("registries", "docker.io: { colour: red }"),
-    ] {
-        let mut stored = to_config_map(&BTreeMap::new(), "kubefresh");
-        stored
-            .data
-            .get_or_insert_default()
-            .insert(key.to_owned(), value.to_owned());
-        assert!(parse(&stored).is_err(), "{key} {value}");
-    }
-    assert!(parse(&ConfigMap::default()).is_err());
+    assert_nothing_else_is_read(
+        RECORD,
+        &to_config_map(&BTreeMap::new(), "kubefresh"),
+        parse,
+        "docker.io: { colour: red }",
+    );
 }
 
 #[test]

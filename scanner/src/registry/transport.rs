@@ -219,16 +219,17 @@ impl Transport {
         authorization: Option<&HeaderValue>,
         repeated: bool,
     ) -> Result<Reply, Problem> {
-        let check = || registry.accounts(|accounts| accounts.check(name, Timestamp::now()));
+        let check = || {
+            registry.accounts(|accounts| accounts.check(name, Timestamp::now()))?;
+            registry.check_outage(request.kind)
+        };
         check()?;
-        registry.check_outage(request.kind)?;
         // The semaphores are never closed, so these are permits. The scarce, global one is not held while waiting.
         let _here = registry.permits.acquire().await;
         registry.pacer.turn().await;
         let _everywhere = self.everywhere.acquire().await;
         // Another request may have been told to slow down while this one waited, or the last of many without an answer.
         check()?;
-        registry.check_outage(request.kind)?;
 
         if let RequestKind::Manifest(purpose) = request.kind {
             registry.spend_pull(name, purpose, Timestamp::now())?;

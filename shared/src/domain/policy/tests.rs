@@ -3,6 +3,7 @@
 mod conditions;
 mod patterns;
 mod properties;
+mod ranges;
 mod recorded;
 mod rules;
 
@@ -21,6 +22,14 @@ fn tag(written: &str) -> Tag {
 
 fn policy(options: PolicyOptions) -> UpdatePolicy {
     UpdatePolicy::new(options).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn error(options: PolicyOptions) -> PolicyError {
+    let shown = format!("{options:?}");
+    match UpdatePolicy::new(options) {
+        Ok(_) => panic!("{shown} is accepted"),
+        Err(error) => error,
+    }
 }
 
 fn level(written: &str) -> UpdatePolicy {

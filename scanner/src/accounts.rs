@@ -46,20 +46,24 @@ impl Accounts {
 
     /// Writes down what a later run has to know, if that has changed.
     pub(crate) async fn save(
-        &self,
+        &mut self,
         store: &RecordStore,
         client: &RegistryClient,
         now: Timestamp,
     ) -> Result<(), kube::Error> {
-        let stored = &self.0.content;
-        let next = client.memories(now);
-        let is_same = next.len() == stored.len()
-            && next.iter().all(|(registry, memory)| {
-                stored
-                    .get(registry)
-                    .is_some_and(|stored| memory.says_the_same(stored))
-            });
-        let record = || registry_accounts::to_config_map(&next, store.namespace());
-        self.0.replace(store, is_same, record).await
+        let to_config_map = |next: &_| registry_accounts::to_config_map(next, store.namespace());
+        self.0
+            .replace(store, client.memories(now), says_the_same, to_config_map)
+            .await
     }
+}
+
+type Memories = BTreeMap<String, RegistryMemory>;
+
+fn says_the_same(stored: &Memories, next: &Memories) -> bool {
+    let is_stored = |(registry, memory): (&String, &RegistryMemory)| {
+        let stored = stored.get(registry);
+        stored.is_some_and(|stored| memory.says_the_same(stored))
+    };
+    next.len() == stored.len() && next.iter().all(is_stored)
 }

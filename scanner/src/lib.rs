@@ -19,6 +19,7 @@ mod order;
 mod output;
 mod page;
 mod pass;
+mod queue;
 pub mod reach;
 pub mod records;
 pub mod registries;

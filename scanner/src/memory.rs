@@ -57,22 +57,15 @@ impl Memory {
         self.accounts.impose(registry, known, now);
     }
 
-    /// Writes down for the next run what this one has learned, and what came of it. Each that cannot be written is told, and is
-    /// no failure of the scan.
-    pub(crate) async fn save(
-        &self,
+    /// Writes down for the next run what this one has learned so far. Each that cannot be written is told, and is no failure of
+    /// the scan.
+    pub(crate) async fn save_learned(
+        &mut self,
         store: &RecordStore,
         credentials: &Credentials,
         registry: &RegistryClient,
-        run: &RunRecord,
         now: Timestamp,
     ) {
-        let tell = |saved: Result<(), kube::Error>, what: &str, consequence: &str| {
-            if let Err(error) = saved {
-                let explanation = client::explain(&format!("writing the record of {what}"), &error);
-                tracing::error!(explanation, "{consequence}");
-            }
-        };
         let saved = self.quarantine.save(store, credentials, registry, now).await;
         tell(
             saved,
@@ -85,8 +78,20 @@ impl Memory {
             "registry accounts",
             "the next run does not know what this one has spent and was told",
         );
-        let record = || run.to_config_map(store.namespace());
-        let saved = self.last_run.replace(store, false, record).await;
+    }
+
+    /// Writes down what came of this run, likewise.
+    pub(crate) async fn save_result(&mut self, store: &RecordStore, run: RunRecord) {
+        let to_config_map = |run: &RunRecord| run.to_config_map(store.namespace());
+        let is_another = |_: &_, _: &_| false;
+        let saved = self.last_run.replace(store, run, is_another, to_config_map).await;
         tell(saved, "the run", "the updater's metrics speak of an earlier run");
+    }
+}
+
+fn tell(saved: Result<(), kube::Error>, what: &str, consequence: &str) {
+    if let Err(error) = saved {
+        let explanation = client::explain(&format!("writing the record of {what}"), &error);
+        tracing::error!(explanation, "{consequence}");
     }
 }

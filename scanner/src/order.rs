@@ -6,9 +6,12 @@ use std::hash::BuildHasher;
 use jiff::Timestamp;
 use shared::domain::reference::Repository;
 
-/// What decides when a repository's turn comes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// A repository that waits for its turn, and what decides when that comes.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Turn {
+    pub(crate) repository: Repository,
+    /// Which is asked about it.
+    pub(crate) registry: String,
     /// The namespaces in which somebody waits for it.
     pub(crate) namespaces: BTreeSet<String>,
     /// Of what is known of it; `None` comes before everything.
@@ -17,21 +20,16 @@ pub(crate) struct Turn {
 
 /// In turn one repository of each namespace, the one whose findings are oldest: no namespace can crowd out another, and within
 /// one nobody waits for ever. Equals come in another order in every run.
-pub(crate) fn in_turn(
-    turns: BTreeMap<Repository, Turn>,
-    order_of_this_run: &impl BuildHasher,
-) -> Vec<Repository> {
-    let mut oldest_first: Vec<(Repository, Turn)> = turns.into_iter().collect();
-    oldest_first
-        .sort_by_cached_key(|(repository, turn)| (turn.scanned_at, order_of_this_run.hash_one(repository)));
+pub(crate) fn in_turn(mut turns: Vec<Turn>, order_of_this_run: &impl BuildHasher) -> Vec<Turn> {
+    turns.sort_by_cached_key(|turn| (turn.scanned_at, order_of_this_run.hash_one(&turn.repository)));
     let mut lanes = BTreeMap::<&str, VecDeque<usize>>::new();
-    for (place, (_, turn)) in oldest_first.iter().enumerate() {
+    for (place, turn) in turns.iter().enumerate() {
         for namespace in &turn.namespaces {
             lanes.entry(namespace).or_default().push_back(place);
         }
     }
     let mut lanes: Vec<VecDeque<usize>> = lanes.into_values().collect();
-    let mut order = Vec::with_capacity(oldest_first.len());
+    let mut order = Vec::with_capacity(turns.len());
     let mut taken = HashSet::new();
     while !lanes.is_empty() {
         let mut round = Vec::new();
@@ -43,9 +41,10 @@ pub(crate) fn in_turn(
         round.sort_unstable();
         order.extend(round);
     }
+    let mut turns: Vec<Option<Turn>> = turns.into_iter().map(Some).collect();
     order
         .into_iter()
-        .map(|place| oldest_first[place].0.clone())
+        .filter_map(|place| turns[place].take())
         .collect()
 }
 
@@ -56,26 +55,24 @@ mod tests {
     use super::*;
 
     /// `name: namespaces, hour of the last scan`
-    fn turns(written: &[(&str, &str, Option<u8>)]) -> BTreeMap<Repository, Turn> {
+    fn turns(written: &[(&str, &str, Option<u8>)]) -> Vec<Turn> {
         let turn = |(name, namespaces, hour): &(&str, &str, Option<u8>)| {
             let scanned_at = hour.map(|hour| format!("2026-11-21T{hour:02}:00:00Z").parse().unwrap());
-            let namespaces = namespaces.split(' ').map(str::to_owned).collect();
-            (
-                format!("example.com/{name}").parse().unwrap(),
-                Turn {
-                    namespaces,
-                    scanned_at,
-                },
-            )
+            Turn {
+                repository: format!("example.com/{name}").parse().unwrap(),
+                registry: "example.com".to_owned(),
+                namespaces: namespaces.split(' ').map(str::to_owned).collect(),
+                scanned_at,
+            }
         };
         written.iter().map(turn).collect()
     }
 
-    fn order(turns: BTreeMap<Repository, Turn>) -> Vec<String> {
+    fn order(turns: Vec<Turn>) -> Vec<String> {
         let order = in_turn(turns, &RandomState::new());
         order
             .iter()
-            .map(|repository| repository.path().to_owned())
+            .map(|turn| turn.repository.path().to_owned())
             .collect()
     }
 

@@ -5,7 +5,8 @@ use std::hash::RandomState;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{FutureExt as _, StreamExt as _};
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use jiff::Timestamp;
 use shared::domain::record::config_map::record_name;
 use shared::domain::record::run::RunRecord;
@@ -13,27 +14,46 @@ use shared::domain::record::scan;
 use shared::domain::record::{REFRESH, ScanError, ScanRecord};
 use shared::domain::reference::Repository;
 use shared::domain::time::whole_seconds;
-use shared::io::client;
 use shared::io::record_store::RecordStore;
+use shared::io::{client, clock};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::credentials::Credentials;
 use crate::inventory::Request;
 use crate::known::Known;
+use crate::memory::Memory;
 use crate::order::{self, Turn};
 use crate::output;
+use crate::queue::{Places, Queue};
 use crate::registry::{ErrorClass, RegistryClient, RegistryError};
-use crate::scan_one;
+use crate::scan_one::{self, Asked};
 
-/// How many repositories are in work at once; the registry client's own limits are per registry and lower.
-const REPOSITORIES_AT_ONCE: usize = 24;
+/// How many repositories are in work at once. A registry has less: see [`Pass::places_at`].
+const PLACES: Places = Places {
+    all: 24,
+    for_each_namespace: 12,
+};
 
 /// How many more of those whose last scan failed: registries that do not answer are waited for beside the others, not in
 /// their place.
-const FAILING_AT_ONCE: usize = 8;
+const PLACES_OF_FAILING: Places = Places {
+    all: 8,
+    for_each_namespace: 4,
+};
 
 /// How long those that are asked when the time is up may take to end.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// How often what a run has learned and spent is written down, for the case that it does not come to its end.
+const SAVE_EVERY: Duration = Duration::from_mins(1);
+
+/// How soon that is done after a registry has turned somebody away: the next run must not do the same again.
+const SAVE_SOON: Duration = Duration::from_secs(2);
+
+/// How a scan that has hit a defect of ours is counted.
+const PANICKED: &str = "panicked";
 
 /// What became of one repository.
 #[derive(Debug)]
@@ -44,6 +64,22 @@ enum Outcome {
     Deferred,
     /// The record could not be written.
     Unwritten(Unwritten),
+    /// The scan has hit a defect of ours, which the log shows.
+    Panicked,
+}
+
+impl Outcome {
+    /// Whether the next run has to know of it even if this one does not come to its end.
+    fn turns_somebody_away(&self) -> bool {
+        let Self::Recorded {
+            state: Scanned::Failed(class),
+            ..
+        } = self
+        else {
+            return false;
+        };
+        matches!(class, ErrorClass::RateLimited | ErrorClass::Unauthorized)
+    }
 }
 
 /// How the registry answered.
@@ -65,6 +101,7 @@ pub(crate) struct Unwritten {
 pub(crate) struct Pass {
     pub(crate) known: Known,
     pub(crate) registry: RegistryClient,
+    pub(crate) credentials: Credentials,
     pub(crate) store: RecordStore,
     pub(crate) dry_run: bool,
     pub(crate) now: Timestamp,
@@ -75,89 +112,124 @@ impl Pass {
     /// first record that could not be written.
     pub(crate) async fn run(
         self: &Arc<Self>,
-        repositories: BTreeMap<Repository, Request>,
+        mut repositories: BTreeMap<Repository, Request>,
+        memory: &mut Memory,
         run: &mut RunRecord,
         deadline: Duration,
         stop: &CancellationToken,
     ) -> Option<Unwritten> {
         let mut left = repositories.len();
         tracing::info!(repositories = left, "asking the registries");
+        // A repository that takes longer is recorded as failing while there is time for that.
+        let at_most = deadline.mul_f64(0.75);
+        let mut lanes = self.lanes(&repositories);
+        let mut scans = FuturesUnordered::new();
         let mut refused = None;
-        let time_is_up = async {
-            stop.run_until_cancelled(tokio::time::sleep(deadline)).await;
-        };
-        let time_is_up = time_is_up.shared();
-        let (failing, others) = repositories
-            .into_iter()
-            .partition(|(repository, _)| self.known.is_failing(repository));
-        let scans = |repositories, at_once| {
-            let order = futures::stream::iter(self.in_order(repositories)).take_until(time_is_up.clone());
-            let scan = |(repository, request)| Arc::clone(self).spawn(repository, request);
-            order.map(scan).buffer_unordered(at_once)
-        };
-        let mut outcomes = futures::stream::select(
-            scans(others, REPOSITORIES_AT_ONCE),
-            scans(failing, FAILING_AT_ONCE),
-        );
-        let mut end = std::pin::pin!(time_is_up.clone().then(|()| tokio::time::sleep(GRACE)));
+        let mut save_at = Instant::now() + SAVE_EVERY;
+        let mut end = None;
+        let mut time_is_up = std::pin::pin!(stop.run_until_cancelled(tokio::time::sleep(deadline)));
         loop {
-            let outcome = tokio::select! {
-                outcome = outcomes.next() => outcome,
-                () = &mut end => None,
-            };
-            let Some(outcome) = outcome else { break };
-            let outcome = outcome.unwrap_or_else(|failure| std::panic::resume_unwind(failure.into_panic()));
-            left -= 1;
-            count(run, &outcome);
-            if let Outcome::Unwritten(unwritten) = outcome {
-                refused.get_or_insert(unwritten);
+            for (lane, queue) in lanes.iter_mut().enumerate().filter(|_| end.is_none()) {
+                while let Some(begun) = queue.begin() {
+                    let request = repositories.remove(&begun.repository).unwrap_or_default();
+                    let scan = Arc::clone(self).spawn(begun.repository.clone(), request, at_most);
+                    scans.push(async move { (lane, begun, scan.await) });
+                }
+            }
+            tokio::select! {
+                ended = scans.next() => {
+                    let Some((lane, begun, outcome)) = ended else { break };
+                    lanes[lane].ended(&begun);
+                    left -= 1;
+                    let outcome = outcome.unwrap_or(Outcome::Panicked);
+                    if outcome.turns_somebody_away() {
+                        save_at = save_at.min(Instant::now() + SAVE_SOON);
+                    }
+                    count(run, &outcome);
+                    if let Outcome::Unwritten(unwritten) = outcome {
+                        refused.get_or_insert(unwritten);
+                    }
+                }
+                _ = &mut time_is_up, if end.is_none() => end = Some(Instant::now() + GRACE),
+                () = sleep_until(end.unwrap_or(save_at)), if end.is_some() => break,
+                () = sleep_until(save_at), if !self.dry_run => {
+                    memory.save_learned(&self.store, &self.credentials, &self.registry, clock::now()).await;
+                    save_at = Instant::now() + SAVE_EVERY;
+                }
             }
         }
         run.out_of_time += left;
         refused
     }
 
-    fn in_order(&self, mut repositories: BTreeMap<Repository, Request>) -> Vec<(Repository, Request)> {
+    /// Those whose last scan was complete, and those whose last scan failed.
+    fn lanes(&self, repositories: &BTreeMap<Repository, Request>) -> [Queue; 2] {
+        let (failing, others): (Vec<_>, Vec<_>) = repositories
+            .iter()
+            .partition(|(repository, _)| self.known.is_failing(repository));
+        [(others, PLACES), (failing, PLACES_OF_FAILING)].map(|(lane, places)| {
+            let order = self.in_order(lane);
+            Queue::new(order, places, |registry| self.registry.in_work_at(registry))
+        })
+    }
+
+    fn in_order(&self, repositories: Vec<(&Repository, &Request)>) -> Vec<Turn> {
         let turn = |(repository, request): (&Repository, &Request)| {
-            let findings = self
-                .known
-                .record(repository)
-                .and_then(|record| record.findings.as_ref());
-            let turn = Turn {
-                namespaces: request
-                    .pullers
-                    .iter()
-                    .map(|puller| puller.namespace.clone())
-                    .collect(),
+            let record = self.known.record(repository);
+            let findings = record.and_then(|record| record.findings.as_ref());
+            let namespaces = request.pullers.iter().map(|puller| puller.namespace.clone());
+            Turn {
+                repository: repository.clone(),
+                registry: self.registry.registry_of(repository),
+                namespaces: namespaces.collect(),
                 scanned_at: findings.and_then(|findings| to_the_refresh(findings.scanned_at)),
-            };
-            (repository.clone(), turn)
+            }
         };
-        let turns = repositories.iter().map(turn).collect();
-        order::in_turn(turns, &RandomState::new())
-            .into_iter()
-            .filter_map(|repository| repositories.remove_entry(&repository))
-            .collect()
+        order::in_turn(repositories.into_iter().map(turn).collect(), &RandomState::new())
     }
 
     /// As a task of its own: to choose among very many tags takes time, in which the others go on and the deadline is
     /// heard. The task ends with its handle.
-    fn spawn(self: Arc<Self>, repository: Repository, request: Request) -> AbortOnDropHandle<Outcome> {
-        AbortOnDropHandle::new(tokio::spawn(async move { self.one(repository, request).await }))
+    fn spawn(
+        self: Arc<Self>,
+        repository: Repository,
+        request: Request,
+        at_most: Duration,
+    ) -> AbortOnDropHandle<Outcome> {
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            self.one(repository, request, at_most).await
+        }))
     }
 
-    async fn one(&self, repository: Repository, request: Request) -> Outcome {
+    async fn one(&self, repository: Repository, request: Request, at_most: Duration) -> Outcome {
         let previous = self.known.record(&repository);
         let Request {
             demands, schedules, ..
         } = request;
-        match scan_one::ask(&self.registry, &repository, demands, previous).await {
-            Ok((choices, answer)) => {
-                let next = scan::complete(previous, repository, choices, &answer, self.now);
-                let newest = next.newest().map(|tag| tag.to_string());
-                tracing::info!(repository = %next.repository, newest, "scanned");
+        let asked = scan_one::ask(&self.registry, &repository, demands, previous);
+        let asked = match timeout(at_most, asked).await {
+            Ok(asked) => asked,
+            Err(_) => Err(RegistryError::out_of_time(&repository, at_most)),
+        };
+        match asked {
+            Ok(Asked {
+                choices,
+                answer,
+                unanswered,
+            }) => {
+                let complete = scan::complete(previous, repository, choices, &answer, self.now);
+                let newest = complete.newest().map(|tag| tag.to_string());
+                tracing::info!(repository = %complete.repository, newest, "scanned");
+                let (next, state) = match unanswered {
+                    None => (complete, Scanned::Complete),
+                    Some(error) => {
+                        let recorded = scan_error(&error, self.now);
+                        let partial = scan::with_error(previous, complete, recorded);
+                        (partial, Scanned::Failed(error.class()))
+                    }
+                };
                 let is_worth_it = schedules.are_given() || scan::worth_writing(previous, &next);
-                self.write(&next, is_worth_it, Scanned::Complete).await
+                self.write(&next, is_worth_it, state).await
             }
             // The registry was not asked, so there is nothing to record.
             Err(error) if error.class() == ErrorClass::Deferred => Outcome::Deferred,
@@ -217,6 +289,7 @@ fn count(run: &mut RunRecord, outcome: &Outcome) {
         }
         Outcome::Deferred => run.left_alone += 1,
         Outcome::Unwritten(_) => run.unwritten += 1,
+        Outcome::Panicked => *run.failed.entry(PANICKED.to_owned()).or_default() += 1,
     }
 }
 

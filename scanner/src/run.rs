@@ -80,22 +80,27 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
     let credentials = credentials(&kubernetes, &settings, &inventory, &pulled_by, &own).await;
     options.credentials = credentials.clone();
     let memory = Memory::load(&store, settings.shard, &credentials).await;
-    let memory = memory.map_err(RunError::Cluster)?;
+    let mut memory = memory.map_err(RunError::Cluster)?;
     let pass = Arc::new(Pass {
         known,
         registry: RegistryClient::new(options).map_err(RunError::Http)?,
+        credentials,
         store,
         dry_run: settings.dry_run,
         now,
     });
-    memory.impose(&credentials, &pass.registry, &pass.known, now);
-    let unwritten = pass.run(requests, &mut record, settings.deadline, &stop).await;
+    memory.impose(&pass.credentials, &pass.registry, &pass.known, now);
+    let unwritten = pass
+        .run(requests, &mut memory, &mut record, settings.deadline, &stop)
+        .await;
     record.registries = pass.registry.in_use(clock::now());
     record.duration_milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     if !settings.dry_run {
+        let now = clock::now();
         memory
-            .save(&pass.store, &credentials, &pass.registry, &record, clock::now())
+            .save_learned(&pass.store, &pass.credentials, &pass.registry, now)
             .await;
+        memory.save_result(&pass.store, record.clone()).await;
         clear_away(&pass.store, out_of_use).await;
     }
     // The result, whatever the log filter says.

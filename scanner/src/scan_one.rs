@@ -18,15 +18,28 @@ use crate::registry::{DigestMap, ErrorClass, Expected, Platforms, RegistryClient
 /// How long a repository may take to say what its images say of themselves.
 const DESCRIBING: Duration = Duration::from_secs(10);
 
-/// Asks until every demand can be answered; the first failure ends it, as half an answer is none.
+/// How many tags of a repository may meet with trouble at the registry before the others are not asked for.
+const TROUBLED_TAGS: usize = 3;
+
+/// What a repository has answered.
+pub(crate) struct Asked {
+    /// Of the demands that can be answered.
+    pub(crate) choices: Choices,
+    pub(crate) answer: Answer,
+    /// Why the others cannot.
+    pub(crate) unanswered: Option<RegistryError>,
+}
+
+/// Asks until every demand can be answered. A failure that is about the repository ends it, as half a list is none; one that is
+/// about a single tag leaves out those who need that tag: others do not have to suffer from an image that cannot be read.
 pub(crate) async fn ask(
     registry: &RegistryClient,
     repository: &Repository,
     demands: BTreeSet<Demand>,
     previous: Option<&ScanRecord>,
-) -> Result<(Choices, Answer), RegistryError> {
+) -> Result<Asked, RegistryError> {
     let known = previous.and_then(|record| record.findings.as_ref());
-    let (choices, sent_along) = if scan::needs_list(&demands) {
+    let (mut choices, sent_along) = if scan::needs_list(&demands) {
         let expected = Expected {
             tags: known.and_then(|findings| findings.tag_count).unwrap_or(0),
             choices: demands.len(),
@@ -49,8 +62,11 @@ pub(crate) async fn ask(
         sent_along,
     };
     let mut answer = Answer::default();
-    for tag in choices.to_resolve() {
-        question.resolve(tag, &mut answer).await?;
+    let unanswered = question.resolve_all(choices.to_resolve(), &mut answer).await?;
+    if let Some(error) = &unanswered
+        && !choices.leave_out(&answer.unresolved)
+    {
+        return Err(error.clone());
     }
     let describe = async {
         for tag in choices.to_describe(question.known) {
@@ -61,7 +77,11 @@ pub(crate) async fn ask(
     };
     // What is known by then is enough: this decides nothing, and the findings wait for it.
     let _ = tokio::time::timeout(DESCRIBING, describe).await;
-    Ok((choices, answer))
+    Ok(Asked {
+        choices,
+        answer,
+        unanswered,
+    })
 }
 
 /// One repository, and what is known of it.
@@ -74,6 +94,29 @@ struct Question<'a> {
 }
 
 impl Question<'_> {
+    /// What these tags point at. Answers with what was wrong with the first that cannot be resolved, if it is wrong with that tag.
+    async fn resolve_all(
+        &self,
+        tags: BTreeSet<Tag>,
+        answer: &mut Answer,
+    ) -> Result<Option<RegistryError>, RegistryError> {
+        let mut first = None;
+        let mut troubled = 0;
+        for tag in tags {
+            let Err(error) = self.resolve(tag.clone(), answer).await else {
+                continue;
+            };
+            troubled += usize::from(error.class() == ErrorClass::Unavailable);
+            if !error.class().may_be_about_a_tag() || troubled >= TROUBLED_TAGS {
+                return Err(error);
+            }
+            tracing::warn!(repository = %self.repository, %tag, %error, "whoever needs this tag is not answered");
+            answer.unresolved.insert(tag);
+            first.get_or_insert(error);
+        }
+        Ok(first)
+    }
+
     /// What a tag points at. A digest never changes its meaning, so what is recorded of it need not be asked again.
     async fn resolve(&self, tag: Tag, answer: &mut Answer) -> Result<(), RegistryError> {
         let found = match self.sent_along.get(&tag) {

@@ -19,6 +19,8 @@ pub(crate) struct Stored<T> {
     is_unreadable: bool,
     /// Of the stored record, as precondition of the write that replaces it.
     version: Option<String>,
+    /// The last write did not come to an answer.
+    is_version_doubtful: bool,
 }
 
 impl<T: Default> Stored<T> {
@@ -58,20 +60,32 @@ impl<T: Default> Stored<T> {
 
     /// Writes what replaces it, unless that says the same.
     pub(crate) async fn replace(
-        &self,
+        &mut self,
         store: &RecordStore,
-        says_the_same: bool,
-        next: impl FnOnce() -> ConfigMap,
+        next: T,
+        says_the_same: impl FnOnce(&T, &T) -> bool,
+        to_config_map: impl FnOnce(&T) -> ConfigMap,
     ) -> Result<(), kube::Error> {
         for (name, version) in &self.left_over {
             store.remove(name, version.clone()).await?;
         }
-        if says_the_same && !self.is_unreadable {
+        self.left_over.clear();
+        if says_the_same(&self.content, &next) && !self.is_unreadable {
             return Ok(());
         }
-        let mut record = next();
+        if self.is_version_doubtful {
+            self.version = store.version(&self.name).await?;
+            self.is_version_doubtful = false;
+        }
+        let mut record = to_config_map(&next);
         record.metadata.name = Some(self.name.clone());
         record.metadata.resource_version.clone_from(&self.version);
-        store.apply(&record).await
+        // A write whose answer is lost may have happened.
+        self.is_version_doubtful = true;
+        self.version = store.apply(&record).await?;
+        self.is_version_doubtful = false;
+        self.is_unreadable = false;
+        self.content = next;
+        Ok(())
     }
 }

@@ -46,15 +46,15 @@ impl Quarantine {
 
     /// Writes down what is to be left alone after this run, if that has changed.
     pub(crate) async fn save(
-        &self,
+        &mut self,
         store: &RecordStore,
         credentials: &Credentials,
         client: &RegistryClient,
         now: Timestamp,
     ) -> Result<(), kube::Error> {
         let next = self.after(credentials, client, now);
-        let record = || rejected_logins::to_config_map(&next, store.namespace());
-        self.0.replace(store, next == self.0.content, record).await
+        let to_config_map = |next: &_| rejected_logins::to_config_map(next, store.namespace());
+        self.0.replace(store, next, PartialEq::eq, to_config_map).await
     }
 
     fn after(

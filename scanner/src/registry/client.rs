@@ -153,6 +153,13 @@ impl RegistryClient {
         asked_as.registry().to_ascii_lowercase()
     }
 
+    /// How many questions to a registry are worth being in work at once: twice as many as requests may be in flight, for between
+    /// two of its requests a question is thought about, or its answer written down.
+    pub fn in_work_at(&self, registry: &str) -> usize {
+        let registry = self.transport.registry(registry);
+        registry.map_or(1, |registry| registry.concurrency.saturating_mul(2))
+    }
+
     /// What has been asked so far, by registry.
     pub fn usage(&self) -> BTreeMap<String, Usage> {
         let registries = self.transport.registries();
@@ -326,9 +333,10 @@ impl RegistryClient {
             .await?
             .success(Who::Registry)?;
         platforms::verify(&manifest.body, digest)?;
-        let (config, annotations) = match platforms::parse(&manifest.body)? {
-            Parsed::Complete(platforms) => return Ok(platforms),
-            Parsed::NeedsConfig { config, annotations } => (config, annotations),
+        let (config, annotations) = match platforms::parse(&manifest.body) {
+            Ok(Parsed::Complete(platforms)) => return Ok(platforms),
+            Ok(Parsed::NeedsConfig { config, annotations }) => (config, annotations),
+            Err(problem) => return Ok(of_nothing_known(repository, digest, &problem)),
         };
         let request = Exchange {
             kind: RequestKind::Config,
@@ -337,14 +345,23 @@ impl RegistryClient {
             what: "the config of the image",
             ..request
         };
-        let blob = self
-            .transport
-            .exchange(&registry, &request)
-            .await?
-            .success(Who::Registry)?;
+        let reply = self.transport.exchange(&registry, &request).await;
+        let blob = match reply.and_then(|reply| reply.success(Who::Registry)) {
+            Ok(blob) => blob,
+            Err(problem) if problem.class().is_transient() => return Err(problem),
+            Err(problem) => return Ok(of_nothing_known(repository, digest, &problem)),
+        };
         platforms::verify(&blob.body, &config)?;
         platforms::with_config(digest, annotations, &blob.body)
+            .or_else(|problem| Ok(of_nothing_known(repository, digest, &problem)))
     }
+}
+
+/// Of an image whose digest is right and whose platforms nobody can tell: a manifest of an older schema, or without its config.
+/// To be updated to it is a matter of its digest.
+fn of_nothing_known(repository: &Repository, digest: &Digest, problem: &Problem) -> Platforms {
+    tracing::info!(%repository, %digest, %problem, "the platforms of an image cannot be known");
+    Platforms::default()
 }
 
 /// The accounts at one registry, anybody's included.

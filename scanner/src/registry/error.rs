@@ -1,5 +1,7 @@
 //! What can go wrong when a registry is asked, in words and in a closed set of classes.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use shared::domain::reference::{Digest, Repository, Tag};
 
@@ -103,11 +105,29 @@ impl ErrorClass {
             | Self::TooLarge => false,
         }
     }
+
+    /// Whether a registry may answer so about one tag and not about the others of its repository.
+    pub fn may_be_about_a_tag(self) -> bool {
+        match self {
+            Self::NotFound | Self::Rejected | Self::Protocol | Self::TooLarge | Self::Unavailable => true,
+            Self::Unauthorized
+            | Self::Forbidden
+            | Self::RateLimited
+            | Self::Deferred
+            | Self::OverBudget
+            | Self::Timeout
+            | Self::Connection
+            | Self::Tls
+            | Self::Untrusted => false,
+        }
+    }
 }
 
 /// What the registry was asked to do.
 #[derive(Debug, Clone, PartialEq, Eq, strum::Display)]
 pub enum Operation {
+    #[strum(to_string = "ask all that is wanted of")]
+    Scan,
     #[strum(to_string = "list the tags of")]
     ListTags,
     #[strum(to_string = "look up the digest of tag {tag} of")]
@@ -137,6 +157,11 @@ impl RegistryError {
             mirrored: None,
             problem: Box::new(problem.bounded()),
         }
+    }
+
+    /// All that is asked of a repository took too long together.
+    pub(crate) fn out_of_time(repository: &Repository, after: Duration) -> Self {
+        Self::new(Operation::Scan, repository, Problem::Timeout { after })
     }
 
     /// Says that the question went to a mirror.

@@ -33,6 +33,8 @@ pub(super) struct RegistryState {
     pub(super) pacer: Pacer,
     /// The limit on pulls where the registry has not named one.
     pub(super) pull_limit: Option<budget::PullLimit>,
+    /// How many requests may be in flight.
+    pub(super) concurrency: usize,
     pub(super) permits: Semaphore,
     pub(super) tokens: TokenCache,
     pub(super) logins: Logins,
@@ -122,13 +124,14 @@ impl RegistryState {
         } else {
             options.shard.of.get()
         };
-        let concurrency = concurrency / usize::try_from(sharing).unwrap_or(1);
+        let concurrency = (concurrency / usize::try_from(sharing).unwrap_or(1)).max(1);
         Ok(Self {
             name: name.to_owned(),
             base,
             pacer: Pacer::new(limits.pace, Timestamp::now()),
             pull_limit: limits.pulls,
-            permits: Semaphore::new(concurrency.max(1)),
+            concurrency,
+            permits: Semaphore::new(concurrency),
             tokens: TokenCache::default(),
             logins: Logins::default(),
             first: First::default(),

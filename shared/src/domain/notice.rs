@@ -173,7 +173,7 @@ fn standing(assessment: &Assessment, entry: &ContainerVerdict) -> Option<Notice>
         | Verdict::NoRecord
         | Verdict::NeverScanned
         | Verdict::RecordStale { .. }
-        | Verdict::NotScannedFor
+        | Verdict::NotScannedFor { .. }
         | Verdict::DigestNotRecorded { .. }
         | Verdict::InFlight => None,
     }

@@ -113,8 +113,10 @@ pub enum Verdict {
     RecordStale {
         scanned_at: Timestamp,
     },
-    /// The record was made before anybody asked for this tag and policy.
-    NotScannedFor,
+    /// The record does not speak of this tag and policy: nobody asked for them before, or this is why they have no answer.
+    NotScannedFor {
+        error: Option<String>,
+    },
     /// The image is written with a digest, and that of the new tag is not in the record.
     DigestNotRecorded {
         tag: Tag,
@@ -159,7 +161,10 @@ impl fmt::Display for Verdict {
             Self::RecordUnreadable(error) => write!(f, "{error}"),
             Self::NeverScanned => f.write_str("no scan was complete yet"),
             Self::RecordStale { scanned_at } => write!(f, "the last complete scan is too old ({scanned_at})"),
-            Self::NotScannedFor => f.write_str("the next scan will look for this tag and policy"),
+            Self::NotScannedFor { error: None } => {
+                f.write_str("the next scan will look for this tag and policy")
+            }
+            Self::NotScannedFor { error: Some(error) } => write!(f, "the last scan found no answer: {error}"),
             Self::DigestNotRecorded { tag } => write!(f, "the digest of {tag} is not recorded yet"),
             Self::InFlight => f.write_str("an update is under way"),
         }
@@ -347,7 +352,10 @@ fn findings<'a>(
     if findings.covers(&watched.demand) {
         Ok(findings)
     } else {
-        Err(Verdict::NotScannedFor)
+        let error = record.last_error.as_ref();
+        Err(Verdict::NotScannedFor {
+            error: error.map(|error| error.message.clone()),
+        })
     }
 }
 

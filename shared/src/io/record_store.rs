@@ -78,6 +78,13 @@ impl RecordStore {
         Ok(self.api.list(&parameters).await?.items)
     }
 
+    /// The version of a stored record; `None` when there is none of that name.
+    pub async fn version(&self, name: &str) -> Result<Option<String>, kube::Error> {
+        let parameters = ListParams::default().fields(&format!("metadata.name={name}"));
+        let stored = self.api.list_metadata(&parameters).await?.items.pop();
+        Ok(stored.and_then(|stored| stored.metadata.resource_version))
+    }
+
     /// Removes a record, if it still is the one of that version. One that is gone or was changed meanwhile is no failure.
     pub async fn remove(&self, name: &str, resource_version: Option<String>) -> Result<(), kube::Error> {
         let preconditions = Preconditions {
@@ -102,17 +109,18 @@ impl RecordStore {
     ) -> Result<(), kube::Error> {
         let mut config_map = record.to_config_map(&self.namespace);
         config_map.metadata.resource_version = resource_version;
-        self.apply(&config_map).await
+        self.apply(&config_map).await.map(drop)
     }
 
-    /// Writes a record of any kind, with the version that it carries as precondition.
-    pub async fn apply(&self, config_map: &ConfigMap) -> Result<(), kube::Error> {
+    /// Writes a record of any kind, with the version that it carries as precondition. Answers with its version after that.
+    pub async fn apply(&self, config_map: &ConfigMap) -> Result<Option<String>, kube::Error> {
         let name = config_map.metadata.name.clone().unwrap_or_default();
         // Forced: the scanner is the records' only writer, and a hand edit of them is mended by the next scan.
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
-        self.api
+        let stored = self
+            .api
             .patch(&name, &parameters, &Patch::Apply(config_map))
             .await?;
-        Ok(())
+        Ok(stored.metadata.resource_version)
     }
 }

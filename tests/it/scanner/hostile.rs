@@ -147,6 +147,61 @@ async fn an_image_whose_content_does_not_have_its_digest_is_not_recorded() {
     assert_eq!(record_of(&cluster, "shop/edge").await.findings, before.findings);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_whose_digest_cannot_be_had_is_told_and_does_not_keep_others_from_their_updates() {
+    let cluster = installed().await;
+    publish(&cluster, "shop/web", &["1.4.0", "1.5.0", "edge"]);
+    for (name, tag) in [("web", "1.4.0"), ("edge", "edge")] {
+        let image = cluster.registry.reference("shop/web", tag);
+        cluster.apply(&[deployment(name, &image, &watched())]).await;
+    }
+    for fault in [Fault::MissingDigestHeader, Fault::status(500)] {
+        cluster
+            .registry
+            .fault(Rule::on(RequestKind::Manifest, fault).repository("shop/web"));
+        let said = summary(&scan(&cluster, &[]).await);
+        assert!(said.contains("1 failed ("), "{said}");
+        let ScanRecord {
+            findings, last_error, ..
+        } = record_of(&cluster, "shop/web").await;
+        let findings = findings.expect("the list was answered");
+        assert_eq!(findings.scanned_for, ["1.4.0 minor".parse().unwrap()].into());
+        assert!(findings.tag(&"1.5.0".parse().unwrap()).is_some());
+        let message = last_error.unwrap().message;
+        assert!(message.contains("look up the digest of tag edge"), "{message}");
+        cluster.registry.clear_faults();
+    }
+    summary(&scan(&cluster, &[]).await);
+    let record = record_of(&cluster, "shop/web").await;
+    assert_eq!(record.findings.unwrap().scanned_for.len(), 2);
+    assert_eq!(record.last_error, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_whose_config_is_missing_is_followed_by_its_digest_without_its_platforms() {
+    let cluster = shop().await;
+    cluster
+        .registry
+        .publish(&ImageSpec::new("shop/edge", "edge").single("linux/amd64"));
+    cluster
+        .registry
+        .fault(Rule::on(RequestKind::Blob, Fault::status(404)).repository("shop/edge"));
+    summary(&scan(&cluster, &[]).await);
+    let record = record_of(&cluster, "shop/edge").await;
+    assert_eq!(record.last_error, None);
+    let findings = record.findings.unwrap();
+    let edge = findings.tag(&"edge".parse().unwrap()).unwrap();
+    assert!(edge.digest.is_some() && edge.platforms.is_empty() && !edge.platforms_pending);
+    cluster.registry.clear_requests();
+    summary(&scan(&cluster, &[]).await);
+    let asked = asked(&cluster);
+    let of_edge: Vec<_> = asked
+        .iter()
+        .filter(|asked| asked.contains("/shop/edge/"))
+        .collect();
+    assert_eq!(of_edge, ["HEAD /v2/shop/edge/manifests/edge?"]);
+}
+
 /// Method, path and query of every request that was not refused.
 fn asked(cluster: &Cluster) -> Vec<String> {
     let requests = cluster.registry.requests().into_iter();

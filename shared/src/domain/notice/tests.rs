@@ -153,7 +153,7 @@ fn quiet_verdicts_tell_nobody() {
         Verdict::ModeOff,
         Verdict::Paused,
         Verdict::NoRecord,
-        Verdict::NotScannedFor,
+        Verdict::NotScannedFor { error: None },
     ] {
         assert!(waiting(verdict).is_empty());
     }

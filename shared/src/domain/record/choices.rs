@@ -48,14 +48,16 @@ impl Choices {
     /// The tags whose digest the demands need: the tag itself under `digest`, and the chosen one where the image is written
     /// with a digest.
     pub fn to_resolve(&self) -> BTreeSet<Tag> {
-        let needed = self.of.iter().filter_map(|(demand, choice)| {
-            if demand.policy.follows_digest() {
-                Some(&demand.tag)
-            } else {
-                choice.newest_first.first().filter(|_| demand.pinned)
-            }
-        });
+        let needed = self.of.iter().filter_map(|(demand, choice)| choice.needs(demand));
         needed.cloned().collect()
+    }
+
+    /// Leaves out the demands that need the digest of one of these tags, because the registry does not tell it. `false`: no
+    /// demand is left.
+    pub fn leave_out(&mut self, unresolved: &BTreeSet<Tag>) -> bool {
+        let is_answered = |tag: Option<&Tag>| tag.is_none_or(|tag| !unresolved.contains(tag));
+        self.of.retain(|demand, choice| is_answered(choice.needs(demand)));
+        !self.of.is_empty()
     }
 
     /// The tags that demands follow or could move to now, and whose images were not asked yet what they say of themselves.
@@ -135,6 +137,15 @@ impl Choice {
                 .cloned()
                 .collect(),
             witnesses: witnesses.into_iter().cloned().collect(),
+        }
+    }
+
+    /// The tag whose digest the demand cannot do without.
+    fn needs<'a>(&'a self, demand: &'a Demand) -> Option<&'a Tag> {
+        if demand.policy.follows_digest() {
+            Some(&demand.tag)
+        } else {
+            self.newest_first.first().filter(|_| demand.pinned)
         }
     }
 

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use super::choices::Choices;
 use super::labels::ImageLabels;
 use super::{
-    Findings, LABEL_BYTES_PER_RECORD, PLATFORMS_PER_RECORD, REFRESH, ScanError, ScanRecord, TagRecord,
+    Findings, LABEL_BYTES_PER_RECORD, PLATFORMS_PER_RECORD, REFRESH, ScanError, ScanRecord, TAGS_PER_RECORD,
+    TagRecord,
 };
 use crate::domain::reference::{Digest, Repository, Tag};
 use crate::domain::time::whole_seconds;
@@ -18,6 +19,8 @@ use crate::domain::watched::Demand;
 pub struct Answer {
     /// Digest and platforms, or `None` where the registry has no such tag.
     pub digests: BTreeMap<Tag, Option<TagDigests>>,
+    /// Tags that the registry does not tell the digest of: what was known of them stays.
+    pub unresolved: BTreeSet<Tag>,
     /// What images say of themselves, of those that were asked.
     pub labels: BTreeMap<Tag, ImageLabels>,
 }
@@ -57,10 +60,17 @@ pub fn complete(
         platforms: PLATFORMS_PER_RECORD,
         label_bytes: LABEL_BYTES_PER_RECORD,
     };
-    let kept = choices
-        .to_keep(resolved)
-        .into_iter()
-        .map(|tag| room.take(tag_record(tag.clone(), known, answer, now)))
+    let kept = choices.to_keep(resolved);
+    let left_out = known.iter().flat_map(|findings| &findings.tags);
+    let left_out =
+        left_out.filter(|record| answer.unresolved.contains(&record.tag) && !kept.contains(&&record.tag));
+    let kept = kept
+        .iter()
+        .map(|tag| tag_record((*tag).clone(), known, answer, now));
+    let kept = kept
+        .chain(left_out.cloned())
+        .take(TAGS_PER_RECORD)
+        .map(|record| room.take(record))
         .collect();
     let findings = Findings {
         scanned_at: now,
@@ -119,16 +129,26 @@ fn tag_record(tag: Tag, known: Option<&Findings>, answer: &Answer, now: Timestam
     }
 }
 
-/// The record after an attempt that failed: the findings stay, the error says since when it fails this way.
+/// The record after an attempt that failed: the findings stay.
 pub fn failed(previous: Option<&ScanRecord>, repository: Repository, error: ScanError) -> ScanRecord {
+    let findings = previous.and_then(|record| record.findings.clone());
+    let next = ScanRecord {
+        repository,
+        findings,
+        last_error: None,
+    };
+    with_error(previous, next, error)
+}
+
+/// With an error that says since when it fails this way.
+pub fn with_error(previous: Option<&ScanRecord>, next: ScanRecord, error: ScanError) -> ScanRecord {
     let before = previous.and_then(|record| record.last_error.as_ref());
     let since = before
         .filter(|before| before.class == error.class)
         .map_or(error.since, |before| before.since);
     ScanRecord {
-        repository,
-        findings: previous.and_then(|record| record.findings.clone()),
         last_error: Some(ScanError { since, ..error }),
+        ..next
     }
 }
 

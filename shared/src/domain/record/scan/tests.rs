@@ -45,9 +45,22 @@ fn complete(
     let answer = Answer {
         digests: stock.digests.clone(),
         labels: stock.labels.clone(),
+        ..Answer::default()
     };
     let choices = Choices::among(demands, stock.published.as_deref());
     super::complete(previous, repository, choices, &answer, now)
+}
+
+fn resolved(tags: &[(&str, char)]) -> BTreeMap<Tag, Option<TagDigests>> {
+    let resolved = |(tag, fill): &(&str, char)| {
+        let digest = format!("sha256:{}", fill.to_string().repeat(64));
+        let digests = TagDigests {
+            digest: digest.parse().unwrap(),
+            platforms: Some(BTreeMap::new()),
+        };
+        (tag.parse().unwrap(), Some(digests))
+    };
+    tags.iter().map(resolved).collect()
 }
 
 fn names(record: &ScanRecord) -> Vec<&str> {
@@ -88,6 +101,41 @@ fn a_tag_in_use_that_the_registry_no_longer_has_is_not_recorded() {
         now(),
     );
     assert_eq!(names(&record), ["1.5.0"]);
+}
+
+#[test]
+fn a_tag_whose_digest_is_not_told_leaves_out_who_needs_it_and_what_was_known_of_it_stays() {
+    let wanted = demands(&["1.4.0 minor", "1.4.0 minor pinned", "edge digest"]);
+    let list = published(&["1.4.0", "1.5.0", "edge"]);
+    let known = Stock {
+        digests: resolved(&[("edge", 'a'), ("1.5.0", 'b')]),
+        ..list.clone()
+    };
+    let before = complete(None, repository(), wanted.clone(), &known, now());
+    let mut choices = Choices::among(wanted, list.published.as_deref());
+    let answer = Answer {
+        digests: resolved(&[("1.5.0", 'c')]),
+        unresolved: BTreeSet::from(["edge".parse().unwrap()]),
+        ..Answer::default()
+    };
+    assert!(choices.leave_out(&answer.unresolved));
+    let after = super::complete(Some(&before), repository(), choices, &answer, later(1));
+    let findings = after.findings.unwrap();
+    assert_eq!(
+        findings.scanned_for,
+        demands(&["1.4.0 minor", "1.4.0 minor pinned"])
+    );
+    let tag = |findings: &Findings, name: &str| findings.tag(&name.parse().unwrap()).cloned();
+    assert_eq!(
+        tag(&findings, "edge"),
+        tag(before.findings.as_ref().unwrap(), "edge")
+    );
+    assert_ne!(
+        tag(&findings, "1.5.0"),
+        tag(before.findings.as_ref().unwrap(), "1.5.0")
+    );
+    let mut only = Choices::among(demands(&["edge digest"]), None);
+    assert!(!only.leave_out(&answer.unresolved), "nobody is left");
 }
 
 #[test]
@@ -226,13 +274,8 @@ fn an_image_is_asked_once_what_it_says_of_itself_and_only_if_a_demand_follows_it
 
 #[test]
 fn what_an_image_says_of_itself_stays_until_the_tag_points_elsewhere() {
-    let resolved = |fill: &str| {
-        let digest = format!("sha256:{}", fill.repeat(64)).parse().unwrap();
-        let platforms = Some(BTreeMap::new());
-        BTreeMap::from([("edge".parse().unwrap(), Some(TagDigests { digest, platforms }))])
-    };
     let stock = Stock {
-        digests: resolved("a"),
+        digests: resolved(&[("edge", 'a')]),
         labels: BTreeMap::from([("edge".parse().unwrap(), labels("https://example.com/shop"))]),
         ..Stock::default()
     };
@@ -252,7 +295,7 @@ fn what_an_image_says_of_itself_stays_until_the_tag_points_elsewhere() {
     };
     assert_eq!(scan(Some(&first), &unchanged).1, said);
     let moved = Stock {
-        digests: resolved("b"),
+        digests: resolved(&[("edge", 'b')]),
         ..Stock::default()
     };
     assert_eq!(scan(Some(&first), &moved).1, None);

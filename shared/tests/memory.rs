@@ -2,7 +2,9 @@
 //! measured by the benches.
 
 use allocation_counter::{AllocationInfo, measure};
-use shared::domain::policy::{PolicyOptions, SelectionRequest, UpdatePolicy, candidates, select};
+use shared::domain::policy::{
+    PolicyOptions, SelectionRequest, UpdatePolicy, candidates, newest_candidates, select,
+};
 use shared::domain::reference::Tag;
 
 #[path = "../benches/published/mod.rs"]
@@ -94,6 +96,25 @@ fn no_policy_can_take_much_memory_whatever_it_says() {
             drop(select(&SelectionRequest::without_current(&policy), &tags));
         });
         let (fixed, each) = (8 << 20, 4_000);
+        assert!(
+            cost.bytes_max <= fixed + each * tags.len() as u64,
+            "{line} takes {} bytes",
+            cost.bytes_max
+        );
+    }
+}
+
+#[test]
+fn what_is_compared_of_tags_that_are_not_the_newest_takes_no_memory() {
+    let tags = published::longest(50_000);
+    for options in hostile_policies() {
+        let line = format!("{options:?}");
+        let cost = measure(|| {
+            let policy = UpdatePolicy::new(options).unwrap();
+            let request = SelectionRequest::without_current(&policy);
+            drop(newest_candidates(&request, &tags, 50));
+        });
+        let (fixed, each) = (8 << 20, 100);
         assert!(
             cost.bytes_max <= fixed + each * tags.len() as u64,
             "{line} takes {} bytes",

@@ -1,6 +1,5 @@
 //! The choice itself: one pass over the published tags, in which every tag is accepted or gets the rule against it.
 
-use std::cell::OnceCell;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
@@ -8,11 +7,11 @@ use jiff::Timestamp;
 
 use super::key::Key;
 use super::offer::{Hold, Offer};
+use super::ranking::{Candidate, Ranking};
 use super::ruler::{Ruler, Tier};
 use super::selection::{Rejection, Selection, SelectionReason, SelectionRequest, Successor};
-use super::successor::{compare_distributions, successor};
+use super::successor::successor;
 use crate::domain::reference::Tag;
-use crate::domain::tag::TagVersion;
 
 /// Chooses the tag to run: the first of [`candidates`] that meets the conditions, with the reasons for it and against
 /// the others.
@@ -23,7 +22,7 @@ pub fn select<'a, O: Into<Offer<'a>>>(
     request: &SelectionRequest<'a>,
     offers: impl IntoIterator<Item = O>,
 ) -> Selection<'a> {
-    let mut verdicts = Verdicts::of(request, offers);
+    let mut verdicts = Verdicts::of(request, offers, usize::MAX);
     let refusals = verdicts.apply_conditions(request);
     let newest = verdicts.newest();
     let selected = newest.map(|newest| newest.offer.tag);
@@ -72,19 +71,30 @@ pub fn candidates<'a>(
     request: &SelectionRequest<'a>,
     tags: impl IntoIterator<Item = &'a Tag>,
 ) -> Candidates<'a> {
-    let verdicts = Verdicts::of(request, tags);
+    newest_candidates(request, tags, usize::MAX)
+}
+
+/// As [`candidates`], without any but so many of the newest. What is compared of a tag may be ten times as long as the tag,
+/// and is not kept of the others, so that neither a list nor a policy can make this take much memory.
+pub fn newest_candidates<'a>(
+    request: &SelectionRequest<'a>,
+    tags: impl IntoIterator<Item = &'a Tag>,
+    most: usize,
+) -> Candidates<'a> {
+    let mut verdicts = Verdicts::of(request, tags, most);
     let newest = verdicts.newest();
     let successor = verdicts.successor(newest).map(|successor| successor.newest);
     let witnesses = successor
         .into_iter()
         .chain(verdicts.own_spelling.as_ref().map(|own| own.witness))
         .collect();
-    let mut accepted: Vec<&Candidate<'_>> = verdicts.accepted.iter().collect();
-    accepted.sort_by(|a, b| verdicts.newest_first(a, b));
-    let mut newest_first: Vec<&Tag> = accepted.iter().map(|candidate| candidate.offer.tag).collect();
-    newest_first.dedup();
+    verdicts.keep_best(most);
     Candidates {
-        newest_first,
+        newest_first: verdicts
+            .accepted
+            .iter()
+            .map(|candidate| candidate.offer.tag)
+            .collect(),
         witnesses,
     }
 }
@@ -109,25 +119,6 @@ fn first_bytes(text: &str) -> u128 {
         *byte = written;
     }
     u128::from_be_bytes(bytes)
-}
-
-/// An acceptable tag.
-#[derive(Debug)]
-pub(super) struct Candidate<'a> {
-    offer: Offer<'a>,
-    tier: Tier,
-    key: Key<'a>,
-    /// Read when it has to decide between equal keys.
-    likeness: OnceCell<Likeness>,
-}
-
-/// What a tag has in common with the current one.
-#[derive(Debug, Clone, Copy)]
-struct Likeness {
-    /// The whole tag is of the same family.
-    family: bool,
-    /// It differs in nothing but its numbers.
-    spelling: bool,
 }
 
 /// An acceptable tag that a condition refuses.
@@ -175,11 +166,8 @@ struct OwnSpelling<'a> {
 }
 
 impl<'a> OwnSpelling<'a> {
-    fn new(ruler: &Ruler<'_>, witness: &'a Tag, others: &[Candidate<'a>]) -> Option<Self> {
-        let newest = others.iter().max_by(|a, b| {
-            let by_version = ruler.compare(&a.key, &b.key);
-            by_version.then_with(|| b.offer.tag.cmp(a.offer.tag))
-        })?;
+    fn new(ranking: &Ranking<'_>, witness: &'a Tag, others: &[Candidate<'a>]) -> Option<Self> {
+        let newest = others.iter().min_by(|a, b| ranking.newest_first(a, b))?;
         let Key::Version(version) = &newest.key else {
             return None;
         };
@@ -193,10 +181,8 @@ impl<'a> OwnSpelling<'a> {
 
 /// The fate of every published tag.
 struct Verdicts<'a> {
-    current: Option<&'a Tag>,
-    current_version: Option<TagVersion>,
     /// `None` where nothing can be compared.
-    ruler: Option<Ruler<'a>>,
+    ranking: Option<Ranking<'a>>,
     accepted: Vec<Candidate<'a>>,
     rejected: Vec<(Rejection, &'a Tag)>,
     own_spelling: Option<OwnSpelling<'a>>,
@@ -204,22 +190,25 @@ struct Verdicts<'a> {
 }
 
 impl<'a> Verdicts<'a> {
-    fn of<O: Into<Offer<'a>>>(request: &SelectionRequest<'a>, offers: impl IntoIterator<Item = O>) -> Self {
+    /// With `most` of the best at least, of those that are accepted.
+    fn of<O: Into<Offer<'a>>>(
+        request: &SelectionRequest<'a>,
+        offers: impl IntoIterator<Item = O>,
+        most: usize,
+    ) -> Self {
         let offers = offers.into_iter().map(Into::into);
         if request.policy.follows_digest() {
             return Self::of_digest(request, offers);
         }
         match Ruler::new(request) {
-            Ok(ruler) => Self::measured(request, ruler, offers),
+            Ok(ruler) => Self::measured(request, ruler, offers, most),
             Err(unmeasurable) => {
                 let rejected = offers.map(|offer| match offer.tag {
                     tag if Some(tag) == request.current => (Rejection::Current, tag),
                     tag => (unmeasurable.rejection, tag),
                 });
                 Self {
-                    current: request.current,
-                    current_version: None,
-                    ruler: None,
+                    ranking: None,
                     accepted: Vec::new(),
                     rejected: rejected.collect(),
                     own_spelling: None,
@@ -252,9 +241,7 @@ impl<'a> Verdicts<'a> {
         });
         let accepted = offer.map(|offer| Candidate::new(offer, Tier::Family, Key::Nothing));
         Self {
-            current: request.current,
-            current_version: None,
-            ruler: None,
+            ranking: None,
             accepted: accepted.into_iter().collect(),
             rejected,
             own_spelling: None,
@@ -266,7 +253,10 @@ impl<'a> Verdicts<'a> {
         request: &SelectionRequest<'a>,
         ruler: Ruler<'a>,
         offers: impl Iterator<Item = Offer<'a>>,
+        most: usize,
     ) -> Self {
+        let ranking = Ranking::new(request, ruler);
+        let ruler = &ranking.ruler;
         let mut accepted = Vec::new();
         let mut rejected = Vec::new();
         let mut is_current_published = false;
@@ -280,6 +270,9 @@ impl<'a> Verdicts<'a> {
                 Ok((tier, key)) => accepted.push(Candidate::new(offer, tier, key)),
                 Err(rejection) => rejected.push((rejection, offer.tag)),
             }
+            if accepted.len() >= most.saturating_mul(2) {
+                ranking.keep_best(&mut accepted, most);
+            }
         }
         let mut best = accepted.iter().map(|candidate| candidate.tier).min();
         let mut own_spelling = None;
@@ -288,7 +281,7 @@ impl<'a> Verdicts<'a> {
             own_spelling = others
                 .filter(|tag| ruler.is_of_current_family(tag))
                 .max()
-                .and_then(|witness| OwnSpelling::new(&ruler, witness, &accepted));
+                .and_then(|witness| OwnSpelling::new(&ranking, witness, &accepted));
             best = best.filter(|_| own_spelling.is_none());
         }
         accepted.retain(|candidate| {
@@ -306,9 +299,7 @@ impl<'a> Verdicts<'a> {
             None => SelectionReason::NoNewerVersion,
         };
         Self {
-            current: request.current,
-            current_version: request.current.and_then(TagVersion::parse),
-            ruler: Some(ruler),
+            ranking: Some(ranking),
             accepted,
             rejected,
             own_spelling,
@@ -318,6 +309,19 @@ impl<'a> Verdicts<'a> {
 
     fn newest(&self) -> Option<&Candidate<'a>> {
         self.accepted.iter().min_by(|a, b| self.newest_first(a, b))
+    }
+
+    fn newest_first(&self, a: &Candidate<'_>, b: &Candidate<'_>) -> Ordering {
+        match &self.ranking {
+            Some(ranking) => ranking.newest_first(a, b),
+            None => Ordering::Equal,
+        }
+    }
+
+    fn keep_best(&mut self, most: usize) {
+        if let Some(ranking) = &self.ranking {
+            ranking.keep_best(&mut self.accepted, most);
+        }
     }
 
     /// Moves out the candidates that a condition refuses.
@@ -330,8 +334,8 @@ impl<'a> Verdicts<'a> {
         if asks_nothing {
             return Vec::new();
         }
-        let compare = |a: &Candidate<'_>, b: &Candidate<'_>| match &self.ruler {
-            Some(ruler) => ruler.compare(&a.key, &b.key),
+        let compare = |a: &Candidate<'_>, b: &Candidate<'_>| match &self.ranking {
+            Some(ranking) => ranking.ruler.compare(&a.key, &b.key),
             None => Ordering::Equal,
         };
         let runs_now = |candidate: &Candidate<'_>| {
@@ -379,69 +383,11 @@ impl<'a> Verdicts<'a> {
             Key::Nothing | Key::Loose(_) | Key::Number(_) | Key::Text(_) | Key::Natural(_) => None,
         });
         let other_spelling = || Some(self.own_spelling.as_ref()?.other.clone());
-        successor(self.ruler.as_ref()?, chosen, &self.rejected).or_else(other_spelling)
-    }
-
-    /// The newer first. Of equal ones that of the current tag's family, then the shorter, then the alphabetically first
-    /// (rule 12); of variants that are followed, that on the latest distribution.
-    fn newest_first(&self, a: &Candidate<'_>, b: &Candidate<'_>) -> Ordering {
-        let Some(ruler) = &self.ruler else {
-            return Ordering::Equal;
-        };
-        let (name_a, name_b) = (a.offer.tag.as_str(), b.offer.tag.as_str());
-        ruler.compare(&b.key, &a.key).then_with(|| {
-            if ruler.is_range() {
-                // A range looks at no spelling; the most exact name says best what it is.
-                let has_v = |name: &str| name.starts_with(['v', 'V']);
-                let is_like_current = |name: &str| {
-                    self.current
-                        .is_none_or(|current| has_v(name) == has_v(current.as_str()))
-                };
-                return is_like_current(name_b)
-                    .cmp(&is_like_current(name_a))
-                    .then_with(|| name_b.len().cmp(&name_a.len()))
-                    .then_with(|| name_b.cmp(name_a));
-            }
-            let (like_a, like_b) = (self.likeness(a), self.likeness(b));
-            like_b
-                .family
-                .cmp(&like_a.family)
-                .then_with(|| b.compare_distributions(a))
-                .then_with(|| like_b.spelling.cmp(&like_a.spelling))
-                .then_with(|| name_a.len().cmp(&name_b.len()))
-                .then_with(|| name_a.cmp(name_b))
-        })
-    }
-
-    fn likeness(&self, candidate: &Candidate<'_>) -> Likeness {
-        *candidate.likeness.get_or_init(|| {
-            let tag = candidate.offer.tag;
-            let family = self.current_version.as_ref().map(TagVersion::family);
-            Likeness {
-                family: family.is_some_and(|family| TagVersion::parse_on(tag, family).is_ok()),
-                spelling: self.current.is_some_and(|current| is_spelled_like(tag, current)),
-            }
-        })
+        successor(&self.ranking.as_ref()?.ruler, chosen, &self.rejected).or_else(other_spelling)
     }
 }
 
-impl<'a> Candidate<'a> {
-    fn new(offer: Offer<'a>, tier: Tier, key: Key<'a>) -> Self {
-        Self {
-            offer,
-            tier,
-            key,
-            likeness: OnceCell::new(),
-        }
-    }
-
-    fn compare_distributions(&self, other: &Self) -> Ordering {
-        match (&self.key, &other.key) {
-            (Key::Version(one), Key::Version(other)) => compare_distributions(one, other),
-            _ => Ordering::Equal,
-        }
-    }
-
+impl Candidate<'_> {
     /// The first condition against it, apart from what runs already.
     fn refused(&self, request: &SelectionRequest<'_>) -> Option<Refused> {
         let conditions = request.conditions;
@@ -465,14 +411,4 @@ impl<'a> Candidate<'a> {
         let is_mature = matures_at.is_some_and(|matures_at| matures_at <= maturity.now);
         (!is_mature).then_some(Refused::TooYoung(matures_at))
     }
-}
-
-/// Whether two tags differ in nothing but their numbers.
-fn is_spelled_like(a: &Tag, b: &Tag) -> bool {
-    fn text(tag: &Tag) -> impl Iterator<Item = &str> {
-        tag.as_str()
-            .split(|c: char| c.is_ascii_digit())
-            .filter(|text| !text.is_empty())
-    }
-    text(a).eq(text(b))
 }

@@ -4,7 +4,7 @@
 //! choice is applied. The rules it speaks of are numbered in `shared/vectors/tags.md`.
 //!
 //! `options` is a policy as written and `rules` the same understood, with `range`, `pattern` and `order` for its parts;
-//! `ruler` measures one tag, `choose` all of them, and `families` says what is published beside them.
+//! `ruler` measures one tag, `ranking` compares two, `choose` judges all of them, and `families` says what is published beside them.
 
 mod choose;
 mod families;
@@ -15,13 +15,14 @@ mod options;
 mod order;
 mod pattern;
 mod range;
+mod ranking;
 mod ruler;
 mod rules;
 mod scale;
 mod selection;
 mod successor;
 
-pub use choose::{Candidates, candidates, select};
+pub use choose::{Candidates, candidates, newest_candidates, select};
 pub use families::{Contrast, OtherFamily, SuffixContrast, newest_first, other_families};
 pub(crate) use line::{read_option, unquoted, words};
 pub use offer::{Conditions, Hold, Maturity, Offer};

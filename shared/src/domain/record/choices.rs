@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::{CANDIDATES_PER_DEMAND, Findings, TAGS_PER_RECORD};
-use crate::domain::policy::{Candidates, candidates};
+use crate::domain::policy::{Candidates, newest_candidates};
 use crate::domain::reference::Tag;
 use crate::domain::watched::Demand;
 
@@ -129,13 +129,9 @@ impl Choice {
         let Candidates {
             newest_first,
             witnesses,
-        } = candidates(&demand.request(), published);
+        } = newest_candidates(&demand.request(), published, CANDIDATES_PER_DEMAND);
         Self {
-            newest_first: newest_first
-                .into_iter()
-                .take(CANDIDATES_PER_DEMAND)
-                .cloned()
-                .collect(),
+            newest_first: newest_first.into_iter().cloned().collect(),
             witnesses: witnesses.into_iter().cloned().collect(),
         }
     }

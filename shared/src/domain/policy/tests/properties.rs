@@ -304,6 +304,19 @@ proptest! {
     }
 
     #[test]
+    fn the_newest_candidates_are_the_first_of_all(
+        current in any_current(),
+        policy in any_policy(),
+        published in prop::collection::vec(published_tag(), 0..30),
+        most in 1_usize..6,
+    ) {
+        let request = request(current.as_ref(), &policy);
+        let mut all = candidates(&request, &published);
+        all.newest_first.truncate(most);
+        prop_assert_eq!(newest_candidates(&request, &published, most), all);
+    }
+
+    #[test]
     fn any_tags_at_all_are_judged_without_a_panic(
         current in "[A-Za-z0-9_][A-Za-z0-9_.-]{0,40}",
         policy in any_policy(),

@@ -34,9 +34,9 @@ pub fn reconcile(cluster: &mut Cluster, key: &ObjectKey) {
     }
     let pods = cluster.controlled(&set, &PODS);
     let min_ready_seconds = set["spec"]["minReadySeconds"].as_i64().unwrap_or_default();
-    let running = pods.iter().filter(|pod| !is_terminating(pod)).map(AsRef::as_ref);
-    let counts = pods::readiness(running, min_ready_seconds, cluster.now());
-    cluster.put_status(key, &status(&set, &pods, nodes.len(), &hash, counts));
+    let oldest: Vec<&Value> = nodes.iter().filter_map(|node| oldest_on(node, &pods)).collect();
+    let counts = pods::readiness(oldest.iter().copied(), min_ready_seconds, cluster.now());
+    cluster.put_status(key, &status(&set, &oldest, nodes.len(), &hash, counts));
     let in_use: Vec<&str> = pods
         .iter()
         .map(|pod| label(pod, HASH_LABEL))
@@ -58,6 +58,13 @@ fn may_run_on(set: &Value, node: &Value) -> bool {
 
 fn node_of(pod: &Value) -> &str {
     pod["spec"]["nodeName"].as_str().unwrap_or_default()
+}
+
+/// The Pod that is counted for a node. One on its way out counts until it is gone.
+fn oldest_on<'a>(node: &str, pods: &'a [Arc<Value>]) -> Option<&'a Value> {
+    let here = pods.iter().filter(|pod| node_of(pod) == node);
+    let oldest = here.min_by_key(|pod| pod["metadata"]["creationTimestamp"].as_str().map(str::to_owned));
+    oldest.map(AsRef::as_ref)
 }
 
 fn manage(cluster: &Cluster, set: &Value, pods: &[Arc<Value>], nodes: &[String], hash: &str) {
@@ -116,8 +123,7 @@ fn replace_outdated(cluster: &Cluster, set: &Value, pods: &[Arc<Value>], nodes: 
     }
 }
 
-fn status(set: &Value, pods: &[Arc<Value>], nodes: usize, hash: &str, counts: pods::Readiness) -> Value {
-    let scheduled: Vec<&Arc<Value>> = pods.iter().filter(|pod| !is_terminating(pod)).collect();
+fn status(set: &Value, scheduled: &[&Value], nodes: usize, hash: &str, counts: pods::Readiness) -> Value {
     let updated = scheduled
         .iter()
         .filter(|pod| label(pod, HASH_LABEL) == hash)

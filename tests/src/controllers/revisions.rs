@@ -96,8 +96,9 @@ fn new_revision(owner: &Value, data: &Value, number: i64) -> Value {
         "labels": labels,
         "ownerReferences": [controller_reference(owner)],
     });
-    if let Some(cause) = owner["metadata"]["annotations"].get("kubernetes.io/change-cause") {
-        metadata["annotations"] = json!({ "kubernetes.io/change-cause": cause });
+    // As they are at this moment; an undo brings back the data and none of these.
+    if owner["metadata"]["annotations"].is_object() {
+        metadata["annotations"] = owner["metadata"]["annotations"].clone();
     }
     json!({"metadata": metadata, "data": data, "revision": number})
 }

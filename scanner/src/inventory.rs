@@ -1,15 +1,20 @@
 //! Which repositories are in use, and what is asked of each: the cluster is read, never written.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 
 use jiff::Timestamp;
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
+use k8s_openapi::api::batch::v1::CronJob;
 use kube::api::ListParams;
-use kube::{Api, Client};
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
 use shared::domain::record::{ScanRecord, TAGS_PER_RECORD};
 use shared::domain::reference::Repository;
 use shared::domain::watched::{self, Demand, Problem};
-use shared::domain::workload::{Workload, WorkloadId};
+use shared::domain::workload::{Workload, WorkloadId, WorkloadKind, WorkloadObject};
+use shared::io::client::explain;
 
 use crate::credentials::Puller;
 use crate::schedules::Schedules;
@@ -138,9 +143,40 @@ fn in_turn(wanted: &BTreeMap<String, BTreeSet<Demand>>) -> BTreeSet<Demand> {
     demands
 }
 
-/// Reads the workloads of these namespaces, or of all when none is named.
-pub async fn take(client: &Client, namespaces: &[String]) -> Result<Inventory, kube::Error> {
-    let apis: Vec<Api<Deployment>> = if namespaces.is_empty() {
+/// Reads the workloads of these namespaces, or of all when none is named. The error says in one sentence what could not be
+/// read.
+pub async fn take(client: &Client, namespaces: &[String]) -> Result<Inventory, String> {
+    let mut inventory = Inventory::default();
+    for kind in WorkloadKind::ALL {
+        let taken = match kind {
+            WorkloadKind::Deployment => take_kind::<Deployment>(client, namespaces, &mut inventory).await,
+            WorkloadKind::StatefulSet => take_kind::<StatefulSet>(client, namespaces, &mut inventory).await,
+            WorkloadKind::DaemonSet => take_kind::<DaemonSet>(client, namespaces, &mut inventory).await,
+            WorkloadKind::CronJob => take_kind::<CronJob>(client, namespaces, &mut inventory).await,
+        };
+        taken.map_err(|error| explain(&format!("listing {}", kind.plural()), &error))?;
+    }
+    for (workload, problems) in &inventory.stopped {
+        for problem in problems {
+            tracing::warn!(%workload, %problem, "workload is not scanned for");
+        }
+    }
+    Ok(inventory)
+}
+
+async fn take_kind<K>(
+    client: &Client,
+    namespaces: &[String],
+    inventory: &mut Inventory,
+) -> Result<(), kube::Error>
+where
+    K: WorkloadObject
+        + Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + Debug
+        + DeserializeOwned,
+{
+    let apis: Vec<Api<K>> = if namespaces.is_empty() {
         vec![Api::all(client.clone())]
     } else {
         namespaces
@@ -148,22 +184,19 @@ pub async fn take(client: &Client, namespaces: &[String]) -> Result<Inventory, k
             .map(|namespace| Api::namespaced(client.clone(), namespace))
             .collect()
     };
-    let mut inventory = Inventory::default();
     for api in apis {
         let mut parameters = ListParams::default().limit(PAGE);
         loop {
             let page = api.list(&parameters).await?;
-            for deployment in &page.items {
-                match Workload::try_from(deployment) {
+            for object in &page.items {
+                match Workload::of(object) {
                     Ok(workload) => {
-                        let pod = deployment
-                            .spec
-                            .as_ref()
-                            .and_then(|spec| spec.template.spec.as_ref());
-                        inventory.add(&workload, &Puller::of(&workload.id.namespace, pod));
+                        let puller = Puller::of(&workload.id.namespace, object.pod());
+                        inventory.add(&workload, &puller);
                     }
                     Err(error) => {
-                        tracing::warn!(name = deployment.metadata.name, %error, "skipped a Deployment");
+                        let name = &object.metadata().name;
+                        tracing::warn!(kind = %K::WORKLOAD_KIND, name, %error, "skipped a workload");
                     }
                 }
             }
@@ -173,12 +206,7 @@ pub async fn take(client: &Client, namespaces: &[String]) -> Result<Inventory, k
             }
         }
     }
-    for (workload, problems) in &inventory.stopped {
-        for problem in problems {
-            tracing::warn!(%workload, %problem, "workload is not scanned for");
-        }
-    }
-    Ok(inventory)
+    Ok(())
 }
 
 #[cfg(test)]

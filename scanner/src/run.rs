@@ -58,7 +58,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
     let namespace = begin(&settings, &kubernetes);
     let mut inventory = inventory::take(&kubernetes, &settings.watch_namespaces)
         .await
-        .map_err(|error| RunError::Cluster(client::explain("listing Deployments", &error)))?;
+        .map_err(RunError::Cluster)?;
     let store = RecordStore::new(kubernetes.clone(), &namespace);
     let (known, now) = (known(&store).await?, clock::now());
     let mut options = options(&settings, registries);

@@ -3,8 +3,6 @@
 //! Each run stops the program at its n-th request to the API server, once before the request is handled and once after
 //! it was, before its answer comes back; kills it there; and starts it again. That is done for every n there is.
 
-use std::path::PathBuf;
-use std::process::Stdio;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -13,16 +11,13 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt as _};
-use sandbox::apiserver::ApiServerOptions;
 use sandbox::apiserver::faults::{Fault, FaultRule};
-use sandbox::clock::Clock;
 use sandbox::cluster::{Cluster, eventually};
-use sandbox::manifests;
-use sandbox::programs::programs;
 use sandbox::registry::ImageSpec;
 use serde_json::{Value, json};
 use shared::domain::record::ScanRecord;
-use tokio::process::{Child, Command};
+
+use crate::shop::{self, scan, start, start_updater};
 
 /// Longer than any run; the program is killed long before.
 const HELD: Duration = Duration::from_mins(2);
@@ -46,21 +41,13 @@ impl Moment {
     }
 }
 
-/// A shop with one Deployment and a newer image, and everything of `deploy/` but what would start by itself.
-async fn shop() -> Cluster {
-    let options = ApiServerOptions {
-        clock: Clock::faster(20.0),
-        ..ApiServerOptions::default()
-    };
-    let cluster = Cluster::moving(options).await;
-    let mut objects = manifests::install();
-    objects.retain(|object| object["kind"] != "Deployment" && object["kind"] != "CronJob");
-    cluster.apply(&objects).await;
+/// A shop with one Deployment and a newer image.
+async fn with_checkout() -> Cluster {
+    let cluster = shop::open().await;
     for tag in ["1.4.0", "1.5.0"] {
         cluster.registry.publish(&ImageSpec::new("shop/checkout", tag));
     }
-    let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "shop" } });
-    cluster.apply(&[namespace, checkout(&cluster)]).await;
+    cluster.apply(&[checkout(&cluster)]).await;
     let deployments: Api<Deployment> = Api::namespaced(cluster.client().await, "shop");
     eventually("checkout runs", LIMIT, || async {
         let status = deployments
@@ -95,38 +82,6 @@ fn checkout(cluster: &Cluster) -> Value {
             },
         },
     })
-}
-
-/// Starts a program with the rights of its own service account.
-fn start(cluster: &Cluster, name: &str, arguments: &[&str]) -> Child {
-    let kubeconfig: PathBuf = cluster.kubeconfig_file(Some(("kubefresh", name)));
-    Command::new(&programs()[name])
-        .args(arguments)
-        .env("KUBECONFIG", kubeconfig)
-        .env("POD_NAMESPACE", "kubefresh")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap()
-}
-
-fn start_updater(cluster: &Cluster) -> Child {
-    let listen = ["--listen-address", "127.0.0.1", "--port", "0"];
-    start(
-        cluster,
-        "kubefresh-updater",
-        &[&["run", "--lease-duration", "2s"], &listen[..]].concat(),
-    )
-}
-
-async fn scan(cluster: &Cluster) {
-    let status = start(cluster, "kubefresh-scanner", &["scan"])
-        .wait()
-        .await
-        .unwrap();
-    assert!(status.success(), "{status}");
 }
 
 /// What a finished update leaves behind; the same however often the programs were killed.
@@ -193,7 +148,7 @@ async fn until_finished(cluster: &Cluster, what: &str) {
 
 /// Kills the updater at its n-th request. `false` when the update was over before there was one.
 async fn kill_updater_at(nth: u64, moment: Moment) -> bool {
-    let cluster = shop().await;
+    let cluster = with_checkout().await;
     scan(&cluster).await;
     let rule = FaultRule::new(moment.fault()).user(":kubefresh-updater").nth(nth);
     let fault = cluster.api.faults().install(rule);
@@ -263,7 +218,7 @@ async fn records(cluster: &Cluster) -> Vec<ScanRecord> {
 async fn a_scanner_killed_at_any_request_leaves_nothing_half_done_and_the_next_run_completes_it() {
     for moment in [Moment::BeforeIt, Moment::AfterIt] {
         for nth in 1.. {
-            let cluster = shop().await;
+            let cluster = with_checkout().await;
             let rule = FaultRule::new(moment.fault()).user(":kubefresh-scanner").nth(nth);
             let fault = cluster.api.faults().install(rule);
             let mut scanner = start(&cluster, "kubefresh-scanner", &["scan"]);

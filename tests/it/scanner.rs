@@ -7,6 +7,7 @@ mod digest_map;
 mod docker_registry;
 mod exit;
 mod hostile;
+mod kinds;
 mod labels;
 mod memory_limit;
 mod order;

@@ -89,7 +89,7 @@ pub async fn run(
     let holder = leader::holder_name(&pod_name, random::nonce());
     announce(&holder, &scope, &listener);
 
-    let signals = Signals::new(scope.gates(&client));
+    let signals = Signals::new(scope.gates());
     let (claim, claimed) = watch_channel::channel(Claim::NONE);
     let leadership = Leadership::new(claimed, stop.clone());
     let mut tasks = Tasks::new(stop.clone(), STOP_LIMIT);

@@ -11,16 +11,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::api::apps::v1::Deployment;
+use kube::Client;
 use kube::api::{Patch, PatchParams};
-use kube::{Api, Client};
 use shared::domain::patch::{self, Outcome, PatchBody};
 use shared::domain::plan::{Action, Assessment, Plan, Update};
-use shared::domain::workload::{WorkloadId, WorkloadKind};
+use shared::domain::workload::WorkloadId;
 use shared::io::client::explain;
 use tokio::time::{Instant, timeout};
 
 use crate::answer::{Failure, failure};
+use crate::api;
 use crate::leader::Leadership;
 use crate::metrics::{Metrics, PatchResult, UpdateResult};
 use attempts::Attempts;
@@ -74,7 +74,7 @@ impl Applier {
                         result = outcome.to_annotation(),
                         "update ended"
                     );
-                    metrics.updated(result(&outcome));
+                    metrics.updated(assessment.workload.kind, result(&outcome));
                 }
             }
         }
@@ -95,7 +95,7 @@ impl Applier {
     }
 
     async fn start(&self, assessment: &Assessment, update: &Update, metrics: &Metrics) {
-        let body = patch::start(&assessment.resource_version, update);
+        let body = patch::start(assessment.workload.kind, &assessment.resource_version, update);
         if self.send(assessment, &body, metrics).await == Some(PatchResult::Sent) {
             tracing::info!(
                 workload = %assessment.workload,
@@ -146,14 +146,10 @@ impl Applier {
             namespace,
             name,
         } = workload;
-        match kind {
-            WorkloadKind::Deployment => {
-                let api: Api<Deployment> = Api::namespaced(self.client.clone(), namespace);
-                api.patch(name, &parameters, &Patch::Strategic(&body.0))
-                    .await
-                    .map(drop)
-            }
-        }
+        api::workloads(&self.client, *kind, Some(namespace))
+            .patch(name, &parameters, &Patch::Strategic(&body.0))
+            .await
+            .map(drop)
     }
 
     fn attempts(&self) -> MutexGuard<'_, Attempts> {
@@ -192,7 +188,7 @@ fn tell(
 
 fn result(outcome: &Outcome) -> UpdateResult {
     match outcome {
-        Outcome::Completed => UpdateResult::Completed,
+        Outcome::Completed(_) => UpdateResult::Completed,
         Outcome::Failed(_) => UpdateResult::Failed,
         Outcome::Superseded(_) => UpdateResult::Superseded,
     }

@@ -3,7 +3,7 @@
 //! What is to be done is decided in `shared::domain`; this crate is the edges around it. In reading order:
 //!
 //! - [`cli`]: what people can tell it; [`app`]: the tasks, put together and watched over.
-//! - [`watch`]: the cluster as stores that follow it; [`leader`]: who may act.
+//! - [`watch`]: the cluster as [`store`]s of [`views`] that follow it; [`leader`]: who may act.
 //! - [`reconcile`]: the loop, and the table of contents of everything below.
 //! - [`gather`]: stores to a snapshot; [`notify`]: tells people; [`apply`]: changes workloads.
 //! - [`health`], [`metrics`], [`http`]: what others can see of it; [`signals`]: these, as the tasks share them.
@@ -16,6 +16,8 @@ pub mod cli;
 pub mod app;
 
 pub mod leader;
+pub mod store;
+pub mod views;
 pub mod watch;
 
 pub mod reconcile;
@@ -30,6 +32,7 @@ pub mod metrics;
 pub mod signals;
 
 mod answer;
+mod api;
 mod random;
 mod retry;
 mod tasks;

@@ -21,6 +21,7 @@ use prometheus_client::registry::{Registry, Unit};
 use shared::domain::plan::{Action, Plan, Snapshot};
 use shared::domain::record::run::RunRecord;
 use shared::domain::rollout::RolloutStatus;
+use shared::domain::workload::WorkloadKind;
 use strum::VariantNames as _;
 
 use self::scans::Scans;
@@ -69,6 +70,18 @@ struct ResultLabel {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct UpdateLabels {
+    kind: &'static str,
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WorkloadLabels {
+    kind: &'static str,
+    state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct NoticeLabels {
     reason: &'static str,
     result: &'static str,
@@ -98,11 +111,11 @@ pub struct Metrics {
     leader: Gauge,
     reconciles: Counter,
     reconcile_seconds: Histogram,
-    updates: Family<ResultLabel, Counter>,
+    updates: Family<UpdateLabels, Counter>,
     patches: Family<ResultLabel, Counter>,
     notices: Family<NoticeLabels, Counter>,
     watch_failures: Family<ResourceLabel, Counter>,
-    workloads: Family<StateLabel, Gauge>,
+    workloads: Family<WorkloadLabels, Gauge>,
     containers: Family<VerdictLabel, Gauge>,
     records: Family<StateLabel, Gauge>,
     oldest_scan_age: Family<NoLabels, Gauge>,
@@ -141,8 +154,13 @@ impl Default for Metrics {
         for result in PatchResult::VARIANTS {
             metrics.patches.get_or_create_owned(&ResultLabel { result });
         }
-        for result in UpdateResult::VARIANTS {
-            metrics.updates.get_or_create_owned(&ResultLabel { result });
+        for kind in WorkloadKind::ALL {
+            for result in UpdateResult::VARIANTS {
+                let kind = kind.into();
+                metrics
+                    .updates
+                    .get_or_create_owned(&UpdateLabels { kind, result });
+            }
         }
         metrics
     }
@@ -169,7 +187,7 @@ impl Metrics {
         );
         registry.register(
             "updates",
-            "Updates that came to an end, by how",
+            "Updates that came to an end, by kind of workload and how",
             self.updates.clone(),
         );
         registry.register(
@@ -189,7 +207,7 @@ impl Metrics {
         );
         registry.register(
             "workloads",
-            "Workloads that are watched, by what is done with them",
+            "Workloads that are watched, by kind and what is done with them",
             self.workloads.clone(),
         );
         registry.register(
@@ -232,9 +250,10 @@ impl Metrics {
     }
 
     /// An update came to an end, and the API server confirmed that the workload says so.
-    pub fn updated(&self, result: UpdateResult) {
+    pub fn updated(&self, kind: WorkloadKind, result: UpdateResult) {
         self.updates
-            .get_or_create(&ResultLabel {
+            .get_or_create(&UpdateLabels {
+                kind: kind.into(),
                 result: result.into(),
             })
             .inc();
@@ -283,16 +302,21 @@ impl Metrics {
             .flatten()
             .filter_map(|record| record.findings.as_ref());
         self.set_oldest_scan(scans.map(|findings| findings.scanned_at).min());
-        let mut states: BTreeMap<&'static str, i64> = BTreeMap::new();
+        let mut states: BTreeMap<(WorkloadKind, &'static str), i64> = BTreeMap::new();
         let mut verdicts: BTreeMap<&'static str, i64> = BTreeMap::new();
         for assessment in &plan.assessments {
-            *states.entry(state(&assessment.action)).or_default() += 1;
+            *states
+                .entry((assessment.workload.kind, state(&assessment.action)))
+                .or_default() += 1;
             for entry in &assessment.containers {
                 *verdicts.entry((&entry.verdict).into()).or_default() += 1;
             }
         }
-        for (state, count) in states {
-            self.workloads.get_or_create(&StateLabel { state }).set(count);
+        for ((kind, state), count) in states {
+            let kind = kind.into();
+            self.workloads
+                .get_or_create(&WorkloadLabels { kind, state })
+                .set(count);
         }
         for (verdict, count) in verdicts {
             self.containers
@@ -347,7 +371,7 @@ fn state(action: &Action) -> &'static str {
             ..
         } => "rolling-out",
         Action::Follow {
-            status: RolloutStatus::Completed | RolloutStatus::Failed(_) | RolloutStatus::Superseded { .. },
+            status: RolloutStatus::Completed(_) | RolloutStatus::Failed(_) | RolloutStatus::Superseded { .. },
             ..
         } => "finishing",
     }
@@ -356,7 +380,7 @@ fn state(action: &Action) -> &'static str {
 #[cfg(test)]
 mod tests {
     use shared::domain::plan::{Assessment, ContainerVerdict, Verdict};
-    use shared::domain::workload::{WorkloadId, WorkloadKind};
+    use shared::domain::workload::WorkloadId;
 
     use super::*;
 
@@ -389,7 +413,7 @@ mod tests {
         let metrics = Metrics::default();
         metrics.patched(PatchResult::Conflict);
         metrics.noticed("ImageUpdated", NoticeResult::AlreadyTold);
-        metrics.updated(UpdateResult::Completed);
+        metrics.updated(WorkloadKind::CronJob, UpdateResult::Completed);
         metrics.watch_failed("deployments");
         metrics.looked(&Snapshot::default(), &plan());
         let text = metrics.encode(true, Timestamp::UNIX_EPOCH).unwrap();
@@ -397,9 +421,9 @@ mod tests {
             "kubefresh_leader 1",
             "kubefresh_patches_total{result=\"conflict\"} 1",
             "kubefresh_notices_total{reason=\"ImageUpdated\",result=\"already-told\"} 1",
-            "kubefresh_updates_total{result=\"completed\"} 1",
+            "kubefresh_updates_total{kind=\"CronJob\",result=\"completed\"} 1",
             "kubefresh_watch_failures_total{resource=\"deployments\"} 1",
-            "kubefresh_workloads{state=\"settled\"} 1",
+            "kubefresh_workloads{kind=\"Deployment\",state=\"settled\"} 1",
             "kubefresh_containers{verdict=\"no-record\"} 1",
             "kubefresh_records{state=\"readable\"} 0",
         ] {

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::apply::Applier;
-use crate::gather::Gatherer;
+use crate::gather::gather;
 use crate::leader::Leadership;
 use crate::notify::Notifier;
 use crate::signals::Signals;
@@ -41,11 +41,10 @@ pub struct Reconciler {
 impl Reconciler {
     /// Turns until `stop`; calls that are under way then are waited for.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut gatherer = Gatherer::default();
         let mut next_look = None;
         while self.wait(next_look, &stop).await {
             if self.may_look() {
-                next_look = self.reconcile(&mut gatherer).await;
+                next_look = self.reconcile().await;
                 stop.run_until_cancelled(tokio::time::sleep(PAUSE)).await;
             } else {
                 // Whoever comes to lead is woken by its claim and looks at once.
@@ -78,15 +77,13 @@ impl Reconciler {
     }
 
     /// One look and everything that follows from it. Returns when to look again although nothing changed.
-    async fn reconcile(&self, gatherer: &mut Gatherer) -> Option<Instant> {
+    async fn reconcile(&self) -> Option<Instant> {
         let begun = Instant::now();
         let now = clock::now();
-        let snapshot = gatherer.gather(&self.stores);
+        let (snapshot, last_run) = gather(&self.stores);
         let plan = plan(&snapshot, &self.limits, now);
         self.signals.metrics.looked(&snapshot, &plan);
-        self.signals
-            .metrics
-            .scanned(Gatherer::last_run(&self.stores).as_ref());
+        self.signals.metrics.scanned(last_run.as_ref());
 
         let work: Vec<(&Assessment, Vec<Notice>)> = plan
             .assessments

@@ -4,28 +4,32 @@
 
 use std::fmt::Debug;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt as _};
 use futures::{Stream, StreamExt as _};
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
+use k8s_openapi::api::batch::v1::CronJob;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::ListParams;
-use kube::runtime::reflector::store::Writer;
-use kube::runtime::reflector::{self, Store};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt as _, watcher as watch};
-use kube::{Api, Client, Resource, ResourceExt as _};
+use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
+use shared::domain::workload::{Workload, WorkloadKind, WorkloadObject};
 use shared::io::client::explain;
 use shared::io::record_store;
 
+use crate::api;
 use crate::signals::Signals;
+use crate::store::{Store, Writer};
+use crate::views::{self, Record};
 
-/// Objects in one answer to a list: more would make one answer of a large cluster too slow.
-const PAGE_SIZE: u32 = 500;
+/// Objects in one answer to a list, which are in memory as a whole: read, a workload takes some 10 KiB.
+const PAGE_SIZE: u32 = 100;
 /// How long the check at the start may take for each resource.
 const CHECK_LIMIT: Duration = Duration::from_secs(10);
 
@@ -39,56 +43,60 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// The APIs of the workloads, each with the name of what it shows.
-    fn deployments(&self, client: &Client) -> Vec<(String, Api<Deployment>)> {
-        if self.workloads.is_empty() {
-            return vec![(
-                "deployments in all namespaces".to_owned(),
-                Api::all(client.clone()),
-            )];
-        }
-        let named = |namespace: &String| {
-            (
-                format!("deployments in namespace {namespace}"),
-                Api::namespaced(client.clone(), namespace),
-            )
+    /// Each kind of workload in each place where it is watched, with a name for it.
+    fn workloads(&self) -> Vec<(String, WorkloadKind, Option<&str>)> {
+        let places: Vec<Option<&str>> = if self.workloads.is_empty() {
+            vec![None]
+        } else {
+            self.workloads
+                .iter()
+                .map(|namespace| Some(namespace.as_str()))
+                .collect()
         };
-        self.workloads.iter().map(named).collect()
+        let in_place = |kind: WorkloadKind, place: Option<&'_ str>| match place {
+            Some(namespace) => format!("{} in namespace {namespace}", kind.plural()),
+            None => format!("{} in all namespaces", kind.plural()),
+        };
+        let kinds = WorkloadKind::ALL.iter();
+        kinds
+            .flat_map(|kind| {
+                places
+                    .iter()
+                    .map(|place| (in_place(*kind, *place), *kind, *place))
+            })
+            .collect()
     }
 
     fn records(&self, client: &Client) -> (String, Api<ConfigMap>) {
-        let name = format!("scan records in namespace {}", self.records);
-        (name, Api::namespaced(client.clone(), &self.records))
+        (
+            self.records_name(),
+            Api::namespaced(client.clone(), &self.records),
+        )
+    }
+
+    fn records_name(&self) -> String {
+        format!("scan records in namespace {}", self.records)
     }
 
     /// The name of everything that must have been seen before anything is decided.
-    pub fn gates(&self, client: &Client) -> Vec<String> {
-        let deployments = self.deployments(client).into_iter().map(|(name, _)| name);
-        deployments.chain([self.records(client).0]).collect()
+    pub fn gates(&self) -> Vec<String> {
+        let workloads = self.workloads().into_iter().map(|(name, _, _)| name);
+        workloads.chain([self.records_name()]).collect()
     }
 }
 
 /// What the watches have seen.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Stores {
-    pub deployments: Vec<Store<Deployment>>,
-    pub records: Store<ConfigMap>,
-}
-
-impl Debug for Stores {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let deployments: usize = self.deployments.iter().map(Store::len).sum();
-        f.debug_struct("Stores")
-            .field("deployments", &deployments)
-            .field("records", &self.records.len())
-            .finish()
-    }
+    pub workloads: Vec<Store<Arc<Workload>>>,
+    pub records: Store<Record>,
 }
 
 /// Makes sure, by a list of one item each, that we may read what is to be watched. The error says in one sentence what
 /// is missing. Trouble that may pass by itself is none: the watches try again.
 pub async fn check_access(client: &Client, scope: &Scope, lease: &str) -> Result<(), String> {
-    for (name, api) in scope.deployments(client) {
+    for (name, kind, namespace) in scope.workloads() {
+        let api = api::workloads(client, kind, namespace);
         check(&name, api.list(&ListParams::default().limit(1))).await?;
     }
     let (name, api) = scope.records(client);
@@ -120,68 +128,107 @@ async fn check<T>(name: &str, call: impl Future<Output = Result<T, kube::Error>>
 
 /// Stores that follow the cluster for as long as the futures are polled. They end only when something is broken.
 pub fn start(client: &Client, scope: &Scope, signals: &Signals) -> (Stores, Vec<BoxFuture<'static, ()>>) {
+    let mut workloads = Vec::new();
     let mut tasks = Vec::new();
-    let mut deployments = Vec::new();
-    for (name, api) in scope.deployments(client) {
-        let (store, task) = follow(
-            name,
-            "deployments",
-            api,
-            watcher::Config::default(),
-            signals.clone(),
-        );
-        deployments.push(store);
+    for (name, kind, namespace) in scope.workloads() {
+        let (store, task) = match kind {
+            WorkloadKind::Deployment => follow_workloads::<Deployment>(client, name, namespace, signals),
+            WorkloadKind::StatefulSet => follow_workloads::<StatefulSet>(client, name, namespace, signals),
+            WorkloadKind::DaemonSet => follow_workloads::<DaemonSet>(client, name, namespace, signals),
+            WorkloadKind::CronJob => follow_workloads::<CronJob>(client, name, namespace, signals),
+        };
+        workloads.push(store);
         tasks.push(task);
     }
     let (name, api) = scope.records(client);
     let config = watcher::Config::default().labels(&record_store::watched());
-    let (records, task) = follow(name, "records", api, config, signals.clone());
+    let (records, task) = follow(name, "records", api, config, views::record, signals.clone());
     tasks.push(task);
-    (Stores { deployments, records }, tasks)
+    (Stores { workloads, records }, tasks)
 }
 
-fn follow<K>(
+type Followed<V> = (Store<V>, BoxFuture<'static, ()>);
+
+fn follow_workloads<K>(
+    client: &Client,
     name: String,
-    resource: &'static str,
-    api: Api<K>,
-    config: watcher::Config,
-    signals: Signals,
-) -> (Store<K>, BoxFuture<'static, ()>)
+    namespace: Option<&str>,
+    signals: &Signals,
+) -> Followed<Arc<Workload>>
 where
+    K: WorkloadObject + Object,
+{
+    let api: Api<K> = match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    };
+    let resource = K::WORKLOAD_KIND.plural();
+    follow(
+        name,
+        resource,
+        api,
+        watcher::Config::default(),
+        views::workload,
+        signals.clone(),
+    )
+}
+
+/// What can be listed and watched.
+trait Object:
+    Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+    + DeserializeOwned
+    + Clone
+    + Debug
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<K> Object for K where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
         + DeserializeOwned
         + Clone
         + Debug
         + Send
-        + Sync,
-    K: 'static,
+        + Sync
+        + 'static
 {
-    let (store, writer) = reflector::store();
+}
+
+fn follow<K: Object, V: Send + Sync + 'static>(
+    name: String,
+    resource: &'static str,
+    api: Api<K>,
+    config: watcher::Config,
+    view: fn(&K) -> Option<V>,
+    signals: Signals,
+) -> Followed<V> {
+    let (writer, store) = Writer::new(view);
     let stream = watch(api, config.page_size(PAGE_SIZE)).default_backoff();
     (store, drain(name, resource, stream, writer, signals).boxed())
 }
 
-async fn drain<K>(
+async fn drain<K: Object, V>(
     name: String,
     resource: &'static str,
     stream: impl Stream<Item = watcher::Result<Event<K>>> + Send,
-    writer: Writer<K>,
+    mut writer: Writer<K, V>,
     signals: Signals,
-) where
-    K: Resource<DynamicType = ()> + Clone,
-{
-    // Half of a stored object's bytes, and nobody here reads them.
-    let slim = |object: &mut K| object.managed_fields_mut().clear();
-    let mut events = pin!(stream.modify(slim).reflect(writer));
+) {
+    let mut events = pin!(stream);
     while let Some(event) = events.next().await {
         match event {
-            Ok(Event::InitDone) => {
-                signals.health.pass(&name);
-                tracing::debug!(name, "in view");
-                signals.look_again.notify_one();
+            Ok(event) => {
+                let changed = writer.take(&event);
+                if matches!(event, Event::InitDone) {
+                    signals.health.pass(&name);
+                    tracing::debug!(name, "in view");
+                }
+                if changed {
+                    signals.look_again.notify_one();
+                }
             }
-            Ok(Event::Apply(_) | Event::Delete(_)) => signals.look_again.notify_one(),
-            Ok(Event::Init | Event::InitApply(_)) => {}
             Err(error) => {
                 let problem = problem(&name, &error);
                 if is_expired(&error) {

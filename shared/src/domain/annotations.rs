@@ -244,6 +244,13 @@ fn policy_errors(
     named.collect()
 }
 
+/// Whether a key is under our prefix, rightly or not; nothing is decided by others.
+pub fn is_ours(key: &str) -> bool {
+    let prefix = key.split_once('/').map(|(prefix, _)| prefix);
+    let rest = prefix.and_then(|prefix| prefix.strip_suffix(PREFIX));
+    rest.is_some_and(|container| container.is_empty() || container.ends_with('.'))
+}
+
 enum Class<'a> {
     Foreign,
     State,

@@ -128,7 +128,10 @@ fn following(assessment: &Assessment, in_flight: &InFlight, status: &RolloutStat
     let started = Notice::new(assessment, NoticeReason::UpdateStarted, &change, &identity);
     let (reason, note) = match Outcome::of(status) {
         None => return vec![started],
-        Some(Outcome::Completed) => (NoticeReason::ImageUpdated, change),
+        Some(Outcome::Completed(completion)) => {
+            let remark = completion.remark().map(|remark| format!("; {remark}"));
+            (NoticeReason::ImageUpdated, change + &remark.unwrap_or_default())
+        }
         Some(Outcome::Failed(why)) => (NoticeReason::RolloutFailed, format!("{change}: {why}")),
         Some(Outcome::Superseded(by)) => (NoticeReason::UpdateSuperseded, format!("{change}: {by}")),
     };

@@ -11,8 +11,9 @@ use serde_json::{Map, Value, json};
 use super::annotations::{IN_FLIGHT, LAST_CHANGE, LAST_RESULT, LAST_UPDATE};
 use super::in_flight::{ImageChange, InFlight};
 use super::plan::Update;
-use super::rollout::RolloutStatus;
+use super::rollout::{Completion, RolloutStatus};
 use super::time::whole_seconds;
+use super::workload::WorkloadKind;
 
 /// A strategic merge patch with its precondition inside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub struct PatchBody(pub Value);
 /// How an update ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    Completed,
+    Completed(Completion),
     Failed(String),
     Superseded(String),
 }
@@ -31,7 +32,7 @@ impl Outcome {
     pub fn of(status: &RolloutStatus) -> Option<Self> {
         match status {
             RolloutStatus::InProgress(_) => None,
-            RolloutStatus::Completed => Some(Self::Completed),
+            RolloutStatus::Completed(completion) => Some(Self::Completed(*completion)),
             RolloutStatus::Failed(failure) => Some(Self::Failed(failure.to_string())),
             RolloutStatus::Superseded {
                 container,
@@ -46,10 +47,12 @@ impl Outcome {
         }
     }
 
-    /// `completed`, or `failed: …`, as the annotation says it.
+    /// `completed`, with what else has to be known of it, or `failed: …`, as the annotation says it.
     pub fn to_annotation(&self) -> String {
         match self {
-            Self::Completed => "completed".to_owned(),
+            Self::Completed(completion) => completion
+                .remark()
+                .map_or_else(|| "completed".to_owned(), |remark| format!("completed: {remark}")),
             Self::Failed(reason) => format!("failed: {reason}"),
             Self::Superseded(by) => format!("superseded: {by}"),
         }
@@ -57,7 +60,7 @@ impl Outcome {
 }
 
 /// Sets the new images and the in-flight marker, in one patch and so in one rollout.
-pub fn start(resource_version: &str, update: &Update) -> PatchBody {
+pub fn start(kind: WorkloadKind, resource_version: &str, update: &Update) -> PatchBody {
     let Update {
         in_flight,
         init_containers,
@@ -74,7 +77,7 @@ pub fn start(resource_version: &str, update: &Update) -> PatchBody {
     }
     PatchBody(json!({
         "metadata": { "resourceVersion": resource_version, "annotations": annotations },
-        "spec": { "template": { "spec": pod } },
+        "spec": kind.spec_with_pod(&Value::Object(pod)),
     }))
 }
 
@@ -137,7 +140,7 @@ mod tests {
             spent_approvals: BTreeSet::from(["kubefresh.dev/approved".to_owned()]),
         };
         assert_eq!(
-            start("41", &update).0,
+            start(WorkloadKind::StatefulSet, "41", &update).0,
             json!({
                 "metadata": {
                     "resourceVersion": "41",
@@ -152,6 +155,42 @@ mod tests {
                 } } },
             })
         );
+    }
+
+    #[test]
+    fn the_pods_of_a_cron_job_are_those_of_its_jobs() {
+        let update = Update {
+            in_flight: in_flight(),
+            init_containers: BTreeSet::from(["migrate".to_owned()]),
+            spent_approvals: BTreeSet::new(),
+        };
+        let of = |kind| start(kind, "41", &update).0["spec"].take();
+        assert_eq!(
+            of(WorkloadKind::CronJob),
+            json!({ "jobTemplate": { "spec": of(WorkloadKind::Deployment) } })
+        );
+    }
+
+    #[test]
+    fn what_has_to_be_known_of_a_completed_update_stands_beside_it() {
+        let cases = [
+            (Completion::Whole, "completed"),
+            (
+                Completion::Partition { kept: 1, desired: 3 },
+                "completed: the partition keeps 1 of 3 pods back",
+            ),
+            (
+                Completion::OnDelete,
+                "completed: template set; pods change when they are deleted (OnDelete)",
+            ),
+            (
+                Completion::NextJob,
+                "completed: template set; the next job runs it",
+            ),
+        ];
+        for (completion, expected) in cases {
+            assert_eq!(Outcome::Completed(completion).to_annotation(), expected);
+        }
     }
 
     #[test]

@@ -22,7 +22,8 @@ use super::workload::{Workload, WorkloadId};
 /// Everything that a plan is made from.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
-    pub workloads: Vec<Workload>,
+    /// Shared with whoever follows the cluster, as there can be many.
+    pub workloads: Vec<Arc<Workload>>,
     /// By the name of their ConfigMap; one that cannot be read stops the workloads that need it and no others. Shared with
     /// whoever read it: a record can be large, and the next snapshot mostly holds the same.
     pub records: BTreeMap<String, Result<Arc<ScanRecord>, RecordError>>,

@@ -7,10 +7,15 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
+use k8s_openapi::api::batch::v1::CronJob;
 use k8s_openapi::api::core::v1::{Container as PodContainer, PodSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::{Metadata, Resource as _};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
+use super::annotations;
 use super::rollout::RolloutFacts;
 
 /// The kinds of workload whose images are kept fresh.
@@ -27,17 +32,114 @@ use super::rollout::RolloutFacts;
     Deserialize,
     strum::Display,
     strum::IntoStaticStr,
+    strum::VariantArray,
 )]
 pub enum WorkloadKind {
     Deployment,
+    StatefulSet,
+    DaemonSet,
+    CronJob,
 }
 
 impl WorkloadKind {
+    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
+
     /// The group and version the kind is served under.
     pub fn api_version(self) -> &'static str {
         match self {
-            Self::Deployment => "apps/v1",
+            Self::Deployment => Deployment::API_VERSION,
+            Self::StatefulSet => StatefulSet::API_VERSION,
+            Self::DaemonSet => DaemonSet::API_VERSION,
+            Self::CronJob => CronJob::API_VERSION,
         }
+    }
+
+    /// Its objects, as paths and RBAC rules name them: `statefulsets`.
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::Deployment => Deployment::URL_PATH_SEGMENT,
+            Self::StatefulSet => StatefulSet::URL_PATH_SEGMENT,
+            Self::DaemonSet => DaemonSet::URL_PATH_SEGMENT,
+            Self::CronJob => CronJob::URL_PATH_SEGMENT,
+        }
+    }
+
+    /// The `spec` of a workload that says this of its pods' `spec` and nothing else.
+    pub fn spec_with_pod(self, pod: &Value) -> Value {
+        let spec = json!({ "template": { "spec": pod } });
+        match self {
+            Self::Deployment | Self::StatefulSet | Self::DaemonSet => spec,
+            Self::CronJob => json!({ "jobTemplate": { "spec": spec } }),
+        }
+    }
+}
+
+/// An object that is a workload: what differs from kind to kind.
+pub trait WorkloadObject: Metadata<Ty = ObjectMeta> {
+    const WORKLOAD_KIND: WorkloadKind;
+
+    /// What its pods are made from; `None` only where the object lacks what every stored one has.
+    fn pod(&self) -> Option<&PodSpec>;
+
+    /// How far the current rollout is.
+    fn rollout(&self) -> RolloutFacts;
+
+    /// Whether a new template would roll nothing until somebody resumes it.
+    fn is_paused(&self) -> bool {
+        false
+    }
+}
+
+impl WorkloadObject for Deployment {
+    const WORKLOAD_KIND: WorkloadKind = WorkloadKind::Deployment;
+
+    fn pod(&self) -> Option<&PodSpec> {
+        self.spec.as_ref()?.template.spec.as_ref()
+    }
+
+    fn rollout(&self) -> RolloutFacts {
+        RolloutFacts::Deployment(self.into())
+    }
+
+    fn is_paused(&self) -> bool {
+        self.spec.as_ref().and_then(|spec| spec.paused).unwrap_or(false)
+    }
+}
+
+impl WorkloadObject for StatefulSet {
+    const WORKLOAD_KIND: WorkloadKind = WorkloadKind::StatefulSet;
+
+    fn pod(&self) -> Option<&PodSpec> {
+        self.spec.as_ref()?.template.spec.as_ref()
+    }
+
+    fn rollout(&self) -> RolloutFacts {
+        RolloutFacts::StatefulSet(self.into())
+    }
+}
+
+impl WorkloadObject for DaemonSet {
+    const WORKLOAD_KIND: WorkloadKind = WorkloadKind::DaemonSet;
+
+    fn pod(&self) -> Option<&PodSpec> {
+        self.spec.as_ref()?.template.spec.as_ref()
+    }
+
+    fn rollout(&self) -> RolloutFacts {
+        RolloutFacts::DaemonSet(self.into())
+    }
+}
+
+impl WorkloadObject for CronJob {
+    const WORKLOAD_KIND: WorkloadKind = WorkloadKind::CronJob;
+
+    fn pod(&self) -> Option<&PodSpec> {
+        let job = self.spec.as_ref()?.job_template.spec.as_ref()?;
+        job.template.spec.as_ref()
+    }
+
+    fn rollout(&self) -> RolloutFacts {
+        RolloutFacts::CronJob
     }
 }
 
@@ -47,6 +149,21 @@ pub struct WorkloadId {
     pub kind: WorkloadKind,
     pub namespace: String,
     pub name: String,
+}
+
+impl WorkloadId {
+    /// That of an object.
+    pub fn of<T: WorkloadObject>(object: &T) -> Result<Self, MissingField> {
+        let metadata = object.metadata();
+        Ok(Self {
+            kind: T::WORKLOAD_KIND,
+            namespace: metadata
+                .namespace
+                .clone()
+                .ok_or(MissingField("metadata.namespace"))?,
+            name: metadata.name.clone().ok_or(MissingField("metadata.name"))?,
+        })
+    }
 }
 
 impl fmt::Display for WorkloadId {
@@ -80,6 +197,7 @@ pub struct Workload {
     pub uid: String,
     /// The version this view was read at; every patch made from it carries it as its precondition.
     pub resource_version: String,
+    /// Ours alone: those of others can be large, as `kubectl apply` keeps a whole copy of the object in one.
     pub annotations: BTreeMap<String, String>,
     pub containers: Vec<Container>,
     /// Set by `kubectl rollout pause`: a new image would change the template and roll nothing.
@@ -91,6 +209,28 @@ pub struct Workload {
 }
 
 impl Workload {
+    /// The view of an object.
+    pub fn of<T: WorkloadObject>(object: &T) -> Result<Self, MissingField> {
+        let metadata = object.metadata();
+        let annotations = metadata.annotations.iter().flatten();
+        Ok(Self {
+            id: WorkloadId::of(object)?,
+            uid: metadata.uid.clone().ok_or(MissingField("metadata.uid"))?,
+            resource_version: metadata
+                .resource_version
+                .clone()
+                .ok_or(MissingField("metadata.resourceVersion"))?,
+            annotations: annotations
+                .filter(|(key, _)| annotations::is_ours(key))
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect(),
+            containers: containers(object.pod().ok_or(MissingField("pod template"))?),
+            paused: object.is_paused(),
+            deleted_at: metadata.deletion_timestamp.as_ref().map(|time| time.0),
+            rollout: object.rollout(),
+        })
+    }
+
     /// The image of the container of that name, as written.
     pub fn image_of(&self, container: &str) -> Option<&str> {
         self.containers
@@ -105,38 +245,8 @@ impl Workload {
 #[error("the object has no {0}")]
 pub struct MissingField(pub &'static str);
 
-impl TryFrom<&Deployment> for Workload {
-    type Error = MissingField;
-
-    fn try_from(deployment: &Deployment) -> Result<Self, MissingField> {
-        let metadata = &deployment.metadata;
-        let spec = deployment.spec.as_ref().ok_or(MissingField("spec"))?;
-        Ok(Self {
-            id: WorkloadId {
-                kind: WorkloadKind::Deployment,
-                namespace: metadata
-                    .namespace
-                    .clone()
-                    .ok_or(MissingField("metadata.namespace"))?,
-                name: metadata.name.clone().ok_or(MissingField("metadata.name"))?,
-            },
-            uid: metadata.uid.clone().ok_or(MissingField("metadata.uid"))?,
-            resource_version: metadata
-                .resource_version
-                .clone()
-                .ok_or(MissingField("metadata.resourceVersion"))?,
-            annotations: metadata.annotations.clone().unwrap_or_default(),
-            containers: containers(spec.template.spec.as_ref()),
-            paused: spec.paused.unwrap_or(false),
-            deleted_at: metadata.deletion_timestamp.as_ref().map(|time| time.0),
-            rollout: RolloutFacts::of_deployment(deployment),
-        })
-    }
-}
-
 /// Init containers first, as they run first.
-fn containers(pod: Option<&PodSpec>) -> Vec<Container> {
-    let Some(pod) = pod else { return Vec::new() };
+fn containers(pod: &PodSpec) -> Vec<Container> {
     let view = |container: &PodContainer, init: bool| Container {
         name: container.name.clone(),
         image: container.image.clone().unwrap_or_default(),
@@ -149,4 +259,68 @@ fn containers(pod: Option<&PodSpec>) -> Vec<Container> {
         .map(|container| view(container, true));
     init.chain(pod.containers.iter().map(|container| view(container, false)))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::de::DeserializeOwned;
+
+    use super::*;
+
+    /// The view of an object of a kind, with a pod of this `spec`.
+    fn view<T: WorkloadObject + DeserializeOwned>(mut spec: Value, pod: &Value) -> Workload {
+        let of_pod = T::WORKLOAD_KIND.spec_with_pod(pod);
+        spec.as_object_mut()
+            .unwrap()
+            .extend(of_pod.as_object().unwrap().clone());
+        let object = json!({
+            "metadata": {
+                "name": "db",
+                "namespace": "shop",
+                "uid": "1234",
+                "resourceVersion": "41",
+                "annotations": {
+                    "kubefresh.dev/watch": "true",
+                    "db.kubefresh.dev/mode": "auto",
+                    "kubectl.kubernetes.io/last-applied-configuration": "{}",
+                    "notkubefresh.dev/watch": "true",
+                },
+            },
+            "spec": spec,
+        });
+        Workload::of(&serde_json::from_value::<T>(object).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn every_kind_shows_its_containers_and_our_annotations() {
+        let pod = json!({
+            "initContainers": [{ "name": "migrate", "image": "shop/migrate:1" }],
+            "containers": [{ "name": "db", "image": "shop/db:1" }],
+        });
+        let set = json!({ "selector": {}, "serviceName": "db" });
+        let workloads = [
+            view::<Deployment>(set.clone(), &pod),
+            view::<StatefulSet>(set.clone(), &pod),
+            view::<DaemonSet>(set, &pod),
+            view::<CronJob>(json!({ "schedule": "* * * * *" }), &pod),
+        ];
+        for (workload, kind) in workloads.iter().zip(WorkloadKind::ALL) {
+            assert_eq!(workload.id.kind, *kind);
+            let containers: Vec<(&str, &str, bool)> = workload
+                .containers
+                .iter()
+                .map(|container| (container.name.as_str(), container.image.as_str(), container.init))
+                .collect();
+            let expected = [("migrate", "shop/migrate:1", true), ("db", "shop/db:1", false)];
+            assert_eq!(containers, expected, "{kind}");
+            let keys: Vec<&str> = workload.annotations.keys().map(String::as_str).collect();
+            assert_eq!(keys, ["db.kubefresh.dev/mode", "kubefresh.dev/watch"], "{kind}");
+        }
+    }
+
+    #[test]
+    fn an_object_that_no_server_stores_is_an_error_and_no_workload_without_containers() {
+        let error = Workload::of(&CronJob::default()).unwrap_err();
+        assert_eq!(error.to_string(), "the object has no metadata.namespace");
+    }
 }

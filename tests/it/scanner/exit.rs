@@ -33,7 +33,7 @@ async fn without_the_right_to_write_records_the_exit_code_is_2_as_well() {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRole",
         "metadata": { "name": "reader" },
-        "rules": [{ "apiGroups": ["*"], "resources": ["deployments", "configmaps"], "verbs": ["list"] }],
+        "rules": [{ "apiGroups": ["*"], "resources": ["*"], "verbs": ["list"] }],
     });
     let binding = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1",

@@ -117,3 +117,31 @@ async fn a_state_that_the_server_forgot_is_listed_anew() {
     assert_eq!(gone.struck(), 2);
     updater.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kind_of_workload_that_is_not_in_view_yet_blocks_every_decision() {
+    let stage = Stage::with_checkout(&[]).await;
+    stage.offer_1_5_0().await;
+    let faults = stage.cluster.api.faults();
+    let rule = FaultRule::new(Fault::internal())
+        .user(UPDATER)
+        .verb("list")
+        .resource("daemonsets");
+    let fails = faults.install(rule);
+    let updater = stage.leader().await;
+    let missing = "waiting for daemonsets in all namespaces";
+    eventually("only the daemonsets are missing", LIMIT, || async {
+        let (_, text) = updater.page("/readyz").await;
+        (text.matches("waiting for").count() == 1 && text.contains(missing)).then_some(())
+    })
+    .await;
+    // Once more, after all the others are in view.
+    let before = fails.struck();
+    eventually("the list is tried again", LIMIT, || async {
+        (fails.struck() > before).then_some(())
+    })
+    .await;
+    assert_eq!(stage.image("checkout").await, OLD);
+    faults.clear();
+    stage.image_becomes("checkout", NEW).await;
+}

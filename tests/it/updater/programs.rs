@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Instant;
 
+use k8s_openapi::api::rbac::v1::ClusterRole;
+use kube::api::PostParams;
 use sandbox::programs::programs;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
@@ -115,5 +117,27 @@ async fn a_cluster_that_does_not_answer_is_named_in_one_sentence_with_exit_code_
             .unwrap()
             .contains("check that the cluster can be reached"),
         "{said}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_permission_for_one_kind_of_workload_it_names_that_kind() {
+    let stage = Stage::set().await;
+    let roles: Api<ClusterRole> = Api::all(stage.client.clone());
+    let mut role = roles.get(UPDATER).await.unwrap();
+    let granted = role.rules.as_mut().unwrap();
+    granted.retain(|rule| rule.api_groups.as_deref() != Some(&["batch".to_owned()]));
+    roles
+        .replace(UPDATER, &PostParams::default(), &role)
+        .await
+        .unwrap();
+    let kubeconfig = stage.cluster.kubeconfig_file(Some((NAMESPACE, UPDATER)));
+    let (code, said) = end(start(&kubeconfig, "halfway")).await;
+    assert_eq!(code, Some(2), "{said}");
+    let last = said.lines().last().unwrap();
+    assert!(
+        last.starts_with("kubefresh-updater: reading cronjobs in all namespaces: ")
+            && last.contains("cannot list resource \"cronjobs\""),
+        "{last}"
     );
 }

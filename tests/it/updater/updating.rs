@@ -21,7 +21,7 @@ async fn an_update_is_applied_once_and_followed_to_its_end() {
     );
     assert_eq!(stage.told("checkout").await, ["UpdateStarted", "ImageUpdated"]);
     updater
-        .shows("kubefresh_updates_total{result=\"completed\"} 1")
+        .shows("kubefresh_updates_total{kind=\"Deployment\",result=\"completed\"} 1")
         .await;
     updater
         .shows("kubefresh_containers{verdict=\"up-to-date\"} 1")
@@ -63,7 +63,7 @@ async fn a_rollout_that_fails_is_told_and_written_down() {
         (Some("RolloutFailed"), Some("Warning"))
     );
     updater
-        .shows("kubefresh_updates_total{result=\"failed\"} 1")
+        .shows("kubefresh_updates_total{kind=\"Deployment\",result=\"failed\"} 1")
         .await;
 }
 
@@ -91,7 +91,7 @@ async fn an_image_that_a_human_sets_meanwhile_ends_the_update_and_stays() {
         ["UpdateStarted", "UpdateSuperseded"]
     );
     updater
-        .shows("kubefresh_updates_total{result=\"superseded\"} 1")
+        .shows("kubefresh_updates_total{kind=\"Deployment\",result=\"superseded\"} 1")
         .await;
     assert_eq!(stage.image("checkout").await, other);
 }
@@ -120,7 +120,9 @@ async fn a_workload_that_is_wrong_holds_up_no_other() {
     let updater = stage.leader().await;
     stage.offer_1_5_0().await;
     stage.image_becomes("checkout", NEW).await;
-    updater.shows("kubefresh_workloads{state=\"stopped\"} 1").await;
+    updater
+        .shows("kubefresh_workloads{kind=\"Deployment\",state=\"stopped\"} 1")
+        .await;
     let events = stage.events("typo").await;
     let [event] = &events[..] else {
         panic!("{events:#?}")

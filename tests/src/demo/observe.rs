@@ -133,7 +133,7 @@ pub(super) async fn records(client: &Client) -> Result<Vec<ConfigMap>> {
 pub(super) async fn workloads(client: &Client) -> Result<Vec<Workload>> {
     let api: Api<Deployment> = Api::namespaced(client.clone(), NAMESPACE);
     let all = api.list(&ListParams::default()).await?.items;
-    Ok(all.iter().map(Workload::try_from).collect::<Result<_, _>>()?)
+    Ok(all.iter().map(Workload::of).collect::<Result<_, _>>()?)
 }
 
 /// What the updater decides about these workloads by the records there are now: the same code, from the same values.
@@ -141,7 +141,7 @@ pub(super) async fn plan_for(client: &Client, workloads: Vec<Workload>) -> Resul
     let records = records(client).await?;
     let entry = |record: &ConfigMap| (record.name_any(), ScanRecord::parse(record).map(Arc::new));
     let snapshot = Snapshot {
-        workloads,
+        workloads: workloads.into_iter().map(Arc::new).collect(),
         records: records.iter().map(entry).collect(),
     };
     let limits = PlanLimits {

@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use super::*;
 use crate::domain::annotations::AnnotationError;
 use crate::domain::in_flight::ImageChange;
-use crate::domain::rollout::{Failure, Waiting};
+use crate::domain::rollout::{Completion, Failure, Waiting};
 use crate::domain::watched::Problem;
 use crate::domain::workload::WorkloadKind;
 
@@ -83,7 +83,10 @@ fn each_state_of_a_rollout_is_told_under_its_own_reason() {
             RolloutStatus::InProgress(unavailable),
             NoticeReason::UpdateStarted,
         ),
-        (RolloutStatus::Completed, NoticeReason::ImageUpdated),
+        (
+            RolloutStatus::Completed(Completion::Whole),
+            NoticeReason::ImageUpdated,
+        ),
         (RolloutStatus::Failed(failure), NoticeReason::RolloutFailed),
         (superseded, NoticeReason::UpdateSuperseded),
     ] {
@@ -95,8 +98,8 @@ fn each_state_of_a_rollout_is_told_under_its_own_reason() {
 
 #[test]
 fn the_same_happening_has_the_same_name_and_another_has_another() {
-    let first = following(RolloutStatus::Completed);
-    let again = following(RolloutStatus::Completed);
+    let first = following(RolloutStatus::Completed(Completion::Whole));
+    let again = following(RolloutStatus::Completed(Completion::Whole));
     assert_eq!(first[1].event_name(), again[1].event_name());
     assert_ne!(first[0].event_name(), first[1].event_name());
     assert_ne!(

@@ -2,7 +2,7 @@ use super::*;
 use crate::domain::annotations::IN_FLIGHT;
 use crate::domain::record::choices::Choices;
 use crate::domain::record::scan::{Answer, TagDigests, complete};
-use crate::domain::rollout::{RolloutFacts, Waiting};
+use crate::domain::rollout::{RolloutFacts, Waiting, deployment};
 use crate::domain::workload::{Container, WorkloadKind};
 
 const LIMITS: PlanLimits = PlanLimits {
@@ -38,7 +38,7 @@ fn workload(annotations: &[(&str, &str)], images: &[(&str, &str)]) -> Workload {
         containers: images.iter().map(container).collect(),
         paused: false,
         deleted_at: None,
-        rollout: RolloutFacts {
+        rollout: RolloutFacts::Deployment(deployment::Facts {
             generation: 2,
             observed_generation: 1,
             desired: 1,
@@ -47,7 +47,7 @@ fn workload(annotations: &[(&str, &str)], images: &[(&str, &str)]) -> Workload {
             available: 1,
             deadline_exceeded: None,
             deadline_exceeded_at: None,
-        },
+        }),
     }
 }
 
@@ -86,7 +86,7 @@ fn record(
 
 fn snapshot(workload: Workload, records: Vec<(String, Result<Arc<ScanRecord>, RecordError>)>) -> Snapshot {
     Snapshot {
-        workloads: vec![workload],
+        workloads: vec![Arc::new(workload)],
         records: records.into_iter().collect(),
     }
 }
@@ -381,7 +381,7 @@ fn bad_settings_stop_their_workload_and_no_other() {
     let only_digest = workload(&AUTO, &[("app", &format!("shop.example/app@{}", digest('a')))]);
     let good = workload(&AUTO, &[("app", "shop.example/app:1.4.0")]);
     let snapshot = Snapshot {
-        workloads: vec![bad, unparsable, only_digest, good],
+        workloads: [bad, unparsable, only_digest, good].map(Arc::new).to_vec(),
         records: [app()].into_iter().collect(),
     };
     let plan = plan(&snapshot, &LIMITS, now());
@@ -400,7 +400,7 @@ fn a_workload_that_did_not_opt_in_or_is_being_deleted_is_left_out() {
     let mut going = workload(&AUTO, &[("app", "shop.example/app:1.4.0")]);
     going.deleted_at = Some(now());
     let snapshot = Snapshot {
-        workloads: vec![idle, going],
+        workloads: [idle, going].map(Arc::new).to_vec(),
         records: [app()].into_iter().collect(),
     };
     assert!(plan(&snapshot, &LIMITS, now()).assessments.is_empty());

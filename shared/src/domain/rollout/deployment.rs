@@ -1,0 +1,171 @@
+//! Deployments: after the generation the updated replicas, then the old ones' end, then availability.
+//!
+//! The Progressing condition alone lies right after a patch: until the controller has seen the new generation, and at times
+//! beyond, it speaks of the previous rollout.
+//! Source: <https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#complete-deployment>.
+
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::Deployment;
+
+use super::{Completion, Waiting};
+
+/// What a Deployment says of its own rollout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// The generation of the spec that stands in the store.
+    pub generation: i64,
+    /// The generation that the controller has seen; everything else in here is as of that one.
+    pub observed_generation: i64,
+    pub desired: i32,
+    /// Replicas of every template, old and new.
+    pub replicas: i32,
+    /// Replicas of the newest template.
+    pub updated: i32,
+    pub available: i32,
+    /// The controller's own verdict that `progressDeadlineSeconds` have passed, in its words.
+    pub deadline_exceeded: Option<String>,
+    /// When the controller came to that verdict.
+    pub deadline_exceeded_at: Option<Timestamp>,
+}
+
+impl From<&Deployment> for Facts {
+    /// What a fresh object does not yet have counts as nothing seen, so never as finished.
+    fn from(deployment: &Deployment) -> Self {
+        let status = deployment.status.clone().unwrap_or_default();
+        let deadline_exceeded = status.conditions.iter().flatten().find(|condition| {
+            condition.type_ == "Progressing"
+                && condition.reason.as_deref() == Some("ProgressDeadlineExceeded")
+        });
+        let spec = deployment.spec.as_ref();
+        Self {
+            generation: deployment.metadata.generation.unwrap_or(0),
+            observed_generation: status.observed_generation.unwrap_or(-1),
+            desired: spec.and_then(|spec| spec.replicas).unwrap_or(1),
+            replicas: status.replicas.unwrap_or(0),
+            updated: status.updated_replicas.unwrap_or(0),
+            available: status.available_replicas.unwrap_or(0),
+            deadline_exceeded_at: deadline_exceeded
+                .and_then(|condition| {
+                    let transition = condition.last_transition_time.as_ref();
+                    condition.last_update_time.as_ref().or(transition)
+                })
+                .map(|time| time.0),
+            deadline_exceeded: deadline_exceeded.map(|condition| {
+                condition
+                    .message
+                    .clone()
+                    .unwrap_or_else(|| "progress deadline exceeded".to_owned())
+            }),
+        }
+    }
+}
+
+impl Facts {
+    pub(super) fn progress(&self) -> Result<Completion, Waiting> {
+        let Self {
+            generation,
+            observed_generation,
+            desired,
+            replicas,
+            updated,
+            available,
+            deadline_exceeded: _,
+            deadline_exceeded_at: _,
+        } = *self;
+        Waiting::for_controller(observed_generation, generation)?;
+        if updated < desired {
+            Err(Waiting::Updated { updated, desired })
+        } else if replicas > updated {
+            Err(Waiting::OldReplicas {
+                old: replicas - updated,
+            })
+        } else if available < updated {
+            Err(Waiting::Available {
+                available,
+                desired: updated,
+            })
+        } else {
+            Ok(Completion::Whole)
+        }
+    }
+
+    /// A verdict on the rollout before ours stays in the status, under our own generation, until a new ReplicaSet exists or
+    /// progresses: with the strategy Recreate for as long as the old pods take to end.
+    pub(super) fn verdict(&self, started: Timestamp) -> Option<&str> {
+        let seen = self.observed_generation >= self.generation;
+        let of_ours = self.deadline_exceeded_at.is_none_or(|at| at >= started);
+        self.deadline_exceeded.as_deref().filter(|_| seen && of_ours)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COMPLETE: Facts = Facts {
+        generation: 2,
+        observed_generation: 2,
+        desired: 3,
+        replicas: 3,
+        updated: 3,
+        available: 3,
+        deadline_exceeded: None,
+        deadline_exceeded_at: None,
+    };
+
+    #[test]
+    fn a_rollout_is_complete_only_when_nothing_is_missing() {
+        let cases = [
+            (COMPLETE, Ok(Completion::Whole)),
+            (
+                Facts {
+                    observed_generation: 1,
+                    ..COMPLETE
+                },
+                Err("the controller has not yet seen the new image"),
+            ),
+            (
+                Facts {
+                    updated: 1,
+                    replicas: 4,
+                    ..COMPLETE
+                },
+                Err("1 of 3 pods updated"),
+            ),
+            (
+                Facts {
+                    replicas: 4,
+                    ..COMPLETE
+                },
+                Err("1 old pods still there"),
+            ),
+            (
+                Facts {
+                    available: 2,
+                    ..COMPLETE
+                },
+                Err("2 of 3 pods available"),
+            ),
+            (
+                Facts {
+                    desired: 0,
+                    replicas: 0,
+                    updated: 0,
+                    available: 0,
+                    ..COMPLETE
+                },
+                Ok(Completion::Whole),
+            ),
+        ];
+        for (facts, expected) in cases {
+            let progress = facts.progress().map_err(|waiting| waiting.to_string());
+            assert_eq!(progress, expected.map_err(str::to_owned), "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_fresh_object_does_not_say_yet_counts_as_nothing_seen() {
+        let facts = Facts::from(&Deployment::default());
+        assert!(matches!(facts.progress(), Err(Waiting::Controller { .. })));
+    }
+}

@@ -1,0 +1,150 @@
+use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
+
+use super::deployment::Facts;
+use super::*;
+use crate::domain::in_flight::ImageChange;
+use crate::domain::workload::{Container, WorkloadId, WorkloadKind};
+
+const START: &str = "2026-11-21T03:00:00Z";
+
+fn workload(image: &str, rollout: Facts) -> Workload {
+    Workload {
+        id: WorkloadId {
+            kind: WorkloadKind::Deployment,
+            namespace: "shop".to_owned(),
+            name: "checkout".to_owned(),
+        },
+        uid: "uid".to_owned(),
+        resource_version: "7".to_owned(),
+        annotations: BTreeMap::new(),
+        containers: vec![Container {
+            name: "app".to_owned(),
+            image: image.to_owned(),
+            init: false,
+        }],
+        paused: false,
+        deleted_at: None,
+        rollout: RolloutFacts::Deployment(rollout),
+    }
+}
+
+fn judge(image: &str, rollout: Facts, after: SignedDuration) -> RolloutStatus {
+    let start: Timestamp = START.parse().unwrap();
+    let change = ImageChange {
+        from: "app:1".to_owned(),
+        to: "app:2".to_owned(),
+    };
+    let marker = InFlight::new(
+        BTreeMap::from([("app".to_owned(), change)]),
+        start,
+        SignedDuration::from_mins(10),
+    );
+    evaluate(&workload(image, rollout), &marker, start + after)
+}
+
+fn complete() -> Facts {
+    Facts {
+        generation: 2,
+        observed_generation: 2,
+        desired: 3,
+        replicas: 3,
+        updated: 3,
+        available: 3,
+        deadline_exceeded: None,
+        deadline_exceeded_at: None,
+    }
+}
+
+#[test]
+fn the_previous_rollouts_condition_says_nothing_of_a_generation_it_has_not_seen() {
+    let stale = Facts {
+        observed_generation: 1,
+        deadline_exceeded: Some("old news".to_owned()),
+        ..complete()
+    };
+    assert!(matches!(
+        judge("app:2", stale, SignedDuration::ZERO),
+        RolloutStatus::InProgress(_)
+    ));
+}
+
+#[test]
+fn the_controllers_verdict_fails_the_rollout_and_says_what_was_missing() {
+    let stuck = Facts {
+        available: 0,
+        deadline_exceeded: Some("timed out".to_owned()),
+        ..complete()
+    };
+    assert_eq!(
+        judge("app:2", stuck, SignedDuration::from_mins(1)),
+        RolloutStatus::Failed(Failure::ProgressDeadlineExceeded {
+            message: "timed out".to_owned(),
+            waiting: Waiting::Available {
+                available: 0,
+                desired: 3
+            },
+        })
+    );
+}
+
+#[test]
+fn a_verdict_from_before_our_update_is_not_about_it() {
+    let start: Timestamp = START.parse().unwrap();
+    let stuck = |at: SignedDuration| Facts {
+        updated: 0,
+        available: 0,
+        deadline_exceeded: Some("timed out".to_owned()),
+        deadline_exceeded_at: Some(start + at),
+        ..complete()
+    };
+    let minute = SignedDuration::from_mins(1);
+    assert!(matches!(
+        judge("app:2", stuck(-minute), minute),
+        RolloutStatus::InProgress(Waiting::Updated { .. })
+    ));
+    assert!(matches!(
+        judge("app:2", stuck(minute), minute),
+        RolloutStatus::Failed(Failure::ProgressDeadlineExceeded { .. })
+    ));
+}
+
+#[test]
+fn our_own_deadline_fails_a_rollout_that_the_controller_still_believes_in() {
+    let slow = Facts {
+        available: 1,
+        ..complete()
+    };
+    let before = judge("app:2", slow.clone(), SignedDuration::from_secs(599));
+    let after = judge("app:2", slow, SignedDuration::from_mins(10));
+    assert!(matches!(before, RolloutStatus::InProgress(_)));
+    assert!(matches!(
+        after,
+        RolloutStatus::Failed(Failure::RolloutTimeout { .. })
+    ));
+}
+
+#[test]
+fn a_rollout_that_completed_late_is_complete() {
+    assert_eq!(
+        judge("app:2", complete(), SignedDuration::from_hours(5)),
+        RolloutStatus::Completed(Completion::Whole)
+    );
+}
+
+#[test]
+fn another_image_than_ours_voids_the_update_even_when_it_rolled_out() {
+    assert_eq!(
+        judge("app:3", complete(), SignedDuration::ZERO),
+        RolloutStatus::Superseded {
+            container: "app".to_owned(),
+            image: Some("app:3".to_owned())
+        }
+    );
+}
+
+#[test]
+fn a_cron_job_has_nothing_to_roll_out() {
+    assert_eq!(RolloutFacts::CronJob.progress(), Ok(Completion::NextJob));
+}

@@ -1,0 +1,46 @@
+//! What is kept of each object that is watched.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::ResourceExt as _;
+use shared::domain::record::ScanRecord;
+use shared::domain::record::config_map::{RECORD_LABEL, RecordError};
+use shared::domain::record::run::{LAST_RUN, RunRecord};
+use shared::domain::workload::{Workload, WorkloadObject};
+
+/// What the scanner has written, as it was read.
+#[derive(Debug, Clone)]
+pub enum Record {
+    /// Of one repository, under the name of its ConfigMap, good or bad.
+    Scan(String, Result<Arc<ScanRecord>, RecordError>),
+    /// Of a run.
+    Run(RunRecord),
+}
+
+/// `None` for a workload that cannot be viewed.
+pub(crate) fn workload<K: WorkloadObject>(object: &K) -> Option<Arc<Workload>> {
+    let view = Workload::of(object).inspect_err(|error| {
+        let (kind, metadata) = (K::WORKLOAD_KIND, object.metadata());
+        let (namespace, name) = (&metadata.namespace, &metadata.name);
+        tracing::warn!(%kind, namespace, name, %error, "a workload cannot be viewed and is left alone");
+    });
+    view.ok().map(Arc::new)
+}
+
+/// `None` for the record of a run that cannot be read: only the metrics miss it.
+pub(crate) fn record(config_map: &ConfigMap) -> Option<Record> {
+    let name = config_map.name_any();
+    if config_map
+        .labels()
+        .get(RECORD_LABEL)
+        .is_some_and(|kind| kind == LAST_RUN)
+    {
+        let run = RunRecord::parse(config_map);
+        let run = run.inspect_err(|error| tracing::warn!(%error, "the metrics say nothing of it"));
+        return run.ok().map(Record::Run);
+    }
+    let scan = ScanRecord::parse(config_map);
+    let scan = scan.inspect_err(|error| tracing::warn!(record = name, %error, "a record cannot be read"));
+    Some(Record::Scan(name, scan.map(Arc::new)))
+}

@@ -120,6 +120,17 @@ pub(super) async fn scan(client: &Client, name: &str) -> Result<String> {
     Ok(line.context("the scanner prints what came of it")?.to_owned())
 }
 
+/// How many scans there were, those of the CronJob's own schedule included; `None` while one is under way.
+pub(super) async fn scans(client: &Client) -> Result<Option<usize>> {
+    let jobs: Api<Job> = Api::namespaced(client.clone(), SYSTEM);
+    let jobs = jobs.list(&ListParams::default()).await?.items;
+    let is_over = |job: &Job| {
+        let status = job.status.as_ref();
+        status.is_some_and(|status| status.completion_time.is_some())
+    };
+    Ok(jobs.iter().all(is_over).then_some(jobs.len()))
+}
+
 /// The records, as `kubectl get cm -l kubefresh.dev/record=scan -L …` lists them.
 pub(super) async fn records(client: &Client) -> Result<Vec<ConfigMap>> {
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), SYSTEM);

@@ -368,15 +368,14 @@ impl Story {
             ]);
         }
         screen::table(&["DEPLOYMENT", "WAS", "IS", "ROLLOUTS", "RESULT"], &rows);
+        let scans = observe::until("every scan is over", || observe::scans(&self.client)).await?;
         let lists = self.cluster.registry.count(RequestKind::Tags);
         ensure!(
-            lists == self.scans * SERVICES.len(),
-            "{} scans made {lists} lists",
-            self.scans
+            lists == scans * SERVICES.len(),
+            "{scans} scans made {lists} lists"
         );
         screen::good(format!(
-            "{} scans of {} repositories: {lists} lists of tags",
-            self.scans,
+            "{scans} scans of {} repositories: {lists} lists of tags",
             SERVICES.len()
         ));
         screen::good(format!(

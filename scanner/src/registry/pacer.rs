@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use governor::RateLimiter;
-use governor::clock::{Clock, QuantaClock};
+use governor::clock::MonotonicClock;
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::{NotKeyed, StateStore};
@@ -20,7 +20,8 @@ const START: SignedDuration = SignedDuration::from_secs(5);
 /// share it.
 #[derive(Debug)]
 pub(super) struct Pacer {
-    limiter: RateLimiter<NotKeyed, ArrivalTime, QuantaClock, NoOpMiddleware<<QuantaClock as Clock>::Instant>>,
+    /// By the clock of the system: another would first have to be calibrated, which takes as long as some requests.
+    limiter: RateLimiter<NotKeyed, ArrivalTime, MonotonicClock, NoOpMiddleware<Instant>>,
     arrival_time: ArrivalTime,
     /// The zero of the limiter's clock.
     started: Timestamp,
@@ -58,7 +59,7 @@ impl Pacer {
     pub(super) fn new(pace: Pace, now: Timestamp) -> Self {
         let arrival_time = ArrivalTime::default();
         Self {
-            limiter: RateLimiter::new(pace.quota(), arrival_time.clone(), QuantaClock::default()),
+            limiter: RateLimiter::new(pace.quota(), arrival_time.clone(), MonotonicClock),
             arrival_time,
             started: now,
             whole_burst: pace.interval.saturating_mul(pace.burst.get()),

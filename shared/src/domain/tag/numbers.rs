@@ -56,7 +56,8 @@ pub(super) fn read(text: &str) -> Option<Numbers> {
             length: length + 1 + update.len(),
         });
     }
-    let shape = Shape::dotted(&values, text[..length].split('.').map(str::len));
+    let parts = text.as_bytes()[..length].split(|byte| *byte == b'.');
+    let shape = Shape::dotted(&values, parts.map(<[u8]>::len));
     Some(Numbers {
         values,
         shape,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
+use shared::domain::cool_down::is_wait;
 use shared::domain::record::ScanRecord;
 use shared::domain::record::config_map::record_name;
 use shared::domain::reference::Repository;
@@ -80,7 +81,7 @@ impl Known {
             .records
             .iter()
             .filter_map(move |(repository, (record, _))| Some((repository, retry_at(record)?)));
-        told.filter(move |(_, retry_at)| *retry_at > now)
+        told.filter(move |(_, retry_at)| is_wait(*retry_at, now))
     }
 }
 

@@ -35,7 +35,7 @@ impl Quarantine {
         for (repository, credential) in credentials.iter() {
             let own_and_others = [&self.0.content].into_iter().chain(&self.0.of_others).flatten();
             let kept = own_and_others
-                .filter(|login| login.until > now && is_same(login, repository, credential))
+                .filter(|login| login.is_left_alone(now) && is_same(login, repository, credential))
                 .max_by_key(|login| login.until);
             if let Some(RejectedLogin { registry, until, .. }) = kept {
                 tracing::debug!(registry, %credential, %until, "left alone: it was rejected in an earlier run");
@@ -70,7 +70,7 @@ impl Quarantine {
             });
             next.extend(standing.map(|(_, credential)| rejected(&registry, credential, until)));
         }
-        next.retain(|login| login.until > now);
+        next.retain(|login| login.is_left_alone(now));
         next
     }
 }

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use reqwest::StatusCode;
 use reqwest::header::HeaderValue;
+use shared::domain::record::rejected_logins::QUARANTINE;
 use shared::domain::time::whole_seconds;
 
 use super::challenge::Challenge;
@@ -185,7 +186,7 @@ impl Transport {
                 return Ok(Attempt::Outdated(reply.refusal(Who::Registry)));
             }
             let problem = if is_own && !state.was_accepted() {
-                self.reject(registry, credential, &state)
+                reject(registry, credential, &state)
             } else {
                 reply.refusal(Who::Registry)
             };
@@ -274,20 +275,15 @@ impl Transport {
         }
         Ok(reply)
     }
+}
 
-    /// From now on the credential is not shown to this registry.
-    pub(super) fn reject(
-        &self,
-        registry: &RegistryState,
-        credential: &Credential,
-        state: &LoginState,
-    ) -> Problem {
-        let now = Timestamp::now();
-        let until = whole_seconds(now.checked_add(self.options.quarantine).unwrap_or(now));
-        state.leave_alone(until);
-        tracing::warn!(registry = registry.name, %credential, %until, "a login was rejected and is left alone");
-        left_alone(credential, until)
-    }
+/// From now on the credential is not shown to this registry.
+pub(super) fn reject(registry: &RegistryState, credential: &Credential, state: &LoginState) -> Problem {
+    let now = Timestamp::now();
+    let until = whole_seconds(now.checked_add(QUARANTINE).unwrap_or(now));
+    state.leave_alone(until);
+    tracing::warn!(registry = registry.name, %credential, %until, "a login was rejected and is left alone");
+    left_alone(credential, until)
 }
 
 /// Whether the registry itself has answered: a host that we were redirected to has not seen the credential, and judges

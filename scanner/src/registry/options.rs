@@ -43,8 +43,6 @@ pub struct RegistryClientOptions {
     pub retry_base: Duration,
     /// For how long a registry is left alone after a 429 that names no time.
     pub default_cool_down: Duration,
-    /// For how long a login that was rejected is left alone.
-    pub quarantine: Duration,
     /// Pages of one list of tags.
     pub max_pages: usize,
     /// Bytes of one page of tags.
@@ -77,7 +75,6 @@ impl Default for RegistryClientOptions {
             retries: 2,
             retry_base: Duration::from_millis(500),
             default_cool_down: Duration::from_mins(15),
-            quarantine: Duration::from_hours(1),
             max_pages: 200,
             max_page_bytes: 8 * MIB,
             max_list_bytes: 32 * MIB,

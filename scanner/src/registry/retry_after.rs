@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
-
-/// No registry is believed to want silence for longer.
-const LONGEST: Duration = Duration::from_hours(24);
+use shared::domain::cool_down::LONGEST_NAMED;
 
 /// The earliest moment the reply allows: `Retry-After` in seconds or as a date, or GHCR's text in the body.
 pub(super) fn retry_at(header: Option<&str>, body: &str, now: Timestamp) -> Option<Timestamp> {
@@ -15,7 +13,7 @@ pub(super) fn retry_at(header: Option<&str>, body: &str, now: Timestamp) -> Opti
         None => None,
     };
     let wait = wait.or_else(|| from_text(body))?;
-    now.checked_add(wait.min(LONGEST)).ok()
+    now.checked_add(wait.min(LONGEST_NAMED)).ok()
 }
 
 fn seconds(value: &str) -> Option<Duration> {

@@ -5,7 +5,7 @@ use std::time::Instant;
 use reqwest::{Method, StatusCode, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::access::{Asker, Name, left_alone, name_of};
+use super::access::{Asker, Name, left_alone, name_of, reject};
 use super::challenge::Challenge;
 use super::endpoint;
 use super::login;
@@ -99,7 +99,7 @@ impl Transport {
                 return Err(reply.refusal(Who::TokenService));
             }
             if is_rejection || state.forbid() {
-                return Err(self.reject(registry, credential, &state));
+                return Err(reject(registry, credential, &state));
             }
         }
         let reply = reply.success(Who::TokenService)?;

@@ -14,6 +14,8 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::time::whole_seconds;
+
 /// The part of a limit that is left to the nodes' own pulls, in percent.
 const FLOOR_PERCENT: u32 = 30;
 
@@ -116,13 +118,25 @@ impl PullBudget {
         self.unanswered = self.unanswered.saturating_sub(1);
     }
 
-    /// Whether nothing differs but the time at which the registry said the same. That is not worth a write.
-    pub fn says_the_same(&self, other: &Self) -> bool {
+    /// Whether nothing differs from an earlier one but the time at which the registry said the same. That is not worth a
+    /// write, unless the earlier one was wrong.
+    pub fn says_the_same(&self, earlier: &Self) -> bool {
         let word = |budget: &Self| {
             let observed = budget.observed.as_ref();
             observed.map(|observed| (observed.limit, observed.remaining, observed.spent_since))
         };
-        self.spent == other.spent && word(self) == word(other)
+        self.spent == earlier.spent && word(self) == word(earlier) && self.said_at() >= earlier.said_at()
+    }
+
+    /// What a clock that was wrong has dated in the future counts as of now: nothing is believed for longer than a window.
+    pub fn correct(&mut self, now: Timestamp) {
+        if let Some(observed) = &mut self.observed {
+            observed.at = observed.at.min(now);
+        }
+        let future = self.spent.split_off(&now);
+        if !future.is_empty() {
+            *self.spent.entry(whole_seconds(now)).or_default() += future.values().sum::<u32>();
+        }
     }
 
     /// Whether it says nothing any more: all that was spent is given back, and the registry's word is out of date.
@@ -134,13 +148,13 @@ impl PullBudget {
 
     /// Takes in what another knows of the same pulls.
     pub fn merge(&mut self, other: Self) {
+        let is_later = other.said_at() > self.said_at();
         for (begins, count) in other.spent {
             let known = self.spent.entry(begins).or_default();
             *known = count.max(*known);
         }
         self.unanswered += other.unanswered;
-        let said_at = |observed: &Option<Observation>| observed.as_ref().map(|observed| observed.at);
-        if said_at(&other.observed) > said_at(&self.observed) {
+        if is_later {
             self.observed = other.observed;
             self.heard = other.heard;
         }
@@ -206,6 +220,10 @@ impl PullBudget {
             .chain(outdated)
             .filter(|relief| *relief > now)
             .min()
+    }
+
+    fn said_at(&self) -> Option<Timestamp> {
+        self.observed.as_ref().map(|observed| observed.at)
     }
 
     /// What the registry said less than a window ago. Whatever was spent before that is given back by now.
@@ -315,6 +333,23 @@ mod tests {
         budget.observe(PullLimit::DOCKER_HUB, 32, at(4));
         assert_eq!(budget.available(HUB, at(4)), 1);
         assert_eq!(spend_all(&mut budget, at(5)), 1);
+    }
+
+    #[test]
+    fn what_a_wrong_clock_has_dated_in_the_future_is_believed_for_one_window_from_now() {
+        let mut budget = PullBudget::default();
+        let (future, now) = (at(1_000_000), at(0));
+        budget.observe(PullLimit::DOCKER_HUB, 40, future);
+        assert_eq!(spend_all(&mut budget, future), 10);
+        let stored = budget.clone();
+        budget.correct(now);
+        assert!(!budget.says_the_same(&stored), "so that it is written");
+        assert_eq!(budget.available(HUB, at(3600)), 0);
+        assert_eq!(budget.available(HUB, at(6 * 3600)), 60);
+        assert_eq!(budget.available(HUB, at(6 * 3600 + 1800)), 70);
+        let corrected = budget.clone();
+        budget.correct(at(60));
+        assert_eq!(budget, corrected);
     }
 
     #[test]

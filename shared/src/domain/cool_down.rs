@@ -13,6 +13,9 @@ use super::time::whole_seconds;
 /// The longest wait that a registry has not named itself. Docker Hub's window for pulls is as long.
 const LONGEST: Duration = Duration::from_hours(6);
 
+/// The longest wait that a registry may name.
+pub const LONGEST_NAMED: Duration = Duration::from_hours(24);
+
 /// For how long after its end it counts as the one before the next.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
 
@@ -62,13 +65,29 @@ impl CoolDown {
 
     /// Whether nothing may be asked now.
     pub fn is_on(&self, now: Timestamp) -> bool {
-        now < self.until
+        is_wait(self.until, now)
+    }
+
+    /// Shortens one that was written by a clock that was wrong to the longest that may be.
+    pub fn correct(&mut self, now: Timestamp) {
+        self.until = self.until.min(latest_end(now));
     }
 
     /// Whether it says nothing any more.
     pub fn is_forgotten(&self, now: Timestamp) -> bool {
         now.duration_since(self.until) > REMEMBERED
     }
+}
+
+/// Whether a registry may have asked to be left alone until then. What is further away than any wait was written by a clock
+/// that was wrong.
+pub fn is_wait(until: Timestamp, now: Timestamp) -> bool {
+    now < until && until <= latest_end(now)
+}
+
+fn latest_end(now: Timestamp) -> Timestamp {
+    now.checked_add(LONGEST_NAMED)
+        .map_or(Timestamp::MAX, next_whole_second)
 }
 
 /// Never before the time that was named.
@@ -109,6 +128,18 @@ mod tests {
         let later = now + SignedDuration::from_hours(25);
         let cool_down = CoolDown::after_refusal(earlier.as_ref(), None, QUARTER, String::new(), later);
         assert_eq!(cool_down.consecutive, 1, "that was long ago");
+    }
+
+    #[test]
+    fn what_a_wrong_clock_has_written_is_no_wait_longer_than_any() {
+        let named = at(0) + SignedDuration::from_hours(24) + SignedDuration::from_millis(1);
+        let mut cool_down = CoolDown::after_refusal(None, Some(named), QUARTER, String::new(), at(0));
+        assert!(cool_down.is_on(at(0) + SignedDuration::from_millis(1)));
+        let before = at(-3600);
+        assert!(!cool_down.is_on(before), "the clock went an hour ahead");
+        cool_down.correct(before);
+        assert_eq!(cool_down.until, before + SignedDuration::from_hours(24));
+        assert!(cool_down.is_on(before));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::single::{SingleRecord, SingleRecordError};
 use crate::domain::budget::{PullBudget, PullLimit};
 use crate::domain::cool_down::CoolDown;
 use crate::domain::hash::short_hash;
+use crate::domain::time::whole_seconds;
 
 /// The value of [`RECORD_LABEL`](super::config_map::RECORD_LABEL) and the name of the ConfigMap; there is one.
 pub const REGISTRY_ACCOUNTS: &str = "registry-accounts";
@@ -145,7 +146,8 @@ impl PoolName {
 impl RegistryMemory {
     /// Leaves out what says nothing any more. `assumed` is the limit on pulls where the registry has not named one.
     pub fn forget(&mut self, assumed: Option<PullLimit>, now: Timestamp) {
-        let is_believed = |learned_at: Timestamp| now.duration_since(learned_at).abs() < BELIEVED;
+        self.correct(now);
+        let is_believed = |learned_at: Timestamp| now.duration_since(learned_at) < BELIEVED;
         let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
         self.challenge = self.challenge.take().filter(|challenge| {
             is_believed(challenge.learned_at)
@@ -178,6 +180,32 @@ impl RegistryMemory {
         }
         self.accounts
             .retain(|_, account| *account != AccountMemory::default());
+    }
+
+    /// A clock that was wrong may have dated something in the future. It counts as of now, so that nothing is believed for
+    /// longer than it ever is.
+    fn correct(&mut self, now: Timestamp) {
+        let learned = [
+            self.challenge.as_mut().map(|challenge| &mut challenge.learned_at),
+            self.refused_page_size
+                .as_mut()
+                .map(|refused| &mut refused.learned_at),
+            self.private.as_mut().map(|private| &mut private.learned_at),
+        ];
+        for learned_at in learned.into_iter().flatten() {
+            *learned_at = whole_seconds(now).min(*learned_at);
+        }
+        for account in self.accounts.values_mut() {
+            account
+                .cool_down
+                .iter_mut()
+                .for_each(|cool_down| cool_down.correct(now));
+            account.pulls.iter_mut().for_each(|pulls| pulls.correct(now));
+        }
+        self.cool_down
+            .iter_mut()
+            .for_each(|cool_down| cool_down.correct(now));
+        self.pools.values_mut().for_each(|pulls| pulls.correct(now));
     }
 
     /// Whether nothing differs but the time at which the registry said the same. That is not worth a write.

@@ -4,6 +4,7 @@
 //! read the record could try passwords against a hash. A Secret that was changed has another version, and is tried at once.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -18,6 +19,9 @@ const RECORD: SingleRecord = SingleRecord {
     kind: REJECTED_LOGINS,
     key: "logins",
 };
+/// For how long a login is left alone.
+pub const QUARANTINE: Duration = Duration::from_hours(1);
+
 /// The most that are kept; each is some 200 bytes, and a ConfigMap may have 1 MiB.
 const MOST: usize = 1000;
 
@@ -33,6 +37,14 @@ pub struct RejectedLogin {
     pub entry: String,
     /// Until then it is left alone.
     pub until: Timestamp,
+}
+
+impl RejectedLogin {
+    /// Whether it is left alone now. What is further away than a quarantine lasts was written by a clock that was wrong.
+    pub fn is_left_alone(&self, now: Timestamp) -> bool {
+        let left = self.until.duration_since(now);
+        left.is_positive() && left.unsigned_abs() <= QUARANTINE
+    }
 }
 
 /// A Secret as it was when it was read.
@@ -111,6 +123,19 @@ mod tests {
             parse,
             "- registry: a\n  colour: red\n",
         );
+    }
+
+    #[test]
+    fn a_login_is_left_alone_until_its_time_and_never_for_longer_than_a_quarantine() {
+        let login = logins().pop_first().unwrap();
+        let seconds_before = |seconds: i64| login.until - jiff::SignedDuration::from_secs(seconds);
+        for (seconds, expected) in [(0, false), (1, true), (3600, true), (3601, false), (-1, false)] {
+            assert_eq!(
+                login.is_left_alone(seconds_before(seconds)),
+                expected,
+                "{seconds}"
+            );
+        }
     }
 
     #[test]

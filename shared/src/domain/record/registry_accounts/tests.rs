@@ -159,6 +159,33 @@ fn what_says_nothing_any_more_is_forgotten() {
 }
 
 #[test]
+fn what_a_wrong_clock_has_dated_in_the_future_is_believed_no_longer_than_if_it_were_of_now() {
+    let mut memory = RegistryMemory {
+        refused_page_size: Some(RefusedPageSize {
+            tags: 100,
+            learned_at: now(),
+        }),
+        private: Some(PrivateRepositories {
+            paths: BTreeSet::from(["shop/checkout".to_owned()]),
+            learned_at: now(),
+        }),
+        cool_down: Some(cool_down(now() + hours(1))),
+        ..hub()
+    };
+    let clock_was_right_again = now() - hours(24 * 6);
+    let stored = memory.clone();
+    memory.forget(HUB, clock_was_right_again);
+    assert!(!memory.says_the_same(&stored));
+    let corrected = memory.clone();
+    memory.forget(HUB, clock_was_right_again + hours(1));
+    assert_eq!(memory, corrected);
+    assert!(memory.is_left_alone_until(clock_was_right_again + hours(24)));
+    assert!(!memory.is_left_alone_until(clock_was_right_again + hours(25)));
+    memory.forget(HUB, clock_was_right_again + hours(24 * 7));
+    assert_eq!(memory, RegistryMemory::default());
+}
+
+#[test]
 fn only_what_is_new_is_worth_a_write() {
     let mut memory = hub();
     assert!(memory.says_the_same(&hub()));

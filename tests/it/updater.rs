@@ -3,6 +3,7 @@
 
 mod faults;
 mod leading;
+mod memory_limit;
 mod policies;
 mod programs;
 mod telling;

@@ -1,0 +1,67 @@
+//! How much of a cluster fits into the memory of the updater's pod.
+
+use std::process::Stdio;
+
+use sandbox::apiserver::resources::{CRON_JOBS, DAEMON_SETS, DEPLOYMENTS, Resource, STATEFUL_SETS};
+use sandbox::programs::programs;
+
+use super::*;
+
+/// A third of what the pod may take; the program itself is not counted.
+const KIBIBYTES: usize = 64 << 10;
+const WORKLOADS: usize = 10_000;
+
+/// A watched workload as `kubectl apply` leaves it, with a copy of itself in an annotation.
+fn workload(resource: &Resource, number: usize) -> Value {
+    let name = format!("workload-{number}");
+    let template = json!({
+        "metadata": { "labels": { "app": name } },
+        "spec": {
+            "restartPolicy": if resource.kind == "CronJob" { "Never" } else { "Always" },
+            "containers": [{ "name": "app", "image": format!("registry.example/shop/app-{number}:1.4.0") }],
+        },
+    });
+    let spec = if resource.kind == "CronJob" {
+        json!({ "schedule": "0 3 * * *", "jobTemplate": { "spec": { "template": template } } })
+    } else {
+        json!({ "selector": { "matchLabels": { "app": name } }, "template": template })
+    };
+    let annotations = json!({
+        "kubefresh.dev/watch": "true",
+        "kubefresh.dev/mode": "auto",
+        "kubectl.kubernetes.io/last-applied-configuration": "x".repeat(8 << 10),
+    });
+    json!({
+        "apiVersion": resource.api_version(),
+        "kind": resource.kind,
+        "metadata": { "name": name, "namespace": "shop", "annotations": annotations },
+        "spec": spec,
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_watched_workloads_fit_into_a_third_of_the_memory_of_the_pod() {
+    let stage = Stage::with_checkout(&[]).await;
+    let store = stage.cluster.api.store();
+    let kinds = [&DEPLOYMENTS, &STATEFUL_SETS, &DAEMON_SETS, &CRON_JOBS];
+    for (number, resource) in (0..WORKLOADS).zip(kinds.into_iter().cycle()) {
+        store.create(resource, workload(resource, number)).unwrap();
+    }
+    stage.offer_1_5_0().await;
+    let _updater = tokio::process::Command::new("sh")
+        .args(["-c", "ulimit -d \"$0\" && exec \"$@\""])
+        .arg(KIBIBYTES.to_string())
+        .arg(&programs()["kubefresh-updater"])
+        .args(["run", "--listen-address", "127.0.0.1", "--port", "0"])
+        .env(
+            "KUBECONFIG",
+            stage.cluster.kubeconfig_file(Some((NAMESPACE, UPDATER))),
+        )
+        .env("POD_NAMESPACE", NAMESPACE)
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    // It acts only once it has everything in view.
+    stage.image_becomes("checkout", NEW).await;
+}

@@ -1,0 +1,125 @@
+//! Whose key it is and what it speaks of.
+
+use std::collections::BTreeSet;
+
+use strum::VariantArray as _;
+
+use super::{AnnotationError, PREFIX, STATE_KEYS};
+
+/// What people can set. `kubefresh.dev/KEY` says it for a workload with all its containers.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
+#[strum(serialize_all = "kebab-case")]
+pub(super) enum Setting {
+    Watch,
+    Mode,
+    Policy,
+    TagPattern,
+    TagExtract,
+    TagOrder,
+    Include,
+    Exclude,
+    Prerelease,
+    FollowVariants,
+    Approved,
+    RolloutTimeout,
+    /// When the repositories are asked; at every run of the scanner where it is not given.
+    Schedule,
+    ScheduleTimezone,
+    /// Ask at the next run of the scanner, whatever the schedule says.
+    CheckNow,
+}
+
+impl Setting {
+    /// Whether it can also be said of one container alone, as `CONTAINER.kubefresh.dev/KEY`.
+    fn may_speak_of_a_container(self) -> bool {
+        match self {
+            Self::Watch
+            | Self::Mode
+            | Self::Policy
+            | Self::TagPattern
+            | Self::TagExtract
+            | Self::TagOrder
+            | Self::Include
+            | Self::Exclude
+            | Self::Prerelease
+            | Self::FollowVariants
+            | Self::Approved => true,
+            Self::RolloutTimeout | Self::Schedule | Self::ScheduleTimezone | Self::CheckNow => false,
+        }
+    }
+
+    /// The annotation that says it for a workload.
+    pub(super) fn key(self) -> String {
+        let name: &str = self.into();
+        format!("{PREFIX}/{name}")
+    }
+}
+
+/// An annotation's key, as far as it concerns us.
+#[derive(Debug)]
+pub(super) enum Key<'a> {
+    Foreign,
+    State,
+    /// For the workload and all its containers.
+    Common(Setting),
+    /// For this container.
+    Own(&'a str, Setting),
+}
+
+impl<'a> Key<'a> {
+    /// Reads a key of a workload with these containers.
+    pub(super) fn of(key: &'a str, containers: &BTreeSet<&str>) -> Result<Self, AnnotationError> {
+        let Some((prefix, name)) = key.split_once('/') else {
+            return Ok(Self::Foreign);
+        };
+        if prefix == PREFIX {
+            return match name.parse() {
+                Ok(setting) => Ok(Self::Common(setting)),
+                Err(_) if STATE_KEYS.contains(&key) => Ok(Self::State),
+                Err(_) => Err(unknown(key, |_| true)),
+            };
+        }
+        let Some(container) = prefix
+            .strip_suffix(PREFIX)
+            .and_then(|rest| rest.strip_suffix('.'))
+        else {
+            return Ok(Self::Foreign);
+        };
+        if !containers.contains(container) {
+            let containers = containers.iter().copied().collect::<Vec<_>>().join(", ");
+            return Err(AnnotationError::UnknownContainer {
+                key: key.to_owned(),
+                containers,
+            });
+        }
+        let setting = name
+            .parse()
+            .ok()
+            .filter(|setting: &Setting| setting.may_speak_of_a_container());
+        setting
+            .map(|setting| Self::Own(container, setting))
+            .ok_or_else(|| unknown(key, Setting::may_speak_of_a_container))
+    }
+}
+
+fn unknown(key: &str, is_known_here: impl Fn(Setting) -> bool) -> AnnotationError {
+    let settings = Setting::VARIANTS.iter().copied();
+    let known = settings
+        .filter(|setting| is_known_here(*setting))
+        .map(<&str>::from);
+    AnnotationError::UnknownKey {
+        key: key.to_owned(),
+        known: known.collect::<Vec<_>>().join(", "),
+    }
+}

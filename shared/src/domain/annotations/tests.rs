@@ -1,0 +1,187 @@
+use super::*;
+
+const SCHEDULE: &str = "kubefresh.dev/schedule";
+const SCHEDULE_TIMEZONE: &str = "kubefresh.dev/schedule-timezone";
+const CHECK_NOW: &str = "kubefresh.dev/check-now";
+const ROLLOUT_TIMEOUT: &str = "kubefresh.dev/rollout-timeout";
+
+fn read(pairs: &[(&str, &str)]) -> Result<Settings, Vec<AnnotationError>> {
+    let annotations = pairs
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect();
+    settings(&annotations, ["app", "sidecar"])
+}
+
+#[test]
+fn a_workload_without_our_annotations_is_not_watched() {
+    let settings = read(&[("keel.sh/policy", "major")]).unwrap();
+    assert!(!settings.watched());
+    assert_eq!(settings.rollout_timeout, DEFAULT_ROLLOUT_TIMEOUT);
+}
+
+#[test]
+fn a_container_key_overrides_the_workload_key_for_that_container_only() {
+    let settings = read(&[
+        ("kubefresh.dev/watch", "true"),
+        ("kubefresh.dev/mode", "auto"),
+        ("sidecar.kubefresh.dev/mode", "notify"),
+        ("sidecar.kubefresh.dev/policy", "patch"),
+    ])
+    .unwrap();
+    assert_eq!(settings.containers["app"].mode, Mode::Auto);
+    assert_eq!(settings.containers["app"].policy.policy, None);
+    assert_eq!(settings.containers["sidecar"].mode, Mode::Notify);
+    assert_eq!(
+        settings.containers["sidecar"].policy.policy.as_deref(),
+        Some("patch")
+    );
+}
+
+#[test]
+fn every_bad_annotation_is_reported_at_once_with_key_and_value() {
+    let errors = read(&[
+        ("kubefresh.dev/mode", "automatic"),
+        ("kubefresh.dev/watch", "yes"),
+        ("kubefresh.dev/polcy", "minor"),
+        ("kubefresh.dev/rollout-timeout", "soon"),
+        ("other.kubefresh.dev/watch", "true"),
+        ("app.kubefresh.dev/rollout-timeout", "5m"),
+    ])
+    .unwrap_err();
+    assert_eq!(errors.len(), 6, "{errors:#?}");
+    let text = errors
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n");
+    for expected in [
+        "\"automatic\"",
+        "\"yes\"",
+        "kubefresh.dev/polcy",
+        "\"soon\"",
+        "other.kubefresh.dev/watch",
+    ] {
+        assert!(text.contains(expected), "{expected} is not named in:\n{text}");
+    }
+}
+
+#[test]
+fn options_of_one_policy_come_together_from_workload_and_container() {
+    let settings = read(&[
+        ("kubefresh.dev/tag-pattern", r"^v(\d+)$"),
+        ("kubefresh.dev/tag-extract", "$1"),
+        ("kubefresh.dev/exclude", "*-debug  *-test"),
+        ("sidecar.kubefresh.dev/tag-order", "numeric:asc"),
+        ("kubefresh.dev/follow-variants", "true"),
+    ])
+    .unwrap();
+    let (app, sidecar) = (
+        &settings.containers["app"].policy,
+        &settings.containers["sidecar"].policy,
+    );
+    assert_eq!(app.exclude, ["*-debug", "*-test"]);
+    assert!(app.follow_variants);
+    assert_eq!(app.tag_order, None);
+    assert_eq!(sidecar.tag_extract.as_deref(), Some("$1"));
+    assert_eq!(sidecar.tag_order.as_deref(), Some("numeric:asc"));
+}
+
+#[test]
+fn a_policy_that_cannot_be_obeyed_is_reported_once_under_the_key_that_gave_it() {
+    let cases = [
+        (
+            &[("kubefresh.dev/policy", "range:latest")][..],
+            "kubefresh.dev/policy",
+        ),
+        (&[("kubefresh.dev/policy", "newest")], "kubefresh.dev/policy"),
+        (
+            &[("app.kubefresh.dev/policy", "glob:")],
+            "app.kubefresh.dev/policy",
+        ),
+        (&[("kubefresh.dev/tag-pattern", "(")], "kubefresh.dev/tag-pattern"),
+        (
+            &[("kubefresh.dev/tag-extract", "$1")],
+            "kubefresh.dev/tag-extract",
+        ),
+        (
+            &[
+                ("kubefresh.dev/policy", "patch"),
+                ("sidecar.kubefresh.dev/tag-order", "numeric"),
+            ],
+            "sidecar.kubefresh.dev/tag-order",
+        ),
+        (&[("kubefresh.dev/exclude", " ")], "kubefresh.dev/exclude"),
+    ];
+    for (pairs, expected) in cases {
+        let watched = [&[("kubefresh.dev/watch", "true")], pairs].concat();
+        let errors = read(&watched).unwrap_err();
+        assert!(
+            read(pairs).is_ok() || expected.ends_with("exclude"),
+            "nobody asks for it: {pairs:?}"
+        );
+        let keys: Vec<_> = errors
+            .iter()
+            .map(|error| match error {
+                AnnotationError::InvalidValue { key, .. }
+                | AnnotationError::UnknownKey { key, .. }
+                | AnnotationError::UnknownContainer { key, .. } => key.as_str(),
+            })
+            .collect();
+        assert_eq!(keys, [expected], "{errors:?}");
+    }
+}
+
+#[test]
+fn the_updaters_own_state_is_no_setting_and_no_error() {
+    assert!(
+        read(&[
+            (IN_FLIGHT, "{}"),
+            (LAST_UPDATE, "x"),
+            (LAST_CHANGE, "x"),
+            (LAST_RESULT, "x")
+        ])
+        .is_ok()
+    );
+}
+
+#[test]
+fn a_schedule_is_read_with_its_time_zone_and_check_now_overrides_it() {
+    let given = [
+        (SCHEDULE, "0 3 * * *"),
+        (SCHEDULE_TIMEZONE, "Europe/Paris"),
+        (CHECK_NOW, ""),
+    ];
+    let schedule = read(&given[..2]).unwrap().schedule.unwrap();
+    assert_eq!(schedule.to_string(), "0 3 * * * Europe/Paris");
+    assert_eq!(read(&given).unwrap().schedule, None);
+    assert_eq!(read(&given[2..]).unwrap().schedule, None);
+    for (pairs, key) in [
+        (&[(SCHEDULE, "0 0 31 2 *")][..], SCHEDULE),
+        (&[(SCHEDULE, "soon")], SCHEDULE),
+        (
+            &[(SCHEDULE, "0 3 * * *"), (SCHEDULE_TIMEZONE, "Paris")],
+            SCHEDULE_TIMEZONE,
+        ),
+        (&[(SCHEDULE_TIMEZONE, "Europe/Paris")], SCHEDULE_TIMEZONE),
+    ] {
+        let errors = read(pairs).unwrap_err();
+        assert!(errors[0].to_string().contains(key), "{errors:?}");
+    }
+}
+
+#[test]
+fn a_rollout_timeout_is_positive_and_at_most_a_day() {
+    for (value, expected) in [
+        ("90s", Some(90)),
+        ("1h30m", Some(5400)),
+        ("0s", None),
+        ("-5m", None),
+        ("25h", None),
+    ] {
+        let read = read(&[(ROLLOUT_TIMEOUT, value)])
+            .ok()
+            .map(|settings| settings.rollout_timeout.as_secs());
+        assert_eq!(read, expected, "{value}");
+    }
+}

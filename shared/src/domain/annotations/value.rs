@@ -1,0 +1,85 @@
+//! The values that settings have.
+
+use std::str::FromStr;
+
+use jiff::SignedDuration;
+
+use crate::domain::reference::{Digest, ReferenceError, Tag};
+
+/// What happens when a newer image is found.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, strum::Display, strum::EnumString, strum::VariantNames,
+)]
+#[strum(serialize_all = "kebab-case")]
+pub enum Mode {
+    /// Apply it.
+    Auto,
+    /// Tell, and apply it once the tag stands in the `approved` annotation.
+    #[default]
+    Approve,
+    /// Tell, and leave it to people.
+    Notify,
+    /// Neither tell nor apply.
+    Off,
+}
+
+impl Mode {
+    pub(super) fn parse(value: &str) -> Result<Self, String> {
+        let modes = <Self as strum::VariantNames>::VARIANTS.join(", ");
+        value.parse().map_err(|_| format!("it must be one of {modes}"))
+    }
+}
+
+/// What a person agreed to: a tag, or under the policy `digest` the new digest of the same tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Approved {
+    Tag(Tag),
+    Digest(Digest),
+}
+
+impl FromStr for Approved {
+    type Err = String;
+
+    fn from_str(value: &str) -> Result<Self, String> {
+        // A tag holds no colon and a digest always does.
+        if value.contains(':') {
+            value
+                .parse()
+                .map(Self::Digest)
+                .map_err(|error: ReferenceError| error.to_string())
+        } else {
+            value
+                .parse()
+                .map(Self::Tag)
+                .map_err(|error: ReferenceError| error.to_string())
+        }
+    }
+}
+
+pub(super) fn parse_switch(value: &str) -> Result<bool, String> {
+    match value {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err("it must be \"true\" or \"false\"".to_owned()),
+    }
+}
+
+/// Separated by spaces, which no tag contains.
+pub(super) fn parse_globs(value: &str) -> Result<Vec<String>, String> {
+    let globs: Vec<String> = value.split_whitespace().map(str::to_owned).collect();
+    if globs.is_empty() {
+        return Err("it must be one or more globs, separated by spaces".to_owned());
+    }
+    Ok(globs)
+}
+
+/// `10m`, `1h30m`, `90s`: positive, and at most a day so that a typo cannot park a rollout for ever.
+pub(super) fn parse_duration(value: &str) -> Result<SignedDuration, String> {
+    let duration: SignedDuration = value
+        .parse()
+        .map_err(|_| "it must be a duration such as 90s, 10m or 1h30m".to_owned())?;
+    if duration <= SignedDuration::ZERO || duration > SignedDuration::from_hours(24) {
+        return Err("it must be longer than nothing and at most 24h".to_owned());
+    }
+    Ok(duration)
+}

@@ -1,7 +1,9 @@
 use super::*;
 use crate::domain::annotations::IN_FLIGHT;
 use crate::domain::record::choices::Choices;
+use crate::domain::record::config_map::record_name;
 use crate::domain::record::scan::{Answer, TagDigests, complete};
+use crate::domain::reference::{Digest, Tag};
 use crate::domain::rollout::{RolloutFacts, Waiting, deployment};
 use crate::domain::workload::{Container, WorkloadKind};
 

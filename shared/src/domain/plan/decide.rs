@@ -1,0 +1,158 @@
+//! One container: what the record says of it, where its policy would go, and whether that may begin now.
+
+use jiff::Timestamp;
+
+use super::verdict::{Target, Verdict};
+use super::{PlanLimits, Snapshot};
+use crate::domain::annotations::{Approved, Mode};
+use crate::domain::in_flight::last_given;
+use crate::domain::policy::{SelectionRequest, select};
+use crate::domain::record::Findings;
+use crate::domain::record::config_map::{RecordError, record_name};
+use crate::domain::reference::{Digest, ImageReference, Tag};
+use crate::domain::schedule::Schedule;
+use crate::domain::watched::Watched;
+use crate::domain::workload::Workload;
+
+/// The decision for one container.
+pub(super) fn decide(
+    workload: &Workload,
+    watched: &Watched,
+    snapshot: &Snapshot,
+    limits: &PlanLimits,
+    now: Timestamp,
+) -> Verdict {
+    if watched.settings.mode == Mode::Off {
+        return Verdict::ModeOff;
+    }
+    let target = match findings(watched, snapshot, limits, now).and_then(|findings| target(watched, findings))
+    {
+        Ok(target) => target,
+        Err(verdict) => return verdict,
+    };
+    match watched.settings.mode {
+        Mode::Off => Verdict::ModeOff,
+        Mode::Notify => Verdict::Notify(target),
+        Mode::Approve | Mode::Auto if !may_start(workload, watched, &target) => {
+            Verdict::AwaitingApproval(target)
+        }
+        Mode::Auto | Mode::Approve if workload.paused => Verdict::Paused,
+        Mode::Auto | Mode::Approve => Verdict::Update(target),
+    }
+}
+
+/// What the record says, if it may be relied on.
+fn findings<'a>(
+    watched: &Watched,
+    snapshot: &'a Snapshot,
+    limits: &PlanLimits,
+    now: Timestamp,
+) -> Result<&'a Findings, Verdict> {
+    let repository = watched.image.repository();
+    let name = record_name(repository);
+    let record = match snapshot.records.get(&name) {
+        None => return Err(Verdict::NoRecord),
+        Some(Err(error)) => return Err(Verdict::RecordUnreadable(error.clone())),
+        Some(Ok(record)) if record.repository != *repository => {
+            let (found, expected) = (record.repository.clone(), repository.clone());
+            return Err(Verdict::RecordUnreadable(RecordError::OtherRepository {
+                name,
+                found,
+                expected,
+            }));
+        }
+        Some(Ok(record)) => record,
+    };
+    let findings = record.findings.as_ref().ok_or(Verdict::NeverScanned)?;
+    if !is_fresh(findings.scanned_at, watched.schedule.as_ref(), limits, now) {
+        return Err(Verdict::RecordStale {
+            scanned_at: findings.scanned_at,
+        });
+    }
+    if findings.covers(&watched.demand) {
+        Ok(findings)
+    } else {
+        let error = record.last_error.as_ref();
+        Err(Verdict::NotScannedFor {
+            error: error.map(|error| error.message.clone()),
+        })
+    }
+}
+
+/// Whether findings are new enough: by their age, or because no scan of their schedule was missed for that long.
+fn is_fresh(scanned_at: Timestamp, schedule: Option<&Schedule>, limits: &PlanLimits, now: Timestamp) -> bool {
+    let is_recent = |time: Timestamp| now.duration_since(time) <= limits.max_record_age;
+    let is_on_schedule = |schedule: &Schedule| {
+        let fell_due = schedule.last(now);
+        fell_due.is_none_or(|fell_due| fell_due <= scanned_at || is_recent(fell_due))
+    };
+    is_recent(scanned_at) || schedule.is_some_and(is_on_schedule)
+}
+
+/// Where the policy would go by these findings.
+fn target(watched: &Watched, findings: &Findings) -> Result<Target, Verdict> {
+    let Watched { image, demand, .. } = watched;
+    let remote_digest = findings
+        .tag(&demand.tag)
+        .and_then(|record| record.digest.as_ref());
+    let request = SelectionRequest {
+        current_digest: image.digest(),
+        remote_digest,
+        ..demand.request()
+    };
+    let selection = select(&request, &findings.tags);
+    let Some(tag) = selection.update().cloned() else {
+        return Err(Verdict::UpToDate {
+            reason: selection.reason,
+            successor: selection.successor.map(|successor| successor.newest.clone()),
+        });
+    };
+    let digest = findings.tag(&tag).and_then(|record| record.digest.clone());
+    let image = written(
+        image,
+        demand.pinned || demand.policy.follows_digest(),
+        &tag,
+        digest.as_ref(),
+    )
+    .ok_or_else(|| Verdict::DigestNotRecorded { tag: tag.clone() })?;
+    Ok(Target { tag, digest, image })
+}
+
+/// The new image in the spelling of the old one: with a digest where that has one.
+fn written(image: &ImageReference, pin: bool, tag: &Tag, digest: Option<&Digest>) -> Option<String> {
+    if pin {
+        digest.map(|digest| image.with_tag_and_digest(tag, digest).to_string())
+    } else {
+        Some(image.with_tag(tag).to_string())
+    }
+}
+
+fn may_start(workload: &Workload, watched: &Watched, target: &Target) -> bool {
+    let asks = watched.settings.mode == Mode::Approve || taken_back(workload, watched, &target.image);
+    !asks || approves(watched.settings.approved.as_ref(), watched, target)
+}
+
+/// Whether the container was given this image by us before and somebody, a person or another controller, set another
+/// since. Giving it again by ourselves would be a fight that nobody wins.
+pub(super) fn taken_back(workload: &Workload, watched: &Watched, target: &str) -> bool {
+    let meaning = |image: &str| {
+        let image: ImageReference = image.parse().ok()?;
+        Some((
+            image.repository().clone(),
+            image.effective_tag(),
+            image.digest().cloned(),
+        ))
+    };
+    last_given(&workload.annotations, &watched.container)
+        .and_then(meaning)
+        .is_some_and(|given| Some(given) == meaning(target))
+}
+
+fn approves(approved: Option<&Approved>, watched: &Watched, target: &Target) -> bool {
+    match approved {
+        None => false,
+        // Under the policy `digest` the tag stays the same for ever: agreeing to it would agree to everything to come.
+        Some(Approved::Tag(tag)) => !watched.demand.policy.follows_digest() && *tag == target.tag,
+        Some(Approved::Digest(digest)) => target.digest.as_ref() == Some(digest),
+    }
+}

@@ -1,0 +1,116 @@
+//! What was decided for one container, and how it is told.
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+use crate::domain::annotations::{APPROVED, PREFIX};
+use crate::domain::policy::SelectionReason;
+use crate::domain::record::config_map::RecordError;
+use crate::domain::reference::{Digest, Tag};
+
+/// A watched container, its image as written, and what was decided.
+#[derive(Debug, Clone)]
+pub struct ContainerVerdict {
+    pub container: String,
+    pub image: String,
+    pub verdict: Verdict,
+}
+
+/// What was decided for one container, and why.
+#[derive(Debug, Clone, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
+pub enum Verdict {
+    /// Nothing newer that the policy accepts.
+    UpToDate {
+        reason: SelectionReason,
+        /// The newest tag where the current family has ended and another goes on (rules 15 and 1).
+        successor: Option<Tag>,
+    },
+    Update(Target),
+    AwaitingApproval(Target),
+    /// Mode `notify`: people are told, nothing is done.
+    Notify(Target),
+    ModeOff,
+    /// `kubectl rollout pause`.
+    Paused,
+    NoRecord,
+    RecordUnreadable(RecordError),
+    NeverScanned,
+    RecordStale {
+        scanned_at: Timestamp,
+    },
+    /// The record does not speak of this tag and policy: nobody asked for them before, or this is why they have no answer.
+    NotScannedFor {
+        error: Option<String>,
+    },
+    /// The image is written with a digest, and that of the new tag is not in the record.
+    DigestNotRecorded {
+        tag: Tag,
+    },
+    /// The container waits while the workload's own update is under way.
+    InFlight,
+}
+
+/// Where a container would go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    pub tag: Tag,
+    pub digest: Option<Digest>,
+    /// The image to write, in the spelling of the present one.
+    pub image: String,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UpToDate {
+                reason,
+                successor: None,
+            } => write!(f, "up to date: {reason}"),
+            Self::UpToDate {
+                reason,
+                successor: Some(newest),
+            } => write!(
+                f,
+                "up to date: {reason}; this variant has ended, and {newest} goes on"
+            ),
+            Self::Update(target) => write!(f, "update to {}", target.image),
+            Self::AwaitingApproval(target) => write!(f, "{} waits for approval", target.image),
+            Self::Notify(target) => write!(
+                f,
+                "{} is available; mode notify leaves it to people",
+                target.image
+            ),
+            Self::ModeOff => f.write_str("mode is off"),
+            Self::Paused => f.write_str("the rollout is paused"),
+            Self::NoRecord => f.write_str("not scanned yet"),
+            Self::RecordUnreadable(error) => write!(f, "{error}"),
+            Self::NeverScanned => f.write_str("no scan was complete yet"),
+            Self::RecordStale { scanned_at } => write!(f, "the last complete scan is too old ({scanned_at})"),
+            Self::NotScannedFor { error: None } => {
+                f.write_str("the next scan will look for this tag and policy")
+            }
+            Self::NotScannedFor { error: Some(error) } => write!(f, "the last scan found no answer: {error}"),
+            Self::DigestNotRecorded { tag } => write!(f, "the digest of {tag} is not recorded yet"),
+            Self::InFlight => f.write_str("an update is under way"),
+        }
+    }
+}
+
+/// The annotation that would agree to `target`, as `KEY=VALUE` for `kubectl annotate`.
+pub fn approval(container: &str, only_container: bool, current: &str, target: &Target) -> String {
+    let same_tag = current
+        .split('@')
+        .next()
+        .is_some_and(|name| name.ends_with(&format!(":{}", target.tag)));
+    let value = match &target.digest {
+        Some(digest) if same_tag => digest.to_string(),
+        _ => target.tag.to_string(),
+    };
+    if only_container {
+        format!("{APPROVED}={value}")
+    } else {
+        format!("{container}.{PREFIX}/approved={value}")
+    }
+}

@@ -158,6 +158,7 @@ impl Pass {
                 }
             }
         }
+        tracing::info!(out_of_time = left, "asked the registries");
         run.out_of_time += left;
         refused
     }
@@ -218,8 +219,7 @@ impl Pass {
                 unanswered,
             }) => {
                 let complete = scan::complete(previous, repository, choices, &answer, self.now);
-                let newest = complete.newest().map(|tag| tag.to_string());
-                tracing::info!(repository = %complete.repository, newest, "scanned");
+                tell(previous, &complete);
                 let (next, state) = match unanswered {
                     None => (complete, Scanned::Complete),
                     Some(error) => {
@@ -290,6 +290,16 @@ fn count(run: &mut RunRecord, outcome: &Outcome) {
         Outcome::Deferred => run.left_alone += 1,
         Outcome::Unwritten(_) => run.unwritten += 1,
         Outcome::Panicked => *run.failed.entry(PANICKED.to_owned()).or_default() += 1,
+    }
+}
+
+/// One line for each repository, and for those of which nothing else is said than before only to who wants to see them all.
+fn tell(previous: Option<&ScanRecord>, next: &ScanRecord) {
+    let (repository, newest) = (&next.repository, next.newest());
+    if previous.is_some_and(|previous| previous.newest() == newest) {
+        tracing::debug!(%repository, newest = newest.map(tracing::field::display), "scanned; as before");
+    } else {
+        tracing::info!(%repository, newest = newest.map(tracing::field::display), "scanned");
     }
 }
 

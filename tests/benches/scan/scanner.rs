@@ -114,7 +114,7 @@ fn processor_time(id: u32) -> Option<f64> {
     Some(10.0 * (user + system))
 }
 
-/// From the line that announces the questions to the last line about a repository.
+/// From the line that announces the questions to the one that ends them.
 fn asking(log: &str) -> Option<Duration> {
     let times: Vec<(String, Timestamp)> = log
         .lines()
@@ -127,7 +127,9 @@ fn asking(log: &str) -> Option<Duration> {
     let (_, first) = times
         .iter()
         .find(|(message, _)| message == "asking the registries")?;
-    let (_, last) = times.iter().rfind(|(message, _)| message == "scanned")?;
+    let (_, last) = times
+        .iter()
+        .find(|(message, _)| message == "asked the registries")?;
     last.duration_since(*first).try_into().ok()
 }
 

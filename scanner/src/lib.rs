@@ -16,8 +16,6 @@ pub mod inventory;
 mod known;
 mod memory;
 mod order;
-mod output;
-mod page;
 mod pass;
 mod queue;
 pub mod reach;

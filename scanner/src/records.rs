@@ -1,6 +1,5 @@
 //! `records`: the scan records of the cluster as a table, for people.
 
-mod age;
 mod table;
 
 use std::io;
@@ -14,8 +13,8 @@ use shared::io::client::{self, ClientError};
 use shared::io::clock;
 use shared::io::record_store::RecordStore;
 
-use crate::explain::Output;
-use crate::{output, page};
+use shared::io::terminal::Format;
+use shared::io::terminal::{output, page};
 
 /// Shown below the options.
 pub const EXAMPLES: &str = "\
@@ -49,7 +48,7 @@ pub struct RecordsOptions {
     pub failing: bool,
     /// How the answer is written: for people, or as one JSON object.
     #[arg(long, value_name = "FORMAT", default_value = "table")]
-    pub output: Output,
+    pub output: Format,
     /// Where the records are kept; the namespace of the client configuration when not given.
     #[arg(long, env = "POD_NAMESPACE")]
     pub namespace: Option<String>,
@@ -124,8 +123,8 @@ pub async fn run(options: RecordsOptions) -> Result<(), RecordsError> {
         .sort_by(|one, other| one.repository.cmp(&other.repository));
     listing.records.retain(|line| is_wanted(line, &options));
     let printed = match options.output {
-        Output::Json => output::json(&listing),
-        Output::Table => {
+        Format::Json => output::json(&listing),
+        Format::Table => {
             let view = table::View {
                 listing: &listing,
                 namespace: &namespace,

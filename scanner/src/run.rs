@@ -15,6 +15,7 @@ use shared::domain::time::whole_seconds;
 use shared::io::client::{self, ClientError};
 use shared::io::clock;
 use shared::io::record_store::RecordStore;
+use shared::io::terminal::output;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::Settings;
@@ -22,7 +23,6 @@ use crate::credentials::{Credentials, DockerConfig, Format, Keyring, Origin, Pul
 use crate::inventory::{self, Inventory, Request};
 use crate::known::Known;
 use crate::memory::Memory;
-use crate::output;
 use crate::pass::{Pass, Unwritten};
 use crate::registries::{Registries, RegistriesError};
 use crate::registry::{RegistryClient, RegistryClientOptions};

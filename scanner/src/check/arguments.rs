@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::explain::{Output, PolicyArguments};
+use crate::explain::PolicyArguments;
 use crate::reach::ReachArguments;
+use shared::io::terminal::Format;
 
 /// Shown below the options.
 pub const EXAMPLES: &str = "\
@@ -50,7 +51,7 @@ pub struct CheckOptions {
     pub files: Vec<PathBuf>,
     /// How the answer is written: for people, or as one JSON object.
     #[arg(long, value_name = "FORMAT", default_value = "table")]
-    pub output: Output,
+    pub output: Format,
     /// End with exit code 1 if something newer is published.
     #[arg(long)]
     pub exit_code: bool,

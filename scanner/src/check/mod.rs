@@ -20,10 +20,8 @@ use serde::Serialize;
 use shared::domain::policy::PolicyOptions;
 use shared::domain::reference::{ImageReference, Repository};
 
-use crate::explain::Output;
-use crate::output;
-use crate::page;
 use crate::reach::ReachError;
+use shared::io::terminal::{Format, output, page};
 
 pub use arguments::{CheckOptions, EXAMPLES};
 use finding::Finding;
@@ -74,8 +72,8 @@ pub async fn run(options: CheckOptions) -> Result<(), CheckError> {
         passed_over,
     };
     let printed = match options.output {
-        Output::Json => output::json(&report),
-        Output::Table => {
+        Format::Json => output::json(&report),
+        Format::Table => {
             let text = table::render(&report, registry.requests(), page::width());
             text.map_err(io::Error::other)
                 .and_then(|text| output::page(&text))

@@ -9,7 +9,7 @@ use shared::domain::tag::Step;
 
 use super::Report;
 use super::finding::{Finding, Version};
-use crate::page::{BAD, Cell, DIM, GOOD, NOTE, PLAIN, Page, Row, harmless, quoted};
+use shared::io::terminal::page::{BAD, Cell, DIM, GOOD, NOTE, PLAIN, Page, Row, harmless, quoted};
 
 const MAJOR: Style = AnsiColor::Red.on_default().bold();
 const MINOR: Style = AnsiColor::Yellow.on_default().bold();

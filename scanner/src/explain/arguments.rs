@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use shared::domain::policy::PolicyOptions;
+use shared::io::terminal::Format;
 
 use super::question::Written;
 use crate::reach::ReachArguments;
@@ -47,7 +48,7 @@ pub struct ExplainOptions {
     pub tags: Option<PathBuf>,
     /// How the answer is written: for people, or as one JSON object.
     #[arg(long, value_name = "FORMAT", default_value = "table")]
-    pub output: Output,
+    pub output: Format,
     #[command(flatten)]
     pub policy: PolicyArguments,
     #[command(flatten)]
@@ -69,13 +70,6 @@ pub struct ExplainOptions {
         conflicts_with_all = ["PolicyArguments", "KnownArguments"]
     )]
     pub references: bool,
-}
-
-/// How an answer is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    Table,
-    Json,
 }
 
 /// Which tags are wanted: the annotations of a workload, as flags.

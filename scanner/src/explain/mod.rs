@@ -20,13 +20,12 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use shared::domain::reference::{Digest, ImageReference, Tag};
+use shared::io::terminal::{Format, output, page};
 
-use crate::output;
-use crate::page;
 use crate::reach::ReachError;
 use crate::registry::RegistryError;
 
-pub use arguments::{EXAMPLES, ExplainOptions, KnownArguments, Output, PolicyArguments, Suffix};
+pub use arguments::{EXAMPLES, ExplainOptions, KnownArguments, PolicyArguments, Suffix};
 use ask::{Inquiry, RunningDigest};
 use json::Answer;
 pub use question::Invalid;
@@ -73,7 +72,7 @@ async fn one(options: ExplainOptions) -> Result<(), ExplainError> {
     let (image, question) = match read(&options) {
         Ok(read) => read,
         Err((current, invalid)) => {
-            if options.output == Output::Json {
+            if options.output == Format::Json {
                 output::json(&Answer::invalid(current.as_deref(), &invalid)).map_err(ExplainError::Stream)?;
             }
             return Err(invalid.into());
@@ -83,12 +82,12 @@ async fn one(options: ExplainOptions) -> Result<(), ExplainError> {
     let published = published(&options, image.as_ref(), &mut question).await?;
     let selection = question.answer(&published.list.tags, &published.digests);
     match options.output {
-        Output::Json => {
+        Format::Json => {
             let current = question.current.as_ref().map(Tag::as_str);
             let answer = Answer::of(current, &selection, &published.list.invalid);
             output::json(&answer).map_err(ExplainError::Stream)
         }
-        Output::Table => {
+        Format::Table => {
             let source = source(&options, image.as_ref(), &question);
             let text = table::render(&View {
                 image: image.as_ref(),

@@ -13,7 +13,7 @@ use shared::domain::reference::{Digest, ImageReference, Tag};
 use super::json::INVALID_TAG;
 use super::question::Question;
 use super::tag_list::TagList;
-use crate::page::{DIM, GOOD, HEADING, INDENT, NOTE, PLAIN, Page, harmless, quoted};
+use shared::io::terminal::page::{DIM, GOOD, HEADING, INDENT, NOTE, PLAIN, Page, harmless, quoted};
 
 /// How many families are listed.
 const FAMILIES: usize = 8;
@@ -301,7 +301,7 @@ fn annotations(options: &PolicyOptions) -> Vec<(&'static str, String)> {
 mod tests {
     use super::*;
     use crate::explain::question::Written;
-    use crate::page::MIN_WIDTH;
+    use shared::io::terminal::page::MIN_WIDTH;
 
     /// The page without colours.
     fn page(image: &str, options: &PolicyOptions, tags: &str, width: usize) -> String {

@@ -5,9 +5,9 @@ use std::fmt;
 use jiff::Timestamp;
 use shared::domain::record::ScanError;
 
-use super::age::age;
 use super::{Line, Listing};
-use crate::page::{BAD, Cell, DIM, GOOD, NOTE, PLAIN, Page, Row};
+use shared::io::terminal::age::age;
+use shared::io::terminal::page::{BAD, Cell, DIM, GOOD, NOTE, PLAIN, Page, Row};
 
 const HEADINGS: [&str; 8] = [
     "REPOSITORY",

@@ -6,4 +6,5 @@ pub mod clock;
 pub mod record_store;
 pub mod shutdown;
 pub mod telemetry;
+pub mod terminal;
 pub mod tls;

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 /// `41s`, `12m`, `5h` or `3d`. What has not begun is `0s`.
-pub(super) fn age(duration: SignedDuration) -> String {
+pub fn age(duration: SignedDuration) -> String {
     const MINUTE: i64 = 60;
     const HOUR: i64 = 60 * MINUTE;
     const DAY: i64 = 24 * HOUR;

@@ -6,19 +6,19 @@ use std::io;
 
 use anstyle::{AnsiColor, Style};
 
-pub(crate) const PLAIN: Style = Style::new();
-pub(crate) const HEADING: Style = Style::new().bold();
-pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
-pub(crate) const NOTE: Style = AnsiColor::Yellow.on_default();
-pub(crate) const BAD: Style = AnsiColor::Red.on_default();
-pub(crate) const DIM: Style = Style::new().dimmed();
+pub const PLAIN: Style = Style::new();
+pub const HEADING: Style = Style::new().bold();
+pub const GOOD: Style = AnsiColor::Green.on_default().bold();
+pub const NOTE: Style = AnsiColor::Yellow.on_default();
+pub const BAD: Style = AnsiColor::Red.on_default();
+pub const DIM: Style = Style::new().dimmed();
 
 /// The width where there is no terminal.
-pub(crate) const DEFAULT_WIDTH: usize = 100;
+pub const DEFAULT_WIDTH: usize = 100;
 /// No narrower than this: a tag and a word have to fit.
-pub(crate) const MIN_WIDTH: usize = 50;
+pub const MIN_WIDTH: usize = 50;
 /// Where the text begins beside a heading.
-pub(crate) const INDENT: usize = 10;
+pub const INDENT: usize = 10;
 /// Between two columns.
 const GAP: usize = 2;
 /// With less room for the last column of a table, its text stands below the row.
@@ -28,21 +28,21 @@ const BELOW: usize = 4;
 
 /// A page in the making, with colours.
 #[derive(Debug)]
-pub(crate) struct Page {
-    pub(crate) text: String,
-    pub(crate) width: usize,
+pub struct Page {
+    pub text: String,
+    pub width: usize,
 }
 
 /// A text of a table, of one style.
 #[derive(Debug, Clone)]
-pub(crate) struct Cell {
+pub struct Cell {
     text: String,
     style: Style,
 }
 
 /// A line of a table.
 #[derive(Debug)]
-pub(crate) enum Row {
+pub enum Row {
     /// Speaks of the rows below it.
     Group(String),
     /// One cell for each column; the last one may take several lines.
@@ -50,14 +50,14 @@ pub(crate) enum Row {
 }
 
 impl Cell {
-    pub(crate) fn new(text: impl Into<String>, style: Style) -> Self {
+    pub fn new(text: impl Into<String>, style: Style) -> Self {
         Self {
             text: printable(&text.into()),
             style,
         }
     }
 
-    pub(crate) fn plain(text: impl Into<String>) -> Self {
+    pub fn plain(text: impl Into<String>) -> Self {
         Self::new(text, PLAIN)
     }
 
@@ -67,7 +67,7 @@ impl Cell {
 }
 
 impl Page {
-    pub(crate) fn new(width: usize) -> Self {
+    pub fn new(width: usize) -> Self {
         Self {
             text: String::new(),
             width: width.max(MIN_WIDTH),
@@ -75,7 +75,7 @@ impl Page {
     }
 
     /// A heading with text beside it, on as many lines as it takes.
-    pub(crate) fn entry(&mut self, heading: &str, style: Style, text: &str) -> fmt::Result {
+    pub fn entry(&mut self, heading: &str, style: Style, text: &str) -> fmt::Result {
         for (index, line) in wrapped(&printable(text), self.width - INDENT).iter().enumerate() {
             self.beside(if index == 0 { heading } else { "" })?;
             writeln!(self.text, "{style}{line}{style:#}")?;
@@ -84,7 +84,7 @@ impl Page {
     }
 
     /// What stands before the text of a line.
-    pub(crate) fn beside(&mut self, heading: &str) -> fmt::Result {
+    pub fn beside(&mut self, heading: &str) -> fmt::Result {
         let padding = INDENT.saturating_sub(heading.len());
         if !heading.is_empty() {
             write!(self.text, "{HEADING}{heading}{HEADING:#}")?;
@@ -92,12 +92,12 @@ impl Page {
         write!(self.text, "{:padding$}", "")
     }
 
-    pub(crate) fn section(&mut self, heading: &str, text: &str) -> fmt::Result {
+    pub fn section(&mut self, heading: &str, text: &str) -> fmt::Result {
         writeln!(self.text, "\n{HEADING}{heading}{HEADING:#}  {DIM}{text}{DIM:#}")
     }
 
     /// A table; a column that says nothing in any row is left out.
-    pub(crate) fn table(&mut self, headings: &[&str], rows: &[Row]) -> fmt::Result {
+    pub fn table(&mut self, headings: &[&str], rows: &[Row]) -> fmt::Result {
         let widths = widths(headings, rows);
         let indent = indent(&widths);
         let is_beside = |row: &Row| match row {
@@ -191,7 +191,7 @@ fn widths(headings: &[&str], rows: &[Row]) -> Vec<usize> {
 }
 
 /// The lines of a text; a word that is too long for one has it for itself.
-pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
+pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
         let line = lines
@@ -221,13 +221,13 @@ fn printable(text: &str) -> String {
 }
 
 /// Text of unknown origin, without what a terminal would obey and no longer than a tag may be.
-pub(crate) fn harmless(name: &str) -> Cow<'_, str> {
+pub fn harmless(name: &str) -> Cow<'_, str> {
     const LENGTH: usize = 128;
     Cow::Owned(name.chars().take(LENGTH).flat_map(char::escape_debug).collect())
 }
 
 /// A word as a shell reads it back.
-pub(crate) fn quoted(word: &str) -> String {
+pub fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "._:/=@%+,-".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
         word.to_owned()
@@ -237,7 +237,7 @@ pub(crate) fn quoted(word: &str) -> String {
 }
 
 /// How wide a line of standard output may be.
-pub(crate) fn width() -> usize {
+pub fn width() -> usize {
     let terminal = terminal_size::terminal_size_of(io::stdout());
     terminal.map_or(DEFAULT_WIDTH, |(width, _)| usize::from(width.0))
 }

@@ -6,19 +6,19 @@ use std::io::{self, Write as _};
 use serde::Serialize;
 
 /// Prints a line. A reader that has seen enough (`| head -1`) is no reason to stop working.
-pub(crate) fn line(text: &impl Display) {
+pub fn line(text: &impl Display) {
     if let Err(error) = writeln!(io::stdout().lock(), "{text}") {
         tracing::debug!(%error, "standard output is not read any more");
     }
 }
 
 /// Prints a page, with its colours where they are wanted.
-pub(crate) fn page(text: &str) -> io::Result<()> {
+pub fn page(text: &str) -> io::Result<()> {
     read_to_the_end(anstream::stdout().lock().write_all(text.as_bytes()))
 }
 
 /// Prints an object in one line.
-pub(crate) fn json(value: &impl Serialize) -> io::Result<()> {
+pub fn json(value: &impl Serialize) -> io::Result<()> {
     let mut output = io::stdout().lock();
     let written = serde_json::to_writer(&mut output, value)
         .map_err(io::Error::from)
@@ -27,7 +27,7 @@ pub(crate) fn json(value: &impl Serialize) -> io::Result<()> {
 }
 
 /// Whether everything was written that anybody wanted to read.
-pub(crate) fn read_to_the_end(written: io::Result<()>) -> io::Result<()> {
+pub fn read_to_the_end(written: io::Result<()>) -> io::Result<()> {
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
         Ok(()) | Err(_) => Ok(()),

@@ -41,8 +41,11 @@ pub struct RegistryClientOptions {
     pub retries: u32,
     /// Longest wait before the first repetition; it doubles for each one after. The wait is random up to that.
     pub retry_base: Duration,
-    /// For how long a registry is left alone after a 429 that names no time.
+    /// For how long a registry is left alone after a 429 that could have named a time and does not.
     pub default_cool_down: Duration,
+    /// For how long at least after a 429 without a body, which is all that a HEAD can get; at most half as long again, so that
+    /// not all who were refused come back together.
+    pub wordless_cool_down: Duration,
     /// Pages of one list of tags.
     pub max_pages: usize,
     /// Bytes of one page of tags.
@@ -75,6 +78,8 @@ impl Default for RegistryClientOptions {
             retries: 2,
             retry_base: Duration::from_millis(500),
             default_cool_down: Duration::from_mins(15),
+            // Every limit that is known to refuse a HEAD is one by the second or by the minute.
+            wordless_cool_down: Duration::from_mins(1),
             max_pages: 200,
             max_page_bytes: 8 * MIB,
             max_list_bytes: 32 * MIB,

@@ -321,13 +321,22 @@ impl Transport {
             reason: message.clone().into(),
         };
         let stopped = refusal.stopped;
-        let (shortest, now) = (self.options.default_cool_down, Timestamp::now());
+        let (shortest, now) = (self.shortest_wait(reply, random_fraction()), Timestamp::now());
         let retry_at = registry.accounts(|accounts| accounts.refuse(name, refusal, shortest, now));
         tracing::warn!(registry = registry.name, %retry_at, ?stopped, "the registry says there are too many requests");
         Problem::RateLimited {
             who,
             message,
             retry_at,
+        }
+    }
+
+    /// The wait after a 429 that names none and is the first.
+    fn shortest_wait(&self, reply: &Reply, fraction: f64) -> Duration {
+        if reply.body.is_empty() {
+            self.options.wordless_cool_down.mul_f64(1.0 + fraction / 2.0)
+        } else {
+            self.options.default_cool_down
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Registries that are slow, broken, or want to be left alone.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -60,6 +61,55 @@ async fn a_429_that_names_no_time_or_a_very_short_one_still_ends_the_run_for_tha
         );
         assert_eq!(list(&client, &checkout(&other)).await.unwrap(), ["1"]);
     }
+}
+
+#[tokio::test]
+async fn a_429_that_cannot_say_more_costs_a_minute_or_so_and_one_that_keeps_silent_a_quarter_of_an_hour() {
+    let wordless = Fault::Answer {
+        status: 429,
+        headers: Vec::new(),
+        body: String::new(),
+    };
+    for (fault, asks_by_head, expected) in [
+        (Fault::too_many_requests(), true, 59..=90),
+        (wordless, false, 59..=90),
+        (Fault::too_many_requests(), false, 899..=901),
+        (Fault::retry_after_seconds(7), true, 6..=8),
+    ] {
+        let registry = open_registry(&["1"]).await;
+        registry.fault(Rule::always(fault.clone()));
+        let (client, checkout) = (client(), checkout(&registry));
+        let error = if asks_by_head {
+            client.head_digest(&checkout, &tag("1")).await.unwrap_err()
+        } else {
+            list(&client, &checkout).await.unwrap_err()
+        };
+        let wait = error.retry_at().unwrap().duration_since(Timestamp::now());
+        assert!(expected.contains(&wait.as_secs()), "{fault:?}: {wait:?}");
+        assert_eq!(class_of(list(&client, &checkout).await), ErrorClass::Deferred);
+        assert_eq!(registry.requests().len(), 1, "nothing more in this run");
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_goes_on_refusing_without_a_word_is_asked_once_a_run_and_ever_more_seldom() {
+    let registry = open_registry(&["1"]).await;
+    registry.fault(Rule::always(Fault::status(429)));
+    let (name, mut memories) = (registry.host(), BTreeMap::new());
+    for run in 0..4 {
+        let client = client();
+        client.recall(&memories, Timestamp::now());
+        let refused = client.head_digest(&checkout(&registry), &tag("1")).await;
+        assert_eq!(class_of(refused), ErrorClass::RateLimited);
+        memories = client.memories(Timestamp::now());
+        let cool_down = memories.get_mut(&name).unwrap().cool_down.as_mut().unwrap();
+        let wait = cool_down.until.duration_since(Timestamp::now()).as_secs();
+        let shortest = 60 << run;
+        assert!((shortest - 1..=shortest * 3 / 2 + 1).contains(&wait), "{run}: {wait}");
+        // Its time has come.
+        cool_down.until = Timestamp::now() - SignedDuration::from_secs(1);
+    }
+    assert_eq!(registry.requests().len(), 4);
 }
 
 #[tokio::test]

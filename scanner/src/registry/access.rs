@@ -8,7 +8,8 @@
 //! A 401 to a login that was never accepted means that the login is wrong: it is not shown to this registry again for a
 //! while, because services lock accounts and addresses after a few failures. A 403, or a 401 to a login that was accepted
 //! before, means that it may not read this repository, and the next one is tried. Some token services answer 403 to a wrong
-//! login as well: one that has heard nothing else in a whole run, or three times, is taken for wrong.
+//! login as well. A login that hears that first is shown once more, for no repository at all, as `docker login` does: what the
+//! service says then is about the login alone. Where it says nothing of use, three times 403 are a rejection.
 //!
 //! Whose pulls are used up, or who was told to wait, is passed over, and the next one asks. If none of these is answered, the
 //! question is left to a later run: what the others would have been told, nobody knows.

@@ -14,9 +14,21 @@ use tokio::sync::MutexGuard;
 use super::problem::Problem;
 use crate::credentials::LoginId;
 
-/// So many times 403, and never an acceptance, are a rejection. One alone may be about the repository, and must not keep the
-/// login from the others; services that count failures lock accounts after no fewer.
+/// So many times 403, and never an acceptance, are a rejection where the service does not say what it thinks of the login
+/// itself. One alone may be about the repository, and must not keep the login from the others; services that count failures
+/// lock accounts after no fewer.
 const FORBIDDEN_IS_REJECTED: u32 = 3;
+
+/// What a 403 of a token service says of a login that was never accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Forbidden {
+    /// Nothing yet: the service is to be asked about the login itself.
+    First,
+    /// Nothing more.
+    Again,
+    /// It is wrong, by all that can be known.
+    Rejected,
+}
 
 #[derive(Debug, Default)]
 pub(super) struct LoginState {
@@ -58,9 +70,13 @@ impl LoginState {
         self.accepted.store(true, Ordering::Release);
     }
 
-    /// Notes a 403 to a login that was never accepted. Answers whether it is to be taken for a rejection now.
-    pub(super) fn forbid(&self) -> bool {
-        self.forbidden.fetch_add(1, Ordering::AcqRel) + 1 >= FORBIDDEN_IS_REJECTED
+    /// Notes a 403 to a login that was never accepted.
+    pub(super) fn forbid(&self) -> Forbidden {
+        match self.forbidden.fetch_add(1, Ordering::AcqRel) {
+            0 => Forbidden::First,
+            earlier if earlier + 1 < FORBIDDEN_IS_REJECTED => Forbidden::Again,
+            _ => Forbidden::Rejected,
+        }
     }
 
     /// Not shown again in this run.

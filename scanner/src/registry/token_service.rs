@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::access::{Asker, Name, left_alone, name_of, reject};
 use super::challenge::Challenge;
 use super::endpoint;
-use super::login;
+use super::login::{self, Forbidden};
 use super::problem::{Problem, Who};
 use super::state::RegistryState;
 use super::token::Token;
@@ -18,6 +18,9 @@ use crate::credentials::{Credential, Login};
 
 /// Says to token services which program asks.
 const CLIENT_ID: &str = "kubefresh-scanner";
+
+/// The parameter that says what a token is for.
+const SCOPE: &str = "scope";
 
 impl Transport {
     /// The token for pulling from a repository: the one at hand unless it is stale or was just rejected.
@@ -49,7 +52,7 @@ impl Transport {
             what: "the token service's reply",
             limit: self.options.max_small_bytes,
         };
-        let query = [("service", challenge.service()), ("scope", Some(&scope))];
+        let query = [("service", challenge.service()), (SCOPE, Some(&scope))];
         let reply = if let Some(credential) = asker {
             self.log_in(registry, challenge, request, &query, credential)
                 .await?
@@ -78,6 +81,69 @@ impl Transport {
             .turn()
             .await
             .map_err(|until| left_alone(credential, until))?;
+        let (reply, is_form) = self.show(registry, request.clone(), query, credential).await?;
+        // OAuth 2 answers 400 to a refresh token that is no good.
+        let is_rejection =
+            reply.status == StatusCode::UNAUTHORIZED || (is_form && reply.status == StatusCode::BAD_REQUEST);
+        let is_forbidden = reply.status == StatusCode::FORBIDDEN;
+        if (is_rejection || is_forbidden) && !state.was_accepted() {
+            // A service that the registry has left says nothing of a login.
+            if self.has_changed(registry, &request, challenge).await? {
+                return Err(reply.refusal(Who::TokenService));
+            }
+            let is_wrong = is_rejection
+                || match state.forbid() {
+                    Forbidden::First => {
+                        let is_right = self.is_right(registry, request, query, credential).await?;
+                        if is_right == Some(true) {
+                            state.accept();
+                        }
+                        is_right == Some(false)
+                    }
+                    Forbidden::Again => false,
+                    Forbidden::Rejected => true,
+                };
+            if is_wrong {
+                return Err(reject(registry, credential, &state));
+            }
+        }
+        let reply = reply.success(Who::TokenService)?;
+        state.accept();
+        Ok(reply)
+    }
+
+    /// Whether a login is right, whatever it may read: a token that is for nothing is granted to every user, and to nobody
+    /// else. `None` where the service does not say, as one does that gives no such tokens.
+    async fn is_right(
+        &self,
+        registry: &RegistryState,
+        request: Exchange<'_>,
+        query: &[(&str, Option<&str>)],
+        credential: &Credential,
+    ) -> Result<Option<bool>, Problem> {
+        let query: Vec<_> = query.iter().copied().filter(|(name, _)| *name != SCOPE).collect();
+        match self.show(registry, request, &query, credential).await {
+            Ok((reply, _)) if reply.status.is_success() => Ok(Some(true)),
+            Ok((reply, _)) => {
+                let is_refusal = matches!(reply.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+                Ok(is_refusal.then_some(false))
+            }
+            Err(problem) if problem.is_about_limits() => Err(problem),
+            Err(problem) => {
+                tracing::debug!(registry = registry.name, %credential, %problem, "nobody knows whether a login is right");
+                Ok(None)
+            }
+        }
+    }
+
+    /// The answer to a login that is shown, and whether that was in a form.
+    async fn show(
+        &self,
+        registry: &RegistryState,
+        request: Exchange<'_>,
+        query: &[(&str, Option<&str>)],
+        credential: &Credential,
+    ) -> Result<(Reply, bool), Problem> {
         let (request, header) = match credential.login() {
             Login::Password { username, password } => (
                 with_query(request, query),
@@ -89,22 +155,7 @@ impl Transport {
         };
         let name = Name::Login(credential.id());
         let reply = self.send(registry, name, &request, header.as_ref()).await?;
-        // OAuth 2 answers 400 to a refresh token that is no good.
-        let is_rejection = reply.status == StatusCode::UNAUTHORIZED
-            || (request.form.is_some() && reply.status == StatusCode::BAD_REQUEST);
-        let is_forbidden = reply.status == StatusCode::FORBIDDEN;
-        if (is_rejection || is_forbidden) && !state.was_accepted() {
-            // A service that the registry has left says nothing of a login.
-            if self.has_changed(registry, &request, challenge).await? {
-                return Err(reply.refusal(Who::TokenService));
-            }
-            if is_rejection || state.forbid() {
-                return Err(reject(registry, credential, &state));
-            }
-        }
-        let reply = reply.success(Who::TokenService)?;
-        state.accept();
-        Ok(reply)
+        Ok((reply, request.form.is_some()))
     }
 
     /// # Errors

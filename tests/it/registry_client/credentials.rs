@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use sandbox::registry::{
-    Auth, BearerAuth, Fault, ImageSpec, Paging, Registry, RegistryOptions, RequestKind, Rule, User,
+    Auth, BearerAuth, EmptyTokens, Fault, ImageSpec, Paging, Registry, RegistryOptions, RequestKind, Rule,
+    User,
 };
 use scanner::credentials::{Credential, Login, Origin, Source};
 use scanner::registry::{ErrorClass, RegistryClient, RegistryClientOptions};
@@ -226,21 +227,69 @@ async fn a_good_login_that_may_not_read_one_repository_still_reads_the_others() 
     }
 }
 
+/// A token service that says 403 to everybody whom it does not grant what is asked for.
+async fn forbidding(empty_tokens: EmptyTokens) -> Registry {
+    registry_with(Auth::Bearer(BearerAuth {
+        private: vec!["shop/".to_owned(), "office/".to_owned()],
+        users: users(),
+        empty_tokens,
+        ..BearerAuth::default()
+    }))
+    .await
+}
+
+fn apps(registry: &Registry, folder: &str, number: usize) -> Vec<Repository> {
+    let app = |number| repository(registry, &format!("{folder}/app-{number}"));
+    (0..number).map(app).collect()
+}
+
+/// Lists them all at once, in vain.
+async fn list_in_vain(client: &RegistryClient, repositories: &[Repository]) {
+    let lists = repositories.iter().map(|repository| list(client, repository));
+    for listed in futures::future::join_all(lists).await {
+        assert!(!listed.unwrap_err().class().is_transient());
+    }
+}
+
 #[tokio::test]
-async fn a_login_that_a_token_service_forbids_everything_is_shown_three_times_and_taken_for_wrong() {
-    for (repositories, shows, rejected) in [(1, 1, 0), (2, 2, 0), (8, 3, 1)] {
+async fn a_login_that_a_token_service_forbids_everything_is_shown_twice_and_taken_for_wrong() {
+    for number in [1, 8] {
         let registry = bearer().await;
         registry.fault(Rule::on(RequestKind::Token, Fault::status(403)));
-        let repositories: Vec<_> = (0..repositories)
-            .map(|number| repository(&registry, &format!("shop/app-{number}")))
-            .collect();
+        let repositories = apps(&registry, "shop", number);
         let client = client(&repositories.iter().collect::<Vec<_>>(), &[wrong()]);
-        let lists = repositories.iter().map(|repository| list(&client, repository));
-        for listed in futures::future::join_all(lists).await {
-            assert!(!listed.unwrap_err().class().is_transient());
-        }
-        assert_eq!(shown(&registry).len(), shows);
-        assert_eq!(client.rejected_logins().len(), rejected, "in the next run");
+        list_in_vain(&client, &repositories).await;
+        assert_eq!(shown(&registry).len(), 2, "for a repository, and for none");
+        assert_eq!(client.rejected_logins().len(), 1, "in the next run");
+    }
+}
+
+#[tokio::test]
+async fn a_right_login_that_may_read_nothing_of_what_is_asked_is_not_taken_for_wrong() {
+    let identity = credential(Login::IdentityToken("refresh".into()));
+    for login in [ann(), identity] {
+        let registry = forbidding(EmptyTokens::WhoAsksForNothing).await;
+        let (offices, cart) = (apps(&registry, "office", 8), repository(&registry, "shop/cart"));
+        let all: Vec<_> = offices.iter().chain([&cart]).collect();
+        let client = client(&all, &[login]);
+        list_in_vain(&client, &offices).await;
+        assert_eq!(client.rejected_logins(), []);
+        list(&client, &cart).await.unwrap();
+        // Each as anybody and as ann, and ann once for no repository.
+        assert_eq!(registry.count(RequestKind::Token), 2 * (8 + 1) + 1);
+        assert_eq!(registry.failed_logins(), 0);
+    }
+}
+
+#[tokio::test]
+async fn where_a_token_service_does_not_say_whether_a_login_is_right_three_refusals_are_enough() {
+    for (number, expected) in [(1, 0), (2, 0), (8, 1)] {
+        let registry = forbidding(EmptyTokens::Nobody).await;
+        let offices = apps(&registry, "office", number);
+        let client = client(&offices.iter().collect::<Vec<_>>(), &[ann()]);
+        list_in_vain(&client, &offices).await;
+        assert_eq!(shown(&registry).len(), number.min(3) + 1);
+        assert_eq!(client.rejected_logins().len(), expected, "{number}");
     }
 }
 

@@ -105,7 +105,10 @@ async fn a_registry_that_goes_on_refusing_without_a_word_is_asked_once_a_run_and
         let cool_down = memories.get_mut(&name).unwrap().cool_down.as_mut().unwrap();
         let wait = cool_down.until.duration_since(Timestamp::now()).as_secs();
         let shortest = 60 << run;
-        assert!((shortest - 1..=shortest * 3 / 2 + 1).contains(&wait), "{run}: {wait}");
+        assert!(
+            (shortest - 1..=shortest * 3 / 2 + 1).contains(&wait),
+            "{run}: {wait}"
+        );
         // Its time has come.
         cool_down.until = Timestamp::now() - SignedDuration::from_secs(1);
     }

@@ -11,7 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
-use super::options::{Auth, BearerAuth, TokenField, User};
+use super::options::{Auth, BearerAuth, EmptyTokens, TokenField, User};
 use super::route::Route;
 use super::server::{Call, Query, State, answer, error_answer};
 
@@ -164,13 +164,20 @@ pub(super) fn token(state: &State, call: &Call) -> Response<Bytes> {
         }
         user
     };
-    let scopes = query
-        .all("scope")
-        .flat_map(|scopes| scopes.split(' '))
-        .filter_map(parse_scope);
-    let scopes = scopes
+    let wishes = query.all("scope").flat_map(|scopes| scopes.split(' '));
+    let wishes: Vec<_> = wishes.filter_map(parse_scope).collect();
+    let is_for_nothing = wishes.is_empty();
+    let scopes: Vec<_> = wishes
+        .into_iter()
         .filter_map(|(name, actions)| granted(bearer, user, name, actions))
         .collect();
+    if scopes.is_empty() && !is_empty_token_given(bearer.empty_tokens, is_for_nothing) {
+        return if is_for_nothing {
+            error_answer(400, "UNSUPPORTED", "a token is for something")
+        } else {
+            error_answer(403, "DENIED", "requested access to the resource is denied")
+        };
+    }
     let token = state.tokens.issue(
         bearer,
         Grant {
@@ -187,6 +194,14 @@ pub(super) fn token(state: &State, call: &Call) -> Response<Bytes> {
         reply["expires_in"] = json!(bearer.lifetime.as_secs());
     }
     answer(200, &[("content-type", "application/json")], reply.to_string())
+}
+
+fn is_empty_token_given(to: EmptyTokens, is_for_nothing: bool) -> bool {
+    match to {
+        EmptyTokens::Everybody => true,
+        EmptyTokens::WhoAsksForNothing => is_for_nothing,
+        EmptyTokens::Nobody => false,
+    }
 }
 
 /// What of a wish is granted; `None` when nothing is.

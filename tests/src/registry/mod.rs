@@ -30,8 +30,8 @@ pub use image::{Image, ImageSpec, MediaTypes, Published, digest_of};
 pub use jwt::TokenSigner;
 pub use log::RequestFacts;
 pub use options::{
-    Auth, BearerAuth, OversizedPage, PageStyle, Paging, RateLimit, RegistryOptions, TagOrder, TokenField,
-    User,
+    Auth, BearerAuth, EmptyTokens, OversizedPage, PageStyle, Paging, RateLimit, RegistryOptions, TagOrder,
+    TokenField, User,
 };
 pub use push::push;
 pub use route::RequestKind;

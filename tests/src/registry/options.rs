@@ -151,6 +151,18 @@ impl User {
     }
 }
 
+/// Who is given a token that is for nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum EmptyTokens {
+    /// Who asks for nothing, and who is granted none of what he asks for.
+    #[default]
+    Everybody,
+    /// Who asks for nothing; who is granted nothing gets a 403.
+    WhoAsksForNothing,
+    /// Nobody: who asks for nothing gets a 400.
+    Nobody,
+}
+
 /// The token protocol of the distribution project.
 #[derive(Debug, Clone)]
 pub struct BearerAuth {
@@ -162,6 +174,8 @@ pub struct BearerAuth {
     pub anonymous_pull: bool,
     /// Repositories whose name starts with one of these are for users all the same.
     pub private: Vec<String>,
+    /// Who is given a token that is for nothing.
+    pub empty_tokens: EmptyTokens,
     /// Users who may pull and push.
     pub users: Vec<User>,
     /// How long a token is valid.
@@ -191,6 +205,7 @@ impl Default for BearerAuth {
             realm: None,
             anonymous_pull: true,
             private: Vec::new(),
+            empty_tokens: EmptyTokens::default(),
             users: Vec::new(),
             lifetime: Duration::from_mins(5),
             tell_lifetime: true,

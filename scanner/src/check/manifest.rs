@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use serde_saphyr::SnippetMode;
 use shared::domain::annotations;
-use shared::domain::policy::PolicyOptions;
+use shared::domain::policy::{Hold, PolicyOptions};
 
 use super::document::{Document, documents};
 
@@ -37,7 +37,8 @@ pub(super) struct Target {
 /// What is wanted of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Wanted {
-    Policy(PolicyOptions),
+    /// What the policy would have, without what is held.
+    Policy(PolicyOptions, Vec<Hold>),
     /// The annotation `watch` says `false`.
     Nothing,
     /// Nobody knows, because the workload cannot be understood; and why.
@@ -200,9 +201,10 @@ impl Reader<'_> {
                 Ok(settings) => match settings.containers.get(container_name) {
                     Some(wanted) if !wanted.watch => Wanted::Nothing,
                     Some(wanted) if wanted.policy != PolicyOptions::default() => {
-                        Wanted::Policy(wanted.policy.clone())
+                        Wanted::Policy(wanted.policy.clone(), wanted.held.clone())
                     }
-                    Some(_) | None => Wanted::Policy(self.default.clone()),
+                    Some(wanted) => Wanted::Policy(self.default.clone(), wanted.held.clone()),
+                    None => Wanted::Policy(self.default.clone(), Vec::new()),
                 },
                 Err(reason) => Wanted::Unknown(reason.clone()),
             };

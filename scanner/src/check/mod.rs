@@ -97,7 +97,7 @@ fn find(images: Vec<String>, files: &[impl AsRef<Path>], wanted: &PolicyOptions)
     found.targets.extend(images.into_iter().map(|image| Target {
         image,
         source: None,
-        wanted: Wanted::Policy(wanted.clone()),
+        wanted: Wanted::Policy(wanted.clone(), Vec::new()),
     }));
     for file in files {
         let file = file.as_ref();

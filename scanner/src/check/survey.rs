@@ -77,8 +77,8 @@ fn subject(target: Target) -> Result<Subject, Box<Finding>> {
     let refused = |target: Target, reason: &str, error: String| {
         Err(Box::new(Finding::invalid(target, Some(&image), reason, error)))
     };
-    let options = match &target.wanted {
-        Wanted::Policy(options) => options.clone(),
+    let (options, held) = match &target.wanted {
+        Wanted::Policy(options, held) => (options.clone(), held.iter().map(ToString::to_string).collect()),
         Wanted::Nothing => return Err(Box::new(Finding::not_watched(target, Some(&image)))),
         Wanted::Unknown(reason) => {
             let reason = reason.clone();
@@ -92,6 +92,7 @@ fn subject(target: Target) -> Result<Subject, Box<Finding>> {
         current: Some(tag.to_string()),
         options,
         current_digest: image.digest().map(Digest::to_string),
+        held,
         ..Written::default()
     };
     match written.check() {

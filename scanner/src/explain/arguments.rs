@@ -126,8 +126,8 @@ pub struct KnownArguments {
     /// The digest that the current tag has in the registry, for the policy `digest`; by default the registry is asked.
     #[arg(long, value_name = "DIGEST")]
     pub remote_digest: Option<String>,
-    /// A tag or digest that is never to be offered; may be repeated.
-    #[arg(long, value_name = "TAG|DIGEST")]
+    /// What is never to be offered: TAG, DIGEST, TAG@DIGEST, or <=TAG with all that is older; may be repeated.
+    #[arg(long, value_name = "HOLD")]
     pub hold: Vec<String>,
 }
 

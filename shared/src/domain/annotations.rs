@@ -18,6 +18,9 @@ pub const WATCH: &str = "kubefresh.dev/watch";
 /// What a person agreed to, in mode `approve`; removed when the update starts.
 pub const APPROVED: &str = "kubefresh.dev/approved";
 
+/// What is never to be offered: written by people, and by the updater beside what they wrote.
+pub const HOLD: &str = "kubefresh.dev/hold";
+
 /// State: written by the updater, never by people.
 pub const IN_FLIGHT: &str = "kubefresh.dev/in-flight";
 pub const LAST_UPDATE: &str = "kubefresh.dev/last-update";

@@ -109,7 +109,7 @@ metadata:
   name: d
   annotations: {ANNOTATIONS}
 spec: {template: {spec: {containers: [{name: app, image: a:1}, {name: sidecar, image: b:1}]}}}";
-    let policy = |policy: &str| Wanted::Policy(PolicyOptions::of(policy));
+    let policy = |policy: &str| Wanted::Policy(PolicyOptions::of(policy), Vec::new());
     for (annotations, app, sidecar) in [
         ("example.com/owner: shop", policy("major"), policy("major")),
         ("kubefresh.dev/policy: patch", policy("patch"), policy("patch")),
@@ -124,6 +124,14 @@ spec: {template: {spec: {containers: [{name: app, image: a:1}, {name: sidecar, i
             Wanted::Nothing,
         ),
         ("kubefresh.dev/watch: 'false'", Wanted::Nothing, Wanted::Nothing),
+        (
+            "app.kubefresh.dev/hold: '<=2.1 3.0'",
+            Wanted::Policy(
+                PolicyOptions::of("major"),
+                ["<=2.1", "3.0"].map(|hold| hold.parse().unwrap()).to_vec(),
+            ),
+            policy("major"),
+        ),
     ] {
         let found = read(&text.replace("ANNOTATIONS", annotations));
         let wanted: Vec<_> = found.targets.into_iter().map(|target| target.wanted).collect();

@@ -32,6 +32,8 @@ pub(super) enum Setting {
     Prerelease,
     FollowVariants,
     Approved,
+    /// What is never to be offered.
+    Hold,
     RolloutTimeout,
     /// When the repositories are asked; at every run of the scanner where it is not given.
     Schedule,
@@ -54,7 +56,8 @@ impl Setting {
             | Self::Exclude
             | Self::Prerelease
             | Self::FollowVariants
-            | Self::Approved => true,
+            | Self::Approved
+            | Self::Hold => true,
             Self::RolloutTimeout | Self::Schedule | Self::ScheduleTimezone | Self::CheckNow => false,
         }
     }

@@ -6,9 +6,9 @@ use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
 use super::key::{Key, Setting};
-use super::value::{parse_duration, parse_globs, parse_switch};
+use super::value::{parse_duration, parse_globs, parse_holds, parse_switch};
 use super::{AnnotationError, Approved, Mode, PREFIX};
-use crate::domain::policy::{PolicyOptions, shortened};
+use crate::domain::policy::{Hold, PolicyOptions, shortened};
 use crate::domain::schedule::{self, Schedule};
 
 /// How long a rollout may take when nothing else is said.
@@ -24,6 +24,8 @@ pub struct ContainerSettings {
     /// [`UpdatePolicy::for_tag`]: crate::domain::policy::UpdatePolicy::for_tag
     pub policy: PolicyOptions,
     pub approved: Option<Approved>,
+    /// What is never to be offered: what the workload's annotation says and what the container's own says.
+    pub held: Vec<Hold>,
 }
 
 /// The settings of a workload and of each of its containers.
@@ -170,6 +172,8 @@ fn assign(
         Setting::Include => parse_globs(value).map(|globs| settings.policy.include = globs),
         Setting::Exclude => parse_globs(value).map(|globs| settings.policy.exclude = globs),
         Setting::Approved => value.parse().map(|approved| settings.approved = Some(approved)),
+        // What is held for all containers is held for each, whatever else is.
+        Setting::Hold => parse_holds(value).map(|holds| settings.held.extend(holds)),
         Setting::Policy => {
             settings.policy.policy = Some(value.to_owned());
             Ok(())

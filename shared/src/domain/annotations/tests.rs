@@ -185,3 +185,26 @@ fn a_rollout_timeout_is_positive_and_at_most_a_day() {
         assert_eq!(read, expected, "{value}");
     }
 }
+
+#[test]
+fn a_container_holds_what_the_workload_holds_and_what_is_said_of_itself() {
+    let digest = format!("sha256:{}", "a".repeat(64));
+    let image = format!("1.5.0@{digest}");
+    let holds = |settings: &Settings, container: &str| {
+        let held = settings.containers[container].held.iter();
+        held.map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let own = format!("{image}  {digest}");
+    let settings = read(&[(HOLD, "1.4.0 <=1.3.0"), ("app.kubefresh.dev/hold", own.as_str())]).unwrap();
+    assert_eq!(holds(&settings, "sidecar"), ["1.4.0", "<=1.3.0"]);
+    assert_eq!(
+        holds(&settings, "app"),
+        ["1.4.0", "<=1.3.0", image.as_str(), digest.as_str()]
+    );
+    assert_eq!(holds(&read(&[(HOLD, " ")]).unwrap(), "app"), [""; 0]);
+    for value in ["1.4.0,1.5.0", "shop/app:1.4.0", "<1.4.0", "1.4.0@latest"] {
+        let errors = read(&[(HOLD, value)]).unwrap_err();
+        let said = errors[0].to_string();
+        assert!(said.contains(HOLD) && said.contains(value), "{said}");
+    }
+}

@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use jiff::SignedDuration;
 
+use crate::domain::policy::{Hold, shortened};
 use crate::domain::reference::{Digest, ReferenceError, Tag};
 
 /// What happens when a newer image is found.
@@ -71,6 +72,20 @@ pub(super) fn parse_globs(value: &str) -> Result<Vec<String>, String> {
         return Err("it must be one or more globs, separated by spaces".to_owned());
     }
     Ok(globs)
+}
+
+/// Separated by spaces, which neither a tag nor a digest contains.
+pub(super) fn parse_holds(value: &str) -> Result<Vec<Hold>, String> {
+    let parse = |word: &str| {
+        let hold = word.parse::<Hold>();
+        hold.map_err(|error| {
+            format!(
+                "{:?} is no TAG, DIGEST, TAG@DIGEST or <=TAG: {error}",
+                shortened(word)
+            )
+        })
+    };
+    value.split_whitespace().map(parse).collect()
 }
 
 /// `10m`, `1h30m`, `90s`: positive, and at most a day so that a typo cannot park a rollout for ever.

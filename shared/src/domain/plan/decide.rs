@@ -4,9 +4,9 @@ use jiff::Timestamp;
 
 use super::verdict::{Target, Verdict};
 use super::{PlanLimits, Snapshot};
-use crate::domain::annotations::{Approved, Mode};
+use crate::domain::annotations::{Approved, HOLD, Mode};
 use crate::domain::in_flight::last_given;
-use crate::domain::policy::{SelectionRequest, select};
+use crate::domain::policy::{Conditions, Rejection, Selection, SelectionReason, SelectionRequest, select};
 use crate::domain::record::Findings;
 use crate::domain::record::config_map::{RecordError, record_name};
 use crate::domain::reference::{Digest, ImageReference, Tag};
@@ -25,7 +25,8 @@ pub(super) fn decide(
     if watched.settings.mode == Mode::Off {
         return Verdict::ModeOff;
     }
-    let target = match findings(watched, snapshot, limits, now).and_then(|findings| target(watched, findings))
+    let target = match findings(watched, snapshot, limits, now)
+        .and_then(|findings| target(workload, watched, findings))
     {
         Ok(target) => target,
         Err(verdict) => return verdict,
@@ -90,7 +91,7 @@ fn is_fresh(scanned_at: Timestamp, schedule: Option<&Schedule>, limits: &PlanLim
 }
 
 /// Where the policy would go by these findings.
-fn target(watched: &Watched, findings: &Findings) -> Result<Target, Verdict> {
+fn target(workload: &Workload, watched: &Watched, findings: &Findings) -> Result<Target, Verdict> {
     let Watched { image, demand, .. } = watched;
     let remote_digest = findings
         .tag(&demand.tag)
@@ -98,10 +99,17 @@ fn target(watched: &Watched, findings: &Findings) -> Result<Target, Verdict> {
     let request = SelectionRequest {
         current_digest: image.digest(),
         remote_digest,
+        conditions: Conditions {
+            held: &watched.settings.held,
+            ..Conditions::default()
+        },
         ..demand.request()
     };
     let selection = select(&request, &findings.tags);
     let Some(tag) = selection.update().cloned() else {
+        if let Some(held) = held(workload, watched, findings, &selection) {
+            return Err(held);
+        }
         return Err(Verdict::UpToDate {
             reason: selection.reason,
             successor: selection.successor.map(|successor| successor.newest.clone()),
@@ -116,6 +124,28 @@ fn target(watched: &Watched, findings: &Findings) -> Result<Target, Verdict> {
     )
     .ok_or_else(|| Verdict::DigestNotRecorded { tag: tag.clone() })?;
     Ok(Target { tag, digest, image })
+}
+
+/// The verdict where nothing but a hold stands against what is newer.
+fn held(
+    workload: &Workload,
+    watched: &Watched,
+    findings: &Findings,
+    selection: &Selection<'_>,
+) -> Option<Verdict> {
+    if selection.reason != SelectionReason::Held {
+        return None;
+    }
+    let held = selection.rejected.get(&Rejection::Held);
+    let is_held = |tag: &&Tag| held.is_some_and(|held| held.contains(tag));
+    let mut newest_first = findings.candidates(&watched.demand).into_iter();
+    let tag = newest_first.find(is_held).unwrap_or(&watched.demand.tag).clone();
+    let own = format!("{}.{HOLD}", watched.container);
+    let keys = [own, HOLD.to_owned()].into_iter();
+    let by = keys
+        .filter(|key| workload.annotations.contains_key(key))
+        .collect();
+    Some(Verdict::Held { tag, by })
 }
 
 /// The new image in the spelling of the old one: with a digest where that has one.

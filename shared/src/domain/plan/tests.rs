@@ -409,6 +409,48 @@ fn a_workload_that_did_not_opt_in_or_is_being_deleted_is_left_out() {
 }
 
 #[test]
+fn what_is_held_is_passed_over_and_the_verdict_says_what_lifts_it() {
+    let edge = format!("shop.example/edge:edge@{}", digest('a'));
+    let (new, other) = (digest('b').to_string(), digest('d').to_string());
+    let up_to = "1.5.0 is held by the annotation kubefresh.dev/hold; removing that lifts it";
+    for (image, key, held, expected) in [
+        ("shop.example/app:1.4.0", "kubefresh.dev/hold", "1.5.0", up_to),
+        (
+            "shop.example/app:1.4.0",
+            "kubefresh.dev/hold",
+            "1.3.0 <=1.5.0",
+            up_to,
+        ),
+        (
+            "shop.example/app:1.4.0",
+            "app.kubefresh.dev/hold",
+            "1.5.0",
+            "1.5.0 is held by the annotation app.kubefresh.dev/hold; removing that lifts it",
+        ),
+        (
+            "shop.example/app:1.4.0",
+            "kubefresh.dev/hold",
+            "1.4.9",
+            "update to shop.example/app:1.5.0",
+        ),
+        (
+            edge.as_str(),
+            "kubefresh.dev/hold",
+            new.as_str(),
+            "edge is held by the annotation kubefresh.dev/hold; removing that lifts it",
+        ),
+        (
+            edge.as_str(),
+            "kubefresh.dev/hold",
+            other.as_str(),
+            &format!("update to shop.example/edge:edge@{new}"),
+        ),
+    ] {
+        assert_eq!(verdict(&[(key, held)], image).to_string(), expected, "{held}");
+    }
+}
+
+#[test]
 fn a_paused_rollout_is_not_touched() {
     let mut paused = workload(&AUTO, &[("app", "shop.example/app:1.4.0")]);
     paused.paused = true;

@@ -27,6 +27,13 @@ pub enum Verdict {
         /// The newest tag where the current family has ended and another goes on (rules 15 and 1).
         successor: Option<Tag>,
     },
+    /// There is something newer, and all of it is held.
+    Held {
+        /// The newest of it.
+        tag: Tag,
+        /// The annotations that hold it.
+        by: Vec<String>,
+    },
     Update(Target),
     AwaitingApproval(Target),
     /// Mode `notify`: people are told, nothing is done.
@@ -74,6 +81,11 @@ impl fmt::Display for Verdict {
             } => write!(
                 f,
                 "up to date: {reason}; this variant has ended, and {newest} goes on"
+            ),
+            Self::Held { tag, by } => write!(
+                f,
+                "{tag} is held by the annotation {}; removing that lifts it",
+                by.join(" and ")
             ),
             Self::Update(target) => write!(f, "update to {}", target.image),
             Self::AwaitingApproval(target) => write!(f, "{} waits for approval", target.image),

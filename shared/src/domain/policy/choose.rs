@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::hold::HoldUnderPolicy;
 use super::key::Key;
-use super::offer::{Hold, Offer};
+use super::offer::Offer;
 use super::ranking::{Candidate, Ranking};
 use super::ruler::{Ruler, Tier};
 use super::selection::{Rejection, Selection, SelectionReason, SelectionRequest, Successor};
@@ -347,12 +348,14 @@ impl<'a> Verdicts<'a> {
             .iter()
             .filter(|candidate| runs_now(candidate))
             .max_by(|a, b| compare(a, b));
+        let held = conditions.held.iter().map(|hold| hold.under(request));
+        let held: Vec<HoldUnderPolicy<'_>> = held.collect();
         let rules: Vec<Option<Refused>> = self
             .accepted
             .iter()
             .map(|candidate| match running {
                 Some(running) if compare(candidate, running).is_le() => Some(Refused::SameDigest),
-                _ => candidate.refused(request),
+                _ => candidate.refused(request, &held),
             })
             .collect();
         let (mut kept, mut refusals) = (Vec::new(), Vec::new());
@@ -389,10 +392,9 @@ impl<'a> Verdicts<'a> {
 
 impl Candidate<'_> {
     /// The first condition against it, apart from what runs already.
-    fn refused(&self, request: &SelectionRequest<'_>) -> Option<Refused> {
+    fn refused(&self, request: &SelectionRequest<'_>, held: &[HoldUnderPolicy<'_>]) -> Option<Refused> {
         let conditions = request.conditions;
-        let is_held = |hold: &Hold| hold.applies_to(&self.offer);
-        if conditions.held.iter().any(is_held) {
+        if held.iter().any(|hold| hold.applies_to(&self.offer)) {
             return Some(Refused::Held);
         }
         if !conditions

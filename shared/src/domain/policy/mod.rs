@@ -8,6 +8,7 @@
 
 mod choose;
 mod families;
+mod hold;
 mod key;
 mod line;
 mod offer;
@@ -24,8 +25,9 @@ mod successor;
 
 pub use choose::{Candidates, candidates, newest_candidates, select};
 pub use families::{Contrast, OtherFamily, SuffixContrast, newest_first, other_families};
+pub use hold::Hold;
 pub(crate) use line::{read_option, unquoted, words};
-pub use offer::{Conditions, Hold, Maturity, Offer};
+pub use offer::{Conditions, Maturity, Offer};
 pub(crate) use options::shortened;
 pub use options::{PolicyError, PolicyOption, PolicyOptions};
 pub use rules::UpdatePolicy;

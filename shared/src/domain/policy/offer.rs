@@ -1,11 +1,11 @@
 //! A published tag, with what the caller happens to know of it.
 
 use std::collections::BTreeMap;
-use std::str::FromStr;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::reference::{Digest, ReferenceError, Tag};
+use super::hold::Hold;
+use crate::domain::reference::{Digest, Tag};
 
 /// A published tag. What is not known of it is `None`.
 #[derive(Debug, Clone, Copy)]
@@ -57,33 +57,4 @@ pub struct Conditions<'a> {
 pub struct Maturity {
     pub min_age: SignedDuration,
     pub now: Timestamp,
-}
-
-/// A tag or digest that is never to be offered.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Hold {
-    Tag(Tag),
-    Digest(Digest),
-}
-
-impl FromStr for Hold {
-    type Err = ReferenceError;
-
-    fn from_str(written: &str) -> Result<Self, ReferenceError> {
-        // A tag holds no colon and a digest always does.
-        if written.contains(':') {
-            written.parse().map(Self::Digest)
-        } else {
-            written.parse().map(Self::Tag)
-        }
-    }
-}
-
-impl Hold {
-    pub(super) fn applies_to(&self, offer: &Offer<'_>) -> bool {
-        match self {
-            Self::Tag(tag) => tag == offer.tag,
-            Self::Digest(digest) => offer.digest == Some(digest),
-        }
-    }
 }

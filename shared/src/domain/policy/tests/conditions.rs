@@ -301,10 +301,88 @@ fn rule_15_variants_are_followed_within_their_distribution_when_asked_for() {
 }
 
 #[test]
-fn a_hold_is_written_as_a_tag_or_a_digest() {
+fn a_hold_names_a_tag_a_digest_both_or_all_up_to_a_tag() {
     let written = digest('d');
-    assert_eq!("1.3.0".parse(), Ok(Hold::Tag(tag("1.3.0"))));
-    assert_eq!(written.as_ref().parse(), Ok(Hold::Digest(written.clone())));
-    assert!("1.3 0".parse::<Hold>().is_err());
-    assert!("sha256:123".parse::<Hold>().is_err());
+    let image = format!("1.3.0@{written}");
+    for (word, hold) in [
+        ("1.3.0", Hold::Tag(tag("1.3.0"))),
+        (written.as_ref(), Hold::Digest(written.clone())),
+        (image.as_str(), Hold::Image(tag("1.3.0"), written.clone())),
+        ("<=1.3.0", Hold::UpTo(tag("1.3.0"))),
+    ] {
+        assert_eq!(word.parse(), Ok(hold.clone()));
+        assert_eq!(hold.to_string(), word);
+    }
+    for word in [
+        "1.3 0",
+        "sha256:123",
+        "1.3.0@",
+        "@sha256:123",
+        "<=",
+        "<1.3.0",
+        "<= 1.3.0",
+    ] {
+        assert!(word.parse::<Hold>().is_err(), "{word}");
+    }
+}
+
+/// What `policy` chooses from 1.0.0 where all this is published and `word` held.
+fn chosen_beside(word: &str, policy: &str, published: &[Known]) -> Option<String> {
+    let (current, policy, held) = (tag("1.0.0"), level(policy), [word.parse().unwrap()]);
+    let request = SelectionRequest {
+        conditions: Conditions {
+            held: &held,
+            ..Conditions::default()
+        },
+        ..SelectionRequest::new(&current, &policy)
+    };
+    let selection = select(&request, published);
+    selection.update().map(ToString::to_string)
+}
+
+#[test]
+fn a_tag_with_its_digest_is_held_until_it_is_known_to_point_elsewhere() {
+    let hold = format!("1.3.0@{}", digest('b'));
+    let platform = BTreeMap::from([("linux/amd64".to_owned(), digest('b'))]);
+    for (pointed_at, platforms, expected) in [
+        (None, None, None),
+        (Some('b'), None, None),
+        (Some('c'), None, Some("1.3.0")),
+        // The index is another, and one of its images the same.
+        (Some('c'), Some(platform), None),
+    ] {
+        let published = [Known {
+            digest: pointed_at.map(digest),
+            platforms,
+            ..known("1.3.0")
+        }];
+        let chosen = chosen_beside(&hold, "major", &published);
+        assert_eq!(chosen.as_deref(), expected, "{pointed_at:?}");
+    }
+    let renamed = [Known {
+        digest: Some(digest('b')),
+        ..known("1.3.1")
+    }];
+    assert_eq!(chosen_beside(&hold, "major", &renamed), None);
+}
+
+#[test]
+fn what_is_held_up_to_a_tag_is_all_that_the_policy_does_not_call_newer() {
+    let published = || ["1.0.9", "1.2.0", "1.5.0", "1.5.1", "2.0.0", "1.9.0-alpine"].map(known);
+    for (hold, policy, expected) in [
+        ("<=1.5.0", "minor", Some("1.5.1")),
+        ("<=1.5.1", "minor", None),
+        ("<=1.5.1", "major", Some("2.0.0")),
+        ("<=2.0.0", "minor", None),
+        // Further than the policy would go, and older all the same.
+        ("<=1.5.0", "patch", None),
+        ("<=1.0.8", "patch", Some("1.0.9")),
+        ("<=1.5.0", "range:<2", Some("1.5.1")),
+        ("<=1.5.0", "glob:1.*", Some("1.5.1")),
+        // Nothing says what would be older than that.
+        ("<=stable", "minor", Some("1.5.1")),
+    ] {
+        let chosen = chosen_beside(hold, policy, &published());
+        assert_eq!(chosen.as_deref(), expected, "{hold} {policy}");
+    }
 }

@@ -383,6 +383,7 @@ mod tests {
     use shared::domain::workload::WorkloadId;
 
     use super::*;
+    use shared::domain::annotations::Mode;
 
     fn plan() -> Plan {
         let id = WorkloadId {
@@ -393,6 +394,7 @@ mod tests {
         let entry = ContainerVerdict {
             container: "app".to_owned(),
             image: "shop/checkout:1.4.0".to_owned(),
+            mode: Mode::Auto,
             verdict: Verdict::NoRecord,
         };
         let assessment = Assessment {

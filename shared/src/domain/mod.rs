@@ -29,3 +29,4 @@ pub mod plan;
 pub mod patch;
 
 pub mod notice;
+pub mod overview;

@@ -142,6 +142,7 @@ fn standing(assessment: &Assessment, entry: &ContainerVerdict) -> Option<Notice>
     let ContainerVerdict {
         container,
         image,
+        mode: _,
         verdict,
     } = entry;
     match verdict {

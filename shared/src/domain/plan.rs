@@ -161,6 +161,7 @@ fn verdicts(watched: &[Watched], decide: impl Fn(&Watched) -> Verdict) -> Vec<Co
     let verdict = |watched: &Watched| ContainerVerdict {
         container: watched.container.clone(),
         image: watched.image.to_string(),
+        mode: watched.settings.mode,
         verdict: decide(watched),
     };
     watched.iter().map(verdict).collect()
@@ -208,4 +209,4 @@ fn spent_approvals(
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 
 use super::*;
-use crate::domain::annotations::AnnotationError;
+use crate::domain::annotations::{AnnotationError, Mode};
 use crate::domain::in_flight::ImageChange;
 use crate::domain::rollout::{Completion, Failure, Waiting};
 use crate::domain::watched::Problem;
@@ -50,6 +50,7 @@ fn waiting(verdict: Verdict) -> Vec<Notice> {
     let entry = ContainerVerdict {
         container: "app".to_owned(),
         image: "app:1".to_owned(),
+        mode: Mode::Auto,
         verdict,
     };
     notices(&assessment(Action::Nothing, vec![entry]))

@@ -7,11 +7,11 @@ use crate::domain::reference::{Digest, Tag};
 use crate::domain::rollout::{RolloutFacts, Waiting, deployment};
 use crate::domain::workload::{Container, WorkloadKind};
 
-const LIMITS: PlanLimits = PlanLimits {
+pub(in crate::domain) const LIMITS: PlanLimits = PlanLimits {
     max_record_age: SignedDuration::from_hours(24),
 };
 
-fn now() -> Timestamp {
+pub(in crate::domain) fn now() -> Timestamp {
     "2026-11-21T03:00:00Z".parse().unwrap()
 }
 
@@ -19,7 +19,7 @@ fn digest(fill: char) -> Digest {
     format!("sha256:{}", fill.to_string().repeat(64)).parse().unwrap()
 }
 
-fn workload(annotations: &[(&str, &str)], images: &[(&str, &str)]) -> Workload {
+pub(in crate::domain) fn workload(annotations: &[(&str, &str)], images: &[(&str, &str)]) -> Workload {
     let container = |(name, image): &(&str, &str)| Container {
         name: (*name).to_owned(),
         image: (*image).to_owned(),
@@ -53,10 +53,11 @@ fn workload(annotations: &[(&str, &str)], images: &[(&str, &str)]) -> Workload {
     }
 }
 
-const AUTO: [(&str, &str); 2] = [("kubefresh.dev/watch", "true"), ("kubefresh.dev/mode", "auto")];
+pub(in crate::domain) const AUTO: [(&str, &str); 2] =
+    [("kubefresh.dev/watch", "true"), ("kubefresh.dev/mode", "auto")];
 
 /// A record of `repository` as a scan on behalf of `demands` writes it. `edge` points at b…, everything else at c….
-fn record(
+pub(in crate::domain) fn record(
     repository: &str,
     demands: &[&str],
     tags: &[&str],
@@ -86,14 +87,17 @@ fn record(
     )
 }
 
-fn snapshot(workload: Workload, records: Vec<(String, Result<Arc<ScanRecord>, RecordError>)>) -> Snapshot {
+pub(in crate::domain) fn snapshot(
+    workload: Workload,
+    records: Vec<(String, Result<Arc<ScanRecord>, RecordError>)>,
+) -> Snapshot {
     Snapshot {
         workloads: vec![Arc::new(workload)],
         records: records.into_iter().collect(),
     }
 }
 
-fn app() -> (String, Result<Arc<ScanRecord>, RecordError>) {
+pub(in crate::domain) fn app() -> (String, Result<Arc<ScanRecord>, RecordError>) {
     record("shop.example/app", &["1.4.0 minor"], &["1.4.0", "1.5.0", "2.0.0"])
 }
 
@@ -118,11 +122,7 @@ fn verdict(annotations: &[(&str, &str)], image: &str) -> Verdict {
 }
 
 fn target_image(verdict: &Verdict) -> Option<&str> {
-    if let Verdict::Update(target) | Verdict::AwaitingApproval(target) | Verdict::Notify(target) = verdict {
-        Some(&target.image)
-    } else {
-        None
-    }
+    verdict.target().map(|target| target.image.as_str())
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use crate::domain::annotations::{APPROVED, PREFIX};
+use crate::domain::annotations::{APPROVED, Mode, PREFIX};
 use crate::domain::policy::SelectionReason;
 use crate::domain::record::config_map::RecordError;
 use crate::domain::reference::{Digest, Tag};
@@ -14,6 +14,7 @@ use crate::domain::reference::{Digest, Tag};
 pub struct ContainerVerdict {
     pub container: String,
     pub image: String,
+    pub mode: Mode,
     pub verdict: Verdict,
 }
 
@@ -66,6 +67,26 @@ pub struct Target {
     pub digest: Option<Digest>,
     /// The image to write, in the spelling of the present one.
     pub image: String,
+}
+
+impl Verdict {
+    /// What the container would be given, now or once nothing stands against it any more.
+    pub fn target(&self) -> Option<&Target> {
+        match self {
+            Self::Update(target) | Self::AwaitingApproval(target) | Self::Notify(target) => Some(target),
+            Self::UpToDate { .. }
+            | Self::Held { .. }
+            | Self::ModeOff
+            | Self::Paused
+            | Self::NoRecord
+            | Self::RecordUnreadable(_)
+            | Self::NeverScanned
+            | Self::RecordStale { .. }
+            | Self::NotScannedFor { .. }
+            | Self::DigestNotRecorded { .. }
+            | Self::InFlight => None,
+        }
+    }
 }
 
 impl fmt::Display for Verdict {

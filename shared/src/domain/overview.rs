@@ -1,0 +1,255 @@
+//! Every watched container in one line: what runs, what is newest, what happens next and why. What people are shown, wherever
+//! they look.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::annotations::{LAST_CHANGE, LAST_RESULT, LAST_UPDATE, Mode};
+use super::in_flight::{InFlight, last_given};
+use super::patch::Outcome;
+use super::plan::{Action, Assessment, ContainerVerdict, Plan, Snapshot, Target, Verdict};
+use super::record::config_map::record_name;
+use super::reference::ImageReference;
+use super::rollout::RolloutStatus;
+use super::workload::{Workload, WorkloadId};
+
+/// A container, or a workload that is stopped as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    pub workload: WorkloadId,
+    /// `None`: this is about the whole workload.
+    pub container: Option<String>,
+    /// As it is written.
+    pub image: Option<String>,
+    /// The image that it is given now, or would be if nothing stood against it.
+    pub target: Option<String>,
+    pub mode: Option<Mode>,
+    pub state: State,
+    /// When it came to that, as far as anybody knows.
+    pub since: Option<Timestamp>,
+    pub why: String,
+    /// The last update that ended.
+    pub last: Option<LastUpdate>,
+}
+
+/// Where a container stands.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    strum::Display,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum State {
+    /// Somebody has to mend something first.
+    Stopped,
+    /// The last update failed, and its image is still there.
+    Failed,
+    /// An update is under way.
+    RollingOut,
+    /// An update starts at the next look.
+    Starting,
+    /// There is something newer, and something stands against it now.
+    Waiting,
+    /// There is something newer, and people do what they like.
+    Offered,
+    /// Nobody knows whether there is something newer.
+    Unknown,
+    UpToDate,
+    Off,
+}
+
+impl State {
+    /// Whether there is something newer than what runs.
+    pub fn is_behind(self) -> bool {
+        match self {
+            Self::RollingOut | Self::Starting | Self::Waiting | Self::Offered => true,
+            Self::Stopped | Self::Failed | Self::Unknown | Self::UpToDate | Self::Off => false,
+        }
+    }
+}
+
+/// How the last update of a workload ended, in the words of its annotations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LastUpdate {
+    pub at: Timestamp,
+    pub change: String,
+    pub result: String,
+}
+
+impl LastUpdate {
+    fn of(workload: &Workload) -> Option<Self> {
+        let annotation = |key| workload.annotations.get(key);
+        Some(Self {
+            at: annotation(LAST_UPDATE)?.parse().ok()?,
+            change: annotation(LAST_CHANGE)?.clone(),
+            result: annotation(LAST_RESULT)?.clone(),
+        })
+    }
+
+    fn has_failed(&self) -> bool {
+        self.result.starts_with("failed")
+    }
+}
+
+/// One line for each watched container, in the order of the plan.
+pub fn overview(snapshot: &Snapshot, plan: &Plan) -> Vec<Line> {
+    let workloads: HashMap<&str, &Workload> = snapshot
+        .workloads
+        .iter()
+        .map(|workload| (workload.uid.as_str(), workload.as_ref()))
+        .collect();
+    let lines = plan.assessments.iter().flat_map(|assessment| {
+        let workload = workloads.get(assessment.uid.as_str()).copied();
+        lines(assessment, workload, snapshot)
+    });
+    lines.collect()
+}
+
+fn lines(assessment: &Assessment, workload: Option<&Workload>, snapshot: &Snapshot) -> Vec<Line> {
+    let last = workload.and_then(LastUpdate::of);
+    let line = |entry: Option<&ContainerVerdict>, standing: Standing| Line {
+        workload: assessment.workload.clone(),
+        container: entry.map(|entry| entry.container.clone()),
+        image: entry.map(|entry| entry.image.clone()),
+        target: standing.target,
+        mode: entry.map(|entry| entry.mode),
+        state: standing.state,
+        since: standing.since,
+        why: standing.why,
+        last: last.clone(),
+    };
+    let entries = assessment.containers.iter();
+    match &assessment.action {
+        Action::Stop(problems) => {
+            let why: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            vec![line(None, Standing::new(State::Stopped, why.join("; ")))]
+        }
+        Action::StopForMarker(error) => vec![line(None, Standing::new(State::Stopped, error.to_string()))],
+        Action::Follow { in_flight, status } if assessment.containers.is_empty() => {
+            vec![line(None, Standing::following(None, in_flight, status))]
+        }
+        Action::Follow { in_flight, status } => entries
+            .map(|entry| {
+                let name = Some(entry.container.as_str());
+                line(Some(entry), Standing::following(name, in_flight, status))
+            })
+            .collect(),
+        Action::Start(_) | Action::Nothing => entries
+            .map(|entry| {
+                let standing = Standing::of(entry, snapshot);
+                line(Some(entry), standing.after(entry, workload, last.as_ref()))
+            })
+            .collect(),
+    }
+}
+
+/// What is to be said of one container beside its name.
+struct Standing {
+    state: State,
+    target: Option<String>,
+    since: Option<Timestamp>,
+    why: String,
+}
+
+impl Standing {
+    fn new(state: State, why: String) -> Self {
+        Self {
+            state,
+            target: None,
+            since: None,
+            why,
+        }
+    }
+
+    fn following(container: Option<&str>, in_flight: &InFlight, status: &RolloutStatus) -> Self {
+        let change = container.and_then(|container| in_flight.containers.get(container));
+        let why = match status {
+            RolloutStatus::InProgress(waiting) => waiting.to_string(),
+            RolloutStatus::Completed(_) | RolloutStatus::Failed(_) | RolloutStatus::Superseded { .. } => {
+                Outcome::of(status).map_or_else(String::new, |outcome| outcome.to_annotation())
+            }
+        };
+        Self {
+            state: State::RollingOut,
+            target: change.map(|change| change.to.clone()),
+            since: Some(in_flight.started),
+            why,
+        }
+    }
+
+    fn of(entry: &ContainerVerdict, snapshot: &Snapshot) -> Self {
+        let target = entry.verdict.target();
+        Self {
+            state: state(&entry.verdict),
+            target: target.map(|target| target.image.clone()),
+            since: target.and_then(|target| first_seen(entry, target, snapshot)),
+            why: entry.verdict.to_string(),
+        }
+    }
+
+    /// In the light of what came before.
+    fn after(self, entry: &ContainerVerdict, workload: Option<&Workload>, last: Option<&LastUpdate>) -> Self {
+        let Some(last) = last.filter(|_| self.state == State::UpToDate) else {
+            return self;
+        };
+        let given = workload.and_then(|workload| last_given(&workload.annotations, &entry.container));
+        if given != Some(entry.image.as_str()) {
+            return self;
+        }
+        let (state, why) = if last.has_failed() {
+            (State::Failed, last.result.clone())
+        } else {
+            (self.state, self.why)
+        };
+        Self {
+            state,
+            since: Some(last.at),
+            why,
+            ..self
+        }
+    }
+}
+
+fn state(verdict: &Verdict) -> State {
+    match verdict {
+        Verdict::UpToDate { .. } => State::UpToDate,
+        Verdict::Update(_) => State::Starting,
+        Verdict::AwaitingApproval(_) | Verdict::Held { .. } | Verdict::Paused => State::Waiting,
+        Verdict::Notify(_) => State::Offered,
+        Verdict::ModeOff => State::Off,
+        Verdict::InFlight => State::RollingOut,
+        Verdict::NoRecord
+        | Verdict::RecordUnreadable(_)
+        | Verdict::NeverScanned
+        | Verdict::RecordStale { .. }
+        | Verdict::NotScannedFor { .. }
+        | Verdict::DigestNotRecorded { .. } => State::Unknown,
+    }
+}
+
+/// When the scanner saw the target first.
+fn first_seen(entry: &ContainerVerdict, target: &Target, snapshot: &Snapshot) -> Option<Timestamp> {
+    let image: ImageReference = entry.image.parse().ok()?;
+    let record = snapshot
+        .records
+        .get(&record_name(image.repository()))?
+        .as_ref()
+        .ok()?;
+    let tag = record.findings.as_ref()?.tag(&target.tag)?;
+    Some(tag.first_seen)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,105 @@
+use super::*;
+use crate::domain::annotations::IN_FLIGHT;
+use crate::domain::plan::plan;
+use crate::domain::plan::tests::{AUTO, LIMITS, app, now, snapshot, workload};
+
+const OLD: &str = "shop.example/app:1.4.0";
+const NEW: &str = "shop.example/app:1.5.0";
+
+fn overview_of(annotations: &[(&str, &str)], image: &str) -> Line {
+    let all = [AUTO.as_slice(), annotations].concat();
+    let snapshot = snapshot(workload(&all, &[("app", image)]), vec![app()]);
+    let mut lines = overview(&snapshot, &plan(&snapshot, &LIMITS, now()));
+    assert_eq!(lines.len(), 1);
+    lines.remove(0)
+}
+
+/// State, target, and whether it is known since when.
+fn shown(annotations: &[(&str, &str)], image: &str) -> (State, Option<String>, bool) {
+    let line = overview_of(annotations, image);
+    assert!(!line.why.is_empty());
+    (line.state, line.target, line.since.is_some())
+}
+
+#[test]
+fn each_container_stands_somewhere_and_what_is_newer_has_an_age() {
+    let new = || Some(NEW.to_owned());
+    let mode = |mode| [("kubefresh.dev/mode", mode)];
+    assert_eq!(shown(&[], OLD), (State::Starting, new(), true));
+    assert_eq!(shown(&mode("approve"), OLD), (State::Waiting, new(), true));
+    assert_eq!(shown(&mode("notify"), OLD), (State::Offered, new(), true));
+    assert_eq!(shown(&mode("off"), OLD), (State::Off, None, false));
+    assert_eq!(shown(&mode("never"), OLD), (State::Stopped, None, false));
+    assert_eq!(
+        shown(&[("kubefresh.dev/policy", "digest")], OLD),
+        (State::Unknown, None, false)
+    );
+    assert_eq!(
+        shown(&[("kubefresh.dev/hold", "1.5.0")], OLD),
+        (State::Waiting, None, false)
+    );
+    assert_eq!(
+        shown(&[], "other.example/app:1.4.0"),
+        (State::Unknown, None, false)
+    );
+    assert_eq!(shown(&[], NEW), (State::UpToDate, None, false));
+    assert_eq!(
+        shown(&[], "shop.example/app:2.0.0"),
+        (State::Unknown, None, false)
+    );
+}
+
+#[test]
+fn an_update_under_way_says_what_it_waits_for() {
+    let marker = format!(
+        r#"{{"containers":{{"app":{{"from":"{OLD}","to":"{NEW}"}}}},"started":"2026-11-21T02:59:00Z","deadline":"2026-11-21T03:09:00Z"}}"#
+    );
+    let line = overview_of(&[(IN_FLIGHT, marker.as_str())], NEW);
+    assert_eq!(
+        (line.state, line.target.as_deref()),
+        (State::RollingOut, Some(NEW))
+    );
+    assert_eq!(line.since.unwrap().to_string(), "2026-11-21T02:59:00Z");
+    assert_eq!(line.why, "the controller has not yet seen the new image");
+    let stopped = overview_of(&[(IN_FLIGHT, "{}")], NEW);
+    assert_eq!((stopped.state, stopped.container), (State::Stopped, None));
+}
+
+#[test]
+fn the_last_update_is_shown_and_its_failure_while_its_image_is_there() {
+    let of = |change: &'static str, result| {
+        [
+            (LAST_UPDATE, "2026-11-20T03:00:00Z"),
+            (LAST_CHANGE, change),
+            (LAST_RESULT, result),
+            ("kubefresh.dev/policy", "minor"),
+        ]
+    };
+    let change = "app: shop.example/app:1.3.0 -> shop.example/app:1.4.0";
+    let line = overview_of(&of(change, "failed: 0 of 1 pods available"), OLD);
+    assert_eq!(line.state, State::Starting, "what is newer may mend it");
+    assert_eq!(line.last.unwrap().result, "failed: 0 of 1 pods available");
+
+    let newest = "app: shop.example/app:1.3.0 -> shop.example/app:2.0.0";
+    let major = |result| {
+        let snapshot = snapshot(
+            workload(
+                &[AUTO.as_slice(), &of(newest, result)].concat(),
+                &[("app", "shop.example/app:2.0.0")],
+            ),
+            vec![crate::domain::plan::tests::record(
+                "shop.example/app",
+                &["2.0.0 minor"],
+                &["1.4.0", "2.0.0"],
+            )],
+        );
+        overview(&snapshot, &plan(&snapshot, &LIMITS, now())).remove(0)
+    };
+    let failed = major("failed: 0 of 1 pods available");
+    assert_eq!(
+        (failed.state, failed.why.as_str()),
+        (State::Failed, "failed: 0 of 1 pods available")
+    );
+    assert_eq!(failed.since.unwrap().to_string(), "2026-11-20T03:00:00Z");
+    assert_eq!(major("completed").state, State::UpToDate);
+}

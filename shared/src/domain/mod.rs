@@ -8,6 +8,7 @@ pub mod schedule;
 pub mod shard;
 pub mod text;
 pub mod time;
+pub mod window;
 
 pub mod reference;
 pub mod tag;

@@ -8,6 +8,7 @@ mod policies;
 mod programs;
 mod telling;
 mod updating;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

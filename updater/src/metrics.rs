@@ -98,6 +98,11 @@ struct VerdictLabel {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ResourceLabel {
     resource: &'static str,
 }
@@ -117,6 +122,7 @@ pub struct Metrics {
     watch_failures: Family<ResourceLabel, Counter>,
     workloads: Family<WorkloadLabels, Gauge>,
     containers: Family<VerdictLabel, Gauge>,
+    updates_waiting: Family<ReasonLabel, Gauge>,
     records: Family<StateLabel, Gauge>,
     oldest_scan_age: Family<NoLabels, Gauge>,
     scans: Scans,
@@ -144,6 +150,7 @@ impl Default for Metrics {
             watch_failures: Family::default(),
             workloads: Family::default(),
             containers: Family::default(),
+            updates_waiting: Family::default(),
             records: Family::default(),
             oldest_scan_age: Family::default(),
             scans: Scans::default(),
@@ -205,6 +212,12 @@ impl Metrics {
             "Watches that broke and were begun anew, by resource",
             self.watch_failures.clone(),
         );
+        self.register_views();
+    }
+
+    /// What the last look found.
+    fn register_views(&mut self) {
+        let Self { registry, .. } = self;
         registry.register(
             "workloads",
             "Workloads that are watched, by kind and what is done with them",
@@ -214,6 +227,11 @@ impl Metrics {
             "containers",
             "Watched containers, by the verdict on them",
             self.containers.clone(),
+        );
+        registry.register(
+            "updates_waiting",
+            "Containers that wait to be updated, by what for",
+            self.updates_waiting.clone(),
         );
         registry.register(
             "records",
@@ -304,12 +322,16 @@ impl Metrics {
         self.set_oldest_scan(scans.map(|findings| findings.scanned_at).min());
         let mut states: BTreeMap<(WorkloadKind, &'static str), i64> = BTreeMap::new();
         let mut verdicts: BTreeMap<&'static str, i64> = BTreeMap::new();
+        let mut waiting: BTreeMap<&'static str, i64> = BTreeMap::new();
         for assessment in &plan.assessments {
             *states
                 .entry((assessment.workload.kind, state(&assessment.action)))
                 .or_default() += 1;
             for entry in &assessment.containers {
                 *verdicts.entry((&entry.verdict).into()).or_default() += 1;
+                if let Some(reason) = entry.verdict.waits_for() {
+                    *waiting.entry(reason).or_default() += 1;
+                }
             }
         }
         for ((kind, state), count) in states {
@@ -323,12 +345,18 @@ impl Metrics {
                 .get_or_create(&VerdictLabel { verdict })
                 .set(count);
         }
+        for (reason, count) in waiting {
+            self.updates_waiting
+                .get_or_create(&ReasonLabel { reason })
+                .set(count);
+        }
     }
 
     /// Only the leader looks: what a former one saw last is no longer true.
     pub fn forget(&self) {
         self.workloads.clear();
         self.containers.clear();
+        self.updates_waiting.clear();
         self.records.clear();
         self.oldest_scan_age.clear();
         self.scans.set(None);

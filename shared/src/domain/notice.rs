@@ -174,7 +174,7 @@ fn standing(assessment: &Assessment, entry: &ContainerVerdict) -> Option<Notice>
         | Verdict::Held { .. }
         | Verdict::Update(_)
         | Verdict::ModeOff
-        | Verdict::Paused
+        | Verdict::Waiting { .. }
         | Verdict::NoRecord
         | Verdict::NeverScanned
         | Verdict::RecordStale { .. }

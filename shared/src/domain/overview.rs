@@ -226,7 +226,7 @@ fn state(verdict: &Verdict) -> State {
     match verdict {
         Verdict::UpToDate { .. } => State::UpToDate,
         Verdict::Update(_) => State::Starting,
-        Verdict::AwaitingApproval(_) | Verdict::Held { .. } | Verdict::Paused => State::Waiting,
+        Verdict::AwaitingApproval(_) | Verdict::Held { .. } | Verdict::Waiting { .. } => State::Waiting,
         Verdict::Notify(_) => State::Offered,
         Verdict::ModeOff => State::Off,
         Verdict::InFlight => State::RollingOut,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use self::decide::{decide, taken_back};
+pub use self::gate::Gate;
 pub use self::verdict::{ContainerVerdict, Target, Verdict, approval};
 use super::annotations::{APPROVED, Mode};
 use super::in_flight::{ImageChange, InFlight, InFlightError};
@@ -18,6 +19,7 @@ use super::watched::{self, Problem, Watched};
 use super::workload::{Workload, WorkloadId};
 
 mod decide;
+mod gate;
 mod verdict;
 
 /// Everything that a plan is made from.
@@ -94,16 +96,8 @@ pub fn plan(snapshot: &Snapshot, limits: &PlanLimits, now: Timestamp) -> Plan {
         let Some((containers, action)) = assess(workload, snapshot, limits, now) else {
             continue;
         };
-        if let Action::Follow {
-            in_flight,
-            status: RolloutStatus::InProgress(_),
-        } = &action
-        {
-            plan.next_look = [plan.next_look, Some(in_flight.deadline)]
-                .into_iter()
-                .flatten()
-                .min();
-        }
+        let next_look = next_look(&containers, &action);
+        plan.next_look = plan.next_look.into_iter().chain(next_look).min();
         plan.assessments.push(Assessment {
             workload: workload.id.clone(),
             uid: workload.uid.clone(),
@@ -113,6 +107,26 @@ pub fn plan(snapshot: &Snapshot, limits: &PlanLimits, now: Timestamp) -> Plan {
         });
     }
     plan
+}
+
+/// When there will be something else to do with a workload although nothing changed.
+fn next_look(containers: &[ContainerVerdict], action: &Action) -> Option<Timestamp> {
+    match action {
+        Action::Follow {
+            in_flight,
+            status: RolloutStatus::InProgress(_),
+        } => Some(in_flight.deadline),
+        Action::Follow {
+            status: RolloutStatus::Completed(_) | RolloutStatus::Failed(_) | RolloutStatus::Superseded { .. },
+            ..
+        }
+        | Action::Stop(_)
+        | Action::StopForMarker(_) => None,
+        Action::Nothing | Action::Start(_) => {
+            let verdicts = containers.iter().map(|entry| &entry.verdict);
+            verdicts.filter_map(Verdict::holds_until).min()
+        }
+    }
 }
 
 /// `None` for a workload that has nothing to do with us.
@@ -141,9 +155,18 @@ fn assess(
     if reading.watched.is_empty() {
         return None;
     }
-    let containers = verdicts(&reading.watched, |watched| {
+    let mut containers = verdicts(&reading.watched, |watched| {
         decide(workload, watched, snapshot, limits, now)
     });
+    if containers
+        .iter()
+        .any(|entry| matches!(entry.verdict, Verdict::Update(_)))
+        && let Some((gate, until)) = Gate::closed(&reading.settings, now)
+    {
+        for entry in &mut containers {
+            entry.verdict.wait(gate, until);
+        }
+    }
     let changes = changes(&containers);
     if changes.is_empty() {
         return Some((containers, Action::Nothing));

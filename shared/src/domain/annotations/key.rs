@@ -34,6 +34,12 @@ pub(super) enum Setting {
     Approved,
     /// What is never to be offered.
     Hold,
+    /// How long our scanner must have known a tag.
+    MinAge,
+    /// When updates may start; at any time where it is not given.
+    Window,
+    /// When they may not, whatever the window says.
+    Freeze,
     RolloutTimeout,
     /// When the repositories are asked; at every run of the scanner where it is not given.
     Schedule,
@@ -57,8 +63,14 @@ impl Setting {
             | Self::Prerelease
             | Self::FollowVariants
             | Self::Approved
-            | Self::Hold => true,
-            Self::RolloutTimeout | Self::Schedule | Self::ScheduleTimezone | Self::CheckNow => false,
+            | Self::Hold
+            | Self::MinAge => true,
+            Self::Window
+            | Self::Freeze
+            | Self::RolloutTimeout
+            | Self::Schedule
+            | Self::ScheduleTimezone
+            | Self::CheckNow => false,
         }
     }
 

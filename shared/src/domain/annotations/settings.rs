@@ -6,10 +6,13 @@ use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
 use super::key::{Key, Setting};
-use super::value::{parse_duration, parse_globs, parse_holds, parse_switch};
+use super::value::{
+    parse_globs, parse_holds, parse_min_age, parse_rollout_timeout, parse_switch, parse_windows,
+};
 use super::{AnnotationError, Approved, Mode, PREFIX};
 use crate::domain::policy::{Hold, PolicyOptions, shortened};
 use crate::domain::schedule::{self, Schedule};
+use crate::domain::window::Windows;
 
 /// How long a rollout may take when nothing else is said.
 pub const DEFAULT_ROLLOUT_TIMEOUT: SignedDuration = SignedDuration::from_mins(10);
@@ -26,12 +29,18 @@ pub struct ContainerSettings {
     pub approved: Option<Approved>,
     /// What is never to be offered: what the workload's annotation says and what the container's own says.
     pub held: Vec<Hold>,
+    /// How long our scanner must have known a tag before it may be chosen.
+    pub min_age: Option<SignedDuration>,
 }
 
 /// The settings of a workload and of each of its containers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     pub rollout_timeout: SignedDuration,
+    /// When updates may start; `None`: at any time.
+    pub window: Option<Windows>,
+    /// When they may not, whatever the window says.
+    pub freeze: Option<Windows>,
     /// When its repositories are to be asked; `None`: whenever the scanner runs.
     pub schedule: Option<Schedule>,
     /// By container name; every container has an entry.
@@ -97,15 +106,26 @@ pub fn settings<'a>(
     }
     let mut rollout_timeout = DEFAULT_ROLLOUT_TIMEOUT;
     if let Some(given) = common.get(&Setting::RolloutTimeout) {
-        let duration = parse_duration(given.value).map_err(|reason| given.invalid(reason));
+        let duration = parse_rollout_timeout(given.value).map_err(|reason| given.invalid(reason));
         keep(duration.map(|duration| rollout_timeout = duration));
     }
+    let mut windows = |setting: Setting, word: &str| {
+        let given = common.get(&setting)?;
+        let windows = parse_windows(given.value, word).map_err(|reason| given.invalid(reason));
+        windows.map_err(|error| errors.push(error)).ok().flatten()
+    };
+    let (window, freeze) = (
+        windows(Setting::Window, "always"),
+        windows(Setting::Freeze, "never"),
+    );
     let schedule = schedule(&common);
     errors.extend(schedule.as_ref().err().cloned());
     errors.extend(policy_errors(annotations, &containers));
     match schedule {
         Ok(schedule) if errors.is_empty() => Ok(Settings {
             rollout_timeout,
+            window,
+            freeze,
             schedule,
             containers,
         }),
@@ -171,6 +191,7 @@ fn assign(
         Setting::FollowVariants => parse_switch(value).map(|may| settings.policy.follow_variants = may),
         Setting::Include => parse_globs(value).map(|globs| settings.policy.include = globs),
         Setting::Exclude => parse_globs(value).map(|globs| settings.policy.exclude = globs),
+        Setting::MinAge => parse_min_age(value).map(|age| settings.min_age = age),
         Setting::Approved => value.parse().map(|approved| settings.approved = Some(approved)),
         // What is held for all containers is held for each, whatever else is.
         Setting::Hold => parse_holds(value).map(|holds| settings.held.extend(holds)),
@@ -190,7 +211,12 @@ fn assign(
             settings.policy.tag_order = Some(value.to_owned());
             Ok(())
         }
-        Setting::RolloutTimeout | Setting::Schedule | Setting::ScheduleTimezone | Setting::CheckNow => Ok(()),
+        Setting::Window
+        | Setting::Freeze
+        | Setting::RolloutTimeout
+        | Setting::Schedule
+        | Setting::ScheduleTimezone
+        | Setting::CheckNow => Ok(()),
     };
     assigned.map_err(|reason| given.invalid(reason))
 }

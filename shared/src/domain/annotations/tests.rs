@@ -1,3 +1,5 @@
+use jiff::SignedDuration;
+
 use super::*;
 
 const SCHEDULE: &str = "kubefresh.dev/schedule";
@@ -206,5 +208,49 @@ fn a_container_holds_what_the_workload_holds_and_what_is_said_of_itself() {
         let errors = read(&[(HOLD, value)]).unwrap_err();
         let said = errors[0].to_string();
         assert!(said.contains(HOLD) && said.contains(value), "{said}");
+    }
+}
+
+#[test]
+fn what_keeps_updates_from_starting_is_read_and_a_default_can_be_taken_back() {
+    let settings = read(&[
+        ("kubefresh.dev/window", "0 22 * * 1-5 4h Europe/Paris"),
+        ("kubefresh.dev/freeze", "2026-12-24T00:00/2027-01-02T00:00"),
+        ("kubefresh.dev/min-age", "3d"),
+        ("sidecar.kubefresh.dev/min-age", "0"),
+    ])
+    .unwrap();
+    assert!(settings.window.is_some() && settings.freeze.is_some());
+    let days = SignedDuration::from_hours(72);
+    assert_eq!(settings.containers["app"].min_age, Some(days));
+    assert_eq!(settings.containers["sidecar"].min_age, None);
+    let settings = read(&[
+        ("kubefresh.dev/window", "always"),
+        ("kubefresh.dev/freeze", "never"),
+    ])
+    .unwrap();
+    assert_eq!((settings.window, settings.freeze), (None, None));
+}
+
+#[test]
+fn gates_that_cannot_be_understood_are_named_with_what_would_be_right() {
+    for (key, value, reason) in [
+        ("kubefresh.dev/window", "0 22 * * 1-5", "how long it lasts"),
+        ("kubefresh.dev/window", "never", "how long it lasts"),
+        (
+            "kubefresh.dev/freeze",
+            "2026-12-24T00:00/2026-12-01T00:00",
+            "ends before",
+        ),
+        ("kubefresh.dev/min-age", "400d", "at most 366d"),
+        ("kubefresh.dev/min-age", "3", "7d"),
+        ("app.kubefresh.dev/window", "@daily 1h", "not known"),
+    ] {
+        let errors = read(&[(key, value)]).unwrap_err();
+        let text = errors[0].to_string();
+        assert!(
+            errors.len() == 1 && text.contains(key) && text.contains(reason),
+            "{text}"
+        );
     }
 }

@@ -6,6 +6,8 @@ use jiff::SignedDuration;
 
 use crate::domain::policy::{Hold, shortened};
 use crate::domain::reference::{Digest, ReferenceError, Tag};
+use crate::domain::time::duration;
+use crate::domain::window::Windows;
 
 /// What happens when a newer image is found.
 #[derive(
@@ -88,13 +90,23 @@ pub(super) fn parse_holds(value: &str) -> Result<Vec<Hold>, String> {
     value.split_whitespace().map(parse).collect()
 }
 
-/// `10m`, `1h30m`, `90s`: positive, and at most a day so that a typo cannot park a rollout for ever.
-pub(super) fn parse_duration(value: &str) -> Result<SignedDuration, String> {
-    let duration: SignedDuration = value
-        .parse()
-        .map_err(|_| "it must be a duration such as 90s, 10m or 1h30m".to_owned())?;
-    if duration <= SignedDuration::ZERO || duration > SignedDuration::from_hours(24) {
-        return Err("it must be longer than nothing and at most 24h".to_owned());
+/// At most a day, so that a typo cannot park a rollout for ever.
+pub(super) fn parse_rollout_timeout(value: &str) -> Result<SignedDuration, String> {
+    duration(value, SignedDuration::from_hours(24))
+}
+
+/// At most a year, for the same reason. `0` overrides a default.
+pub(super) fn parse_min_age(value: &str) -> Result<Option<SignedDuration>, String> {
+    if matches!(value, "0" | "0s") {
+        return Ok(None);
     }
-    Ok(duration)
+    duration(value, SignedDuration::from_hours(366 * 24)).map(Some)
+}
+
+/// Windows, or the `word` that stands for none and so overrides a default.
+pub(super) fn parse_windows(value: &str, word: &str) -> Result<Option<Windows>, String> {
+    if value == word {
+        return Ok(None);
+    }
+    Windows::parse(value).map(Some)
 }

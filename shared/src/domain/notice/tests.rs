@@ -5,6 +5,7 @@ use jiff::SignedDuration;
 use super::*;
 use crate::domain::annotations::{AnnotationError, Mode};
 use crate::domain::in_flight::ImageChange;
+use crate::domain::plan::Gate;
 use crate::domain::rollout::{Completion, Failure, Waiting};
 use crate::domain::watched::Problem;
 use crate::domain::workload::WorkloadKind;
@@ -61,6 +62,7 @@ fn target() -> Target {
         tag: "2".parse().unwrap(),
         digest: None,
         image: "app:2".to_owned(),
+        superseded_at: None,
     }
 }
 
@@ -155,7 +157,11 @@ fn bad_settings_are_a_warning_that_names_key_and_value() {
 fn quiet_verdicts_tell_nobody() {
     for verdict in [
         Verdict::ModeOff,
-        Verdict::Paused,
+        Verdict::Waiting {
+            target: target(),
+            gate: Gate::Window,
+            until: None,
+        },
         Verdict::NoRecord,
         Verdict::NotScannedFor { error: None },
     ] {

@@ -2,11 +2,14 @@
 
 use jiff::Timestamp;
 
+use super::gate::Gate;
 use super::verdict::{Target, Verdict};
 use super::{PlanLimits, Snapshot};
 use crate::domain::annotations::{Approved, HOLD, Mode};
 use crate::domain::in_flight::last_given;
-use crate::domain::policy::{Conditions, Rejection, Selection, SelectionReason, SelectionRequest, select};
+use crate::domain::policy::{
+    Conditions, Maturity, Rejection, Selection, SelectionReason, SelectionRequest, select,
+};
 use crate::domain::record::Findings;
 use crate::domain::record::config_map::{RecordError, record_name};
 use crate::domain::reference::{Digest, ImageReference, Tag};
@@ -26,7 +29,7 @@ pub(super) fn decide(
         return Verdict::ModeOff;
     }
     let target = match findings(watched, snapshot, limits, now)
-        .and_then(|findings| target(workload, watched, findings))
+        .and_then(|findings| target(workload, watched, findings, now))
     {
         Ok(target) => target,
         Err(verdict) => return verdict,
@@ -37,7 +40,11 @@ pub(super) fn decide(
         Mode::Approve | Mode::Auto if !may_start(workload, watched, &target) => {
             Verdict::AwaitingApproval(target)
         }
-        Mode::Auto | Mode::Approve if workload.paused => Verdict::Paused,
+        Mode::Auto | Mode::Approve if workload.paused => Verdict::Waiting {
+            target,
+            gate: Gate::Paused,
+            until: None,
+        },
         Mode::Auto | Mode::Approve => Verdict::Update(target),
     }
 }
@@ -91,39 +98,71 @@ fn is_fresh(scanned_at: Timestamp, schedule: Option<&Schedule>, limits: &PlanLim
 }
 
 /// Where the policy would go by these findings.
-fn target(workload: &Workload, watched: &Watched, findings: &Findings) -> Result<Target, Verdict> {
+fn target(
+    workload: &Workload,
+    watched: &Watched,
+    findings: &Findings,
+    now: Timestamp,
+) -> Result<Target, Verdict> {
+    let selection = selection(watched, findings, now);
+    if let Some(tag) = selection.update() {
+        let superseded_at = selection.matures_at;
+        return Ok(Target {
+            superseded_at,
+            ..written_target(watched, findings, tag)?
+        });
+    }
+    let matures_at = selection.matures_at;
+    let coming = matures_at.and_then(|then| self::selection(watched, findings, then).update());
+    if let Some(tag) = coming {
+        return Err(Verdict::Waiting {
+            target: written_target(watched, findings, tag)?,
+            gate: Gate::MinAge,
+            until: matures_at,
+        });
+    }
+    let held = held(workload, watched, findings, &selection);
+    Err(held.unwrap_or_else(|| Verdict::UpToDate {
+        reason: selection.reason,
+        successor: selection.successor.map(|successor| successor.newest.clone()),
+    }))
+}
+
+fn selection<'a>(watched: &'a Watched, findings: &'a Findings, now: Timestamp) -> Selection<'a> {
     let Watched { image, demand, .. } = watched;
     let remote_digest = findings
         .tag(&demand.tag)
         .and_then(|record| record.digest.as_ref());
+    let maturity = watched.settings.min_age.map(|min_age| Maturity { min_age, now });
     let request = SelectionRequest {
         current_digest: image.digest(),
         remote_digest,
         conditions: Conditions {
             held: &watched.settings.held,
+            maturity,
             ..Conditions::default()
         },
         ..demand.request()
     };
-    let selection = select(&request, &findings.tags);
-    let Some(tag) = selection.update().cloned() else {
-        if let Some(held) = held(workload, watched, findings, &selection) {
-            return Err(held);
-        }
-        return Err(Verdict::UpToDate {
-            reason: selection.reason,
-            successor: selection.successor.map(|successor| successor.newest.clone()),
-        });
-    };
-    let digest = findings.tag(&tag).and_then(|record| record.digest.clone());
+    select(&request, &findings.tags)
+}
+
+fn written_target(watched: &Watched, findings: &Findings, tag: &Tag) -> Result<Target, Verdict> {
+    let Watched { image, demand, .. } = watched;
+    let digest = findings.tag(tag).and_then(|record| record.digest.clone());
     let image = written(
         image,
         demand.pinned || demand.policy.follows_digest(),
-        &tag,
+        tag,
         digest.as_ref(),
     )
     .ok_or_else(|| Verdict::DigestNotRecorded { tag: tag.clone() })?;
-    Ok(Target { tag, digest, image })
+    Ok(Target {
+        tag: tag.clone(),
+        digest,
+        image,
+        superseded_at: None,
+    })
 }
 
 /// The verdict where nothing but a hold stands against what is newer.

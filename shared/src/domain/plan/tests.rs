@@ -1,3 +1,5 @@
+mod gates;
+
 use super::*;
 use crate::domain::annotations::IN_FLIGHT;
 use crate::domain::record::choices::Choices;
@@ -455,7 +457,13 @@ fn a_paused_rollout_is_not_touched() {
     let mut paused = workload(&AUTO, &[("app", "shop.example/app:1.4.0")]);
     paused.paused = true;
     let assessment = assessment(&snapshot(paused, vec![app()]), now()).unwrap();
-    assert_eq!(assessment.containers[0].verdict, Verdict::Paused);
+    let verdict = &assessment.containers[0].verdict;
+    let gate = Gate::Paused;
+    assert!(
+        matches!(verdict, Verdict::Waiting { gate: found, until: None, .. } if *found == gate),
+        "{verdict:?}"
+    );
+    assert!(matches!(assessment.action, Action::Nothing));
 }
 
 #[test]
@@ -501,7 +509,7 @@ proptest::proptest! {
         digest in "\\PC{1,20}|sha256:[0-9a-f]{64}",
     ) {
         let (Ok(tag), digest) = (tag.parse(), digest.parse().ok()) else { return Ok(()) };
-        let target = Target { tag, digest, image: String::new() };
+        let target = Target { tag, digest, image: String::new(), superseded_at: None };
         for current in ["shop/web:1.0.0".to_owned(), format!("shop/web:{}", target.tag)] {
             let typed = approval("web", false, &current, &target);
             let harmless = |c: char| c.is_ascii_alphanumeric() || "._:/=-".contains(c);

@@ -4,6 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
+use super::gate::Gate;
 use crate::domain::annotations::{APPROVED, Mode, PREFIX};
 use crate::domain::policy::SelectionReason;
 use crate::domain::record::config_map::RecordError;
@@ -37,11 +38,16 @@ pub enum Verdict {
     },
     Update(Target),
     AwaitingApproval(Target),
+    /// It will start of its own accord once nothing is in its way.
+    Waiting {
+        target: Target,
+        gate: Gate,
+        /// When the gate will open, where a clock opens it.
+        until: Option<Timestamp>,
+    },
     /// Mode `notify`: people are told, nothing is done.
     Notify(Target),
     ModeOff,
-    /// `kubectl rollout pause`.
-    Paused,
     NoRecord,
     RecordUnreadable(RecordError),
     NeverScanned,
@@ -67,17 +73,46 @@ pub struct Target {
     pub digest: Option<Digest>,
     /// The image to write, in the spelling of the present one.
     pub image: String,
+    /// When a newer tag, which is too young now, will take its place.
+    pub superseded_at: Option<Timestamp>,
 }
 
 impl Verdict {
+    /// Puts a gate in the way of an update.
+    pub(super) fn wait(&mut self, gate: Gate, until: Option<Timestamp>) {
+        if let Self::Update(target) = self {
+            let target = target.clone();
+            *self = Self::Waiting { target, gate, until };
+        }
+    }
+
+    /// What an update waits for, in a word for machines: somebody's approval, or a gate.
+    pub fn waits_for(&self) -> Option<&'static str> {
+        if let Self::Waiting { gate, .. } = self {
+            return Some(gate.into());
+        }
+        matches!(self, Self::AwaitingApproval(_)).then_some("approval")
+    }
+
+    /// When there will be another verdict although nothing changed.
+    pub(super) fn holds_until(&self) -> Option<Timestamp> {
+        let superseded_at = self.target().and_then(|target| target.superseded_at);
+        if let Self::Waiting { until, .. } = self {
+            return until.iter().copied().chain(superseded_at).min();
+        }
+        superseded_at
+    }
+
     /// What the container would be given, now or once nothing stands against it any more.
     pub fn target(&self) -> Option<&Target> {
         match self {
-            Self::Update(target) | Self::AwaitingApproval(target) | Self::Notify(target) => Some(target),
+            Self::Update(target)
+            | Self::AwaitingApproval(target)
+            | Self::Waiting { target, .. }
+            | Self::Notify(target) => Some(target),
             Self::UpToDate { .. }
             | Self::Held { .. }
             | Self::ModeOff
-            | Self::Paused
             | Self::NoRecord
             | Self::RecordUnreadable(_)
             | Self::NeverScanned
@@ -110,13 +145,15 @@ impl fmt::Display for Verdict {
             ),
             Self::Update(target) => write!(f, "update to {}", target.image),
             Self::AwaitingApproval(target) => write!(f, "{} waits for approval", target.image),
+            Self::Waiting { target, gate, until } => {
+                write!(f, "{} {}", target.image, gate.told(*until))
+            }
             Self::Notify(target) => write!(
                 f,
                 "{} is available; mode notify leaves it to people",
                 target.image
             ),
             Self::ModeOff => f.write_str("mode is off"),
-            Self::Paused => f.write_str("the rollout is paused"),
             Self::NoRecord => f.write_str("not scanned yet"),
             Self::RecordUnreadable(error) => write!(f, "{error}"),
             Self::NeverScanned => f.write_str("no scan was complete yet"),

@@ -1,0 +1,46 @@
+//! What keeps an update from starting although it is wanted and agreed to.
+
+use jiff::Timestamp;
+
+use crate::domain::annotations::Settings;
+use crate::domain::window::next_open;
+
+/// What an update waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
+pub enum Gate {
+    /// `kubectl rollout pause`: a new image would change the template and roll nothing.
+    Paused,
+    /// Its tag has not been known for long enough.
+    MinAge,
+    Freeze,
+    Window,
+}
+
+impl Gate {
+    /// The first gate between an update that is due now and its start, and when it will open. Of a freeze and a window, it opens
+    /// when both allow it.
+    pub(super) fn closed(settings: &Settings, now: Timestamp) -> Option<(Self, Option<Timestamp>)> {
+        let (window, freeze) = (settings.window.as_ref(), settings.freeze.as_ref());
+        let open = next_open(window, freeze, now);
+        if open == Some(now) {
+            return None;
+        }
+        let is_frozen = freeze.is_some_and(|freeze| freeze.end_at(now).is_some());
+        Some((if is_frozen { Self::Freeze } else { Self::Window }, open))
+    }
+
+    /// `waits for its window, until …`.
+    pub(super) fn told(self, until: Option<Timestamp>) -> String {
+        let what = match self {
+            Self::Paused => return "waits until the rollout is resumed (kubectl rollout resume)".to_owned(),
+            Self::MinAge => "waits until it is old enough",
+            Self::Freeze => "waits for the end of a freeze",
+            Self::Window => "waits for its window",
+        };
+        match until {
+            Some(until) => format!("{what}, until {until}"),
+            None => format!("{what}, with no end in sight"),
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! What keeps an update from starting, until when, and what is then said. It is a Saturday, three in the morning.
+
+use super::*;
+
+const OLD: &str = "shop.example/app:1.4.0";
+
+/// The verdict on `app` at 1.4.0 in mode `auto`, as it is told, and when to look again.
+fn told(annotations: &[(&str, &str)], at: Timestamp) -> (String, Option<Timestamp>) {
+    let all = [AUTO.as_slice(), annotations].concat();
+    let mut plan = plan(
+        &snapshot(workload(&all, &[("app", OLD)]), vec![app()]),
+        &LIMITS,
+        at,
+    );
+    let verdict = plan.assessments.remove(0).containers.remove(0).verdict;
+    (verdict.to_string(), plan.next_look)
+}
+
+#[test]
+fn an_update_waits_for_its_window_and_for_the_end_of_a_freeze() {
+    let image = "shop.example/app:1.5.0";
+    for (window, freeze, expected, next_look) in [
+        ("0 3 * * * 1h", "never", "update to {}", None),
+        (
+            "0 22 * * * 4h",
+            "never",
+            "{} waits for its window, until 2026-11-21T22:00:00Z",
+            Some("2026-11-21T22:00:00Z"),
+        ),
+        (
+            "always",
+            "0 0 * * 6,0 1d Europe/Paris",
+            "{} waits for the end of a freeze, until 2026-11-22T23:00:00Z",
+            Some("2026-11-22T23:00:00Z"),
+        ),
+        (
+            "0 2 * * * 2h",
+            "2026-11-21T00:00/2026-11-21T12:00",
+            "{} waits for the end of a freeze, until 2026-11-22T02:00:00Z",
+            Some("2026-11-22T02:00:00Z"),
+        ),
+        (
+            "2026-11-01T00:00/2026-11-02T00:00",
+            "never",
+            "{} waits for its window, with no end in sight",
+            None,
+        ),
+    ] {
+        let annotations = [("kubefresh.dev/window", window), ("kubefresh.dev/freeze", freeze)];
+        let found = told(&annotations, now());
+        let next_look = next_look.map(|time| time.parse().unwrap());
+        assert_eq!(
+            found,
+            (expected.replace("{}", image), next_look),
+            "{window}, freeze {freeze}"
+        );
+    }
+}
+
+#[test]
+fn an_update_starts_the_moment_its_window_opens_and_not_after_it_closed() {
+    let window = [("kubefresh.dev/window", "0 4 * * * 1h")];
+    let after = |minutes: i64| told(&window, now() + SignedDuration::from_mins(minutes)).0;
+    for (minutes, starts) in [(59, false), (60, true), (119, true), (120, false)] {
+        let verdict = after(minutes);
+        assert_eq!(
+            verdict.starts_with("update to"),
+            starts,
+            "after {minutes} minutes: {verdict}"
+        );
+    }
+}
+
+#[test]
+fn a_tag_has_to_be_known_for_long_enough_and_an_older_one_goes_before() {
+    // 1.5.0 was seen first at three, 1.4.1 a day before, 1.6.0 an hour later.
+    let hour = SignedDuration::from_hours(1);
+    let (name, good) = record(
+        "shop.example/app",
+        &["1.4.0 minor"],
+        &["1.4.0", "1.4.1", "1.5.0", "1.6.0"],
+    );
+    let mut record = ScanRecord::clone(&good.unwrap());
+    for tag in &mut record.findings.as_mut().unwrap().tags {
+        match tag.tag.as_ref() {
+            "1.4.1" => tag.first_seen = now() - hour * 24,
+            "1.6.0" => tag.first_seen = now() + hour,
+            _ => {}
+        }
+    }
+    let verdict = |min_age: &str, mode: &str, hours: i32| {
+        let annotations = [
+            ("kubefresh.dev/watch", "true"),
+            ("kubefresh.dev/mode", mode),
+            ("kubefresh.dev/min-age", min_age),
+        ];
+        let records = vec![(name.clone(), Ok(Arc::new(record.clone())))];
+        let snapshot = snapshot(workload(&annotations, &[("app", OLD)]), records);
+        let mut plan = plan(&snapshot, &LIMITS, now() + hour * hours);
+        let verdict = plan.assessments.remove(0).containers.remove(0).verdict;
+        (verdict.to_string(), plan.next_look.map(|time| time.to_string()))
+    };
+    let image = "shop.example/app:";
+    for (min_age, mode, hours, expected, next_look) in [
+        ("0", "auto", 2, "update to {}1.6.0", None),
+        ("2h", "auto", 2, "update to {}1.5.0", Some("2026-11-21T06:00:00Z")),
+        ("1d", "auto", 2, "update to {}1.4.1", Some("2026-11-22T03:00:00Z")),
+        (
+            "1d",
+            "notify",
+            2,
+            "{}1.4.1 is available; mode notify leaves it to people",
+            Some("2026-11-22T03:00:00Z"),
+        ),
+        (
+            "3d",
+            "auto",
+            2,
+            "{}1.4.1 waits until it is old enough, until 2026-11-23T03:00:00Z",
+            Some("2026-11-23T03:00:00Z"),
+        ),
+        (
+            "3d",
+            "approve",
+            2,
+            "{}1.4.1 waits until it is old enough, until 2026-11-23T03:00:00Z",
+            Some("2026-11-23T03:00:00Z"),
+        ),
+        ("3h", "auto", 4, "update to {}1.6.0", None),
+    ] {
+        let found = verdict(min_age, mode, hours);
+        let expected = (expected.replace("{}", image), next_look.map(str::to_owned));
+        assert_eq!(found, expected, "{min_age}, {mode}, after {hours} hours");
+    }
+}
+
+#[test]
+fn a_window_is_for_the_start_alone_and_asks_nothing_of_what_is_under_way() {
+    let change = ImageChange {
+        from: "shop.example/app:1.3.0".to_owned(),
+        to: OLD.to_owned(),
+    };
+    let in_flight = InFlight::new(
+        BTreeMap::from([("app".to_owned(), change)]),
+        now(),
+        SignedDuration::from_mins(10),
+    );
+    let marker = in_flight.to_annotation();
+    let annotations = [
+        (IN_FLIGHT, marker.as_str()),
+        ("kubefresh.dev/freeze", "@daily 1d"),
+    ];
+    let all = [AUTO.as_slice(), &annotations].concat();
+    let snapshot = snapshot(workload(&all, &[("app", OLD)]), vec![app()]);
+    assert!(matches!(
+        assessment(&snapshot, now()).unwrap().action,
+        Action::Follow { .. }
+    ));
+}

@@ -1,0 +1,82 @@
+//! What keeps an update from starting, until when, and where that can be read.
+
+use jiff::SignedDuration;
+use shared::domain::time::whole_seconds;
+
+use super::*;
+
+/// A window that opens so many seconds from now, as an annotation, and when it opens.
+fn window_in(seconds: i64) -> (String, jiff::Timestamp) {
+    let opens = whole_seconds(clock::now()) + SignedDuration::from_secs(seconds);
+    let until = opens + SignedDuration::from_hours(1);
+    (format!("{opens}/{until}"), opens)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_waits_for_its_window_and_starts_when_it_opens() {
+    let (far, _) = window_in(3600);
+    let stage = Stage::with_checkout(&[("kubefresh.dev/window", &far)]).await;
+    let updater = stage.leader().await;
+    stage.offer_1_5_0().await;
+    updater
+        .shows("kubefresh_updates_waiting{reason=\"window\"} 1")
+        .await;
+    let (near, opens) = window_in(3);
+    stage.annotate("checkout", "kubefresh.dev/window", &near).await;
+    assert_eq!(stage.image("checkout").await, OLD);
+    // Nothing changes in the cluster from here on: it is the time alone that starts it.
+    stage.image_becomes("checkout", NEW).await;
+    let marker = stage.annotation("checkout", "in-flight").await.unwrap();
+    let marker: Value = serde_json::from_str(&marker).unwrap();
+    let started: jiff::Timestamp = marker["started"].as_str().unwrap().parse().unwrap();
+    assert!(
+        started >= opens,
+        "started at {started}, and the window opened at {opens}"
+    );
+    stage.roll_out("checkout").await;
+    assert_eq!(stage.result("checkout").await, "completed");
+    updater.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_freeze_holds_up_what_was_approved_and_its_end_by_hand_starts_it() {
+    let annotations = [
+        ("kubefresh.dev/mode", "approve"),
+        ("kubefresh.dev/freeze", "@daily 1d"),
+    ];
+    let stage = Stage::with_checkout(&annotations).await;
+    let updater = stage.leader().await;
+    stage.offer_1_5_0().await;
+    updater
+        .shows("kubefresh_updates_waiting{reason=\"approval\"} 1")
+        .await;
+    stage
+        .annotate("checkout", "kubefresh.dev/approved", "1.5.0")
+        .await;
+    updater
+        .shows("kubefresh_updates_waiting{reason=\"freeze\"} 1")
+        .await;
+    assert_eq!(stage.image("checkout").await, OLD);
+    stage.annotate("checkout", "kubefresh.dev/freeze", "never").await;
+    stage.image_becomes("checkout", NEW).await;
+    updater.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_waits_until_its_tag_is_old_enough() {
+    let stage = Stage::with_checkout(&[("kubefresh.dev/min-age", "5s")]).await;
+    let updater = stage.leader().await;
+    let seen = clock::now();
+    stage.offer_1_5_0().await;
+    updater
+        .shows("kubefresh_updates_waiting{reason=\"min-age\"} 1")
+        .await;
+    stage.image_becomes("checkout", NEW).await;
+    let age = clock::now().duration_since(seen);
+    // A record's times are cut to seconds.
+    assert!(
+        age >= SignedDuration::from_secs(4),
+        "started {age} after it was seen"
+    );
+    updater.stop().await;
+}

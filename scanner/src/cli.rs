@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand};
+use shared::domain::annotations::Installation;
 use shared::domain::shard::Shard;
-use shared::io::arguments::{self, NamespaceError};
+use shared::io::arguments::{self, DefaultsError, NamespaceError};
 use shared::io::telemetry::LogFormat;
 use strum::VariantNames;
 
@@ -128,6 +129,13 @@ pub struct ScanOptions {
         value_name = "BOOLEAN"
     )]
     pub read_pull_secrets: bool,
+    /// What holds for workloads that do not say otherwise, as the annotation `kubefresh.dev/KEY` would; may be repeated. The
+    /// variable KUBEFRESH_KEY says the same, such as KUBEFRESH_WATCH or KUBEFRESH_TAG_PATTERN. Both programs need the same.
+    #[arg(long = "default", value_name = "KEY=VALUE", help_heading = "Defaults")]
+    pub defaults: Vec<String>,
+    /// Let the defaults win over annotations; also by KUBEFRESH_OVERRIDE=true. A workload that opted out stays so.
+    #[arg(long, help_heading = "Defaults")]
+    pub override_annotations: bool,
     #[command(flatten)]
     pub reach: ReachArguments,
 }
@@ -143,6 +151,8 @@ pub struct Settings {
     pub shard: Shard,
     pub plain_http: Vec<String>,
     pub read_pull_secrets: bool,
+    /// What holds for workloads that do not say otherwise.
+    pub installation: Installation,
     pub docker_config: Option<PathBuf>,
     pub registries_file: Option<PathBuf>,
 }
@@ -158,6 +168,8 @@ pub enum SettingsError {
     PlainHttp(String),
     #[error("--shard: {0}")]
     Shard(String),
+    #[error(transparent)]
+    Defaults(#[from] DefaultsError),
 }
 
 impl ScanOptions {
@@ -171,6 +183,8 @@ impl ScanOptions {
             shards,
             shard,
             read_pull_secrets,
+            defaults,
+            override_annotations,
             reach,
         } = self;
         let ReachArguments {
@@ -190,6 +204,7 @@ impl ScanOptions {
             shard: Shard::new(shard, shards).map_err(SettingsError::Shard)?,
             plain_http,
             read_pull_secrets,
+            installation: installation(&defaults, override_annotations)?,
             docker_config: arguments::given(docker_config).map(PathBuf::from),
             registries_file: arguments::given(registries_file).map(PathBuf::from),
         })
@@ -203,6 +218,14 @@ pub(crate) fn registries(list: Vec<String>) -> Result<Vec<String>, SettingsError
         Some(host) => Err(SettingsError::PlainHttp(host.clone())),
         None => Ok(registries),
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "clap knows no variable for each setting"
+)]
+fn installation(flags: &[String], overrides: bool) -> Result<Installation, DefaultsError> {
+    arguments::installation(std::env::vars_os(), flags, overrides)
 }
 
 /// Named one by one, so that a wrong one is answered with the right ones.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
@@ -10,6 +11,7 @@ use k8s_openapi::api::batch::v1::CronJob;
 use kube::api::ListParams;
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
+use shared::domain::annotations::{Installation, Layer, Namespaces};
 use shared::domain::record::{ScanRecord, TAGS_PER_RECORD};
 use shared::domain::reference::Repository;
 use shared::domain::watched::{self, Demand, Problem};
@@ -73,9 +75,9 @@ impl Request {
 }
 
 impl Inventory {
-    /// Takes a workload in.
-    pub fn add(&mut self, workload: &Workload, puller: &Puller) {
-        match watched::read(workload) {
+    /// Takes in a workload that lies over this.
+    pub fn add(&mut self, workload: &Workload, layer: &Layer, puller: &Puller) {
+        match watched::read(workload, layer) {
             Ok(reading) => {
                 self.workloads += usize::from(!reading.watched.is_empty());
                 for watched in reading.watched {
@@ -143,16 +145,26 @@ fn in_turn(wanted: &BTreeMap<String, BTreeSet<Demand>>) -> BTreeSet<Demand> {
     demands
 }
 
-/// Reads the workloads of these namespaces, or of all when none is named. The error says in one sentence what could not be
-/// read.
-pub async fn take(client: &Client, namespaces: &[String]) -> Result<Inventory, String> {
+/// Where workloads are scanned for, and what holds for those that do not say otherwise.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    /// All when none is named.
+    pub namespaces: Vec<String>,
+    pub installation: Arc<Installation>,
+}
+
+/// Reads the workloads. The error says in one sentence what could not be read.
+pub async fn take(client: &Client, scope: &Scope) -> Result<Inventory, String> {
+    let known = Namespaces::Unread(Arc::clone(&scope.installation));
     let mut inventory = Inventory::default();
     for kind in WorkloadKind::ALL {
         let taken = match kind {
-            WorkloadKind::Deployment => take_kind::<Deployment>(client, namespaces, &mut inventory).await,
-            WorkloadKind::StatefulSet => take_kind::<StatefulSet>(client, namespaces, &mut inventory).await,
-            WorkloadKind::DaemonSet => take_kind::<DaemonSet>(client, namespaces, &mut inventory).await,
-            WorkloadKind::CronJob => take_kind::<CronJob>(client, namespaces, &mut inventory).await,
+            WorkloadKind::Deployment => take_kind::<Deployment>(client, scope, &known, &mut inventory).await,
+            WorkloadKind::StatefulSet => {
+                take_kind::<StatefulSet>(client, scope, &known, &mut inventory).await
+            }
+            WorkloadKind::DaemonSet => take_kind::<DaemonSet>(client, scope, &known, &mut inventory).await,
+            WorkloadKind::CronJob => take_kind::<CronJob>(client, scope, &known, &mut inventory).await,
         };
         taken.map_err(|error| explain(&format!("listing {}", kind.plural()), &error))?;
     }
@@ -166,7 +178,8 @@ pub async fn take(client: &Client, namespaces: &[String]) -> Result<Inventory, S
 
 async fn take_kind<K>(
     client: &Client,
-    namespaces: &[String],
+    scope: &Scope,
+    known: &Namespaces,
     inventory: &mut Inventory,
 ) -> Result<(), kube::Error>
 where
@@ -176,10 +189,11 @@ where
         + Debug
         + DeserializeOwned,
 {
-    let apis: Vec<Api<K>> = if namespaces.is_empty() {
+    let apis: Vec<Api<K>> = if scope.namespaces.is_empty() {
         vec![Api::all(client.clone())]
     } else {
-        namespaces
+        scope
+            .namespaces
             .iter()
             .map(|namespace| Api::namespaced(client.clone(), namespace))
             .collect()
@@ -192,7 +206,9 @@ where
                 match Workload::of(object) {
                     Ok(workload) => {
                         let puller = Puller::of(&workload.id.namespace, object.pod());
-                        inventory.add(&workload, &puller);
+                        if let Some(layer) = known.layer(&workload.id.namespace) {
+                            inventory.add(&workload, layer, &puller);
+                        }
                     }
                     Err(error) => {
                         let name = &object.metadata().name;

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::Settings;
 use crate::credentials::{Credentials, DockerConfig, Format, Keyring, Origin, Puller, gather};
-use crate::inventory::{self, Inventory, Request};
+use crate::inventory::{self, Inventory, Request, Scope};
 use crate::known::Known;
 use crate::memory::Memory;
 use crate::pass::{Pass, Unwritten};
@@ -56,7 +56,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
     let registries = registries.transpose()?.unwrap_or_default();
     let kubernetes = client::connect(client::CALL_LIMIT).await?;
     let namespace = begin(&settings, &kubernetes);
-    let mut inventory = inventory::take(&kubernetes, &settings.watch_namespaces)
+    let mut inventory = inventory::take(&kubernetes, &scope(&settings, &namespace))
         .await
         .map_err(RunError::Cluster)?;
     let store = RecordStore::new(kubernetes.clone(), &namespace);
@@ -106,6 +106,13 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
     // The result, whatever the log filter says.
     output::line(&Summary(&record));
     unwritten.map_or(Ok(()), |unwritten| Err(unwritten.into()))
+}
+
+fn scope(settings: &Settings, namespace: &str) -> Scope {
+    Scope {
+        namespaces: settings.watch_namespaces.clone(),
+        installation: Arc::new(settings.installation.clone().living_in(namespace)),
+    }
 }
 
 fn options(settings: &Settings, registries: Registries) -> RegistryClientOptions {

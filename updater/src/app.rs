@@ -4,6 +4,7 @@
 //! down work stops first, the lease is given back after it, and everything is over within seconds.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
@@ -80,11 +81,13 @@ pub async fn run(
         lease_name,
         lease_duration,
         pod_name,
+        installation,
     } = settings;
     let namespace = namespace.unwrap_or_else(|| client.default_namespace().to_owned());
     let scope = Scope {
         workloads: watch_namespaces,
         records: namespace.clone(),
+        installation: Arc::new(installation.living_in(&namespace)),
     };
     let holder = leader::holder_name(&pod_name, random::nonce());
     announce(&holder, &scope, &listener);

@@ -6,8 +6,9 @@ use std::time::Duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use jiff::SignedDuration;
+use shared::domain::annotations::Installation;
 use shared::domain::plan::PlanLimits;
-use shared::io::arguments::{self, given};
+use shared::io::arguments::{self, DefaultsError, given};
 use shared::io::telemetry::LogFormat;
 use strum::VariantNames;
 
@@ -114,6 +115,18 @@ pub struct RunOptions {
         global = true
     )]
     pub pod_name: String,
+    /// What holds for workloads that do not say otherwise, as the annotation `kubefresh.dev/KEY` would; may be repeated. The
+    /// variable KUBEFRESH_KEY says the same, such as KUBEFRESH_WATCH or KUBEFRESH_TAG_PATTERN. Both programs need the same.
+    #[arg(
+        long = "default",
+        value_name = "KEY=VALUE",
+        help_heading = "Defaults",
+        global = true
+    )]
+    pub defaults: Vec<String>,
+    /// Let the defaults win over annotations; also by KUBEFRESH_OVERRIDE=true. A workload that opted out stays so.
+    #[arg(long, help_heading = "Defaults", global = true)]
+    pub override_annotations: bool,
 }
 
 #[derive(Debug, Args)]
@@ -152,6 +165,8 @@ pub struct Settings {
     /// Whole seconds.
     pub lease_duration: Duration,
     pub pod_name: String,
+    /// What holds for workloads that do not say otherwise.
+    pub installation: Installation,
 }
 
 /// A setting that cannot be meant.
@@ -163,6 +178,8 @@ pub enum SettingsError {
     Namespace(#[source] arguments::NamespaceError),
     #[error("--listen-address: {0:?} is no IP address, such as 0.0.0.0 or ::")]
     ListenAddress(String),
+    #[error(transparent)]
+    Defaults(#[from] DefaultsError),
 }
 
 impl RunOptions {
@@ -177,6 +194,8 @@ impl RunOptions {
             lease_name,
             lease_duration,
             pod_name,
+            defaults,
+            override_annotations,
         } = self;
         let namespace = given(namespace).map(arguments::namespace).transpose();
         let max_record_age = SignedDuration::try_from(max_record_age).unwrap_or(SignedDuration::MAX);
@@ -193,6 +212,7 @@ impl RunOptions {
             lease_name: given(Some(lease_name)).unwrap_or_else(|| DEFAULT_NAME.to_owned()),
             lease_duration,
             pod_name: given(Some(pod_name)).unwrap_or_else(|| DEFAULT_NAME.to_owned()),
+            installation: installation(&defaults, override_annotations)?,
         })
     }
 }
@@ -204,6 +224,14 @@ fn lease_duration(text: &str) -> Result<Duration, String> {
         return Err("it must be whole seconds, and at least 2s".to_owned());
     }
     Ok(duration)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "clap knows no variable for each setting"
+)]
+fn installation(flags: &[String], overrides: bool) -> Result<Installation, DefaultsError> {
+    arguments::installation(std::env::vars_os(), flags, overrides)
 }
 
 /// Named one by one, so that a wrong one is answered with the right ones.

@@ -1,5 +1,8 @@
 //! From the stores to a snapshot: reads and joins, no decisions.
 
+use std::sync::Arc;
+
+use shared::domain::annotations::Namespaces;
 use shared::domain::plan::Snapshot;
 use shared::domain::record::run::RunRecord;
 
@@ -11,6 +14,7 @@ use crate::watch::Stores;
 pub fn gather(stores: &Stores) -> (Snapshot, Option<RunRecord>) {
     let mut snapshot = Snapshot {
         workloads: stores.workloads.iter().flat_map(Store::all).collect(),
+        namespaces: Namespaces::Unread(Arc::clone(&stores.installation)),
         ..Snapshot::default()
     };
     let mut runs = Vec::new();

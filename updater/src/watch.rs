@@ -19,6 +19,7 @@ use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt as _, watcher as watch};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
+use shared::domain::annotations::Installation;
 use shared::domain::workload::{Workload, WorkloadKind, WorkloadObject};
 use shared::io::client::explain;
 use shared::io::record_store;
@@ -40,6 +41,8 @@ pub struct Scope {
     pub workloads: Vec<String>,
     /// Where the records are.
     pub records: String,
+    /// What holds for workloads that do not say otherwise.
+    pub installation: Arc<Installation>,
 }
 
 impl Scope {
@@ -90,6 +93,7 @@ impl Scope {
 pub struct Stores {
     pub workloads: Vec<Store<Arc<Workload>>>,
     pub records: Store<Record>,
+    pub installation: Arc<Installation>,
 }
 
 /// Makes sure, by a list of one item each, that we may read what is to be watched. The error says in one sentence what
@@ -144,7 +148,12 @@ pub fn start(client: &Client, scope: &Scope, signals: &Signals) -> (Stores, Vec<
     let config = watcher::Config::default().labels(&record_store::watched());
     let (records, task) = follow(name, "records", api, config, views::record, signals.clone());
     tasks.push(task);
-    (Stores { workloads, records }, tasks)
+    let stores = Stores {
+        workloads,
+        records,
+        installation: Arc::clone(&scope.installation),
+    };
+    (stores, tasks)
 }
 
 type Followed<V> = (Store<V>, BoxFuture<'static, ()>);

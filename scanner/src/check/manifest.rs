@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use serde_saphyr::SnippetMode;
-use shared::domain::annotations;
+use shared::domain::annotations::{self, Layer};
 use shared::domain::policy::{Hold, PolicyOptions};
 
 use super::document::{Document, documents};
@@ -234,7 +234,7 @@ fn settings<'a>(
     written
         .entry(annotations::WATCH.to_owned())
         .or_insert_with(|| "true".to_owned());
-    annotations::settings(&written, names).map_err(|errors| {
+    annotations::settings(&written, names, &Layer::default()).map_err(|errors| {
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
         errors.join("; ")
     })

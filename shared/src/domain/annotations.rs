@@ -1,12 +1,16 @@
-//! Every annotation key, once, and the way from a workload's annotations to its settings.
+//! Every annotation key, once, and the way from a workload's annotations to its settings, over those of its namespace and of
+//! the installation.
 //!
 //! A key under our prefix that we do not know, or a value that does not parse, is an error for that workload:
 //! it never silently becomes a default. Keys of other tools are none of our business.
 
+mod given;
 mod key;
+mod layer;
 mod settings;
 mod value;
 
+pub use layer::{Installation, Layer, Namespaces, VARIABLE_PREFIX};
 pub use settings::{ContainerSettings, DEFAULT_ROLLOUT_TIMEOUT, Settings, settings};
 pub use value::{Approved, Mode};
 
@@ -29,7 +33,8 @@ pub const LAST_RESULT: &str = "kubefresh.dev/last-result";
 
 const STATE_KEYS: [&str; 4] = [IN_FLIGHT, LAST_UPDATE, LAST_CHANGE, LAST_RESULT];
 
-/// An annotation that cannot be obeyed. It names key and value, and says what would be right.
+/// An annotation, or a default in its place, that cannot be obeyed. It names where it was given and the value, and says what
+/// would be right.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum AnnotationError {
     #[error("annotation {key} is not known; the known ones are {known}")]
@@ -38,9 +43,12 @@ pub enum AnnotationError {
         "annotation {key} speaks of a container that the pod template does not have; it has {containers}"
     )]
     UnknownContainer { key: String, containers: String },
-    #[error("annotation {key}: {value:?} is not valid: {reason}")]
+    #[error("{origin} is no default; those that there are: {known}")]
+    NoDefault { origin: String, known: String },
+    #[error("{origin}: {value:?} is not valid: {reason}")]
     InvalidValue {
-        key: String,
+        /// `annotation KEY`, `annotation KEY on namespace NAME`, `variable NAME`.
+        origin: String,
         value: String,
         reason: String,
     },

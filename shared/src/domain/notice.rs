@@ -175,6 +175,7 @@ fn standing(assessment: &Assessment, entry: &ContainerVerdict) -> Option<Notice>
         | Verdict::Update(_)
         | Verdict::ModeOff
         | Verdict::Waiting { .. }
+        | Verdict::PassedOver(_)
         | Verdict::NoRecord
         | Verdict::NeverScanned
         | Verdict::RecordStale { .. }

@@ -230,7 +230,8 @@ fn state(verdict: &Verdict) -> State {
         Verdict::Notify(_) => State::Offered,
         Verdict::ModeOff => State::Off,
         Verdict::InFlight => State::RollingOut,
-        Verdict::NoRecord
+        Verdict::PassedOver(_)
+        | Verdict::NoRecord
         | Verdict::RecordUnreadable(_)
         | Verdict::NeverScanned
         | Verdict::RecordStale { .. }

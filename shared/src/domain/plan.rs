@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use self::decide::{decide, taken_back};
 pub use self::gate::Gate;
 pub use self::verdict::{ContainerVerdict, Target, Verdict, approval};
-use super::annotations::{APPROVED, Mode};
+use super::annotations::{APPROVED, Mode, Namespaces};
 use super::in_flight::{ImageChange, InFlight, InFlightError};
 use super::record::ScanRecord;
 use super::record::config_map::RecordError;
@@ -30,6 +30,8 @@ pub struct Snapshot {
     /// By the name of their ConfigMap; one that cannot be read stops the workloads that need it and no others. Shared with
     /// whoever read it: a record can be large, and the next snapshot mostly holds the same.
     pub records: BTreeMap<String, Result<Arc<ScanRecord>, RecordError>>,
+    /// What lies beneath the workloads' own annotations.
+    pub namespaces: Namespaces,
 }
 
 /// Bounds that hold for the whole installation.
@@ -136,23 +138,25 @@ fn assess(
     limits: &PlanLimits,
     now: Timestamp,
 ) -> Option<(Vec<ContainerVerdict>, Action)> {
+    let layer = snapshot.namespaces.layer(&workload.id.namespace);
     // An update under way is followed to its end even when somebody broke the settings or opted out meanwhile.
     match InFlight::read(&workload.annotations) {
         Ok(None) => {}
         Ok(Some(in_flight)) => {
             let status = rollout::evaluate(workload, &in_flight, now);
             // Nobody is shown a verdict where the settings cannot be read.
-            let watched = watched::read(workload).map(|reading| reading.watched);
-            let containers = verdicts(&watched.unwrap_or_default(), |_| Verdict::InFlight);
+            let reading = layer.and_then(|layer| watched::read(workload, layer).ok());
+            let watched = reading.map(|reading| reading.watched).unwrap_or_default();
+            let containers = verdicts(&watched, |_| Verdict::InFlight);
             return Some((containers, Action::Follow { in_flight, status }));
         }
         Err(error) => return Some((Vec::new(), Action::StopForMarker(error))),
     }
-    let reading = match watched::read(workload) {
+    let reading = match watched::read(workload, layer?) {
         Ok(reading) => reading,
         Err(problems) => return Some((Vec::new(), Action::Stop(problems))),
     };
-    if reading.watched.is_empty() {
+    if reading.watched.is_empty() && reading.passed_over.is_empty() {
         return None;
     }
     let mut containers = verdicts(&reading.watched, |watched| {
@@ -167,6 +171,7 @@ fn assess(
             entry.verdict.wait(gate, until);
         }
     }
+    containers.extend(reading.passed_over.into_iter().map(ContainerVerdict::from));
     let changes = changes(&containers);
     if changes.is_empty() {
         return Some((containers, Action::Nothing));

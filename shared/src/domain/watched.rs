@@ -5,7 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::annotations::{self, AnnotationError, ContainerSettings};
+use super::annotations::{self, AnnotationError, ContainerSettings, Layer, Mode};
 use super::policy::{self, PolicyError, PolicyOptions, UpdatePolicy};
 use super::reference::{ImageReference, ReferenceError, Tag};
 use super::schedule::Schedule;
@@ -109,23 +109,35 @@ pub enum Problem {
     Policy { container: String, source: PolicyError },
 }
 
+/// A container that cannot be followed, although many were opted in and it with them. Nobody asked for this one, so it
+/// stops nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassedOver {
+    pub container: String,
+    /// As written.
+    pub image: String,
+    pub mode: Mode,
+    pub problem: Problem,
+}
+
 /// A workload's settings and its watched containers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reading {
     pub settings: annotations::Settings,
-    /// Empty when the workload did not opt in.
+    /// Empty when nobody opted the workload in.
     pub watched: Vec<Watched>,
+    pub passed_over: Vec<PassedOver>,
 }
 
-/// Reads a workload; all problems at once.
-pub fn read(workload: &Workload) -> Result<Reading, Vec<Problem>> {
+/// Reads a workload, over what lies beneath its own annotations; all problems at once.
+pub fn read(workload: &Workload, layer: &Layer) -> Result<Reading, Vec<Problem>> {
     let names = workload
         .containers
         .iter()
         .map(|container| container.name.as_str());
-    let settings = annotations::settings(&workload.annotations, names)
+    let settings = annotations::settings(&workload.annotations, names, layer)
         .map_err(|errors| errors.into_iter().map(Problem::from).collect::<Vec<_>>())?;
-    let mut watched = Vec::new();
+    let (mut watched, mut passed_over) = (Vec::new(), Vec::new());
     let mut problems = Vec::new();
     for container in &workload.containers {
         let Some(wanted) = settings
@@ -140,11 +152,21 @@ pub fn read(workload: &Workload) -> Result<Reading, Vec<Problem>> {
                 schedule: settings.schedule.clone(),
                 ..found
             }),
+            Err(problem) if wanted.watch_is_default => passed_over.push(PassedOver {
+                container: container.name.clone(),
+                image: container.image.clone(),
+                mode: wanted.mode,
+                problem,
+            }),
             Err(problem) => problems.push(problem),
         }
     }
     if problems.is_empty() {
-        Ok(Reading { settings, watched })
+        Ok(Reading {
+            settings,
+            watched,
+            passed_over,
+        })
     } else {
         Err(problems)
     }

@@ -1,8 +1,11 @@
 //! Values that both programs take from flags and the environment, checked the same way.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+
+use crate::domain::annotations::{AnnotationError, Installation, VARIABLE_PREFIX};
 
 /// A word that is no namespace.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +29,29 @@ pub fn namespace(name: String) -> Result<String, NamespaceError> {
 /// Names of namespaces, out of a list that was typed.
 pub fn namespaces(list: Vec<String>) -> Result<Vec<String>, NamespaceError> {
     words(list).into_iter().map(namespace).collect()
+}
+
+/// Defaults that cannot be obeyed, all of them.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+pub struct DefaultsError(pub Vec<AnnotationError>);
+
+/// What the installation says of all workloads: by these variables of the environment, by flags of the form `KEY=VALUE`,
+/// and whether that overrides annotations.
+pub fn installation(
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+    flags: &[String],
+    overrides: bool,
+) -> Result<Installation, DefaultsError> {
+    // What is no text is no name of ours, and no value that anything could be made of.
+    let text = |word: OsString| word.to_string_lossy().into_owned();
+    let ours: Vec<(String, String)> = variables
+        .into_iter()
+        .map(|(name, value)| (text(name), text(value)))
+        .filter(|(name, _)| name.starts_with(VARIABLE_PREFIX))
+        .collect();
+    let variables = ours.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    Installation::read(variables, flags.iter().map(String::as_str), overrides).map_err(DefaultsError)
 }
 
 /// The words of a list. An empty environment variable is one empty word to clap, and nothing to us.

@@ -154,6 +154,7 @@ pub(super) async fn plan_for(client: &Client, workloads: Vec<Workload>) -> Resul
     let snapshot = Snapshot {
         workloads: workloads.into_iter().map(Arc::new).collect(),
         records: records.iter().map(entry).collect(),
+        ..Snapshot::default()
     };
     let limits = PlanLimits {
         max_record_age: SignedDuration::from_hours(24),

@@ -74,6 +74,36 @@ impl Setting {
         }
     }
 
+    /// Whether a namespace or the installation can say it for their workloads. What is said once, to be done once, is no
+    /// default.
+    fn may_be_a_default(self) -> bool {
+        match self {
+            Self::Watch
+            | Self::Mode
+            | Self::Policy
+            | Self::TagPattern
+            | Self::TagExtract
+            | Self::TagOrder
+            | Self::Include
+            | Self::Exclude
+            | Self::Prerelease
+            | Self::FollowVariants
+            | Self::MinAge
+            | Self::Window
+            | Self::Freeze
+            | Self::RolloutTimeout
+            | Self::Schedule
+            | Self::ScheduleTimezone => true,
+            Self::Approved | Self::Hold | Self::CheckNow => false,
+        }
+    }
+
+    /// All that can be a default.
+    pub(super) fn defaults() -> impl Iterator<Item = Self> {
+        let all = Self::VARIANTS.iter().copied();
+        all.filter(|setting| setting.may_be_a_default())
+    }
+
     /// The annotation that says it for a workload.
     pub(super) fn key(self) -> String {
         let name: &str = self.into();

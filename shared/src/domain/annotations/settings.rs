@@ -1,16 +1,19 @@
 //! What a workload's annotations say, together and read.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
-use super::key::{Key, Setting};
+use super::given::{Given, Origin, Said};
+use super::key::Setting;
+use super::layer::{Layer, LayerError};
 use super::value::{
     parse_globs, parse_holds, parse_min_age, parse_rollout_timeout, parse_switch, parse_windows,
 };
 use super::{AnnotationError, Approved, Mode, PREFIX};
-use crate::domain::policy::{Hold, PolicyOptions, shortened};
+use crate::domain::policy::{Hold, PolicyError, PolicyOptions};
 use crate::domain::schedule::{self, Schedule};
 use crate::domain::window::Windows;
 
@@ -21,6 +24,8 @@ pub const DEFAULT_ROLLOUT_TIMEOUT: SignedDuration = SignedDuration::from_mins(10
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ContainerSettings {
     pub watch: bool,
+    /// Whether that was said for many and nobody said it for this workload.
+    pub watch_is_default: bool,
     pub mode: Mode,
     /// Which tags are wanted. Where no policy is named, the tag's own kind decides: [`UpdatePolicy::for_tag`].
     ///
@@ -54,94 +59,158 @@ impl Settings {
     }
 }
 
-/// A value and the annotation that gave it.
-#[derive(Debug, Clone, Copy)]
-struct Given<'a> {
-    key: &'a str,
-    value: &'a str,
+/// What is said for a workload as a whole, as far as it could be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Base {
+    pub(super) container: ContainerSettings,
+    rollout_timeout: SignedDuration,
+    window: Option<Windows>,
+    freeze: Option<Windows>,
+    schedule: Option<Schedule>,
 }
 
-impl Given<'_> {
-    fn invalid(self, reason: String) -> AnnotationError {
-        AnnotationError::InvalidValue {
-            key: self.key.to_owned(),
-            value: shortened(self.value),
-            reason,
+impl Default for Base {
+    fn default() -> Self {
+        Self {
+            container: ContainerSettings::default(),
+            rollout_timeout: DEFAULT_ROLLOUT_TIMEOUT,
+            window: None,
+            freeze: None,
+            schedule: None,
         }
     }
 }
 
-/// Reads a workload's settings; all errors at once, so that one edit can mend them all.
+impl Base {
+    /// Reads the defaults that `find` has; each that is wrong is told to `tell` and left out.
+    pub(super) fn read<'a>(
+        find: impl Fn(Setting) -> Option<Given<'a>>,
+        mut tell: impl FnMut(Setting, AnnotationError),
+    ) -> Self {
+        let mut base = Self::default();
+        for setting in Setting::defaults() {
+            if let Some(given) = find(setting)
+                && let Err(error) = base.assign(setting, &given)
+            {
+                tell(setting, error);
+            }
+        }
+        base.container.watch_is_default = base.container.watch;
+        match time_zone(find(Setting::ScheduleTimezone).as_ref()) {
+            Err(error) => tell(Setting::ScheduleTimezone, error),
+            Ok(zone) => match find(Setting::Schedule).map(|given| parse_schedule(&given, zone)) {
+                None => {}
+                Some(Ok(schedule)) => base.schedule = Some(schedule),
+                Some(Err(error)) => tell(Setting::Schedule, error),
+            },
+        }
+        base
+    }
+
+    /// Takes in what is said for a workload, but for the schedule, of which several settings are part.
+    fn assign(&mut self, setting: Setting, given: &Given<'_>) -> Result<(), AnnotationError> {
+        let value = given.value.as_ref();
+        let assigned = match setting {
+            Setting::RolloutTimeout => {
+                parse_rollout_timeout(value).map(|timeout| self.rollout_timeout = timeout)
+            }
+            Setting::Window => parse_windows(value, "always").map(|windows| self.window = windows),
+            Setting::Freeze => parse_windows(value, "never").map(|windows| self.freeze = windows),
+            Setting::Watch
+            | Setting::Mode
+            | Setting::Policy
+            | Setting::TagPattern
+            | Setting::TagExtract
+            | Setting::TagOrder
+            | Setting::Include
+            | Setting::Exclude
+            | Setting::Prerelease
+            | Setting::FollowVariants
+            | Setting::Approved
+            | Setting::Hold
+            | Setting::MinAge
+            | Setting::Schedule
+            | Setting::ScheduleTimezone
+            | Setting::CheckNow => return assign(&mut self.container, setting, given),
+        };
+        assigned.map_err(|reason| given.invalid(reason))
+    }
+}
+
+/// Reads a workload's settings, over what lies beneath them; all errors at once, so that one edit can mend them all.
 pub fn settings<'a>(
     annotations: &BTreeMap<String, String>,
     container_names: impl IntoIterator<Item = &'a str>,
+    layer: &Layer,
 ) -> Result<Settings, Vec<AnnotationError>> {
     let names: BTreeSet<&str> = container_names.into_iter().collect();
-    let mut errors = Vec::new();
-    let mut common = BTreeMap::new();
-    let mut own = Vec::new();
-    for (key, value) in annotations {
-        let given = Given { key, value };
-        match Key::of(key, &names) {
-            Ok(Key::Foreign | Key::State) => {}
-            Ok(Key::Common(setting)) => drop(common.insert(setting, given)),
-            Ok(Key::Own(container, setting)) => own.push((container, setting, given)),
-            Err(error) => errors.push(error),
-        }
-    }
-    let mut keep = |result: Result<(), AnnotationError>| errors.extend(result.err());
+    let mut said = Said::read(annotations, &names).without(&layer.overridden);
+    let mut errors: BTreeSet<AnnotationError> = said.errors.drain(..).collect();
 
-    let mut base = ContainerSettings::default();
-    for (setting, given) in &common {
-        keep(assign(&mut base, *setting, *given));
+    let mut base = layer.base.clone();
+    for (setting, given) in &said.common {
+        errors.extend(base.assign(*setting, given).err());
     }
-    let mut containers: BTreeMap<String, ContainerSettings> = names
-        .iter()
-        .map(|name| ((*name).to_owned(), base.clone()))
-        .collect();
-    for (container, setting, given) in own {
-        if let Some(container) = containers.get_mut(container) {
-            keep(assign(container, setting, given));
+    let entry = |name: &&str| ((*name).to_owned(), base.container.clone());
+    let mut containers: BTreeMap<String, ContainerSettings> = names.iter().map(entry).collect();
+    for ((container, setting), given) in &said.own {
+        if let Some(container) = containers.get_mut(*container) {
+            errors.extend(assign(container, *setting, given).err());
         }
     }
-    let mut rollout_timeout = DEFAULT_ROLLOUT_TIMEOUT;
-    if let Some(given) = common.get(&Setting::RolloutTimeout) {
-        let duration = parse_rollout_timeout(given.value).map_err(|reason| given.invalid(reason));
-        keep(duration.map(|duration| rollout_timeout = duration));
+    match schedule(&said, layer) {
+        Ok(schedule) => base.schedule = schedule,
+        Err(error) => drop(errors.insert(error)),
     }
-    let mut windows = |setting: Setting, word: &str| {
-        let given = common.get(&setting)?;
-        let windows = parse_windows(given.value, word).map_err(|reason| given.invalid(reason));
-        windows.map_err(|error| errors.push(error)).ok().flatten()
+    let settings = Settings {
+        rollout_timeout: base.rollout_timeout,
+        window: base.window,
+        freeze: base.freeze,
+        schedule: base.schedule,
+        containers,
     };
-    let (window, freeze) = (
-        windows(Setting::Window, "always"),
-        windows(Setting::Freeze, "never"),
-    );
-    let schedule = schedule(&common);
-    errors.extend(schedule.as_ref().err().cloned());
-    errors.extend(policy_errors(annotations, &containers));
-    match schedule {
-        Ok(schedule) if errors.is_empty() => Ok(Settings {
-            rollout_timeout,
-            window,
-            freeze,
-            schedule,
-            containers,
-        }),
-        Ok(_) | Err(_) => Err(errors),
+    errors.extend(inherited_errors(&said, layer, &settings, &names));
+    errors.extend(policy_errors(&said, layer, &settings.containers));
+    if errors.is_empty() {
+        Ok(settings)
+    } else {
+        Err(errors.into_iter().collect())
     }
 }
 
-/// When the workload's repositories are to be asked. `check-now` overrides any schedule.
-fn schedule(common: &BTreeMap<Setting, Given<'_>>) -> Result<Option<Schedule>, AnnotationError> {
-    let given_zone = common.get(&Setting::ScheduleTimezone);
-    let zone = match given_zone {
-        Some(given) => schedule::time_zone(given.value).map_err(|reason| given.invalid(reason))?,
-        None => TimeZone::UTC,
+/// What is wrong beneath, and is not said better for this workload. It concerns those that are watched, and those of which
+/// nobody knows whether they are.
+fn inherited_errors(
+    said: &Said<'_>,
+    layer: &Layer,
+    settings: &Settings,
+    names: &BTreeSet<&str>,
+) -> Vec<AnnotationError> {
+    let concerns = |wrong: &&LayerError| match wrong.setting {
+        None => settings.watched(),
+        Some(setting) => {
+            (setting == Setting::Watch || settings.watched()) && !said.speaks_for_all(setting, names)
+        }
     };
-    let Some(given) = common.get(&Setting::Schedule) else {
-        return match given_zone {
+    let wrong = layer.wrong().iter().filter(concerns);
+    wrong.map(|wrong| wrong.error.clone()).collect()
+}
+
+/// When the workload's repositories are to be asked. `check-now` overrides any schedule.
+fn schedule(said: &Said<'_>, layer: &Layer) -> Result<Option<Schedule>, AnnotationError> {
+    let parts = [Setting::Schedule, Setting::ScheduleTimezone, Setting::CheckNow];
+    if !parts.iter().any(|part| said.common.contains_key(part)) {
+        return Ok(layer.base.schedule.clone());
+    }
+    let find = |setting| {
+        said.common
+            .get(&setting)
+            .cloned()
+            .or_else(|| layer.given(setting))
+    };
+    let zone = time_zone(find(Setting::ScheduleTimezone).as_ref())?;
+    let Some(given) = find(Setting::Schedule) else {
+        return match said.common.get(&Setting::ScheduleTimezone) {
             Some(given) => {
                 let missing = Setting::Schedule.key();
                 Err(given.invalid(format!("there is no {missing} that it could belong to")))
@@ -149,14 +218,25 @@ fn schedule(common: &BTreeMap<Setting, Given<'_>>) -> Result<Option<Schedule>, A
             None => Ok(None),
         };
     };
-    let schedule = Schedule::parse(given.value, zone).map_err(|reason| given.invalid(reason))?;
-    Ok(Some(schedule).filter(|_| !common.contains_key(&Setting::CheckNow)))
+    let schedule = parse_schedule(&given, zone)?;
+    Ok(Some(schedule).filter(|_| !said.common.contains_key(&Setting::CheckNow)))
 }
 
-/// What is wrong with the policies of watched containers, each option under the key that gave it; once, however many
-/// containers share it.
+fn time_zone(given: Option<&Given<'_>>) -> Result<TimeZone, AnnotationError> {
+    given.map_or(Ok(TimeZone::UTC), |given| {
+        schedule::time_zone(&given.value).map_err(|reason| given.invalid(reason))
+    })
+}
+
+fn parse_schedule(given: &Given<'_>, zone: TimeZone) -> Result<Schedule, AnnotationError> {
+    Schedule::parse(&given.value, zone).map_err(|reason| given.invalid(reason))
+}
+
+/// What is wrong with the policies of watched containers, each option where it was given; once, however many containers
+/// share it.
 fn policy_errors(
-    annotations: &BTreeMap<String, String>,
+    said: &Said<'_>,
+    layer: &Layer,
     containers: &BTreeMap<String, ContainerSettings>,
 ) -> BTreeSet<AnnotationError> {
     let wrong = containers
@@ -164,28 +244,40 @@ fn policy_errors(
         .filter(|(_, settings)| settings.watch)
         .filter_map(|(name, settings)| Some((name, settings.policy.check().err()?)));
     let named = wrong.map(|(name, error)| {
-        let common = format!("{PREFIX}/{}", error.option);
-        let own = format!("{name}.{common}");
-        let key = if annotations.contains_key(&own) {
-            own
-        } else {
-            common
-        };
-        let value = &error.value;
-        Given { key: &key, value }.invalid(error.reason)
+        policy_error(&error, |setting| {
+            let own = said.own.get(&(name.as_str(), setting));
+            let said = own.or_else(|| said.common.get(&setting)).cloned();
+            said.or_else(|| layer.given(setting))
+        })
     });
     named.collect()
+}
+
+/// An option that cannot be obeyed, where `find` says that it was given.
+pub(super) fn policy_error<'a>(
+    error: &PolicyError,
+    find: impl Fn(Setting) -> Option<Given<'a>>,
+) -> AnnotationError {
+    let option: &str = error.option.into();
+    let given = option.parse().ok().and_then(find);
+    let key = format!("{PREFIX}/{option}");
+    let origin = given.map_or(Origin::Annotation(&key), |given| given.origin);
+    let value = Cow::Borrowed(error.value.as_str());
+    Given { value, origin }.invalid(error.reason.clone())
 }
 
 /// Takes in what is said for a container; what is said for a workload only is none of its business.
 fn assign(
     settings: &mut ContainerSettings,
     setting: Setting,
-    given: Given<'_>,
+    given: &Given<'_>,
 ) -> Result<(), AnnotationError> {
-    let Given { value, .. } = given;
+    let value = given.value.as_ref();
     let assigned = match setting {
-        Setting::Watch => parse_switch(value).map(|watch| settings.watch = watch),
+        Setting::Watch => parse_switch(value).map(|watch| {
+            settings.watch = watch;
+            settings.watch_is_default = false;
+        }),
         Setting::Mode => Mode::parse(value).map(|mode| settings.mode = mode),
         Setting::Prerelease => parse_switch(value).map(|may| settings.policy.prerelease = may),
         Setting::FollowVariants => parse_switch(value).map(|may| settings.policy.follow_variants = may),

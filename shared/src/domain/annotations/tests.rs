@@ -1,6 +1,10 @@
+use std::collections::BTreeMap;
+
 use jiff::SignedDuration;
 
 use super::*;
+
+mod layers;
 
 const SCHEDULE: &str = "kubefresh.dev/schedule";
 const SCHEDULE_TIMEZONE: &str = "kubefresh.dev/schedule-timezone";
@@ -12,7 +16,7 @@ fn read(pairs: &[(&str, &str)]) -> Result<Settings, Vec<AnnotationError>> {
         .iter()
         .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
         .collect();
-    settings(&annotations, ["app", "sidecar"])
+    settings(&annotations, ["app", "sidecar"], &Layer::default())
 }
 
 #[test]
@@ -125,9 +129,8 @@ fn a_policy_that_cannot_be_obeyed_is_reported_once_under_the_key_that_gave_it() 
         let keys: Vec<_> = errors
             .iter()
             .map(|error| match error {
-                AnnotationError::InvalidValue { key, .. }
-                | AnnotationError::UnknownKey { key, .. }
-                | AnnotationError::UnknownContainer { key, .. } => key.as_str(),
+                AnnotationError::InvalidValue { origin, .. } => origin.strip_prefix("annotation ").unwrap(),
+                other => panic!("{other}"),
             })
             .collect();
         assert_eq!(keys, [expected], "{errors:?}");

@@ -140,7 +140,7 @@ fn a_waiting_update_says_what_to_type() {
 #[test]
 fn bad_settings_are_a_warning_that_names_key_and_value() {
     let error = AnnotationError::InvalidValue {
-        key: "kubefresh.dev/mode".to_owned(),
+        origin: "annotation kubefresh.dev/mode".to_owned(),
         value: "automatic".to_owned(),
         reason: "no".to_owned(),
     };

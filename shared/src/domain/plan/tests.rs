@@ -9,6 +9,8 @@ use crate::domain::reference::{Digest, Tag};
 use crate::domain::rollout::{RolloutFacts, Waiting, deployment};
 use crate::domain::workload::{Container, WorkloadKind};
 
+mod defaults;
+
 pub(in crate::domain) const LIMITS: PlanLimits = PlanLimits {
     max_record_age: SignedDuration::from_hours(24),
 };
@@ -96,6 +98,7 @@ pub(in crate::domain) fn snapshot(
     Snapshot {
         workloads: vec![Arc::new(workload)],
         records: records.into_iter().collect(),
+        ..Snapshot::default()
     }
 }
 
@@ -387,6 +390,7 @@ fn bad_settings_stop_their_workload_and_no_other() {
     let snapshot = Snapshot {
         workloads: [bad, unparsable, only_digest, good].map(Arc::new).to_vec(),
         records: [app()].into_iter().collect(),
+        ..Snapshot::default()
     };
     let plan = plan(&snapshot, &LIMITS, now());
     let actions: Vec<bool> = plan
@@ -406,6 +410,7 @@ fn a_workload_that_did_not_opt_in_or_is_being_deleted_is_left_out() {
     let snapshot = Snapshot {
         workloads: [idle, going].map(Arc::new).to_vec(),
         records: [app()].into_iter().collect(),
+        ..Snapshot::default()
     };
     assert!(plan(&snapshot, &LIMITS, now()).assessments.is_empty());
 }

@@ -9,6 +9,7 @@ use crate::domain::annotations::{APPROVED, Mode, PREFIX};
 use crate::domain::policy::SelectionReason;
 use crate::domain::record::config_map::RecordError;
 use crate::domain::reference::{Digest, Tag};
+use crate::domain::watched::{PassedOver, Problem};
 
 /// A watched container, its image as written, and what was decided.
 #[derive(Debug, Clone)]
@@ -17,6 +18,17 @@ pub struct ContainerVerdict {
     pub image: String,
     pub mode: Mode,
     pub verdict: Verdict,
+}
+
+impl From<PassedOver> for ContainerVerdict {
+    fn from(passed_over: PassedOver) -> Self {
+        Self {
+            container: passed_over.container,
+            image: passed_over.image,
+            mode: passed_over.mode,
+            verdict: Verdict::PassedOver(passed_over.problem),
+        }
+    }
 }
 
 /// What was decided for one container, and why.
@@ -48,6 +60,8 @@ pub enum Verdict {
     /// Mode `notify`: people are told, nothing is done.
     Notify(Target),
     ModeOff,
+    /// Watched because many are, and there is nothing to follow.
+    PassedOver(Problem),
     NoRecord,
     RecordUnreadable(RecordError),
     NeverScanned,
@@ -113,6 +127,7 @@ impl Verdict {
             Self::UpToDate { .. }
             | Self::Held { .. }
             | Self::ModeOff
+            | Self::PassedOver(_)
             | Self::NoRecord
             | Self::RecordUnreadable(_)
             | Self::NeverScanned
@@ -154,6 +169,7 @@ impl fmt::Display for Verdict {
                 target.image
             ),
             Self::ModeOff => f.write_str("mode is off"),
+            Self::PassedOver(problem) => write!(f, "passed over: {problem}"),
             Self::NoRecord => f.write_str("not scanned yet"),
             Self::RecordUnreadable(error) => write!(f, "{error}"),
             Self::NeverScanned => f.write_str("no scan was complete yet"),

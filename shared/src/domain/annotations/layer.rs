@@ -1,0 +1,331 @@
+//! What lies beneath a workload's own annotations: those of its namespace, and beneath them what the installation says.
+//!
+//! A namespace's part is read once and shared by its workloads. What is wrong in it stops those workloads that would be
+//! watched and do not say the same better themselves.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::given::{Given, Origin};
+use super::key::Setting;
+use super::settings::{Base, policy_error};
+use super::value::parse_switch;
+use super::{AnnotationError, PREFIX, is_ours};
+
+/// What every variable of ours begins with that speaks of workloads.
+pub const VARIABLE_PREFIX: &str = "KUBEFRESH_";
+/// The switch by which the installation's values win over all others.
+const OVERRIDE: &str = "OVERRIDE";
+/// Where the installation opts nobody in: what a cluster cannot do without is only touched when named.
+const SYSTEM_NAMESPACE: &str = "kube-system";
+
+/// A value that is kept, with the words that say where it was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Held {
+    value: String,
+    origin: String,
+}
+
+impl Held {
+    fn given(&self) -> Given<'_> {
+        Given {
+            value: Cow::Borrowed(&self.value),
+            origin: Origin::Elsewhere(&self.origin),
+        }
+    }
+}
+
+/// What holds for the workloads of a namespace as far as they do not say otherwise.
+#[derive(Debug, Clone, Default)]
+pub struct Layer {
+    given: BTreeMap<Setting, Held>,
+    /// What of it could be read.
+    pub(super) base: Base,
+    errors: Vec<LayerError>,
+    /// What is said for a workload does not count here.
+    pub(super) overridden: BTreeSet<Setting>,
+}
+
+/// Something that is wrong in a layer.
+#[derive(Debug, Clone)]
+pub(super) struct LayerError {
+    /// `None`: nobody can say better, since it is not known what was meant.
+    pub(super) setting: Option<Setting>,
+    pub(super) error: AnnotationError,
+}
+
+impl Layer {
+    fn new(
+        given: BTreeMap<Setting, Held>,
+        overridden: BTreeSet<Setting>,
+        unknown: Vec<AnnotationError>,
+    ) -> Self {
+        let unknown = unknown
+            .into_iter()
+            .map(|error| LayerError { setting: None, error });
+        let mut errors: Vec<LayerError> = unknown.collect();
+        let find = |setting| given.get(&setting).map(Held::given);
+        let base = Base::read(find, |setting, error| {
+            errors.push(LayerError {
+                setting: Some(setting),
+                error,
+            });
+        });
+        Self {
+            given,
+            base,
+            errors,
+            overridden,
+        }
+    }
+
+    /// What it says of a setting, if anything.
+    pub(super) fn given(&self, setting: Setting) -> Option<Given<'_>> {
+        self.given.get(&setting).map(Held::given)
+    }
+
+    pub(super) fn wrong(&self) -> &[LayerError] {
+        &self.errors
+    }
+
+    /// Everything that is wrong in it.
+    pub fn errors(&self) -> impl Iterator<Item = &AnnotationError> {
+        self.errors.iter().map(|wrong| &wrong.error)
+    }
+}
+
+/// What the installation says of all workloads, by the environment or the command line of both programs.
+#[derive(Debug, Clone, Default)]
+pub struct Installation {
+    overridden: BTreeSet<Setting>,
+    /// Kubefresh's own namespace.
+    own_namespace: String,
+    /// For a namespace that says nothing itself.
+    plain: Arc<Layer>,
+    /// The same, where the installation opts nobody in.
+    reserved: Arc<Layer>,
+}
+
+impl Installation {
+    /// Reads variables and flags; those that are none of ours, or set to nothing, say nothing. A flag, as `KEY=VALUE`, wins
+    /// over a variable.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub fn read<'v>(
+        variables: impl IntoIterator<Item = (&'v str, &'v str)>,
+        flags: impl IntoIterator<Item = &'v str>,
+        overrides: bool,
+    ) -> Result<Self, Vec<AnnotationError>> {
+        let mut reader = Reader {
+            overrides,
+            ..Reader::default()
+        };
+        for (name, value) in variables {
+            reader.variable(name, value.trim());
+        }
+        for flag in flags {
+            reader.flag(flag);
+        }
+        let Reader {
+            given,
+            overrides,
+            mut errors,
+        } = reader;
+        let overridden = if overrides {
+            overridden(&given)
+        } else {
+            BTreeSet::new()
+        };
+        let plain = Layer::new(given.clone(), overridden.clone(), Vec::new());
+        errors.extend(plain.errors().cloned());
+        if let Err(wrong) = plain.base.container.policy.check() {
+            errors.push(policy_error(&wrong, |setting| plain.given(setting)));
+        }
+        if errors.is_empty() {
+            Ok(Self::new(given, overridden))
+        } else {
+            Err(errors)
+        }
+    }
+
+    fn new(given: BTreeMap<Setting, Held>, overridden: BTreeSet<Setting>) -> Self {
+        let mut reserved = given.clone();
+        if opts_in(&reserved) {
+            reserved.remove(&Setting::Watch);
+        }
+        let layer = |given: BTreeMap<Setting, Held>| Layer::new(given, overridden.clone(), Vec::new());
+        Self {
+            plain: Arc::new(layer(given)),
+            reserved: Arc::new(layer(reserved)),
+            overridden,
+            own_namespace: String::new(),
+        }
+    }
+
+    /// The same, of a Kubefresh that is itself in this namespace.
+    #[must_use]
+    pub fn living_in(self, namespace: &str) -> Self {
+        Self {
+            own_namespace: namespace.to_owned(),
+            ..self
+        }
+    }
+
+    /// What holds in a namespace that says nothing itself.
+    pub(super) fn beneath(&self, namespace: &str) -> &Arc<Layer> {
+        if namespace == SYSTEM_NAMESPACE || namespace == self.own_namespace {
+            &self.reserved
+        } else {
+            &self.plain
+        }
+    }
+
+    /// What holds in a namespace with these annotations, of which only ours matter.
+    pub fn layer(&self, namespace: &str, annotations: &BTreeMap<String, String>) -> Arc<Layer> {
+        let beneath = self.beneath(namespace);
+        if !annotations.keys().any(|key| is_ours(key)) {
+            return Arc::clone(beneath);
+        }
+        let mut given = beneath.given.clone();
+        let mut unknown = Vec::new();
+        for (key, value) in annotations.iter().filter(|(key, _)| is_ours(key)) {
+            let origin = format!("annotation {key} on namespace {namespace}");
+            let name = key.strip_prefix(PREFIX).and_then(|rest| rest.strip_prefix('/'));
+            match name.and_then(default_named) {
+                None => unknown.push(no_default(origin, Setting::defaults().map(Setting::key))),
+                Some(setting) if self.overridden.contains(&setting) => {}
+                Some(setting) => {
+                    let value = value.clone();
+                    given.insert(setting, Held { value, origin });
+                }
+            }
+        }
+        Arc::new(Layer::new(given, self.overridden.clone(), unknown))
+    }
+}
+
+/// What is known of the namespaces of a cluster.
+#[derive(Debug, Clone)]
+pub enum Namespaces {
+    /// Nobody may read them, so that the installation alone speaks for them.
+    Unread(Arc<Installation>),
+    /// Those that are in view; a workload of any other one waits until its namespace is.
+    Read(BTreeMap<String, Arc<Layer>>),
+}
+
+impl Default for Namespaces {
+    fn default() -> Self {
+        Self::Unread(Arc::default())
+    }
+}
+
+impl Namespaces {
+    /// What lies beneath the workloads of a namespace; `None` where nothing may be decided for them.
+    pub fn layer(&self, namespace: &str) -> Option<&Layer> {
+        match self {
+            Self::Unread(installation) => Some(installation.beneath(namespace)),
+            Self::Read(layers) => layers.get(namespace).map(Arc::as_ref),
+        }
+    }
+}
+
+/// The way from variables and flags to what they say.
+#[derive(Debug, Default)]
+struct Reader {
+    given: BTreeMap<Setting, Held>,
+    overrides: bool,
+    errors: Vec<AnnotationError>,
+}
+
+impl Reader {
+    fn variable(&mut self, name: &str, value: &str) {
+        let Some(rest) = name.strip_prefix(VARIABLE_PREFIX) else {
+            return;
+        };
+        let origin = format!("variable {name}");
+        if rest == OVERRIDE {
+            if !value.is_empty() {
+                self.switch(value, &origin);
+            }
+        } else if let Some(setting) = Setting::defaults().find(|setting| variable(*setting) == name) {
+            if !value.is_empty() {
+                let value = value.to_owned();
+                self.given.insert(setting, Held { value, origin });
+            }
+        } else if !is_service_link(rest) {
+            let known = Setting::defaults()
+                .map(variable)
+                .chain([format!("{VARIABLE_PREFIX}{OVERRIDE}")]);
+            self.errors.push(no_default(origin, known));
+        }
+    }
+
+    fn switch(&mut self, value: &str, origin: &str) {
+        match parse_switch(value) {
+            Ok(overrides) => self.overrides |= overrides,
+            Err(reason) => {
+                let (value, origin) = (Cow::Borrowed(value), Origin::Elsewhere(origin));
+                self.errors.push(Given { value, origin }.invalid(reason));
+            }
+        }
+    }
+
+    fn flag(&mut self, flag: &str) {
+        let (key, value) = flag.split_once('=').unwrap_or((flag, ""));
+        let origin = format!("flag --default {key}");
+        match default_named(key) {
+            Some(setting) => {
+                let value = value.to_owned();
+                self.given.insert(setting, Held { value, origin });
+            }
+            None => {
+                let known = Setting::defaults().map(|setting| <&str>::from(setting).to_owned());
+                self.errors.push(no_default(origin, known));
+            }
+        }
+    }
+}
+
+/// What Kubernetes sets for each Service of a pod's namespace, whose name may begin as ours does: `KUBEFRESH_PORT_80_TCP`.
+fn is_service_link(rest: &str) -> bool {
+    let is_port = |rest: &str| rest == "PORT" || rest.ends_with("_PORT");
+    let beyond = rest.rsplit_once("PORT_").map(|(_, beyond)| beyond);
+    is_port(rest)
+        || rest.ends_with("SERVICE_HOST")
+        || rest.contains("SERVICE_PORT")
+        || beyond.is_some_and(|beyond| beyond.starts_with(|first: char| first.is_ascii_digit()))
+}
+
+fn default_named(name: &str) -> Option<Setting> {
+    Setting::defaults().find(|setting| <&str>::from(*setting) == name)
+}
+
+/// The variable by which the installation says a setting.
+fn variable(setting: Setting) -> String {
+    let name: &str = setting.into();
+    format!("{VARIABLE_PREFIX}{}", name.to_ascii_uppercase().replace('-', "_"))
+}
+
+fn no_default(origin: String, known: impl Iterator<Item = String>) -> AnnotationError {
+    AnnotationError::NoDefault {
+        origin,
+        known: known.collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// What is no longer asked for when the installation's values win. To have opted out always counts.
+fn overridden(given: &BTreeMap<Setting, Held>) -> BTreeSet<Setting> {
+    let mut overridden: BTreeSet<Setting> = given.keys().copied().collect();
+    if opts_in(given) {
+        overridden.remove(&Setting::Watch);
+    }
+    overridden
+}
+
+fn opts_in(given: &BTreeMap<Setting, Held>) -> bool {
+    given
+        .get(&Setting::Watch)
+        .is_some_and(|held| held.value == "true")
+}

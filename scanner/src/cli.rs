@@ -39,8 +39,8 @@ pub struct Cli {
 pub enum Command {
     /// Scan once and exit; what the CronJob runs.
     ///
-    /// Reads every workload annotated `kubefresh.dev/watch: "true"`, asks each registry once about each of its
-    /// repositories, and writes what changed.
+    /// Reads every workload that is watched, by its annotation `kubefresh.dev/watch: "true"` or by a default, asks each
+    /// registry once about each of its repositories, and writes what changed.
     ///
     /// Exit code 0: every repository got an answer or a recorded error. 1: some records could not be written. 2: there is no
     /// cluster, no permission, or a setting is wrong.
@@ -130,10 +130,10 @@ pub struct ScanOptions {
     )]
     pub read_pull_secrets: bool,
     /// What holds for workloads that do not say otherwise, as the annotation `kubefresh.dev/KEY` would; may be repeated. The
-    /// variable KUBEFRESH_KEY says the same, such as KUBEFRESH_WATCH or KUBEFRESH_TAG_PATTERN. Both programs need the same.
+    /// variable `KUBEFRESH_KEY` says the same, such as `KUBEFRESH_WATCH` or `KUBEFRESH_TAG_PATTERN`. Both programs need the same.
     #[arg(long = "default", value_name = "KEY=VALUE", help_heading = "Defaults")]
     pub defaults: Vec<String>,
-    /// Let the defaults win over annotations; also by KUBEFRESH_OVERRIDE=true. A workload that opted out stays so.
+    /// Let the defaults win over annotations; also by `KUBEFRESH_OVERRIDE=true`. A workload that opted out stays so.
     #[arg(long, help_heading = "Defaults")]
     pub override_annotations: bool,
     #[command(flatten)]

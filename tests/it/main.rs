@@ -9,6 +9,7 @@
 mod apiserver;
 mod check;
 mod controllers;
+mod defaults;
 mod e2e;
 mod explain;
 mod kinds;

@@ -116,7 +116,7 @@ pub struct RunOptions {
     )]
     pub pod_name: String,
     /// What holds for workloads that do not say otherwise, as the annotation `kubefresh.dev/KEY` would; may be repeated. The
-    /// variable KUBEFRESH_KEY says the same, such as KUBEFRESH_WATCH or KUBEFRESH_TAG_PATTERN. Both programs need the same.
+    /// variable `KUBEFRESH_KEY` says the same, such as `KUBEFRESH_WATCH` or `KUBEFRESH_TAG_PATTERN`. Both programs need the same.
     #[arg(
         long = "default",
         value_name = "KEY=VALUE",
@@ -124,7 +124,7 @@ pub struct RunOptions {
         global = true
     )]
     pub defaults: Vec<String>,
-    /// Let the defaults win over annotations; also by KUBEFRESH_OVERRIDE=true. A workload that opted out stays so.
+    /// Let the defaults win over annotations; also by `KUBEFRESH_OVERRIDE=true`. A workload that opted out stays so.
     #[arg(long, help_heading = "Defaults", global = true)]
     pub override_annotations: bool,
 }

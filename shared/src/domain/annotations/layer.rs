@@ -275,15 +275,12 @@ impl Reader {
     fn flag(&mut self, flag: &str) {
         let (key, value) = flag.split_once('=').unwrap_or((flag, ""));
         let origin = format!("flag --default {key}");
-        match default_named(key) {
-            Some(setting) => {
-                let value = value.to_owned();
-                self.given.insert(setting, Held { value, origin });
-            }
-            None => {
-                let known = Setting::defaults().map(|setting| <&str>::from(setting).to_owned());
-                self.errors.push(no_default(origin, known));
-            }
+        if let Some(setting) = default_named(key) {
+            let value = value.to_owned();
+            self.given.insert(setting, Held { value, origin });
+        } else {
+            let known = Setting::defaults().map(|setting| <&str>::from(setting).to_owned());
+            self.errors.push(no_default(origin, known));
         }
     }
 }

@@ -130,7 +130,9 @@ fn a_policy_that_cannot_be_obeyed_is_reported_once_under_the_key_that_gave_it() 
             .iter()
             .map(|error| match error {
                 AnnotationError::InvalidValue { origin, .. } => origin.strip_prefix("annotation ").unwrap(),
-                other => panic!("{other}"),
+                AnnotationError::UnknownKey { .. }
+                | AnnotationError::UnknownContainer { .. }
+                | AnnotationError::NoDefault { .. } => panic!("{error}"),
             })
             .collect();
         assert_eq!(keys, [expected], "{errors:?}");

@@ -5,14 +5,16 @@ use super::*;
 const WATCH: &str = "kubefresh.dev/watch";
 const MODE: &str = "kubefresh.dev/mode";
 
-fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+type Pairs<'a> = &'a [(&'a str, &'a str)];
+
+fn map(pairs: Pairs<'_>) -> BTreeMap<String, String> {
     let owned = pairs
         .iter()
         .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
     owned.collect()
 }
 
-fn installation(variables: &[(&str, &str)]) -> Installation {
+fn installation(variables: Pairs<'_>) -> Installation {
     let installation = Installation::read(variables.iter().copied(), [], false).unwrap();
     installation.living_in("kubefresh")
 }
@@ -20,18 +22,14 @@ fn installation(variables: &[(&str, &str)]) -> Installation {
 /// The settings of a workload with these annotations, in a namespace with those.
 fn read_in(
     installation: &Installation,
-    namespace: &[(&str, &str)],
-    workload: &[(&str, &str)],
+    namespace: Pairs<'_>,
+    workload: Pairs<'_>,
 ) -> Result<Settings, Vec<AnnotationError>> {
     let layer = installation.layer("shop", &map(namespace));
     settings(&map(workload), ["app", "sidecar"], &layer)
 }
 
-fn complaint(
-    installation: &Installation,
-    namespace: &[(&str, &str)],
-    workload: &[(&str, &str)],
-) -> Option<String> {
+fn complaint(installation: &Installation, namespace: Pairs<'_>, workload: Pairs<'_>) -> Option<String> {
     let errors = read_in(installation, namespace, workload).err()?;
     Some(
         errors
@@ -161,7 +159,7 @@ fn values_that_override_win_over_all_but_who_opted_out() {
 fn what_is_wrong_beneath_names_its_source_and_stops_whom_it_concerns() {
     let plain = Installation::default();
     let mode = [(WATCH, "true"), (MODE, "automatic")];
-    let cases: [(&[(&str, &str)], &[(&str, &str)], Option<&str>); 13] = [
+    let cases: [(Pairs<'_>, Pairs<'_>, Option<&str>); 13] = [
         (
             &mode,
             &[],
@@ -224,7 +222,7 @@ fn what_is_wrong_beneath_names_its_source_and_stops_whom_it_concerns() {
 #[test]
 fn a_schedule_and_its_time_zone_may_come_from_two_layers() {
     let installation = installation(&[("KUBEFRESH_SCHEDULE_TIMEZONE", "Europe/Paris")]);
-    let schedule = |namespace: &[(&str, &str)], workload: &[(&str, &str)]| {
+    let schedule = |namespace: Pairs<'_>, workload: Pairs<'_>| {
         let settings = read_in(&installation, namespace, workload).unwrap();
         settings.schedule.map(|schedule| schedule.to_string())
     };

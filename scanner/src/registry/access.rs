@@ -28,11 +28,12 @@ use shared::domain::record::rejected_logins::QUARANTINE;
 use shared::domain::time::whole_seconds;
 
 use super::challenge::Challenge;
+use super::exchange::{Exchange, Reply};
 use super::login::{self, LoginState};
 use super::problem::{Askers, Problem, Who};
 use super::state::RegistryState;
 use super::token::Token;
-use super::transport::{Exchange, Reply, Transport};
+use super::transport::Transport;
 use crate::credentials::{Credential, Login, LoginId};
 
 /// What came of asking in one name.

@@ -12,12 +12,13 @@ use super::access::Name;
 use super::accounts::AccountNames;
 use super::digest_map::DigestMap;
 use super::error::{Operation, RegistryError};
+use super::exchange::Exchange;
 use super::listing::{Expected, Listing, Rooms};
 use super::options::RegistryClientOptions;
 use super::platforms::{self, Parsed, Platforms};
 use super::problem::{Problem, Who};
 use super::state::RegistryState;
-use super::transport::{Exchange, Transport};
+use super::transport::Transport;
 use super::usage::{Purpose, RequestKind, Usage};
 use crate::credentials::LoginId;
 

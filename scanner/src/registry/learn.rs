@@ -6,9 +6,10 @@ use shared::domain::record::registry_accounts::LearnedChallenge;
 
 use super::access::{Name, is_own};
 use super::challenge::Challenge;
+use super::exchange::Exchange;
 use super::problem::Problem;
 use super::state::RegistryState;
-use super::transport::{Exchange, Transport};
+use super::transport::Transport;
 use super::usage::RequestKind;
 
 impl Transport {

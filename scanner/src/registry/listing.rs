@@ -15,11 +15,12 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::client::url;
 use super::digest_map::DigestMap;
+use super::exchange::{Exchange, Reply};
 use super::link;
 use super::problem::{Problem, Who};
 use super::state::RegistryState;
 use super::tag_list::TagList;
-use super::transport::{Exchange, Reply, Transport};
+use super::transport::Transport;
 use super::usage::RequestKind;
 use super::worker::Worker;
 

@@ -8,11 +8,12 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::access::{Asker, Name, left_alone, name_of, reject};
 use super::challenge::Challenge;
 use super::endpoint;
+use super::exchange::{Exchange, Reply};
 use super::login::{self, Forbidden};
 use super::problem::{Problem, Who};
 use super::state::RegistryState;
 use super::token::Token;
-use super::transport::{Exchange, Reply, Transport};
+use super::transport::Transport;
 use super::usage::RequestKind;
 use crate::credentials::{Credential, Login};
 

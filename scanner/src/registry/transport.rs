@@ -6,22 +6,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::redirect::Policy;
-use reqwest::{Client, ClientBuilder, Method, Proxy, Response, StatusCode, Url};
-use secrecy::{ExposeSecret as _, SecretString};
-use shared::domain::reference::Repository;
-use tokio::sync::{OnceCell, Semaphore};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::{Response, StatusCode};
+use secrecy::ExposeSecret as _;
+use tokio::sync::Semaphore;
 
 use super::access::Name;
 use super::accounts::{self, Refusal};
-use super::endpoint;
+use super::clients::Clients;
+use super::exchange::{Exchange, Reply};
 use super::options::RegistryClientOptions;
 use super::problem::{Problem, Quoted, Who};
-use super::retry_after;
 use super::state::RegistryState;
 use super::usage::RequestKind;
-use crate::registries::RegistrySettings;
 
 #[derive(Debug)]
 pub(super) struct Transport {
@@ -31,87 +28,6 @@ pub(super) struct Transport {
     pub(super) options: RegistryClientOptions,
     everywhere: Semaphore,
     registries: Mutex<BTreeMap<String, Arc<RegistryState>>>,
-}
-
-/// The HTTP clients of one kind of connection.
-#[derive(Debug)]
-struct Clients {
-    http: Client,
-    /// Built when a credential is first used.
-    logins: OnceCell<Client>,
-}
-
-/// A request to be sent, in whosever name.
-#[derive(Debug, Clone)]
-pub(super) struct Exchange<'a> {
-    pub(super) kind: RequestKind,
-    pub(super) method: Method,
-    pub(super) url: Url,
-    pub(super) accept: &'static str,
-    /// What is asked about, by whose credentials and tokens.
-    pub(super) repository: &'a Repository,
-    /// A body with a secret in it.
-    pub(super) form: Option<SecretString>,
-    /// What the answer is, and how many bytes of it are read at most.
-    pub(super) what: &'static str,
-    pub(super) limit: usize,
-}
-
-/// An answer with its body read.
-#[derive(Debug)]
-pub(super) struct Reply {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    /// The URL that answered, after redirects.
-    pub(super) url: Url,
-    pub(super) body: Vec<u8>,
-    /// From the request to the end of the body.
-    pub(super) took: Duration,
-}
-
-impl Reply {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).and_then(|value| value.to_str().ok())
-    }
-
-    pub(super) fn all(&self, name: &str) -> Vec<&str> {
-        self.headers
-            .get_all(name)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .collect()
-    }
-
-    /// # Errors
-    /// When the status is not a success.
-    pub(super) fn success(self, who: Who) -> Result<Self, Problem> {
-        if self.status.is_success() {
-            Ok(self)
-        } else {
-            Err(self.refusal(who))
-        }
-    }
-
-    pub(super) fn refusal(&self, who: Who) -> Problem {
-        if self.status == StatusCode::NOT_MODIFIED {
-            let answer = "it answered 304 Not Modified, which nobody asked about";
-            return Problem::Protocol(answer.to_owned());
-        }
-        if self.status.is_redirection() {
-            return Problem::Untrusted(format!("a redirect ({}) to no web address", self.status.as_u16()));
-        }
-        Problem::Refused {
-            who,
-            status: self.status,
-            message: Quoted::from_body(&self.body),
-            retry_at: self.retry_at(),
-        }
-    }
-
-    fn retry_at(&self) -> Option<Timestamp> {
-        let text = String::from_utf8_lossy(&self.body);
-        retry_after::retry_at(self.header("retry-after"), &text, Timestamp::now())
-    }
 }
 
 impl Transport {
@@ -160,14 +76,6 @@ impl Transport {
             .values()
             .cloned()
             .collect()
-    }
-
-    /// The client that logs in. It follows no redirect, which would take a form along to any host.
-    async fn logins(&self, registry: &RegistryState) -> Result<&Client, Problem> {
-        let special = self.options.registries.of(&registry.name);
-        let build = async || builder(&self.options, special)?.redirect(Policy::none()).build();
-        let client = self.clients(registry).logins.get_or_try_init(build).await;
-        client.map_err(|error| Problem::of(&error, self.options.request_timeout, Duration::ZERO))
     }
 
     /// Sends the request in this name, again after a 5xx answer or a broken connection. Answers with any status but 429 and
@@ -238,7 +146,8 @@ impl Transport {
         let is_login =
             request.kind == RequestKind::Token && (authorization.is_some() || request.form.is_some());
         let http = if is_login {
-            self.logins(registry).await?
+            let special = self.options.registries.of(&registry.name);
+            self.clients(registry).logins(&self.options, special).await?
         } else {
             &self.clients(registry).http
         };
@@ -349,48 +258,6 @@ fn unavailable(registry: &RegistryState, reply: &Reply, who: Who) -> Problem {
         registry.accounts(|accounts| accounts.leave_alone(until, reason));
     }
     problem
-}
-
-impl Clients {
-    fn new(
-        options: &RegistryClientOptions,
-        special: Option<&RegistrySettings>,
-    ) -> Result<Self, reqwest::Error> {
-        let redirects = Policy::custom(|attempt| {
-            let followed = attempt.previous();
-            let origin = followed.first().unwrap_or(attempt.url());
-            match endpoint::check_redirect(origin, attempt.url(), followed.len()) {
-                Ok(()) => attempt.follow(),
-                Err(why) => attempt.error(why),
-            }
-        });
-        Ok(Self {
-            http: builder(options, special)?.redirect(redirects).build()?,
-            logins: OnceCell::new(),
-        })
-    }
-}
-
-fn builder(
-    options: &RegistryClientOptions,
-    special: Option<&RegistrySettings>,
-) -> Result<ClientBuilder, reqwest::Error> {
-    // A connection over which nothing comes any more is found out while there is time to ask again over another.
-    let patience = options.request_timeout / 5;
-    let mut builder = Client::builder()
-        .user_agent(concat!("kubefresh-scanner/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(options.connect_timeout)
-        .timeout(options.request_timeout)
-        .http2_keep_alive_interval(patience)
-        .http2_keep_alive_timeout(patience)
-        .referer(false);
-    if let Some(authorities) = special.and_then(|special| special.authorities.as_ref()) {
-        builder = builder.tls_certs_merge(authorities.certificates()?);
-    }
-    if let Some(proxy) = special.and_then(|special| special.proxy.clone()) {
-        builder = builder.proxy(Proxy::all(proxy)?);
-    }
-    Ok(builder)
 }
 
 /// A 5xx that names a time is obeyed, not repeated.

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use reqwest::Url;
-use url_host::literal_address;
+pub(super) use url_host::literal_address;
+use url_host::undressed;
 
 /// Docker Hub's name in image references, and the host that serves its API.
 const DOCKER_HUB: (&str, &str) = ("docker.io", "registry-1.docker.io");
@@ -57,7 +58,7 @@ fn without_port(registry: &str) -> &str {
 
 /// Whether a redirect from `origin` (what was asked first) to `next` may be followed; otherwise, why not.
 ///
-/// Only names and literal addresses are looked at, not what a name resolves to.
+/// Only names and literal addresses are looked at; what a name stands for is judged where it is looked up.
 pub(super) fn check_redirect(origin: &Url, next: &Url, redirects: usize) -> Result<(), String> {
     if redirects > MAX_REDIRECTS {
         return Err(format!("more than {MAX_REDIRECTS} redirects"));
@@ -69,14 +70,33 @@ pub(super) fn check_redirect(origin: &Url, next: &Url, redirects: usize) -> Resu
     if next.host_str() == origin.host_str() {
         return Ok(());
     }
-    match literal_address(next) {
-        Some(address) if is_link_local(address) => {
-            Err(format!("a redirect to {}, a link-local address", shown(next)))
-        }
-        Some(address) if is_private(address) && !literal_address(origin).is_some_and(is_private) => {
-            Err(format!("a redirect to {}, a private address", shown(next)))
-        }
-        _ => Ok(()),
+    let place = literal_address(next).map_or(Place::Public, place_of);
+    let is_private = || literal_address(origin).is_some_and(|address| place_of(address) == Place::Private);
+    match place {
+        Place::Public => Ok(()),
+        Place::Private if is_private() => Ok(()),
+        Place::Private | Place::LinkLocal => Err(format!("a redirect to {}, a {place} address", shown(next))),
+    }
+}
+
+/// From where an address is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display)]
+#[strum(serialize_all = "kebab-case")]
+pub(super) enum Place {
+    Public,
+    Private,
+    LinkLocal,
+}
+
+/// Which of them an address is, or the one that it stands for.
+pub(super) fn place_of(address: IpAddr) -> Place {
+    let address = undressed(address);
+    if is_link_local(address) {
+        Place::LinkLocal
+    } else if is_private(address) {
+        Place::Private
+    } else {
+        Place::Public
     }
 }
 
@@ -133,7 +153,7 @@ mod url_host {
     use reqwest::Url;
 
     /// The address that a URL spells out, with an IPv4 address in IPv6 clothes undressed.
-    pub(super) fn literal_address(url: &Url) -> Option<IpAddr> {
+    pub(in crate::registry) fn literal_address(url: &Url) -> Option<IpAddr> {
         let host = url.host_str()?;
         let host = host.strip_suffix('.').unwrap_or(host);
         if host.eq_ignore_ascii_case("localhost") || host.ends_with(".localhost") {
@@ -144,7 +164,7 @@ mod url_host {
     }
 
     /// `::ffff:a.b.c.d`, and `64:ff9b::a.b.c.d` (RFC 6052), which a translator passes on to `a.b.c.d`.
-    fn undressed(address: IpAddr) -> IpAddr {
+    pub(super) fn undressed(address: IpAddr) -> IpAddr {
         match address {
             IpAddr::V6(translated) => match translated.segments() {
                 [0x64, 0xff9b, 0, 0, 0, 0, ..] => {

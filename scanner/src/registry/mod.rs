@@ -21,6 +21,7 @@ mod limits;
 mod link;
 mod listing;
 mod login;
+mod names;
 mod options;
 mod outage;
 mod pacer;

@@ -1,6 +1,7 @@
 //! What can be set about the registry client.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use shared::domain::reference::Repository;
@@ -21,6 +22,8 @@ pub struct RegistryClientOptions {
     /// Further hosts that may hand out tokens, by registry: a self-managed GitLab serves the tokens of
     /// `registry.example.com` on `gitlab.example.com`.
     pub token_hosts: BTreeMap<String, String>,
+    /// Addresses of hosts, instead of those that the system finds.
+    pub addresses: BTreeMap<String, Vec<IpAddr>>,
     /// What a repository is asked with where its registry does not answer everybody.
     pub credentials: Credentials,
     /// What is special about some registries. Where it says something, that counts, whatever stands elsewhere here.
@@ -67,6 +70,7 @@ impl Default for RegistryClientOptions {
         Self {
             plain_http_hosts: Vec::new(),
             token_hosts: BTreeMap::new(),
+            addresses: BTreeMap::new(),
             credentials: Credentials::default(),
             registries: Registries::default(),
             limits: BTreeMap::new(),

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use shared::domain::text::is_plain;
 
 use super::error::ErrorClass;
+use super::names::LedAstray;
 
 /// The most of a registry's own words that is repeated in a message.
 const MAX_QUOTED_CHARACTERS: usize = 200;
@@ -233,8 +234,8 @@ impl Problem {
     /// own text is not used: it holds the whole URL.
     pub(super) fn of(error: &reqwest::Error, timeout: Duration, taken: Duration) -> Self {
         let cause = root_cause(error);
-        if error.is_redirect() {
-            Self::Untrusted(cause)
+        if let Some(astray) = found_in::<LedAstray>(error) {
+            Self::Untrusted(astray.to_string())
         } else if error.is_builder() {
             Self::Protocol(cause)
         } else if is_tls(error) {
@@ -246,6 +247,13 @@ impl Problem {
             Self::Connection { cause }
         }
     }
+}
+
+/// The error itself or one that it was caused by, if it is of this kind.
+fn found_in<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e E> {
+    error
+        .downcast_ref()
+        .or_else(|| error.source().and_then(found_in::<E>))
 }
 
 fn root_cause(error: &reqwest::Error) -> String {

@@ -6,14 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use reqwest::{Response, StatusCode};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION};
+use reqwest::{RequestBuilder, Response, StatusCode, Url};
 use secrecy::ExposeSecret as _;
 use tokio::sync::Semaphore;
 
 use super::access::Name;
 use super::accounts::{self, Refusal};
 use super::clients::Clients;
+use super::endpoint;
 use super::exchange::{Exchange, Reply};
 use super::options::RegistryClientOptions;
 use super::problem::{Problem, Quoted, Who};
@@ -143,29 +144,8 @@ impl Transport {
             registry.spend_pull(name, purpose, Timestamp::now())?;
         }
         registry.count(request.kind, repeated);
-        let is_login =
-            request.kind == RequestKind::Token && (authorization.is_some() || request.form.is_some());
-        let http = if is_login {
-            let special = self.options.registries.of(&registry.name);
-            self.clients(registry).logins(&self.options, special).await?
-        } else {
-            &self.clients(registry).http
-        };
-        let mut builder = http.request(request.method.clone(), request.url.clone());
-        builder = builder.header(ACCEPT, HeaderValue::from_static(request.accept));
-        if let Some(authorization) = authorization {
-            builder = builder.header(AUTHORIZATION, authorization.clone());
-        }
-        if let Some(form) = &request.form {
-            builder = builder
-                .header(
-                    CONTENT_TYPE,
-                    HeaderValue::from_static("application/x-www-form-urlencoded"),
-                )
-                .body(form.expose_secret().to_owned());
-        }
         let sent = Instant::now();
-        let response = builder.send().await;
+        let response = self.respond(registry, request, authorization, sent).await;
         if matches!(request.kind, RequestKind::Manifest(_)) {
             registry.accounts(|accounts| accounts.pull_answered(name));
         }
@@ -173,11 +153,53 @@ impl Transport {
             registry.silent(request.kind, &problem, sent);
             problem
         };
-        let response = response.map_err(|error| heard(self.failed(&error, sent)))?;
+        let response = response.map_err(heard)?;
         registry.note_pull_limit(name, response.headers(), Timestamp::now());
         let reply = self.read(response, request, sent).await.map_err(heard)?;
         registry.spoke(request.kind);
         Ok(reply)
+    }
+
+    /// Sends the request, and on to where it is redirected. A login is redirected nowhere: a form would go along to any host.
+    async fn respond(
+        &self,
+        registry: &RegistryState,
+        request: &Exchange<'_>,
+        mut authorization: Option<&HeaderValue>,
+        sent: Instant,
+    ) -> Result<Response, Problem> {
+        let is_login =
+            request.kind == RequestKind::Token && (authorization.is_some() || request.form.is_some());
+        let (clients, special) = (self.clients(registry), self.options.registries.of(&registry.name));
+        let mut url = request.url.clone();
+        let mut redirects = 0;
+        loop {
+            let is_token_service = request.kind == RequestKind::Token && url.host() == request.url.host();
+            let http = if is_login {
+                clients.logins(&self.options, special).await?
+            } else if is_token_service || url.host() == registry.base.host() {
+                clients.named()
+            } else {
+                clients
+                    .led_to(&self.options, special, &registry.base, &url)
+                    .await?
+            };
+            let left = self.options.request_timeout.saturating_sub(sent.elapsed());
+            let builder = http.request(request.method.clone(), url.clone()).timeout(left);
+            let response = with_headers(builder, request, authorization).send().await;
+            let response = response.map_err(|error| self.failed(&error, sent))?;
+            let Some(next) = target(&response).filter(|_| !is_login) else {
+                return Ok(response);
+            };
+            redirects += 1;
+            endpoint::check_redirect(&request.url, &next, redirects).map_err(Problem::Untrusted)?;
+            if next.origin() != url.origin() {
+                authorization = None;
+            }
+            url = next;
+            // What it says beside the way does not matter, unless it is left unread.
+            drop(self.read(response, request, sent).await);
+        }
     }
 
     /// Reads the body to its end: HTTP/2 connections are closed by servers when bodies are dropped too often.
@@ -248,6 +270,37 @@ impl Transport {
             self.options.default_cool_down
         }
     }
+}
+
+fn with_headers(
+    mut builder: RequestBuilder,
+    request: &Exchange<'_>,
+    authorization: Option<&HeaderValue>,
+) -> RequestBuilder {
+    builder = builder.header(ACCEPT, HeaderValue::from_static(request.accept));
+    if let Some(authorization) = authorization {
+        builder = builder.header(AUTHORIZATION, authorization.clone());
+    }
+    if let Some(form) = &request.form {
+        let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
+        builder = builder
+            .header(CONTENT_TYPE, kind)
+            .body(form.expose_secret().to_owned());
+    }
+    builder
+}
+
+/// Where a redirect leads, if it is one and says so.
+fn target(response: &Response) -> Option<Url> {
+    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    let location = response.headers().get(LOCATION)?.to_str().ok()?;
+    let mut target = response.url().join(location).ok()?;
+    // Whoever sends us to another host gives us no login for it.
+    target.set_username("").ok()?;
+    target.set_password(None).ok()?;
+    Some(target)
 }
 
 /// A registry that names a time is left alone until then.

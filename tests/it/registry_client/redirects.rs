@@ -120,6 +120,87 @@ async fn a_registry_with_a_public_name_does_not_lead_to_private_addresses() {
     }
 }
 
+/// A client that finds these hosts at these addresses, over plain HTTP.
+fn finding(hosts: &[(&str, &[&str])]) -> RegistryClient {
+    let addresses = hosts.iter().map(|(host, addresses)| {
+        let addresses = addresses.iter().map(|address| address.parse().unwrap());
+        ((*host).to_owned(), addresses.collect())
+    });
+    RegistryClient::new(RegistryClientOptions {
+        plain_http_hosts: hosts.iter().map(|(host, _)| (*host).to_owned()).collect(),
+        addresses: addresses.collect(),
+        ..quick()
+    })
+    .unwrap()
+}
+
+/// The port behind which a registry really is.
+fn port(registry: &Registry) -> u16 {
+    registry.host().rsplit_once(':').unwrap().1.parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_name_that_stands_for_a_private_address_is_no_way_around_that_rule() {
+    const PUBLIC: &[&str] = &["127.0.0.1", "192.0.2.1"];
+    const PRIVATE: &[&str] = &["127.0.0.1"];
+    const LINK_LOCAL: &[&str] = &["169.254.169.254"];
+    for (origin, target, is_reached) in [
+        (PUBLIC, PRIVATE, false),
+        (PUBLIC, PUBLIC, false),
+        (PUBLIC, LINK_LOCAL, false),
+        (PRIVATE, PRIVATE, true),
+        (PRIVATE, LINK_LOCAL, false),
+    ] {
+        let elsewhere = open_registry(&["1", "2", "3"]).await;
+        elsewhere.configure(|options| options.paging.default_size = Some(2));
+        let registry = open_registry(&["1"]).await;
+        let path = "v2/shop/checkout/tags/list";
+        let location = format!("http://files.example.net:{}/{path}", port(&elsewhere));
+        registry.fault(Rule::always(to(&location)));
+        let client = finding(&[("registry.example.com", origin), ("files.example.net", target)]);
+        let name = format!("registry.example.com:{}/shop/checkout", port(&registry));
+        let listed = list(&client, &name.parse().unwrap()).await;
+        if is_reached {
+            assert_eq!(listed.unwrap(), ["1", "2", "3"], "{origin:?} to {target:?}");
+            assert_eq!(elsewhere.requests().len(), 2, "both pages");
+        } else {
+            let error = listed.unwrap_err();
+            assert_eq!(
+                error.class(),
+                ErrorClass::Untrusted,
+                "{origin:?} to {target:?}: {error}"
+            );
+            assert!(error.to_string().contains("files.example.net"), "{error}");
+            assert_eq!(elsewhere.requests(), []);
+        }
+        assert_eq!(
+            registry.requests().len(),
+            1,
+            "a way to nowhere is not tried again"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_registry_in_public_does_not_lead_to_a_private_one_that_is_asked_in_the_same_run() {
+    let (internal, registry) = (open_registry(&["1"]).await, open_registry(&["1"]).await);
+    let client = finding(&[
+        ("registry.example.com", &["127.0.0.1", "192.0.2.1"]),
+        ("registry.internal", &["127.0.0.1"]),
+    ]);
+    let own = format!("registry.internal:{}/shop/checkout", port(&internal));
+    assert_eq!(list(&client, &own.parse().unwrap()).await.unwrap(), ["1"]);
+    let location = format!(
+        "http://registry.internal:{}/v2/shop/checkout/tags/list",
+        port(&internal)
+    );
+    registry.fault(Rule::always(to(&location)));
+    let name = format!("registry.example.com:{}/shop/checkout", port(&registry));
+    let listed = list(&client, &name.parse().unwrap()).await;
+    assert_eq!(class_of(listed), ErrorClass::Untrusted);
+    assert_eq!(internal.requests().len(), 1, "over the open connection neither");
+}
+
 #[tokio::test]
 async fn a_registry_with_tls_does_not_lead_to_plain_http_and_its_links_are_read_as_its_own() {
     let registry = open_registry(&["1", "2", "3"]).await;

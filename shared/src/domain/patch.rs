@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::annotations::{IN_FLIGHT, LAST_CHANGE, LAST_RESULT, LAST_UPDATE};
+use super::annotations::{IN_FLIGHT, LAST_CHANGE, LAST_RESULT, LAST_UPDATE, PENDING};
 use super::in_flight::{ImageChange, InFlight};
 use super::plan::Update;
 use super::rollout::{Completion, RolloutStatus};
@@ -67,6 +67,7 @@ pub fn start(kind: WorkloadKind, resource_version: &str, update: &Update) -> Pat
         spent_approvals,
     } = update;
     let mut annotations = Map::from_iter([(IN_FLIGHT.to_owned(), json!(in_flight.to_annotation()))]);
+    annotations.insert(PENDING.to_owned(), Value::Null);
     annotations.extend(spent_approvals.iter().map(|key| (key.clone(), Value::Null)));
     let mut pod = Map::new();
     for (field, init) in [("initContainers", true), ("containers", false)] {
@@ -92,6 +93,13 @@ fn images(
     these
         .map(|(name, change)| json!({ "name": name, "image": change.to }))
         .collect()
+}
+
+/// Says what waits, or that nothing does any more.
+pub fn pending(resource_version: &str, text: Option<&str>) -> PatchBody {
+    PatchBody(json!({
+        "metadata": { "resourceVersion": resource_version, "annotations": { PENDING: text } },
+    }))
 }
 
 /// Removes the marker and writes the result down. Annotations alone: a new generation of a Deployment, since its controller
@@ -147,6 +155,7 @@ mod tests {
                     "annotations": {
                         "kubefresh.dev/in-flight": in_flight().to_annotation(),
                         "kubefresh.dev/approved": null,
+                        "kubefresh.dev/pending": null,
                     },
                 },
                 "spec": { "template": { "spec": {
@@ -190,6 +199,16 @@ mod tests {
         ];
         for (completion, expected) in cases {
             assert_eq!(Outcome::Completed(completion).to_annotation(), expected);
+        }
+    }
+
+    #[test]
+    fn what_waits_is_one_annotation_and_goes_with_an_explicit_null() {
+        for text in [Some("app: shop/app:2 waits for its window"), None] {
+            assert_eq!(
+                pending("42", text).0,
+                json!({ "metadata": { "resourceVersion": "42", "annotations": { "kubefresh.dev/pending": text } } })
+            );
         }
     }
 

@@ -117,9 +117,10 @@ impl Applier {
         let body = patch::pending(&assessment.resource_version, text);
         if self.send(assessment, &body, metrics).await == Some(PatchResult::Sent) {
             let workload = &assessment.workload;
-            match text {
-                Some(pending) => tracing::info!(%workload, pending, "update waits"),
-                None => tracing::info!(%workload, "no update waits any more"),
+            if let Some(pending) = text {
+                tracing::info!(%workload, pending, "update waits");
+            } else {
+                tracing::info!(%workload, "no update waits any more");
             }
         }
     }

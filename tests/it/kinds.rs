@@ -133,6 +133,14 @@ impl Stage {
             .collect()
     }
 
+    /// What the updater's last Event says.
+    fn last_note(&self) -> String {
+        let mut events = self.store.list(&EVENTS, Some("shop"));
+        events.retain(|event| event["reportingComponent"] == "kubefresh.dev/updater");
+        let last = events.iter().max_by_key(|event| event["eventTime"].as_str());
+        last.unwrap()["message"].as_str().unwrap().to_owned()
+    }
+
     /// How often the `spec` of `db` was set.
     fn generation(&self, resource: &'static Resource) -> i64 {
         let object = self.get(resource).unwrap();

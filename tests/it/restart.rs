@@ -41,11 +41,24 @@ impl Moment {
     }
 }
 
-/// A shop with one Deployment and a newer image.
-async fn with_checkout() -> Cluster {
+/// How the update ends that is begun.
+#[derive(Debug, Clone, Copy)]
+enum Ending {
+    Completed,
+    RolledBack,
+}
+
+/// A shop with one Deployment and a newer image, which works or does not.
+async fn with_checkout(ending: Ending) -> Cluster {
     let cluster = shop::open().await;
-    for tag in ["1.4.0", "1.5.0"] {
-        cluster.registry.publish(&ImageSpec::new("shop/checkout", tag));
+    let never_ready = match ending {
+        Ending::Completed => "false",
+        Ending::RolledBack => "true",
+    };
+    let new = ImageSpec::new("shop/checkout", "1.5.0");
+    let new = new.label("sandbox.kubefresh.dev/never-ready", never_ready);
+    for image in [ImageSpec::new("shop/checkout", "1.4.0"), new] {
+        cluster.registry.publish(&image);
     }
     cluster.apply(&[checkout(&cluster)]).await;
     let deployments: Api<Deployment> = Api::namespaced(cluster.client().await, "shop");
@@ -73,6 +86,8 @@ fn checkout(cluster: &Cluster) -> Value {
         },
         "spec": {
             "replicas": 2,
+            // Two seconds, as time runs here.
+            "progressDeadlineSeconds": 40,
             "selector": { "matchLabels": { "app": "checkout" } },
             "template": {
                 "metadata": { "labels": { "app": "checkout" } },
@@ -113,9 +128,13 @@ async fn state(cluster: &Cluster, client: &Client) -> Option<State> {
     let image = deployment.spec.as_ref()?.template.spec.as_ref()?.containers[0]
         .image
         .clone()?;
+    let result = deployment.annotations().get("kubefresh.dev/last-result");
     Some(State {
         image: image.replace(&cluster.registry.host(), "registry"),
-        result: deployment.annotations().get("kubefresh.dev/last-result").cloned(),
+        // The reason for a rollback names pods, and differs.
+        result: result
+            .and_then(|result| result.split(':').next())
+            .map(str::to_owned),
         templates: replica_sets
             .list(&ListParams::default())
             .await
@@ -126,16 +145,24 @@ async fn state(cluster: &Cluster, client: &Client) -> Option<State> {
     })
 }
 
-fn finished() -> State {
+fn finished(ending: Ending) -> State {
+    let (tag, result, events) = match ending {
+        Ending::Completed => ("1.5.0", "completed", &["ImageUpdated", "UpdateStarted"][..]),
+        Ending::RolledBack => (
+            "1.4.0",
+            "rolled back",
+            &["RolledBack", "RolloutFailed", "UpdateStarted"][..],
+        ),
+    };
     State {
-        image: "registry/shop/checkout:1.5.0".to_owned(),
-        result: Some("completed".to_owned()),
+        image: format!("registry/shop/checkout:{tag}"),
+        result: Some(result.to_owned()),
         templates: 2,
-        events: vec!["ImageUpdated".to_owned(), "UpdateStarted".to_owned()],
+        events: events.iter().map(|reason| (*reason).to_owned()).collect(),
     }
 }
 
-async fn until_finished(cluster: &Cluster, what: &str) {
+async fn until_finished(cluster: &Cluster, ending: Ending, what: &str) {
     let client = cluster.client().await;
     eventually(what, LIMIT, || async {
         state(cluster, &client)
@@ -143,12 +170,12 @@ async fn until_finished(cluster: &Cluster, what: &str) {
             .filter(|state| state.result.is_some())
     })
     .await;
-    assert_eq!(state(cluster, &client).await, Some(finished()), "{what}");
+    assert_eq!(state(cluster, &client).await, Some(finished(ending)), "{what}");
 }
 
 /// Kills the updater at its n-th request. `false` when the update was over before there was one.
-async fn kill_updater_at(nth: u64, moment: Moment) -> bool {
-    let cluster = with_checkout().await;
+async fn kill_updater_at(nth: u64, moment: Moment, ending: Ending) -> bool {
+    let cluster = with_checkout(ending).await;
     scan(&cluster).await;
     let rule = FaultRule::new(moment.fault()).user(":kubefresh-updater").nth(nth);
     let fault = cluster.api.faults().install(rule);
@@ -166,16 +193,17 @@ async fn kill_updater_at(nth: u64, moment: Moment) -> bool {
     let _again = start_updater(&cluster);
     until_finished(
         &cluster,
-        &format!("the update killed at request {nth} ({moment:?}) is finished"),
+        ending,
+        &format!("the update killed at request {nth} ({moment:?}) has {ending:?}"),
     )
     .await;
     reached
 }
 
 /// All kill points of one kind, until a run gets through without being killed.
-async fn every_kill_point(moment: Moment) {
+async fn every_kill_point(moment: Moment, ending: Ending) {
     let mut runs = futures::stream::iter(1..)
-        .map(|nth| kill_updater_at(nth, moment))
+        .map(|nth| kill_updater_at(nth, moment, ending))
         .buffered(AT_ONCE);
     let mut killed = 0;
     while runs.next().await == Some(true) {
@@ -193,12 +221,22 @@ async fn every_kill_point(moment: Moment) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_updater_killed_before_any_of_its_requests_is_handled_finishes_after_a_restart_with_one_rollout() {
-    every_kill_point(Moment::BeforeIt).await;
+    every_kill_point(Moment::BeforeIt, Ending::Completed).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_updater_killed_after_any_of_its_requests_was_handled_finishes_after_a_restart_with_one_rollout() {
-    every_kill_point(Moment::AfterIt).await;
+    every_kill_point(Moment::AfterIt, Ending::Completed).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_is_made_once_however_often_the_updater_is_killed_before_a_request() {
+    every_kill_point(Moment::BeforeIt, Ending::RolledBack).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_is_made_once_however_often_the_updater_is_killed_after_a_request() {
+    every_kill_point(Moment::AfterIt, Ending::RolledBack).await;
 }
 
 /// The records, without the times that differ from run to run.
@@ -218,7 +256,7 @@ async fn records(cluster: &Cluster) -> Vec<ScanRecord> {
 async fn a_scanner_killed_at_any_request_leaves_nothing_half_done_and_the_next_run_completes_it() {
     for moment in [Moment::BeforeIt, Moment::AfterIt] {
         for nth in 1.. {
-            let cluster = with_checkout().await;
+            let cluster = with_checkout(Ending::Completed).await;
             let rule = FaultRule::new(moment.fault()).user(":kubefresh-scanner").nth(nth);
             let fault = cluster.api.faults().install(rule);
             let mut scanner = start(&cluster, "kubefresh-scanner", &["scan"]);

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use kube::Client;
 use kube::api::{Patch, PatchParams};
 use shared::domain::patch::{self, Outcome, PatchBody};
-use shared::domain::plan::{Action, Assessment, Pending, Plan, Update};
+use shared::domain::plan::{Action, Assessment, Plan, Update};
 use shared::domain::workload::WorkloadId;
 use shared::io::client::explain;
 use tokio::time::{Instant, timeout};
@@ -60,15 +60,23 @@ impl Applier {
     pub async fn apply(&self, assessment: &Assessment, told: bool, now: Timestamp, metrics: &Metrics) {
         let version = &assessment.resource_version;
         match &assessment.action {
-            Action::Nothing | Action::Stop(_) | Action::StopForMarker(_) => {
-                self.say_what_waits(assessment, metrics).await;
-            }
+            Action::Nothing | Action::Stop(_) | Action::StopForMarker(_) => {}
             Action::Start(update) => self.start(assessment, update, metrics).await,
-            Action::Follow { in_flight, status } => {
-                let Some(outcome) = Outcome::of(status).filter(|_| told) else {
+            // The failure is not written down until its undoing has ended, so this is the last chance to tell of it.
+            Action::RollBack { undo, .. } => {
+                if told {
+                    self.start(assessment, undo, metrics).await;
+                }
+            }
+            Action::Follow {
+                in_flight,
+                status,
+                holds,
+            } => {
+                let Some(outcome) = Outcome::of(in_flight, status).filter(|_| told) else {
                     return;
                 };
-                let body = patch::finish(version, in_flight, &outcome, now);
+                let body = patch::finish(version, in_flight, &outcome, holds, now);
                 if self.send(assessment, &body, metrics).await == Some(PatchResult::Sent) {
                     tracing::info!(
                         workload = %assessment.workload,
@@ -102,26 +110,10 @@ impl Applier {
             tracing::info!(
                 workload = %assessment.workload,
                 change = update.in_flight.summary(),
+                rollback = update.in_flight.rollback,
                 deadline = %update.in_flight.deadline,
                 "update started"
             );
-        }
-    }
-
-    async fn say_what_waits(&self, assessment: &Assessment, metrics: &Metrics) {
-        let text = match &assessment.pending {
-            Pending::Unchanged => return,
-            Pending::Write(text) => Some(text.as_str()),
-            Pending::Remove => None,
-        };
-        let body = patch::pending(&assessment.resource_version, text);
-        if self.send(assessment, &body, metrics).await == Some(PatchResult::Sent) {
-            let workload = &assessment.workload;
-            if let Some(pending) = text {
-                tracing::info!(%workload, pending, "update waits");
-            } else {
-                tracing::info!(%workload, "no update waits any more");
-            }
         }
     }
 
@@ -138,7 +130,6 @@ impl Applier {
             resource_version,
             containers: _,
             action: _,
-            pending: _,
         } = assessment;
         if !self.attempts().may_try(uid, resource_version, Instant::now()) || !self.leadership.may_act() {
             return None;
@@ -211,5 +202,7 @@ fn result(outcome: &Outcome) -> UpdateResult {
         Outcome::Completed(_) => UpdateResult::Completed,
         Outcome::Failed(_) => UpdateResult::Failed,
         Outcome::Superseded(_) => UpdateResult::Superseded,
+        Outcome::RolledBack(_) => UpdateResult::RolledBack,
+        Outcome::RollbackFailed { .. } => UpdateResult::RollbackFailed,
     }
 }

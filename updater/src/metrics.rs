@@ -62,6 +62,10 @@ pub enum UpdateResult {
     Completed,
     Failed,
     Superseded,
+    /// It failed, and what was there before is back.
+    RolledBack,
+    /// It failed, and so did the way back.
+    RollbackFailed,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -394,6 +398,12 @@ fn state(action: &Action) -> &'static str {
         Action::Nothing => "settled",
         Action::Stop(_) | Action::StopForMarker(_) => "stopped",
         Action::Start(_) => "starting",
+        Action::RollBack { .. } => "rolling-back",
+        Action::Follow {
+            status: RolloutStatus::InProgress(_),
+            in_flight,
+            ..
+        } if in_flight.rollback.is_some() => "rolling-back",
         Action::Follow {
             status: RolloutStatus::InProgress(_),
             ..
@@ -407,7 +417,7 @@ fn state(action: &Action) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use shared::domain::plan::{Assessment, ContainerVerdict, Pending, Verdict};
+    use shared::domain::plan::{Assessment, ContainerVerdict, Verdict};
     use shared::domain::workload::WorkloadId;
 
     use super::*;
@@ -431,7 +441,6 @@ mod tests {
             resource_version: "7".to_owned(),
             containers: vec![entry],
             action: Action::Nothing,
-            pending: Pending::Unchanged,
         };
         Plan {
             assessments: vec![assessment],

@@ -177,6 +177,7 @@ fn action(reason: NoticeReason) -> &'static str {
         | NoticeReason::ImageUpdated
         | NoticeReason::RolloutFailed
         | NoticeReason::UpdateSuperseded => "Update",
+        NoticeReason::RolledBack | NoticeReason::RollbackFailed => "Rollback",
     }
 }
 

@@ -9,6 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::annotations::{IN_FLIGHT, LAST_CHANGE, LAST_UPDATE};
+use super::policy::Hold;
+use super::reference::{Digest, ImageReference};
+use super::text;
 use super::time::whole_seconds;
 
 /// One container's image before and after, both exactly as written in the pod template.
@@ -16,6 +19,22 @@ use super::time::whole_seconds;
 pub struct ImageChange {
     pub from: String,
     pub to: String,
+    /// What the tag of `to` pointed at by the record, where `to` does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+}
+
+impl ImageChange {
+    /// What has to be held so that `to` is not offered again; `None` where it is no image.
+    pub fn hold(&self) -> Option<Hold> {
+        let to: ImageReference = self.to.parse().ok()?;
+        let digest = to.digest().or(self.digest.as_ref()).cloned();
+        match (to.effective_tag(), digest) {
+            (Some(tag), Some(digest)) => Some(Hold::Image(tag, digest)),
+            (Some(tag), None) => Some(Hold::Tag(tag)),
+            (None, digest) => digest.map(Hold::Digest),
+        }
+    }
 }
 
 /// An update that has been applied and whose rollout has not been seen to end.
@@ -27,7 +46,13 @@ pub struct InFlight {
     pub started: Timestamp,
     /// When we stop waiting and call the rollout failed.
     pub deadline: Timestamp,
+    /// Set where this undoes an update that failed: why that one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<String>,
 }
+
+/// How much of the reason for a rollback is kept, in bytes.
+const REASON_LENGTH: usize = 500;
 
 /// A marker that cannot be read: somebody edited it. Nothing is decided for that workload until it is mended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -49,6 +74,23 @@ impl InFlight {
             containers,
             started,
             deadline,
+            rollback: None,
+        }
+    }
+
+    /// The marker of the update that undoes this one, because of `reason`: each container gets back what it had.
+    #[must_use]
+    pub fn undone(&self, reason: &str, now: Timestamp, timeout: SignedDuration) -> Self {
+        let back = |change: &ImageChange| ImageChange {
+            from: change.to.clone(),
+            to: change.from.clone(),
+            digest: None,
+        };
+        let containers = self.containers.iter();
+        let containers = containers.map(|(name, change)| (name.clone(), back(change)));
+        Self {
+            rollback: Some(text::cut(reason, REASON_LENGTH)),
+            ..Self::new(containers.collect(), now, timeout)
         }
     }
 
@@ -110,6 +152,7 @@ mod tests {
         let change = ImageChange {
             from: "shop/checkout:1.4.0".to_owned(),
             to: "shop/checkout:1.5.0".to_owned(),
+            digest: None,
         };
         InFlight::new(
             BTreeMap::from([("checkout".to_owned(), change)]),
@@ -123,6 +166,50 @@ mod tests {
         let annotations = BTreeMap::from([(IN_FLIGHT.to_owned(), marker().to_annotation())]);
         assert_eq!(InFlight::read(&annotations), Ok(Some(marker())));
         assert_eq!(InFlight::read(&BTreeMap::new()), Ok(None));
+    }
+
+    #[test]
+    fn a_rollback_gives_back_what_was_written_before_and_says_why() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let mut update = marker();
+        let change = update.containers.get_mut("checkout").unwrap();
+        change.from = format!("shop/checkout:1.4.0@{digest}");
+        let later = "2026-11-21T03:05:00Z".parse().unwrap();
+        let undone = update.undone(
+            &"no pod is ready ".repeat(100),
+            later,
+            SignedDuration::from_mins(1),
+        );
+        let change = &undone.containers["checkout"];
+        assert_eq!(change.to, format!("shop/checkout:1.4.0@{digest}"));
+        assert_eq!(change.from, "shop/checkout:1.5.0");
+        assert_eq!(undone.deadline, later + SignedDuration::from_mins(1));
+        assert!(undone.rollback.as_ref().unwrap().len() < 510);
+        let annotations = BTreeMap::from([(IN_FLIGHT.to_owned(), undone.to_annotation())]);
+        assert_eq!(InFlight::read(&annotations), Ok(Some(undone)));
+    }
+
+    #[test]
+    fn what_is_held_of_an_update_is_as_exact_as_what_is_known() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        for (to, recorded, expected) in [
+            ("shop/app:1.5.0", None, Some("1.5.0".to_owned())),
+            ("shop/app:1.5.0", Some(&digest), Some(format!("1.5.0@{digest}"))),
+            (
+                &format!("shop/app:1.5.0@{digest}"),
+                None,
+                Some(format!("1.5.0@{digest}")),
+            ),
+            (&format!("shop/app@{digest}"), None, Some(digest.clone())),
+            ("Not An Image", None, None),
+        ] {
+            let change = ImageChange {
+                from: "shop/app:1.4.0".to_owned(),
+                to: to.to_owned(),
+                digest: recorded.map(|digest| digest.parse().unwrap()),
+            };
+            assert_eq!(change.hold().map(|hold| hold.to_string()), expected, "{to}");
+        }
     }
 
     #[test]
@@ -146,6 +233,7 @@ mod tests {
         assert!(!over(&change, "yesterday"));
     }
 
+    /// What is stored is also read by the version before this one, which knows neither digests nor rollbacks.
     #[test]
     fn the_annotation_is_stable_and_legible() {
         assert_eq!(

@@ -22,6 +22,7 @@ pub mod watched;
 
 pub mod record;
 
+pub mod holds;
 pub mod in_flight;
 pub mod rollout;
 

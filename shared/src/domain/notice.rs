@@ -3,11 +3,14 @@
 //! A notice has an identity made from what it speaks of. The Event that carries it is named by that identity, so telling
 //! it again, after a crash or by a second leader, is refused by the API server and nobody hears it twice.
 
+use std::collections::BTreeMap;
+
 use super::hash::short_hash;
 use super::in_flight::InFlight;
 use super::patch::Outcome;
 use super::plan::{self, Action, Assessment, ContainerVerdict, Target, Verdict};
 use super::rollout::RolloutStatus;
+use super::text;
 use super::workload::WorkloadId;
 
 /// Kubernetes allows 1,024 characters in an Event's note, as bytes of UTF-8 to be on the safe side.
@@ -27,6 +30,8 @@ pub enum NoticeReason {
     UpdateStarted,
     ImageUpdated,
     RolloutFailed,
+    RolledBack,
+    RollbackFailed,
     UpdateSuperseded,
     InvalidSettings,
     InvalidRecord,
@@ -47,12 +52,14 @@ pub struct Notice {
 impl Notice {
     fn new(assessment: &Assessment, reason: NoticeReason, note: &str, identity: &str) -> Self {
         let severity = match reason {
-            NoticeReason::RolloutFailed | NoticeReason::InvalidSettings | NoticeReason::InvalidRecord => {
-                Severity::Warning
-            }
+            NoticeReason::RolloutFailed
+            | NoticeReason::RollbackFailed
+            | NoticeReason::InvalidSettings
+            | NoticeReason::InvalidRecord => Severity::Warning,
             NoticeReason::UpdateAvailable
             | NoticeReason::UpdateStarted
             | NoticeReason::ImageUpdated
+            | NoticeReason::RolledBack
             | NoticeReason::UpdateSuperseded => Severity::Normal,
         };
         Self {
@@ -60,7 +67,7 @@ impl Notice {
             uid: assessment.uid.clone(),
             reason,
             severity,
-            note: shortened(note),
+            note: text::cut(note, NOTE_LENGTH),
             identity: format!("{}\n{reason}\n{identity}", assessment.uid),
         }
     }
@@ -72,18 +79,6 @@ impl Notice {
         let workload: String = self.workload.name.chars().take(230).collect();
         format!("{}.{hash}", workload.trim_end_matches(['.', '-']))
     }
-}
-
-/// Cuts at a character, never inside one.
-fn shortened(note: &str) -> String {
-    if note.len() <= NOTE_LENGTH {
-        return note.to_owned();
-    }
-    let end = (0..=NOTE_LENGTH)
-        .rev()
-        .find(|index| note.is_char_boundary(*index))
-        .unwrap_or(0);
-    format!("{}…", note.get(..end).unwrap_or_default())
 }
 
 /// Everything there is to tell about a workload as it stands.
@@ -113,7 +108,31 @@ pub fn notices(assessment: &Assessment) -> Vec<Notice> {
         }
         // The marker is not stored yet: that the update started is told once it is.
         Action::Start(_) => Vec::new(),
-        Action::Follow { in_flight, status } => following(assessment, in_flight, status),
+        Action::Follow {
+            in_flight,
+            status,
+            holds,
+        } => following(assessment, in_flight, status, holds),
+        Action::RollBack {
+            in_flight,
+            failure,
+            undo,
+        } => {
+            let started = started(assessment, in_flight);
+            let mut note = format!(
+                "{}: {failure}; going back, and {}",
+                in_flight.summary(),
+                are_held(&undo.holds)
+            );
+            if failure.holds_up_its_own_rollback() {
+                note.push_str(
+                    "; a pod that is not ready has to be deleted by hand, its controller replaces none",
+                );
+            }
+            let identity = in_flight.to_annotation();
+            let failed = Notice::new(assessment, NoticeReason::RolloutFailed, &note, &identity);
+            vec![started, failed]
+        }
         Action::Nothing => assessment
             .containers
             .iter()
@@ -122,20 +141,52 @@ pub fn notices(assessment: &Assessment) -> Vec<Notice> {
     }
 }
 
-fn following(assessment: &Assessment, in_flight: &InFlight, status: &RolloutStatus) -> Vec<Notice> {
+fn started(assessment: &Assessment, in_flight: &InFlight) -> Notice {
     let identity = in_flight.to_annotation();
+    Notice::new(
+        assessment,
+        NoticeReason::UpdateStarted,
+        &in_flight.summary(),
+        &identity,
+    )
+}
+
+fn following(
+    assessment: &Assessment,
+    in_flight: &InFlight,
+    status: &RolloutStatus,
+    holds: &BTreeMap<String, String>,
+) -> Vec<Notice> {
     let change = in_flight.summary();
-    let started = Notice::new(assessment, NoticeReason::UpdateStarted, &change, &identity);
-    let (reason, note) = match Outcome::of(status) {
-        None => return vec![started],
-        Some(Outcome::Completed(completion)) => {
+    // That a rollback starts was told with the failure.
+    let is_update = in_flight.rollback.is_none();
+    let started = is_update.then(|| started(assessment, in_flight));
+    let ended = Outcome::of(in_flight, status).map(|outcome| match outcome {
+        Outcome::Completed(completion) => {
             let remark = completion.remark().map(|remark| format!("; {remark}"));
             (NoticeReason::ImageUpdated, change + &remark.unwrap_or_default())
         }
-        Some(Outcome::Failed(why)) => (NoticeReason::RolloutFailed, format!("{change}: {why}")),
-        Some(Outcome::Superseded(by)) => (NoticeReason::UpdateSuperseded, format!("{change}: {by}")),
-    };
-    vec![started, Notice::new(assessment, reason, &note, &identity)]
+        Outcome::Failed(why) => (
+            NoticeReason::RolloutFailed,
+            format!("{change}: {why}; {}", are_held(holds)),
+        ),
+        Outcome::Superseded(by) => (NoticeReason::UpdateSuperseded, format!("{change}: {by}")),
+        Outcome::RolledBack(reason) => (NoticeReason::RolledBack, format!("{change}: {reason}")),
+        Outcome::RollbackFailed { update, rollback } => (
+            NoticeReason::RollbackFailed,
+            format!("{change}: {rollback}; nothing more is tried. The update had failed: {update}"),
+        ),
+    });
+    let identity = in_flight.to_annotation();
+    let ended = ended.map(|(reason, note)| Notice::new(assessment, reason, &note, &identity));
+    started.into_iter().chain(ended).collect()
+}
+
+/// What is held, and how that ends.
+fn are_held(holds: &BTreeMap<String, String>) -> String {
+    let keys: Vec<&str> = holds.keys().map(String::as_str).collect();
+    let keys = keys.join(" and ");
+    format!("it is not offered again until {keys} is removed, or anything newer appears")
 }
 
 fn standing(assessment: &Assessment, entry: &ContainerVerdict) -> Option<Notice> {
@@ -147,11 +198,15 @@ fn standing(assessment: &Assessment, entry: &ContainerVerdict) -> Option<Notice>
     } = entry;
     match verdict {
         Verdict::AwaitingApproval(target) => {
-            let only = assessment.containers.len() == 1;
-            let command = plan::approval_command(&assessment.workload, entry, only, target);
+            let id = &assessment.workload;
+            let kind: &str = id.kind.into();
+            let approval = plan::approval(container, assessment.containers.len() == 1, image, target);
             let note = format!(
-                "container {container}: {image} can be updated to {}; to agree: {command}",
+                "container {container}: {image} can be updated to {}; to agree: kubectl annotate --overwrite -n {} {}/{} {approval}",
                 target.image,
+                id.namespace,
+                kind.to_ascii_lowercase(),
+                id.name,
             );
             Some(available(assessment, entry, target, &note))
         }

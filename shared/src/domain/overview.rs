@@ -71,13 +71,11 @@ pub enum State {
 }
 
 impl State {
-    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
-
-    /// Whether people may have something to do about it.
-    pub fn needs_a_look(self) -> bool {
+    /// Whether there is something newer than what runs.
+    pub fn is_behind(self) -> bool {
         match self {
-            Self::Stopped | Self::Failed | Self::Waiting | Self::Offered | Self::Unknown => true,
-            Self::RollingOut | Self::Starting | Self::UpToDate | Self::Off => false,
+            Self::RollingOut | Self::Starting | Self::Waiting | Self::Offered => true,
+            Self::Stopped | Self::Failed | Self::Unknown | Self::UpToDate | Self::Off => false,
         }
     }
 }
@@ -139,13 +137,27 @@ fn lines(assessment: &Assessment, workload: Option<&Workload>, snapshot: &Snapsh
             vec![line(None, Standing::new(State::Stopped, why.join("; ")))]
         }
         Action::StopForMarker(error) => vec![line(None, Standing::new(State::Stopped, error.to_string()))],
-        Action::Follow { in_flight, status } if assessment.containers.is_empty() => {
+        Action::Follow {
+            in_flight, status, ..
+        } if assessment.containers.is_empty() => {
             vec![line(None, Standing::following(None, in_flight, status))]
         }
-        Action::Follow { in_flight, status } => entries
+        Action::Follow {
+            in_flight, status, ..
+        } => entries
             .map(|entry| {
                 let name = Some(entry.container.as_str());
                 line(Some(entry), Standing::following(name, in_flight, status))
+            })
+            .collect(),
+        Action::RollBack { failure, undo, .. } => entries
+            .map(|entry| {
+                let change = undo.in_flight.containers.get(&entry.container);
+                let standing = Standing {
+                    target: change.map(|change| change.to.clone()),
+                    ..Standing::new(State::RollingOut, format!("going back: {failure}"))
+                };
+                line(Some(entry), standing)
             })
             .collect(),
         Action::Start(_) | Action::Nothing => entries
@@ -178,9 +190,12 @@ impl Standing {
     fn following(container: Option<&str>, in_flight: &InFlight, status: &RolloutStatus) -> Self {
         let change = container.and_then(|container| in_flight.containers.get(container));
         let why = match status {
+            RolloutStatus::InProgress(waiting) if in_flight.rollback.is_some() => {
+                format!("rolling back: {waiting}")
+            }
             RolloutStatus::InProgress(waiting) => waiting.to_string(),
             RolloutStatus::Completed(_) | RolloutStatus::Failed(_) | RolloutStatus::Superseded { .. } => {
-                Outcome::of(status).map_or_else(String::new, |outcome| outcome.to_annotation())
+                Outcome::of(in_flight, status).map_or_else(String::new, |outcome| outcome.to_annotation())
             }
         };
         Self {

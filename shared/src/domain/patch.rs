@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::annotations::{IN_FLIGHT, LAST_CHANGE, LAST_RESULT, LAST_UPDATE, PENDING};
+use super::annotations::{IN_FLIGHT, LAST_CHANGE, LAST_RESULT, LAST_UPDATE};
 use super::in_flight::{ImageChange, InFlight};
 use super::plan::Update;
 use super::rollout::{Completion, RolloutStatus};
@@ -25,15 +25,34 @@ pub enum Outcome {
     Completed(Completion),
     Failed(String),
     Superseded(String),
+    /// A rollback ended well: the update that it undid had failed for this reason.
+    RolledBack(String),
+    /// A rollback failed as well.
+    RollbackFailed {
+        update: String,
+        rollback: String,
+    },
 }
 
 impl Outcome {
     /// The outcome of a rollout that ended, or `None` while it goes on.
-    pub fn of(status: &RolloutStatus) -> Option<Self> {
+    pub fn of(in_flight: &InFlight, status: &RolloutStatus) -> Option<Self> {
+        let undone = in_flight.rollback.clone();
         match status {
             RolloutStatus::InProgress(_) => None,
-            RolloutStatus::Completed(completion) => Some(Self::Completed(*completion)),
-            RolloutStatus::Failed(failure) => Some(Self::Failed(failure.to_string())),
+            RolloutStatus::Completed(completion) => {
+                Some(undone.map_or(Self::Completed(*completion), Self::RolledBack))
+            }
+            RolloutStatus::Failed(failure) => {
+                let failure = failure.to_string();
+                Some(match undone {
+                    None => Self::Failed(failure),
+                    Some(update) => Self::RollbackFailed {
+                        update,
+                        rollback: failure,
+                    },
+                })
+            }
             RolloutStatus::Superseded {
                 container,
                 image: Some(image),
@@ -55,20 +74,25 @@ impl Outcome {
                 .map_or_else(|| "completed".to_owned(), |remark| format!("completed: {remark}")),
             Self::Failed(reason) => format!("failed: {reason}"),
             Self::Superseded(by) => format!("superseded: {by}"),
+            Self::RolledBack(reason) => format!("rolled back: {reason}"),
+            Self::RollbackFailed { update, rollback } => {
+                format!("failed: {update}; rollback failed: {rollback}")
+            }
         }
     }
 }
 
-/// Sets the new images and the in-flight marker, in one patch and so in one rollout.
+/// Sets the new images, the in-flight marker and what is held from now on, in one patch and so in one rollout.
 pub fn start(kind: WorkloadKind, resource_version: &str, update: &Update) -> PatchBody {
     let Update {
         in_flight,
         init_containers,
         spent_approvals,
+        holds,
     } = update;
     let mut annotations = Map::from_iter([(IN_FLIGHT.to_owned(), json!(in_flight.to_annotation()))]);
-    annotations.insert(PENDING.to_owned(), Value::Null);
     annotations.extend(spent_approvals.iter().map(|key| (key.clone(), Value::Null)));
+    annotations.extend(as_annotations(holds));
     let mut pod = Map::new();
     for (field, init) in [("initContainers", true), ("containers", false)] {
         let images = images(&in_flight.containers, init_containers, init);
@@ -95,28 +119,29 @@ fn images(
         .collect()
 }
 
-/// Says what waits, or that nothing does any more.
-pub fn pending(resource_version: &str, text: Option<&str>) -> PatchBody {
+/// Removes the marker and writes the result down. Annotations alone: a new generation of a Deployment, since its controller
+/// copies them to its ReplicaSet, and no second rollout.
+pub fn finish(
+    resource_version: &str,
+    in_flight: &InFlight,
+    outcome: &Outcome,
+    holds: &BTreeMap<String, String>,
+    now: Timestamp,
+) -> PatchBody {
+    let mut annotations = Map::from_iter([
+        (IN_FLIGHT.to_owned(), Value::Null),
+        (LAST_UPDATE.to_owned(), json!(whole_seconds(now).to_string())),
+        (LAST_CHANGE.to_owned(), json!(in_flight.summary())),
+        (LAST_RESULT.to_owned(), json!(outcome.to_annotation())),
+    ]);
+    annotations.extend(as_annotations(holds));
     PatchBody(json!({
-        "metadata": { "resourceVersion": resource_version, "annotations": { PENDING: text } },
+        "metadata": { "resourceVersion": resource_version, "annotations": annotations },
     }))
 }
 
-/// Removes the marker and writes the result down. Annotations alone: a new generation of a Deployment, since its controller
-/// copies them to its ReplicaSet, and no second rollout.
-pub fn finish(resource_version: &str, in_flight: &InFlight, outcome: &Outcome, now: Timestamp) -> PatchBody {
-    let at = whole_seconds(now);
-    PatchBody(json!({
-        "metadata": {
-            "resourceVersion": resource_version,
-            "annotations": {
-                IN_FLIGHT: null,
-                LAST_UPDATE: at.to_string(),
-                LAST_CHANGE: in_flight.summary(),
-                LAST_RESULT: outcome.to_annotation(),
-            },
-        },
-    }))
+fn as_annotations(values: &BTreeMap<String, String>) -> impl Iterator<Item = (String, Value)> {
+    values.iter().map(|(key, value)| (key.clone(), json!(value)))
 }
 
 #[cfg(test)]
@@ -124,11 +149,13 @@ mod tests {
     use jiff::SignedDuration;
 
     use super::*;
+    use crate::domain::rollout::{Failure, Waiting};
 
     fn in_flight() -> InFlight {
         let change = |from: &str, to: &str| ImageChange {
             from: from.to_owned(),
             to: to.to_owned(),
+            digest: None,
         };
         InFlight::new(
             BTreeMap::from([
@@ -140,12 +167,17 @@ mod tests {
         )
     }
 
+    fn held() -> BTreeMap<String, String> {
+        BTreeMap::from([("kubefresh.dev/hold".to_owned(), "1.5.0".to_owned())])
+    }
+
     #[test]
     fn the_start_patch_sets_images_by_container_name_and_the_marker_and_nothing_else() {
         let update = Update {
             in_flight: in_flight(),
             init_containers: BTreeSet::from(["migrate".to_owned()]),
             spent_approvals: BTreeSet::from(["kubefresh.dev/approved".to_owned()]),
+            holds: held(),
         };
         assert_eq!(
             start(WorkloadKind::StatefulSet, "41", &update).0,
@@ -155,7 +187,7 @@ mod tests {
                     "annotations": {
                         "kubefresh.dev/in-flight": in_flight().to_annotation(),
                         "kubefresh.dev/approved": null,
-                        "kubefresh.dev/pending": null,
+                        "kubefresh.dev/hold": "1.5.0",
                     },
                 },
                 "spec": { "template": { "spec": {
@@ -172,6 +204,7 @@ mod tests {
             in_flight: in_flight(),
             init_containers: BTreeSet::from(["migrate".to_owned()]),
             spent_approvals: BTreeSet::new(),
+            holds: BTreeMap::new(),
         };
         let of = |kind| start(kind, "41", &update).0["spec"].take();
         assert_eq!(
@@ -203,19 +236,48 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_one_annotation_and_goes_with_an_explicit_null() {
-        for text in [Some("app: shop/app:2 waits for its window"), None] {
-            assert_eq!(
-                pending("42", text).0,
-                json!({ "metadata": { "resourceVersion": "42", "annotations": { "kubefresh.dev/pending": text } } })
-            );
+    fn the_end_of_a_rollback_is_told_from_that_of_an_update() {
+        let update = in_flight();
+        let rollback = update.undone("no pod is ready", update.deadline, SignedDuration::from_mins(10));
+        let waiting = Waiting::Revision;
+        let failed = RolloutStatus::Failed(Failure::RolloutTimeout { waiting });
+        let completed = RolloutStatus::Completed(Completion::Whole);
+        let superseded = RolloutStatus::Superseded {
+            container: "app".to_owned(),
+            image: None,
+        };
+        for (in_flight, status, expected) in [
+            (&update, &completed, "completed"),
+            (&rollback, &completed, "rolled back: no pod is ready"),
+            (
+                &update,
+                &failed,
+                "failed: rollout timeout passed: the controller has not yet closed the rollout",
+            ),
+            (
+                &rollback,
+                &failed,
+                "failed: no pod is ready; rollback failed: rollout timeout passed: the controller has not yet closed the \
+                 rollout",
+            ),
+            (&rollback, &superseded, "superseded: container app was removed"),
+        ] {
+            let outcome = Outcome::of(in_flight, status).unwrap();
+            assert_eq!(outcome.to_annotation(), expected);
         }
     }
 
     #[test]
     fn the_finish_patch_removes_the_marker_with_an_explicit_null_and_touches_no_spec() {
         let now = "2026-11-21T03:02:00.7Z".parse().unwrap();
-        let body = finish("42", &in_flight(), &Outcome::Failed("timed out".to_owned()), now).0;
+        let body = finish(
+            "42",
+            &in_flight(),
+            &Outcome::Failed("timed out".to_owned()),
+            &held(),
+            now,
+        )
+        .0;
         assert_eq!(
             body,
             json!({
@@ -226,6 +288,7 @@ mod tests {
                         "kubefresh.dev/last-update": "2026-11-21T03:02:00Z",
                         "kubefresh.dev/last-change": "app: shop/app:1 -> shop/app:2, migrate: shop/migrate:1 -> shop/migrate:2",
                         "kubefresh.dev/last-result": "failed: timed out",
+                        "kubefresh.dev/hold": "1.5.0",
                     },
                 },
             })

@@ -9,19 +9,18 @@ use jiff::{SignedDuration, Timestamp};
 
 use self::decide::{decide, taken_back};
 pub use self::gate::Gate;
-pub use self::pending::Pending;
-pub use self::verdict::{ContainerVerdict, Target, Verdict, approval, approval_command};
-use super::annotations::{APPROVED, Mode, Namespaces, PENDING};
+pub use self::verdict::{ContainerVerdict, Target, Verdict, approval};
+use super::annotations::{APPROVED, Mode, Namespaces};
 use super::in_flight::{ImageChange, InFlight, InFlightError};
 use super::record::ScanRecord;
 use super::record::config_map::RecordError;
-use super::rollout::{self, RolloutStatus};
+use super::rollout::{self, Failure, RolloutStatus};
 use super::watched::{self, Problem, Watched};
 use super::workload::{Workload, WorkloadId};
 
 mod decide;
 mod gate;
-mod pending;
+mod rollback;
 mod verdict;
 
 /// Everything that a plan is made from.
@@ -60,7 +59,6 @@ pub struct Assessment {
     /// One for each watched container.
     pub containers: Vec<ContainerVerdict>,
     pub action: Action,
-    pub pending: Pending,
 }
 
 /// What to do with a workload.
@@ -78,6 +76,14 @@ pub enum Action {
     Follow {
         in_flight: InFlight,
         status: RolloutStatus,
+        /// What is held from its end on, as annotations.
+        holds: BTreeMap<String, String>,
+    },
+    /// An update has failed and is to be undone by another one.
+    RollBack {
+        in_flight: InFlight,
+        failure: Failure,
+        undo: Update,
     },
 }
 
@@ -89,6 +95,8 @@ pub struct Update {
     pub init_containers: BTreeSet<String>,
     /// Annotations that agreed to this update and are used up by it.
     pub spent_approvals: BTreeSet<String>,
+    /// What is held from now on, as annotations.
+    pub holds: BTreeMap<String, String>,
 }
 
 /// Plans for everything in the snapshot.
@@ -107,7 +115,6 @@ pub fn plan(snapshot: &Snapshot, limits: &PlanLimits, now: Timestamp) -> Plan {
             workload: workload.id.clone(),
             uid: workload.uid.clone(),
             resource_version: workload.resource_version.clone(),
-            pending: Pending::of(workload, &containers, &action),
             containers,
             action,
         });
@@ -121,11 +128,13 @@ fn next_look(containers: &[ContainerVerdict], action: &Action) -> Option<Timesta
         Action::Follow {
             in_flight,
             status: RolloutStatus::InProgress(_),
+            holds: _,
         } => Some(in_flight.deadline),
         Action::Follow {
             status: RolloutStatus::Completed(_) | RolloutStatus::Failed(_) | RolloutStatus::Superseded { .. },
             ..
         }
+        | Action::RollBack { .. }
         | Action::Stop(_)
         | Action::StopForMarker(_) => None,
         Action::Nothing | Action::Start(_) => {
@@ -150,9 +159,10 @@ fn assess(
             let status = rollout::evaluate(workload, &in_flight, now);
             // Nobody is shown a verdict where the settings cannot be read.
             let reading = layer.and_then(|layer| watched::read(workload, layer).ok());
-            let watched = reading.map(|reading| reading.watched).unwrap_or_default();
-            let containers = verdicts(&watched, |_| Verdict::InFlight);
-            return Some((containers, Action::Follow { in_flight, status }));
+            let watched = reading.as_ref().map(|reading| reading.watched.as_slice());
+            let containers = verdicts(watched.unwrap_or_default(), |_| Verdict::InFlight);
+            let action = rollback::follow(workload, in_flight, status, reading.as_ref(), now);
+            return Some((containers, action));
         }
         Err(error) => return Some((Vec::new(), Action::StopForMarker(error))),
     }
@@ -161,9 +171,7 @@ fn assess(
         Err(problems) => return Some((Vec::new(), Action::Stop(problems))),
     };
     if reading.watched.is_empty() && reading.passed_over.is_empty() {
-        // What we wrote before it opted out is not left behind.
-        let has_pending = workload.annotations.contains_key(PENDING);
-        return has_pending.then_some((Vec::new(), Action::Nothing));
+        return None;
     }
     let mut containers = verdicts(&reading.watched, |watched| {
         decide(workload, watched, snapshot, limits, now)
@@ -186,6 +194,7 @@ fn assess(
         init_containers: init_containers(&reading.watched, &changes),
         spent_approvals: spent_approvals(workload, &reading.watched, &changes),
         in_flight: InFlight::new(changes, now, reading.settings.rollout_timeout),
+        holds: BTreeMap::new(),
     };
     Some((containers, Action::Start(update)))
 }
@@ -211,6 +220,7 @@ fn changes(containers: &[ContainerVerdict]) -> BTreeMap<String, ImageChange> {
             ImageChange {
                 from: entry.image.clone(),
                 to: target.image.clone(),
+                digest: target.digest.clone(),
             },
         ))
     };

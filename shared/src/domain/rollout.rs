@@ -35,6 +35,14 @@ impl RolloutFacts {
         }
     }
 
+    /// When the controller came to its verdict that a rollout has failed, by its clock.
+    pub fn failed_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Deployment(facts) => facts.deadline_exceeded_at,
+            Self::StatefulSet(_) | Self::DaemonSet(_) | Self::CronJob => None,
+        }
+    }
+
     /// The controller's own verdict that a rollout that began at `started` has failed. Only Deployments have one.
     fn verdict(&self, started: Timestamp) -> Option<&str> {
         match self {
@@ -150,6 +158,17 @@ pub enum Failure {
     ProgressDeadlineExceeded { message: String, waiting: Waiting },
     /// Our own deadline passed, whatever the controller thinks.
     RolloutTimeout { waiting: Waiting },
+}
+
+impl Failure {
+    /// Whether what failed also stands in the way of the return to the image before, so that somebody has to help.
+    pub fn holds_up_its_own_rollback(&self) -> bool {
+        match self {
+            Self::ProgressDeadlineExceeded { waiting, .. } | Self::RolloutTimeout { waiting } => {
+                matches!(waiting, Waiting::InOrder { .. })
+            }
+        }
+    }
 }
 
 impl fmt::Display for Failure {

@@ -10,9 +10,28 @@ pub fn is_plain(character: char) -> bool {
     !character.is_control() && !hides_or_reorders
 }
 
+/// At most so many bytes of a text and a mark that it went on; cut at a character, never inside one.
+pub fn cut(text: &str, bytes: usize) -> String {
+    if text.len() <= bytes {
+        return text.to_owned();
+    }
+    let end = (0..=bytes)
+        .rev()
+        .find(|index| text.is_char_boundary(*index))
+        .unwrap_or(0);
+    format!("{}…", text.get(..end).unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_text_is_cut_at_a_character() {
+        let text = cut(&"ä".repeat(2000), 1001);
+        assert_eq!(text, format!("{}…", "ä".repeat(500)));
+        assert_eq!(cut("short", 5), "short");
+    }
 
     #[test]
     fn what_moves_the_cursor_breaks_a_line_or_turns_text_around_is_not_plain() {

@@ -45,7 +45,7 @@ async fn an_update_is_applied_once_and_followed_to_its_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rollout_that_fails_is_told_and_written_down() {
-    let stage = Stage::with_checkout(&[]).await;
+    let stage = Stage::with_checkout(&[("kubefresh.dev/rollback", "false")]).await;
     let updater = stage.leader().await;
     stage.offer_1_5_0().await;
     stage.image_becomes("checkout", NEW).await;
@@ -56,6 +56,11 @@ async fn a_rollout_that_fails_is_told_and_written_down() {
         "{result}"
     );
     assert_eq!(stage.annotation("checkout", "in-flight").await, None);
+    assert_eq!(
+        stage.annotation("checkout", "hold").await.as_deref(),
+        Some("1.5.0")
+    );
+    assert_eq!(stage.image("checkout").await, NEW, "nobody wants it back");
     let events = stage.events("checkout").await;
     let failed = events.last().unwrap();
     assert_eq!(
@@ -69,7 +74,11 @@ async fn a_rollout_that_fails_is_told_and_written_down() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rollout_that_outlasts_its_timeout_fails_although_nothing_changes_any_more() {
-    let stage = Stage::with_checkout(&[("kubefresh.dev/rollout-timeout", "1s")]).await;
+    let annotations = [
+        ("kubefresh.dev/rollout-timeout", "1s"),
+        ("kubefresh.dev/rollback", "false"),
+    ];
+    let stage = Stage::with_checkout(&annotations).await;
     let _updater = stage.leader().await;
     stage.offer_1_5_0().await;
     let result = stage.result("checkout").await;

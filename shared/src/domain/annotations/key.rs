@@ -40,6 +40,8 @@ pub(super) enum Setting {
     Window,
     /// When they may not, whatever the window says.
     Freeze,
+    /// Whether an update that fails is undone.
+    Rollback,
     RolloutTimeout,
     /// When the repositories are asked; at every run of the scanner where it is not given.
     Schedule,
@@ -67,6 +69,7 @@ impl Setting {
             | Self::MinAge => true,
             Self::Window
             | Self::Freeze
+            | Self::Rollback
             | Self::RolloutTimeout
             | Self::Schedule
             | Self::ScheduleTimezone
@@ -91,6 +94,7 @@ impl Setting {
             | Self::MinAge
             | Self::Window
             | Self::Freeze
+            | Self::Rollback
             | Self::RolloutTimeout
             | Self::Schedule
             | Self::ScheduleTimezone => true,

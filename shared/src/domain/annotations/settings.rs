@@ -46,6 +46,8 @@ pub struct Settings {
     pub window: Option<Windows>,
     /// When they may not, whatever the window says.
     pub freeze: Option<Windows>,
+    /// Whether an update that fails is undone; where nothing is said, the mode decides.
+    pub rollback: Option<bool>,
     /// When its repositories are to be asked; `None`: whenever the scanner runs.
     pub schedule: Option<Schedule>,
     /// By container name; every container has an entry.
@@ -64,6 +66,7 @@ impl Settings {
 pub(super) struct Base {
     pub(super) container: ContainerSettings,
     rollout_timeout: SignedDuration,
+    rollback: Option<bool>,
     window: Option<Windows>,
     freeze: Option<Windows>,
     schedule: Option<Schedule>,
@@ -74,6 +77,7 @@ impl Default for Base {
         Self {
             container: ContainerSettings::default(),
             rollout_timeout: DEFAULT_ROLLOUT_TIMEOUT,
+            rollback: None,
             window: None,
             freeze: None,
             schedule: None,
@@ -114,6 +118,7 @@ impl Base {
             Setting::RolloutTimeout => {
                 parse_rollout_timeout(value).map(|timeout| self.rollout_timeout = timeout)
             }
+            Setting::Rollback => parse_switch(value).map(|rollback| self.rollback = Some(rollback)),
             Setting::Window => parse_windows(value, "always").map(|windows| self.window = windows),
             Setting::Freeze => parse_windows(value, "never").map(|windows| self.freeze = windows),
             Setting::Watch
@@ -164,6 +169,7 @@ pub fn settings<'a>(
     }
     let settings = Settings {
         rollout_timeout: base.rollout_timeout,
+        rollback: base.rollback,
         window: base.window,
         freeze: base.freeze,
         schedule: base.schedule,
@@ -305,6 +311,7 @@ fn assign(
         }
         Setting::Window
         | Setting::Freeze
+        | Setting::Rollback
         | Setting::RolloutTimeout
         | Setting::Schedule
         | Setting::ScheduleTimezone

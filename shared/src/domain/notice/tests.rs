@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use super::*;
 use crate::domain::annotations::{AnnotationError, Mode};
 use crate::domain::in_flight::ImageChange;
-use crate::domain::plan::{Gate, Pending};
+use crate::domain::plan::Gate;
 use crate::domain::rollout::{Completion, Failure, Waiting};
 use crate::domain::watched::Problem;
 use crate::domain::workload::WorkloadKind;
@@ -21,7 +21,6 @@ fn assessment(action: Action, containers: Vec<ContainerVerdict>) -> Assessment {
         resource_version: "41".to_owned(),
         containers,
         action,
-        pending: Pending::Unchanged,
     }
 }
 
@@ -29,6 +28,7 @@ fn marker() -> InFlight {
     let change = ImageChange {
         from: "app:1".to_owned(),
         to: "app:2".to_owned(),
+        digest: None,
     };
     let start = "2026-11-21T03:00:00Z".parse().unwrap();
     InFlight::new(
@@ -43,6 +43,7 @@ fn following(status: RolloutStatus) -> Vec<Notice> {
         Action::Follow {
             in_flight: marker(),
             status,
+            holds: BTreeMap::from([("kubefresh.dev/hold".to_owned(), "2".to_owned())]),
         },
         Vec::new(),
     ))
@@ -168,13 +169,6 @@ fn quiet_verdicts_tell_nobody() {
     ] {
         assert!(waiting(verdict).is_empty());
     }
-}
-
-#[test]
-fn a_long_note_is_cut_at_a_character() {
-    let note = shortened(&"ä".repeat(2000));
-    assert!(note.len() <= 1024 && note.ends_with('…'));
-    assert_eq!(shortened("short"), "short");
 }
 
 #[test]

@@ -61,6 +61,25 @@ fn an_update_under_way_says_what_it_waits_for() {
     );
     assert_eq!(line.since.unwrap().to_string(), "2026-11-21T02:59:00Z");
     assert_eq!(line.why, "the controller has not yet seen the new image");
+    let late = marker.replace("T03:09", "T02:59");
+    let line = overview_of(&[(IN_FLIGHT, late.as_str())], NEW);
+    assert_eq!(
+        (line.state, line.target.as_deref()),
+        (State::RollingOut, Some(OLD))
+    );
+    assert!(
+        line.why.starts_with("going back: rollout timeout passed"),
+        "{}",
+        line.why
+    );
+    let back = format!(
+        r#"{{"containers":{{"app":{{"from":"{NEW}","to":"{OLD}"}}}},"rollback":"late","started":"2026-11-21T02:59:00Z","deadline":"2026-11-21T03:09:00Z"}}"#
+    );
+    let line = overview_of(&[(IN_FLIGHT, back.as_str())], OLD);
+    assert_eq!(
+        line.why,
+        "rolling back: the controller has not yet seen the new image"
+    );
     let stopped = overview_of(&[(IN_FLIGHT, "{}")], NEW);
     assert_eq!((stopped.state, stopped.container), (State::Stopped, None));
 }

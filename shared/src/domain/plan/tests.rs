@@ -1,4 +1,5 @@
 mod gates;
+mod rollback;
 
 use super::*;
 use crate::domain::annotations::IN_FLIGHT;
@@ -476,6 +477,7 @@ fn an_update_under_way_is_followed_even_when_the_settings_were_broken_meanwhile(
     let change = ImageChange {
         from: "shop.example/app:1.3.0".to_owned(),
         to: "shop.example/app:1.4.0".to_owned(),
+        digest: None,
     };
     let marker = InFlight::new(
         BTreeMap::from([("app".to_owned(), change)]),
@@ -489,7 +491,10 @@ fn an_update_under_way_is_followed_even_when_the_settings_were_broken_meanwhile(
     );
     let plan = plan(&snapshot(moving, vec![app()]), &LIMITS, now());
     assert_eq!(plan.next_look, Some(marker.deadline));
-    let Action::Follow { in_flight, status } = &plan.assessments[0].action else {
+    let Action::Follow {
+        in_flight, status, ..
+    } = &plan.assessments[0].action
+    else {
         panic!("not followed")
     };
     assert_eq!(*in_flight, marker);

@@ -93,7 +93,8 @@ impl Facts {
     /// progresses: with the strategy Recreate for as long as the old pods take to end.
     pub(super) fn verdict(&self, started: Timestamp) -> Option<&str> {
         let seen = self.observed_generation >= self.generation;
-        let of_ours = self.deadline_exceeded_at.is_none_or(|at| at >= started);
+        // Both are whole seconds, and a deadline is at least one.
+        let of_ours = self.deadline_exceeded_at.is_none_or(|at| at > started);
         self.deadline_exceeded.as_deref().filter(|_| seen && of_ours)
     }
 }

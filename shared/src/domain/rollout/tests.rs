@@ -35,6 +35,7 @@ fn judge(image: &str, rollout: Facts, after: SignedDuration) -> RolloutStatus {
     let change = ImageChange {
         from: "app:1".to_owned(),
         to: "app:2".to_owned(),
+        digest: None,
     };
     let marker = InFlight::new(
         BTreeMap::from([("app".to_owned(), change)]),

@@ -1,0 +1,163 @@
+//! What follows from an update that failed.
+
+use super::*;
+use crate::domain::rollout::Failure;
+use crate::domain::text;
+
+const OLD: &str = "shop.example/app:1.4.0";
+const NEW: &str = "shop.example/app:1.5.0";
+
+fn change(from: &str, to: &str) -> ImageChange {
+    ImageChange {
+        from: from.to_owned(),
+        to: to.to_owned(),
+        digest: None,
+    }
+}
+
+fn marker(changes: &[(&str, ImageChange)]) -> InFlight {
+    let changes = changes.iter();
+    let containers = changes.map(|(name, change)| ((*name).to_owned(), change.clone()));
+    InFlight::new(containers.collect(), now(), SignedDuration::from_mins(10))
+}
+
+/// What is done an hour after this update began with a workload that has not rolled out.
+fn action(marker: &InFlight, annotations: &[(&str, &str)], images: &[(&str, &str)], paused: bool) -> Action {
+    let value = marker.to_annotation();
+    let all = [&AUTO, annotations, &[(IN_FLIGHT, value.as_str())]].concat();
+    let mut stuck = workload(&all, images);
+    stuck.paused = paused;
+    let later = now() + SignedDuration::from_hours(1);
+    assessment(&snapshot(stuck, vec![app()]), later).unwrap().action
+}
+
+#[test]
+fn an_update_that_fails_is_undone_where_the_settings_say_so_and_held_in_any_case() {
+    let update = marker(&[("app", change(OLD, NEW))]);
+    let approve = ("kubefresh.dev/mode", "approve");
+    let rollback = |value| ("kubefresh.dev/rollback", value);
+    for (annotations, paused, expected) in [
+        (&[][..], false, true),
+        (&[rollback("false")], false, false),
+        (&[approve], false, false),
+        (&[approve, rollback("true")], false, true),
+        (&[("kubefresh.dev/mode", "off")], false, false),
+        // Nobody watches any more; nobody knows what is wanted; somebody stopped the rollout.
+        (
+            &[("kubefresh.dev/watch", "false"), rollback("true")],
+            false,
+            false,
+        ),
+        (&[("kubefresh.dev/watch", "perhaps")], false, false),
+        (&[], true, false),
+    ] {
+        let action = action(&update, annotations, &[("app", NEW)], paused);
+        let (undone, holds) = if let Action::RollBack { undo, .. } = action {
+            (true, undo.holds)
+        } else if let Action::Follow { holds, .. } = action {
+            (false, holds)
+        } else {
+            panic!("{annotations:?} {paused}: {action:?}")
+        };
+        assert_eq!(undone, expected, "{annotations:?} {paused}");
+        let held = BTreeMap::from([("kubefresh.dev/hold".to_owned(), "1.5.0".to_owned())]);
+        assert_eq!(holds, held, "{annotations:?}");
+    }
+}
+
+#[test]
+fn the_exact_images_of_before_come_back_in_one_update_with_its_own_deadline() {
+    let pinned_old = format!("shop.example/app:1.4.0@{}", digest('a'));
+    let pinned_new = format!("shop.example/app:1.5.0@{}", digest('b'));
+    let mut update = marker(&[
+        ("app", change(&pinned_old, &pinned_new)),
+        ("migrate", change(OLD, NEW)),
+    ]);
+    update.containers.get_mut("migrate").unwrap().digest = Some(digest('c'));
+    let images = [("migrate", NEW), ("app", pinned_new.as_str()), ("side", "x:1")];
+    let annotations = [
+        ("kubefresh.dev/rollout-timeout", "90s"),
+        ("app.kubefresh.dev/hold", "1.4.9"),
+    ];
+    let Action::RollBack {
+        in_flight,
+        failure,
+        undo,
+    } = action(&update, &annotations, &images, false)
+    else {
+        panic!("it is not undone")
+    };
+    assert_eq!(in_flight, update);
+    assert!(matches!(failure, Failure::RolloutTimeout { .. }));
+    let back = &undo.in_flight;
+    assert_eq!(back.containers["app"].to, pinned_old);
+    assert_eq!(back.containers["migrate"].to, OLD);
+    assert_eq!(back.rollback, Some(text::cut(&failure.to_string(), 500)));
+    let later = now() + SignedDuration::from_hours(1);
+    assert_eq!(back.deadline, later + SignedDuration::from_secs(90));
+    assert_eq!(undo.init_containers, BTreeSet::from(["migrate".to_owned()]));
+    let held = [
+        ("app.kubefresh.dev/hold", format!("1.4.9 1.5.0@{}", digest('b'))),
+        ("migrate.kubefresh.dev/hold", format!("1.5.0@{}", digest('c'))),
+    ];
+    assert_eq!(undo.holds, held.map(|(key, held)| (key.to_owned(), held)).into());
+}
+
+#[test]
+fn a_rollback_that_fails_and_an_update_that_somebody_took_over_are_left_alone() {
+    let update = marker(&[("app", change(OLD, NEW))]);
+    let rollback = update.undone("no pod is ready", now(), SignedDuration::from_mins(10));
+    let failed = action(&rollback, &[], &[("app", OLD)], false);
+    let taken_over = action(&update, &[], &[("app", "shop.example/app:1.4.1")], false);
+    for (action, is_failure) in [(failed, true), (taken_over, false)] {
+        let Action::Follow { status, holds, .. } = action else {
+            panic!("{action:?}")
+        };
+        assert_eq!(
+            matches!(status, RolloutStatus::Failed(_)),
+            is_failure,
+            "{status:?}"
+        );
+        assert!(holds.is_empty(), "{holds:?}");
+    }
+}
+
+#[test]
+fn the_verdict_that_failed_an_update_is_none_on_its_rollback() {
+    let update = marker(&[("app", change(OLD, NEW))]);
+    let value = update.to_annotation();
+    let mut stuck = workload(
+        &[AUTO.as_slice(), &[(IN_FLIGHT, &value)]].concat(),
+        &[("app", NEW)],
+    );
+    // By a clock that is a minute ahead.
+    let failed_at = now() + SignedDuration::from_mins(6);
+    let facts = deployment::Facts {
+        generation: 2,
+        observed_generation: 2,
+        desired: 1,
+        replicas: 1,
+        updated: 0,
+        available: 0,
+        deadline_exceeded: Some("timed out".to_owned()),
+        deadline_exceeded_at: Some(failed_at),
+    };
+    stuck.rollout = RolloutFacts::Deployment(facts);
+    let at = now() + SignedDuration::from_mins(5);
+    let action = assessment(&snapshot(stuck.clone(), vec![]), at).unwrap().action;
+    let Action::RollBack { undo, .. } = action else {
+        panic!("{action:?}")
+    };
+    let value = undo.in_flight.to_annotation();
+    stuck.annotations.insert(IN_FLIGHT.to_owned(), value);
+    stuck.containers[0].image = OLD.to_owned();
+    let action = assessment(&snapshot(stuck, vec![]), at).unwrap().action;
+    let is_under_way = matches!(
+        &action,
+        Action::Follow {
+            status: RolloutStatus::InProgress(_),
+            ..
+        }
+    );
+    assert!(is_under_way, "{action:?}");
+}

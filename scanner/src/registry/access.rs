@@ -81,7 +81,7 @@ impl Transport {
         let credentials = self.options.credentials.of(request.repository);
         let path = request.repository.path();
         let mut heard = Heard::default();
-        let mut first_turn = registry.first_turn().await;
+        let mut first_turn = registry.first.turn().await;
         for asker in order(registry, path, credentials) {
             let is_opener = registry.opener(path) == Some(name_of(asker));
             let asked = self.ask(registry, request, asker).await;

@@ -16,6 +16,7 @@ mod digest_map;
 mod endpoint;
 mod error;
 mod exchange;
+mod first_turn;
 mod learn;
 mod limits;
 mod link;

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -11,12 +10,13 @@ use reqwest::header::HeaderMap;
 use shared::domain::budget;
 use shared::domain::record::registry_accounts::{PrivateRepositories, RefusedPageSize, RegistryMemory};
 use shared::domain::time::whole_seconds;
-use tokio::sync::{MutexGuard, Semaphore};
+use tokio::sync::Semaphore;
 
 use super::access::Name;
 use super::accounts::{AccountNames, Accounts};
 use super::challenge::Challenge;
 use super::endpoint;
+use super::first_turn::First;
 use super::login::Logins;
 use super::options::RegistryClientOptions;
 use super::outage::Outage;
@@ -38,7 +38,7 @@ pub(super) struct RegistryState {
     pub(super) permits: Semaphore,
     pub(super) tokens: TokenCache,
     pub(super) logins: Logins,
-    first: First,
+    pub(super) first: First,
     /// Whether the registry was asked for its challenge alone; held while it is.
     pub(super) asked_for_challenge: tokio::sync::Mutex<bool>,
     page_size: Option<u32>,
@@ -71,27 +71,6 @@ impl Noted {
             | RequestKind::Config
             | RequestKind::Ping => &mut self.outage,
         }
-    }
-}
-
-/// The first question to a registry: while it is under way, the others wait. They would all be refused for want of the
-/// same token, and each open a connection of its own.
-#[derive(Debug, Default)]
-struct First {
-    is_over: AtomicBool,
-    turn: tokio::sync::Mutex<()>,
-}
-
-/// The first question is over, whatever came of it, when this is dropped.
-#[derive(Debug)]
-pub(super) struct FirstTurn<'a> {
-    first: &'a First,
-    _turn: MutexGuard<'a, ()>,
-}
-
-impl Drop for FirstTurn<'_> {
-    fn drop(&mut self) {
-        self.first.is_over.store(true, Ordering::Release);
     }
 }
 
@@ -138,19 +117,6 @@ impl RegistryState {
             asked_for_challenge: tokio::sync::Mutex::default(),
             page_size: limits.page_size,
             noted: Mutex::default(),
-        })
-    }
-
-    /// Waits until the first question to the registry is over, or is told that this is it.
-    pub(super) async fn first_turn(&self) -> Option<FirstTurn<'_>> {
-        if self.first.is_over.load(Ordering::Acquire) {
-            return None;
-        }
-        let turn = self.first.turn.lock().await;
-        let is_over = self.first.is_over.load(Ordering::Acquire);
-        (!is_over).then_some(FirstTurn {
-            first: &self.first,
-            _turn: turn,
         })
     }
 

@@ -28,6 +28,7 @@ mod outage;
 mod pacer;
 mod platforms;
 mod problem;
+mod restraint;
 mod retry_after;
 mod state;
 mod tag_list;

@@ -12,12 +12,12 @@ use secrecy::ExposeSecret as _;
 use tokio::sync::Semaphore;
 
 use super::access::Name;
-use super::accounts::{self, Refusal};
 use super::clients::Clients;
 use super::endpoint;
 use super::exchange::{Exchange, Reply};
 use super::options::RegistryClientOptions;
 use super::problem::{Problem, Quoted, Who};
+use super::restraint::{self, Refusal};
 use super::state::RegistryState;
 use super::usage::RequestKind;
 
@@ -247,7 +247,7 @@ impl Transport {
     fn rate_limited(&self, registry: &RegistryState, name: Name, reply: &Reply, who: Who) -> Problem {
         let message = Quoted::from_body(&reply.body);
         let refusal = Refusal {
-            stopped: accounts::stopped(registry.counts_pulls(), &reply.body),
+            stopped: restraint::stopped(registry.counts_pulls(), &reply.body),
             named: reply.retry_at(),
             reason: message.clone().into(),
         };

@@ -9,6 +9,7 @@ mod manifests;
 mod memory;
 mod raw;
 mod redirects;
+mod rejections;
 mod tokens;
 
 use std::num::NonZeroU32;

@@ -197,9 +197,9 @@ impl Pass {
         request: Request,
         at_most: Duration,
     ) -> AbortOnDropHandle<Outcome> {
-        AbortOnDropHandle::new(tokio::spawn(async move {
-            self.one(repository, request, at_most).await
-        }))
+        // Of 8 KB, which would be copied on every step into the task.
+        let one = Box::pin(async move { self.one(repository, request, at_most).await });
+        AbortOnDropHandle::new(tokio::spawn(one))
     }
 
     async fn one(&self, repository: Repository, request: Request, at_most: Duration) -> Outcome {

@@ -75,7 +75,6 @@ impl<T: Default> Stored<T> {
         }
         if self.is_version_doubtful {
             self.version = store.version(&self.name).await?;
-            self.is_version_doubtful = false;
         }
         let mut record = to_config_map(&next);
         record.metadata.name = Some(self.name.clone());

@@ -7,7 +7,6 @@
 //! It reads workloads and can change nothing but its own records. [`check`], [`explain`] and [`records`] are commands
 //! for people; the first two need no cluster.
 
-mod accounts;
 pub mod check;
 pub mod cli;
 pub mod credentials;
@@ -22,6 +21,7 @@ pub mod reach;
 pub mod records;
 pub mod registries;
 pub mod registry;
+mod registry_memories;
 pub mod run;
 mod scan_one;
 mod schedules;

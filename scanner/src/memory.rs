@@ -7,18 +7,18 @@ use shared::domain::shard::Shard;
 use shared::io::client;
 use shared::io::record_store::RecordStore;
 
-use crate::accounts::Accounts;
 use crate::credentials::Credentials;
 use crate::credentials::quarantine::Quarantine;
 use crate::known::Known;
 use crate::registry::RegistryClient;
+use crate::registry_memories::RegistryMemories;
 use crate::stored::Stored;
 
 /// What earlier runs have left.
 #[derive(Debug)]
 pub(crate) struct Memory {
     quarantine: Quarantine,
-    accounts: Accounts,
+    registries: RegistryMemories,
     last_run: Stored<RunRecord>,
 }
 
@@ -36,11 +36,11 @@ impl Memory {
             let loaded = Quarantine::load(store, shard).await;
             loaded.map_err(|error| failed("rejected logins", error))?
         };
-        let accounts = Accounts::load(store, shard).await;
+        let registries = RegistryMemories::load(store, shard).await;
         let last_run = Stored::load(store, shard, LAST_RUN, RunRecord::parse).await;
         Ok(Self {
             quarantine,
-            accounts: accounts.map_err(|error| failed("registry accounts", error))?,
+            registries: registries.map_err(|error| failed("registry accounts", error))?,
             last_run: last_run.map_err(|error| failed("the last run", error))?,
         })
     }
@@ -54,7 +54,7 @@ impl Memory {
         now: Timestamp,
     ) {
         self.quarantine.impose(credentials, registry, now);
-        self.accounts.impose(registry, known, now);
+        self.registries.impose(registry, known, now);
     }
 
     /// Writes down for the next run what this one has learned so far. Each that cannot be written is told, and is no failure of
@@ -72,7 +72,7 @@ impl Memory {
             "rejected logins",
             "the next run may show a rejected login once more",
         );
-        let saved = self.accounts.save(store, registry, now).await;
+        let saved = self.registries.save(store, registry, now).await;
         tell(
             saved,
             "registry accounts",

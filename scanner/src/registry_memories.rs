@@ -11,11 +11,14 @@ use crate::known::Known;
 use crate::registry::RegistryClient;
 use crate::stored::Stored;
 
+/// By registry.
+type Memories = BTreeMap<String, RegistryMemory>;
+
 /// What earlier runs have left.
 #[derive(Debug, Default)]
-pub(crate) struct Accounts(Stored<BTreeMap<String, RegistryMemory>>);
+pub(crate) struct RegistryMemories(Stored<Memories>);
 
-impl Accounts {
+impl RegistryMemories {
     /// Reads them. Where they cannot be understood, only the registries' own words count.
     pub(crate) async fn load(store: &RecordStore, shard: Shard) -> Result<Self, kube::Error> {
         let stored = Stored::load(store, shard, REGISTRY_ACCOUNTS, registry_accounts::parse).await;
@@ -57,8 +60,6 @@ impl Accounts {
             .await
     }
 }
-
-type Memories = BTreeMap<String, RegistryMemory>;
 
 fn says_the_same(stored: &Memories, next: &Memories) -> bool {
     let is_stored = |(registry, memory): (&String, &RegistryMemory)| {

@@ -4,7 +4,6 @@
 //! down work stops first, the lease is given back after it, and everything is over within seconds.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
@@ -73,22 +72,18 @@ pub async fn run(
 ) -> Result<(), AppError> {
     // Our own token: one task that ends takes the others with it, and not the caller.
     let stop = stop.child_token();
+    let scope = Scope::of(&settings, &client);
+    let namespace = scope.records.clone();
     let Settings {
-        watch_namespaces,
-        namespace,
+        watch_namespaces: _,
+        namespace: _,
         limits,
         listen: _,
         lease_name,
         lease_duration,
         pod_name,
-        installation,
+        installation: _,
     } = settings;
-    let namespace = namespace.unwrap_or_else(|| client.default_namespace().to_owned());
-    let scope = Scope {
-        workloads: watch_namespaces,
-        records: namespace.clone(),
-        installation: Arc::new(installation.living_in(&namespace)),
-    };
     let holder = leader::holder_name(&pod_name, random::nonce());
     announce(&holder, &scope, &listener);
 
@@ -102,7 +97,10 @@ pub async fn run(
     };
     serve(&mut tasks, listener, pages, stop.clone());
 
-    let access = watch::check_access(&client, &scope, &lease_name);
+    let access = async {
+        watch::check_access(&client, &scope).await?;
+        watch::check_lease(&client, &scope, &lease_name).await
+    };
     if let Some(Err(problem)) = stop.run_until_cancelled(access).await {
         tasks.finish().await?;
         return Err(AppError::Access(problem));

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use kube::Client;
 use kube::api::{Patch, PatchParams};
 use shared::domain::patch::{self, Outcome, PatchBody};
-use shared::domain::plan::{Action, Assessment, Plan, Update};
+use shared::domain::plan::{Action, Assessment, Pending, Plan, Update};
 use shared::domain::workload::WorkloadId;
 use shared::io::client::explain;
 use tokio::time::{Instant, timeout};
@@ -60,7 +60,9 @@ impl Applier {
     pub async fn apply(&self, assessment: &Assessment, told: bool, now: Timestamp, metrics: &Metrics) {
         let version = &assessment.resource_version;
         match &assessment.action {
-            Action::Nothing | Action::Stop(_) | Action::StopForMarker(_) => {}
+            Action::Nothing | Action::Stop(_) | Action::StopForMarker(_) => {
+                self.say_what_waits(assessment, metrics).await;
+            }
             Action::Start(update) => self.start(assessment, update, metrics).await,
             // The failure is not written down until its undoing has ended, so this is the last chance to tell of it.
             Action::RollBack { undo, .. } => {
@@ -117,6 +119,23 @@ impl Applier {
         }
     }
 
+    async fn say_what_waits(&self, assessment: &Assessment, metrics: &Metrics) {
+        let text = match &assessment.pending {
+            Pending::Unchanged => return,
+            Pending::Write(text) => Some(text.as_str()),
+            Pending::Remove => None,
+        };
+        let body = patch::pending(&assessment.resource_version, text);
+        if self.send(assessment, &body, metrics).await == Some(PatchResult::Sent) {
+            let workload = &assessment.workload;
+            if let Some(pending) = text {
+                tracing::info!(%workload, pending, "update waits");
+            } else {
+                tracing::info!(%workload, "no update waits any more");
+            }
+        }
+    }
+
     /// `None`: not sent, because this state was tried, or we do not lead.
     async fn send(
         &self,
@@ -130,6 +149,7 @@ impl Applier {
             resource_version,
             containers: _,
             action: _,
+            pending: _,
         } = assessment;
         if !self.attempts().may_try(uid, resource_version, Instant::now()) || !self.leadership.may_act() {
             return None;

@@ -12,6 +12,8 @@ use shared::io::arguments::{self, DefaultsError, given};
 use shared::io::telemetry::LogFormat;
 use strum::VariantNames;
 
+use crate::commands::{self, ShowOptions};
+
 /// How a process is called that is told no name: outside a pod.
 const DEFAULT_NAME: &str = "kubefresh-updater";
 
@@ -33,6 +35,8 @@ const DEFAULT_NAME: &str = "kubefresh-updater";
     after_help = "Examples:
   kubefresh-updater                                   what the Deployment runs
   kubefresh-updater run --watch-namespaces shop,blog  only workloads of these namespaces
+  kubefresh-updater plan                              what it would do now, and why
+  kubefresh-updater status                            how everything stands
   kubefresh-updater run --listen-address 127.0.0.1 --log-level debug
                                                       on a desk, with the cluster of your kubeconfig
 
@@ -48,10 +52,25 @@ pub struct Cli {
     pub log: LogOptions,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+#[derive(Debug, Subcommand)]
 pub enum Command {
     /// Keep images fresh until stopped; the same as giving no command.
     Run,
+    /// Say what would happen now, and why not more.
+    ///
+    /// Reads the cluster as the updater does and decides by the same code: which updates would start, which wait and for
+    /// what, which rollouts are under way, and what has to be mended. It changes nothing.
+    ///
+    /// Exit code 0: there is an answer. 2: there is no cluster, no permission, or an option is wrong.
+    #[command(after_help = commands::PLAN_EXAMPLES)]
+    Plan(ShowOptions),
+    /// Show every watched container: what runs, what is newest, and how the last update ended.
+    ///
+    /// It changes nothing.
+    ///
+    /// Exit code 0: there is an answer. 2: there is no cluster, no permission, or an option is wrong.
+    #[command(after_help = commands::STATUS_EXAMPLES)]
+    Status(ShowOptions),
 }
 
 /// What to watch, where to keep state, how to lead.

@@ -2,7 +2,7 @@
 //!
 //! What is to be done is decided in `shared::domain`; this crate is the edges around it. In reading order:
 //!
-//! - [`cli`]: what people can tell it; [`app`]: the tasks, put together and watched over.
+//! - [`cli`]: what people can tell it; [`commands`]: what it answers on a command line; [`app`]: the tasks, put together and watched over.
 //! - [`watch`]: the cluster as [`store`]s of [`views`] that follow it; [`leader`]: who may act.
 //! - [`reconcile`]: the loop, and the table of contents of everything below.
 //! - [`gather`]: stores to a snapshot; [`notify`]: tells people; [`apply`]: changes workloads.
@@ -12,6 +12,8 @@
 //! each write. Nothing here talks to a registry or reads a Secret.
 
 pub mod cli;
+
+pub mod commands;
 
 pub mod app;
 

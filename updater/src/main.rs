@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use shared::io::{shutdown, telemetry, tls};
 use updater::app;
-use updater::cli::{Cli, Settings};
+use updater::cli::{Cli, Command, Settings};
+use updater::commands::{self, Question, ShowOptions};
 
 /// No cluster, no permission, or a setting is wrong.
 const CONFIGURATION: u8 = 2;
@@ -13,12 +14,25 @@ const CONFIGURATION: u8 = 2;
 #[tokio::main]
 async fn main() -> ExitCode {
     tls::init();
-    let Cli { command: _, run, log } = Cli::parse();
+    let Cli { command, run, log } = Cli::parse();
     let prepared = telemetry::init(&log.level, log.format).map_err(|error| error.to_string());
     let settings = prepared.and_then(|()| run.settings().map_err(|error| error.to_string()));
-    match settings {
-        Ok(settings) => outcome(settings).await,
-        Err(problem) => complain(CONFIGURATION, &problem),
+    let settings = match settings {
+        Ok(settings) => settings,
+        Err(problem) => return complain(CONFIGURATION, &problem),
+    };
+    match command {
+        None | Some(Command::Run) => outcome(settings).await,
+        Some(Command::Plan(options)) => answer(Question::Plan, options, settings).await,
+        Some(Command::Status(options)) => answer(Question::Status, options, settings).await,
+    }
+}
+
+/// A signal may end it at any time, as there is nothing to finish.
+async fn answer(question: Question, options: ShowOptions, settings: Settings) -> ExitCode {
+    match commands::show(question, options, settings).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(CONFIGURATION, &error.to_string()),
     }
 }
 

@@ -417,7 +417,7 @@ fn state(action: &Action) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use shared::domain::plan::{Assessment, ContainerVerdict, Verdict};
+    use shared::domain::plan::{Assessment, ContainerVerdict, Pending, Verdict};
     use shared::domain::workload::WorkloadId;
 
     use super::*;
@@ -441,6 +441,7 @@ mod tests {
             resource_version: "7".to_owned(),
             containers: vec![entry],
             action: Action::Nothing,
+            pending: Pending::Unchanged,
         };
         Plan {
             assessments: vec![assessment],

@@ -25,6 +25,7 @@ use shared::io::client::explain;
 use shared::io::record_store;
 
 use crate::api;
+use crate::cli::Settings;
 use crate::signals::Signals;
 use crate::store::{Store, Writer};
 use crate::views::{self, Record};
@@ -46,6 +47,17 @@ pub struct Scope {
 }
 
 impl Scope {
+    /// What the settings name, and where they are silent the namespace of the client configuration.
+    pub fn of(settings: &Settings, client: &Client) -> Self {
+        let records = settings.namespace.clone();
+        let records = records.unwrap_or_else(|| client.default_namespace().to_owned());
+        Self {
+            workloads: settings.watch_namespaces.clone(),
+            installation: Arc::new(settings.installation.clone().living_in(&records)),
+            records,
+        }
+    }
+
     /// Each kind of workload in each place where it is watched, with a name for it.
     fn workloads(&self) -> Vec<(String, WorkloadKind, Option<&str>)> {
         let places: Vec<Option<&str>> = if self.workloads.is_empty() {
@@ -98,7 +110,7 @@ pub struct Stores {
 
 /// Makes sure, by a list of one item each, that we may read what is to be watched. The error says in one sentence what
 /// is missing. Trouble that may pass by itself is none: the watches try again.
-pub async fn check_access(client: &Client, scope: &Scope, lease: &str) -> Result<(), String> {
+pub async fn check_access(client: &Client, scope: &Scope) -> Result<(), String> {
     for (name, kind, namespace) in scope.workloads() {
         let api = api::workloads(client, kind, namespace);
         check(&name, api.list(&ListParams::default().limit(1))).await?;
@@ -108,7 +120,11 @@ pub async fn check_access(client: &Client, scope: &Scope, lease: &str) -> Result
         &name,
         api.list(&ListParams::default().labels(&record_store::watched()).limit(1)),
     )
-    .await?;
+    .await
+}
+
+/// The same for the lease.
+pub async fn check_lease(client: &Client, scope: &Scope, lease: &str) -> Result<(), String> {
     let leases: Api<Lease> = Api::namespaced(client.clone(), &scope.records);
     check(
         &format!("lease {lease} in namespace {}", scope.records),

@@ -27,11 +27,13 @@ pub const HOLD: &str = "kubefresh.dev/hold";
 
 /// State: written by the updater, never by people.
 pub const IN_FLIGHT: &str = "kubefresh.dev/in-flight";
+/// What waits to be updated, why, and until when.
+pub const PENDING: &str = "kubefresh.dev/pending";
 pub const LAST_UPDATE: &str = "kubefresh.dev/last-update";
 pub const LAST_CHANGE: &str = "kubefresh.dev/last-change";
 pub const LAST_RESULT: &str = "kubefresh.dev/last-result";
 
-const STATE_KEYS: [&str; 4] = [IN_FLIGHT, LAST_UPDATE, LAST_CHANGE, LAST_RESULT];
+const STATE_KEYS: [&str; 5] = [IN_FLIGHT, PENDING, LAST_UPDATE, LAST_CHANGE, LAST_RESULT];
 
 /// An annotation, or a default in its place, that cannot be obeyed. It names where it was given and the value, and says what
 /// would be right.

@@ -198,15 +198,11 @@ fn standing(assessment: &Assessment, entry: &ContainerVerdict) -> Option<Notice>
     } = entry;
     match verdict {
         Verdict::AwaitingApproval(target) => {
-            let id = &assessment.workload;
-            let kind: &str = id.kind.into();
-            let approval = plan::approval(container, assessment.containers.len() == 1, image, target);
+            let only = assessment.containers.len() == 1;
+            let command = plan::approval_command(&assessment.workload, entry, only, target);
             let note = format!(
-                "container {container}: {image} can be updated to {}; to agree: kubectl annotate --overwrite -n {} {}/{} {approval}",
+                "container {container}: {image} can be updated to {}; to agree: {command}",
                 target.image,
-                id.namespace,
-                kind.to_ascii_lowercase(),
-                id.name,
             );
             Some(available(assessment, entry, target, &note))
         }

@@ -71,11 +71,13 @@ pub enum State {
 }
 
 impl State {
-    /// Whether there is something newer than what runs.
-    pub fn is_behind(self) -> bool {
+    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
+
+    /// Whether people may have something to do about it.
+    pub fn needs_a_look(self) -> bool {
         match self {
-            Self::RollingOut | Self::Starting | Self::Waiting | Self::Offered => true,
-            Self::Stopped | Self::Failed | Self::Unknown | Self::UpToDate | Self::Off => false,
+            Self::Stopped | Self::Failed | Self::Waiting | Self::Offered | Self::Unknown => true,
+            Self::RollingOut | Self::Starting | Self::UpToDate | Self::Off => false,
         }
     }
 }

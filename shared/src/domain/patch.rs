@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::annotations::{IN_FLIGHT, LAST_CHANGE, LAST_RESULT, LAST_UPDATE};
+use super::annotations::{IN_FLIGHT, LAST_CHANGE, LAST_RESULT, LAST_UPDATE, PENDING};
 use super::in_flight::{ImageChange, InFlight};
 use super::plan::Update;
 use super::rollout::{Completion, RolloutStatus};
@@ -91,6 +91,7 @@ pub fn start(kind: WorkloadKind, resource_version: &str, update: &Update) -> Pat
         holds,
     } = update;
     let mut annotations = Map::from_iter([(IN_FLIGHT.to_owned(), json!(in_flight.to_annotation()))]);
+    annotations.insert(PENDING.to_owned(), Value::Null);
     annotations.extend(spent_approvals.iter().map(|key| (key.clone(), Value::Null)));
     annotations.extend(as_annotations(holds));
     let mut pod = Map::new();
@@ -117,6 +118,13 @@ fn images(
     these
         .map(|(name, change)| json!({ "name": name, "image": change.to }))
         .collect()
+}
+
+/// Says what waits, or that nothing does any more.
+pub fn pending(resource_version: &str, text: Option<&str>) -> PatchBody {
+    PatchBody(json!({
+        "metadata": { "resourceVersion": resource_version, "annotations": { PENDING: text } },
+    }))
 }
 
 /// Removes the marker and writes the result down. Annotations alone: a new generation of a Deployment, since its controller
@@ -187,6 +195,7 @@ mod tests {
                     "annotations": {
                         "kubefresh.dev/in-flight": in_flight().to_annotation(),
                         "kubefresh.dev/approved": null,
+                        "kubefresh.dev/pending": null,
                         "kubefresh.dev/hold": "1.5.0",
                     },
                 },
@@ -232,6 +241,16 @@ mod tests {
         ];
         for (completion, expected) in cases {
             assert_eq!(Outcome::Completed(completion).to_annotation(), expected);
+        }
+    }
+
+    #[test]
+    fn what_waits_is_one_annotation_and_goes_with_an_explicit_null() {
+        for text in [Some("app: shop/app:2 waits for its window"), None] {
+            assert_eq!(
+                pending("42", text).0,
+                json!({ "metadata": { "resourceVersion": "42", "annotations": { "kubefresh.dev/pending": text } } })
+            );
         }
     }
 

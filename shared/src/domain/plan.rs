@@ -9,8 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use self::decide::{decide, taken_back};
 pub use self::gate::Gate;
-pub use self::verdict::{ContainerVerdict, Target, Verdict, approval};
-use super::annotations::{APPROVED, Mode, Namespaces};
+pub use self::pending::Pending;
+pub use self::verdict::{ContainerVerdict, Target, Verdict, approval, approval_command};
+use super::annotations::{APPROVED, Mode, Namespaces, PENDING};
 use super::in_flight::{ImageChange, InFlight, InFlightError};
 use super::record::ScanRecord;
 use super::record::config_map::RecordError;
@@ -20,6 +21,7 @@ use super::workload::{Workload, WorkloadId};
 
 mod decide;
 mod gate;
+mod pending;
 mod rollback;
 mod verdict;
 
@@ -59,6 +61,7 @@ pub struct Assessment {
     /// One for each watched container.
     pub containers: Vec<ContainerVerdict>,
     pub action: Action,
+    pub pending: Pending,
 }
 
 /// What to do with a workload.
@@ -115,6 +118,7 @@ pub fn plan(snapshot: &Snapshot, limits: &PlanLimits, now: Timestamp) -> Plan {
             workload: workload.id.clone(),
             uid: workload.uid.clone(),
             resource_version: workload.resource_version.clone(),
+            pending: Pending::of(workload, &containers, &action),
             containers,
             action,
         });
@@ -171,7 +175,9 @@ fn assess(
         Err(problems) => return Some((Vec::new(), Action::Stop(problems))),
     };
     if reading.watched.is_empty() && reading.passed_over.is_empty() {
-        return None;
+        // What we wrote before it opted out is not left behind.
+        let has_pending = workload.annotations.contains_key(PENDING);
+        return has_pending.then_some((Vec::new(), Action::Nothing));
     }
     let mut containers = verdicts(&reading.watched, |watched| {
         decide(workload, watched, snapshot, limits, now)

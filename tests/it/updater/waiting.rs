@@ -80,3 +80,76 @@ async fn an_update_waits_until_its_tag_is_old_enough() {
     );
     updater.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_is_written_on_the_workload_once_and_goes_with_the_start() {
+    let (far, opens) = window_in(3600);
+    let stage = Stage::with_checkout(&[("kubefresh.dev/window", &far)]).await;
+    let updater = stage.leader().await;
+    stage.offer_1_5_0().await;
+    let pending = eventually("it is written what waits", LIMIT, || async {
+        stage.annotation("checkout", "pending").await
+    })
+    .await;
+    assert_eq!(pending, format!("app: {NEW} waits for its window, until {opens}"));
+
+    // Neither our own write, nor another change, nor the next leader leads to another write.
+    stage.annotate("checkout", "example.com/note", "x").await;
+    updater.stop().await;
+    let updater = stage.leader().await;
+    updater
+        .shows("kubefresh_updates_waiting{reason=\"window\"} 1")
+        .await;
+    stage.deploy("other", NEW, &[]).await;
+    updater
+        .shows("kubefresh_workloads{kind=\"Deployment\",state=\"settled\"} 2")
+        .await;
+    assert_eq!(stage.patches("checkout").len(), 1);
+
+    stage.annotate("checkout", "kubefresh.dev/window", "always").await;
+    stage.image_becomes("checkout", NEW).await;
+    assert_eq!(stage.annotation("checkout", "pending").await, None);
+    stage.roll_out("checkout").await;
+    assert_eq!(stage.result("checkout").await, "completed");
+    assert_eq!(stage.annotation("checkout", "pending").await, None);
+    let codes: Vec<u16> = stage.patches("checkout").iter().map(|patch| patch.code).collect();
+    assert_eq!(codes, [200, 200, 200]);
+    updater.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_approval_says_what_to_do_and_doing_it_works() {
+    let stage = Stage::with_checkout(&[("kubefresh.dev/mode", "approve")]).await;
+    let updater = stage.leader().await;
+    stage.offer_1_5_0().await;
+    let pending = eventually("it is written what waits", LIMIT, || async {
+        stage.annotation("checkout", "pending").await
+    })
+    .await;
+    let (_, command) = pending
+        .split_once("waits for approval: kubectl annotate")
+        .unwrap();
+    let (key, value) = command.rsplit(' ').next().unwrap().split_once('=').unwrap();
+    stage.annotate("checkout", key, value).await;
+    stage.image_becomes("checkout", NEW).await;
+    assert_eq!(stage.annotation("checkout", "pending").await, None);
+    updater.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workload_that_opts_out_while_it_waits_says_so_no_more() {
+    let stage = Stage::with_checkout(&[("kubefresh.dev/mode", "approve")]).await;
+    let updater = stage.leader().await;
+    stage.offer_1_5_0().await;
+    eventually("it is written what waits", LIMIT, || async {
+        stage.annotation("checkout", "pending").await
+    })
+    .await;
+    stage.annotate("checkout", "kubefresh.dev/watch", "false").await;
+    eventually("nothing waits any more", LIMIT, || async {
+        let pending = stage.annotation("checkout", "pending").await;
+        pending.is_none().then_some(())
+    })
+    .await;
+    updater.stop().await;
+}

@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use super::*;
 use crate::domain::annotations::{AnnotationError, Mode};
 use crate::domain::in_flight::ImageChange;
-use crate::domain::plan::Gate;
+use crate::domain::plan::{Gate, Pending};
 use crate::domain::rollout::{Completion, Failure, Waiting};
 use crate::domain::watched::Problem;
 use crate::domain::workload::WorkloadKind;
@@ -21,6 +21,7 @@ fn assessment(action: Action, containers: Vec<ContainerVerdict>) -> Assessment {
         resource_version: "41".to_owned(),
         containers,
         action,
+        pending: Pending::Unchanged,
     }
 }
 

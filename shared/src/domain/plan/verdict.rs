@@ -10,6 +10,7 @@ use crate::domain::policy::SelectionReason;
 use crate::domain::record::config_map::RecordError;
 use crate::domain::reference::{Digest, Tag};
 use crate::domain::watched::{PassedOver, Problem};
+use crate::domain::workload::WorkloadId;
 
 /// A watched container, its image as written, and what was decided.
 #[derive(Debug, Clone)]
@@ -182,6 +183,23 @@ impl fmt::Display for Verdict {
             Self::InFlight => f.write_str("an update is under way"),
         }
     }
+}
+
+/// The command that agrees to `target`.
+pub fn approval_command(
+    workload: &WorkloadId,
+    entry: &ContainerVerdict,
+    only_container: bool,
+    target: &Target,
+) -> String {
+    let WorkloadId {
+        kind,
+        namespace,
+        name,
+    } = workload;
+    let kind = <&str>::from(*kind).to_ascii_lowercase();
+    let approval = approval(&entry.container, only_container, &entry.image, target);
+    format!("kubectl annotate --overwrite -n {namespace} {kind}/{name} {approval}")
 }
 
 /// The annotation that would agree to `target`, as `KEY=VALUE` for `kubectl annotate`.

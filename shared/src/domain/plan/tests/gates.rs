@@ -1,6 +1,7 @@
 //! What keeps an update from starting, until when, and what is then said. It is a Saturday, three in the morning.
 
 use super::*;
+use crate::domain::annotations::PENDING;
 
 const OLD: &str = "shop.example/app:1.4.0";
 
@@ -157,4 +158,78 @@ fn a_window_is_for_the_start_alone_and_asks_nothing_of_what_is_under_way() {
         assessment(&snapshot, now()).unwrap().action,
         Action::Follow { .. }
     ));
+}
+
+/// What the annotation says, or why it is left as it is.
+fn pending(annotations: &[(&str, &str)], images: &[(&str, &str)]) -> Pending {
+    let all = [AUTO.as_slice(), annotations].concat();
+    let snapshot = snapshot(workload(&all, images), vec![app()]);
+    assessment(&snapshot, now()).map_or(Pending::Unchanged, |found| found.pending)
+}
+
+#[test]
+fn what_waits_is_written_down_once_and_taken_away_when_nothing_waits() {
+    let window = ("kubefresh.dev/window", "0 22 * * * 4h");
+    let waits = "app: shop.example/app:1.5.0 waits for its window, until 2026-11-21T22:00:00Z";
+    let written = |text: &'static str| (PENDING, text);
+    let write = |text: &str| Pending::Write(text.to_owned());
+    let approve = ("kubefresh.dev/mode", "approve");
+    let asks = "app: shop.example/app:1.5.0 waits for approval: kubectl annotate --overwrite -n shop deployment/checkout \
+                kubefresh.dev/approved=1.5.0";
+    for (annotations, expected) in [
+        (vec![window], write(waits)),
+        (vec![window, written(waits)], Pending::Unchanged),
+        (
+            vec![window, written("app: shop.example/app:1.4.9 waits")],
+            write(waits),
+        ),
+        (vec![approve], write(asks)),
+        (vec![approve, written(asks)], Pending::Unchanged),
+        // The patch that starts the update takes it away.
+        (vec![written(waits)], Pending::Unchanged),
+        (
+            vec![window, ("kubefresh.dev/mode", "off"), written(waits)],
+            Pending::Remove,
+        ),
+        (
+            vec![window, ("kubefresh.dev/watch", "false"), written(waits)],
+            Pending::Remove,
+        ),
+        (
+            vec![("kubefresh.dev/window", "soon"), written(waits)],
+            Pending::Remove,
+        ),
+        (vec![("kubefresh.dev/watch", "false")], Pending::Unchanged),
+        (vec![("kubefresh.dev/mode", "notify")], Pending::Unchanged),
+        (vec![(IN_FLIGHT, "{}"), written(waits)], Pending::Unchanged),
+    ] {
+        assert_eq!(
+            pending(&annotations, &[("app", OLD)]),
+            expected,
+            "{annotations:?}"
+        );
+    }
+}
+
+#[test]
+fn each_container_that_waits_is_named_and_many_are_counted() {
+    let names: Vec<String> = (10..22).map(|number| format!("c{number}")).collect();
+    let images: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), OLD)).collect();
+    let annotations = [
+        ("c10.kubefresh.dev/mode", "approve"),
+        ("kubefresh.dev/window", "0 22 * * * 4h"),
+    ];
+    let Pending::Write(text) = pending(&annotations, &images) else {
+        panic!("nothing is written");
+    };
+    let lines: Vec<&str> = text.split("; ").collect();
+    assert!(
+        lines[0].ends_with("deployment/checkout c10.kubefresh.dev/approved=1.5.0"),
+        "{text}"
+    );
+    assert!(
+        lines[1].starts_with("c11: shop.example/app:1.5.0 waits for its window"),
+        "{text}"
+    );
+    assert_eq!((lines.len(), lines[10]), (11, "and 2 more"));
 }

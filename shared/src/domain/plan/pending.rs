@@ -1,0 +1,62 @@
+//! What a workload says of itself while an update waits: what for, and until when or what to do.
+
+use super::verdict::{ContainerVerdict, Verdict, approval_command};
+use super::{Action, Workload};
+use crate::domain::annotations::PENDING;
+
+/// How many containers are spoken of; an annotation is read by people, and its size is bounded.
+const MOST_CONTAINERS: usize = 10;
+
+/// What has to become of the annotation that says what waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pending {
+    /// It is right, or there is none and nothing waits.
+    Unchanged,
+    Write(String),
+    /// Nothing waits any more.
+    Remove,
+}
+
+impl Pending {
+    /// Nothing is written while an update is under way, or for one that begins: its own patch takes the annotation away.
+    pub(super) fn of(workload: &Workload, containers: &[ContainerVerdict], action: &Action) -> Self {
+        let wanted = match action {
+            Action::Nothing => text(workload, containers),
+            Action::Stop(_) => None,
+            Action::StopForMarker(_) | Action::Start(_) | Action::Follow { .. } | Action::RollBack { .. } => {
+                return Self::Unchanged;
+            }
+        };
+        match (wanted, workload.annotations.get(PENDING)) {
+            (Some(wanted), Some(written)) if wanted == *written => Self::Unchanged,
+            (Some(wanted), _) => Self::Write(wanted),
+            (None, Some(_)) => Self::Remove,
+            (None, None) => Self::Unchanged,
+        }
+    }
+}
+
+/// `checkout: shop/checkout:1.5.0 waits for its window, until …`, one container after the other.
+fn text(workload: &Workload, containers: &[ContainerVerdict]) -> Option<String> {
+    let waiting: Vec<&ContainerVerdict> = containers
+        .iter()
+        .filter(|entry| entry.verdict.waits_for().is_some())
+        .collect();
+    let line = |entry: &&ContainerVerdict| {
+        let told = format!("{}: {}", entry.container, entry.verdict);
+        if let Verdict::AwaitingApproval(target) = &entry.verdict {
+            let command = approval_command(&workload.id, entry, containers.len() == 1, target);
+            return format!("{told}: {command}");
+        }
+        told
+    };
+    let mut lines: Vec<String> = waiting.iter().take(MOST_CONTAINERS).map(line).collect();
+    if let Some(more) = waiting
+        .len()
+        .checked_sub(MOST_CONTAINERS)
+        .filter(|more| *more > 0)
+    {
+        lines.push(format!("and {more} more"));
+    }
+    (!lines.is_empty()).then(|| lines.join("; "))
+}

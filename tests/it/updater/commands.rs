@@ -1,0 +1,100 @@
+//! `kubefresh-updater plan` and `status`: the real binary, under the updater's rights, against the API server.
+
+use std::process::Output;
+
+use sandbox::programs::programs;
+
+use super::*;
+use crate::output::{object, stderr, stdout};
+
+async fn run(stage: &Stage, arguments: &[&str]) -> Output {
+    tokio::process::Command::new(&programs()["kubefresh-updater"])
+        .args(arguments)
+        .env(
+            "KUBECONFIG",
+            stage.cluster.kubeconfig_file(Some((NAMESPACE, UPDATER))),
+        )
+        .env("POD_NAMESPACE", NAMESPACE)
+        .kill_on_drop(true)
+        .output()
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn plan_says_what_the_run_would_do_and_changes_nothing() {
+    let stage = Stage::with_checkout(&[]).await;
+    stage.offer_1_5_0().await;
+    stage
+        .deploy("web", OLD, &[("kubefresh.dev/mode", "approve")])
+        .await;
+    stage
+        .deploy("mail", OLD, &[("kubefresh.dev/mode", "sometimes")])
+        .await;
+    let output = run(&stage, &["plan", "--output", "json"]).await;
+    let answer = object(&output, 0);
+    let states: BTreeMap<&str, &str> = answer["containers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| {
+            (
+                entry["workload"]["name"].as_str().unwrap(),
+                entry["state"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    let expected = [("checkout", "starting"), ("mail", "stopped"), ("web", "waiting")];
+    assert_eq!(states, BTreeMap::from(expected));
+
+    let output = run(&stage, &["plan", "shop/checkout"]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let text = stdout(&output);
+    let row = text.lines().nth(1).unwrap();
+    let words: Vec<&str> = row.split_whitespace().take(6).collect();
+    assert_eq!(
+        words,
+        ["deployment", "shop/checkout", "app", OLD, "1.5.0", "starting"]
+    );
+    assert!(text.contains("1 of 3 containers watched: 1 starting"), "{text}");
+
+    assert!(
+        stage.writes_by(UPDATER).is_empty(),
+        "{:?}",
+        stage.writes_by(UPDATER)
+    );
+    let leader = stage.leader().await;
+    stage.image_becomes("checkout", NEW).await;
+    leader.stop().await;
+}
+
+#[tokio::test]
+async fn status_shows_every_watched_container() {
+    let stage = Stage::with_checkout(&[]).await;
+    let output = run(&stage, &["status"]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let text = stdout(&output);
+    assert!(text.contains("1 container watched: 1 unknown"), "{text}");
+    assert!(text.lines().nth(1).unwrap().contains("auto"), "{text}");
+}
+
+#[tokio::test]
+async fn without_permission_there_is_no_answer_but_a_reason() {
+    let stage = Stage::with_checkout(&[]).await;
+    let output = tokio::process::Command::new(&programs()["kubefresh-updater"])
+        .arg("plan")
+        .env(
+            "KUBECONFIG",
+            stage.cluster.kubeconfig_file(Some(("shop", "default"))),
+        )
+        .env("POD_NAMESPACE", NAMESPACE)
+        .output()
+        .await
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("deployments in all namespaces"),
+        "{}",
+        stderr(&output)
+    );
+}

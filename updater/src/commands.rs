@@ -1,0 +1,149 @@
+//! What people ask the updater on a command line: `plan` and `status`. They read what the run reads and decide by the same
+//! code, and change nothing.
+
+mod json;
+mod plan_table;
+mod status_table;
+mod survey;
+mod words;
+
+use std::io;
+
+use clap::Args;
+use jiff::Timestamp;
+use shared::domain::overview::{Line, State, overview};
+use shared::domain::plan;
+use shared::io::client::{self, ClientError};
+use shared::io::clock;
+use shared::io::terminal::{Format, output, page};
+
+use crate::cli::Settings;
+
+/// Shown below the options of `plan`.
+pub const PLAN_EXAMPLES: &str = "\
+Examples:
+  What would happen now, in the whole cluster and in one namespace:
+    kubefresh-updater plan
+    kubefresh-updater plan shop/
+
+  Which updates wait, for other programs:
+    kubefresh-updater plan --output json | jq -r '.containers[] | select(.state == \"waiting\") | .workload.name'
+
+JSON is one object in one line, the same for plan and status:
+  at          when it was decided
+  containers  workload (kind, namespace, name), container (null: the whole workload), image, target, mode
+              state: starting, waiting, offered, rolling-out, stopped, failed, unknown, up-to-date or off
+              since, why, and last: null, or at, change and result of the last update";
+
+/// Shown below the options of `status`.
+pub const STATUS_EXAMPLES: &str = "\
+Examples:
+  All that is watched, and one workload:
+    kubefresh-updater status
+    kubefresh-updater status shop/checkout
+
+  What is behind, for other programs:
+    kubefresh-updater status --output json | jq -r '.containers[] | select(.target) | \"\\(.image) \\(.target)\"'
+
+`kubefresh-updater plan --help` says what the JSON holds.";
+
+/// What is shown.
+#[derive(Debug, Clone, Args)]
+pub struct ShowOptions {
+    /// Only workloads with this in NAMESPACE/NAME.
+    #[arg(value_name = "TEXT")]
+    pub filter: Option<String>,
+    /// How the answer is written: for people, or as one JSON object.
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub output: Format,
+}
+
+/// Which of the two questions is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// What would happen now, and why not more.
+    Plan,
+    /// How everything stands.
+    Status,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("{0}")]
+    Cluster(String),
+    #[error("unable to go on: {0}")]
+    Stream(#[source] io::Error),
+}
+
+/// Everything that a page speaks of.
+#[derive(Debug)]
+struct View {
+    /// Those that are asked for.
+    lines: Vec<Line>,
+    /// How many containers are watched, asked for or not.
+    watched: usize,
+    now: Timestamp,
+}
+
+/// Answers on standard output.
+pub async fn show(question: Question, options: ShowOptions, settings: Settings) -> Result<(), CommandError> {
+    let client = client::connect(client::CALL_LIMIT).await?;
+    let snapshot = survey::survey(&client, &settings)
+        .await
+        .map_err(CommandError::Cluster)?;
+    let now = clock::now();
+    let lines = overview(&snapshot, &plan::plan(&snapshot, &settings.limits, now));
+    let watched = lines.len();
+    let is_wanted = |line: &Line| {
+        let name = format!("{}/{}", line.workload.namespace, line.workload.name);
+        options
+            .filter
+            .as_ref()
+            .is_none_or(|filter| name.contains(filter.as_str()))
+    };
+    let lines = lines.into_iter().filter(is_wanted).collect();
+    let view = View { lines, watched, now };
+    let printed = match options.output {
+        Format::Json => output::json(&json::Answer::of(&view)),
+        Format::Table => {
+            let text = match question {
+                Question::Plan => plan_table::render(&view, page::width()),
+                Question::Status => status_table::render(&view, page::width()),
+            };
+            text.map_err(io::Error::other)
+                .and_then(|text| output::page(&text))
+        }
+    };
+    printed.map_err(CommandError::Stream)
+}
+
+impl View {
+    /// `3 containers watched: 1 starting, 2 up to date`.
+    fn summary(&self) -> String {
+        let count = |state: State| self.lines.iter().filter(|line| line.state == state).count();
+        let counts: Vec<String> = State::ALL
+            .iter()
+            .map(|state| (count(*state), words::state(*state)))
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, words)| format!("{count} {words}"))
+            .collect();
+        let shown = self.lines.len();
+        let of = if shown == self.watched {
+            String::new()
+        } else {
+            format!(" of {}", self.watched)
+        };
+        let plural = if self.watched == 1 { "" } else { "s" };
+        let colon = if counts.is_empty() { "" } else { ": " };
+        format!(
+            "{shown}{of} container{plural} watched{colon}{}",
+            counts.join(", ")
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,35 @@
+//! The cluster as the run sees it, once.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use kube::Client;
+use shared::domain::plan::Snapshot;
+use tokio::time::sleep;
+
+use crate::cli::Settings;
+use crate::gather::gather;
+use crate::signals::Signals;
+use crate::watch::{self, Scope};
+
+/// How long it may take to see everything: far more than a large cluster needs.
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// Waits until everything was listed once. The error says what is missing.
+pub(super) async fn survey(client: &Client, settings: &Settings) -> Result<Snapshot, String> {
+    let scope = Scope::of(settings, client);
+    watch::check_access(client, &scope).await?;
+    let signals = Signals::new(scope.gates());
+    let (stores, watches) = watch::start(client, &scope, &signals);
+    tokio::select! {
+        () = in_view(&signals) => Ok(gather(&stores).0),
+        _ = join_all(watches) => Err("all watches of the cluster have ended".to_owned()),
+        () = sleep(LIMIT) => Err(format!("after {LIMIT:?}: {}", signals.health.missing().join("; "))),
+    }
+}
+
+async fn in_view(signals: &Signals) {
+    while !signals.health.missing().is_empty() {
+        signals.look_again.notified().await;
+    }
+}

@@ -104,6 +104,10 @@ pub struct ScanOptions {
         value_name = "NAMESPACE,…"
     )]
     pub watch_namespaces: Vec<String>,
+    /// Only workloads of namespaces with these labels, as `kubectl get namespaces -l` selects them; with a list as well, both
+    /// have to hold.
+    #[arg(long, env = "WATCH_NAMESPACE_SELECTOR", value_name = "SELECTOR")]
+    pub watch_namespace_selector: Option<String>,
     /// Where the records are kept; the namespace of the client configuration when not given.
     #[arg(long, env = "POD_NAMESPACE")]
     pub namespace: Option<String>,
@@ -145,6 +149,8 @@ pub struct ScanOptions {
 pub struct Settings {
     /// Empty: all namespaces.
     pub watch_namespaces: Vec<String>,
+    /// A label selector that the server reads.
+    pub watch_namespace_selector: Option<String>,
     pub namespace: Option<String>,
     pub dry_run: bool,
     pub deadline: Duration,
@@ -177,6 +183,7 @@ impl ScanOptions {
     pub fn settings(self) -> Result<Settings, SettingsError> {
         let Self {
             watch_namespaces,
+            watch_namespace_selector,
             namespace,
             dry_run,
             deadline,
@@ -198,6 +205,7 @@ impl ScanOptions {
         let plain_http = registries(plain_http)?;
         Ok(Settings {
             watch_namespaces,
+            watch_namespace_selector: arguments::given(watch_namespace_selector),
             namespace: namespace.map_err(SettingsError::Namespace)?,
             dry_run,
             deadline,

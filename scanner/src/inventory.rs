@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::CronJob;
+use k8s_openapi::api::core::v1::Namespace;
 use kube::api::ListParams;
-use kube::{Api, Client, Resource};
+use kube::{Api, Client, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use shared::domain::annotations::{Installation, Layer, Namespaces};
 use shared::domain::record::{ScanRecord, TAGS_PER_RECORD};
@@ -150,12 +151,15 @@ fn in_turn(wanted: &BTreeMap<String, BTreeSet<Demand>>) -> BTreeSet<Demand> {
 pub struct Scope {
     /// All when none is named.
     pub namespaces: Vec<String>,
+    /// Labels that the namespaces have to have besides.
+    pub selector: Option<String>,
     pub installation: Arc<Installation>,
 }
 
 /// Reads the workloads. The error says in one sentence what could not be read.
 pub async fn take(client: &Client, scope: &Scope) -> Result<Inventory, String> {
-    let known = Namespaces::Unread(Arc::clone(&scope.installation));
+    // Before the workloads: one whose namespace came later waits for the next run.
+    let known = namespaces(client, scope).await?;
     let mut inventory = Inventory::default();
     for kind in WorkloadKind::ALL {
         let taken = match kind {
@@ -174,6 +178,41 @@ pub async fn take(client: &Client, scope: &Scope) -> Result<Inventory, String> {
         }
     }
     Ok(inventory)
+}
+
+/// What holds in each namespace. Without the right to read them, an installation goes on that does not depend on it.
+async fn namespaces(client: &Client, scope: &Scope) -> Result<Namespaces, String> {
+    let api: Api<Namespace> = Api::all(client.clone());
+    let labels = scope.selector.as_deref().unwrap_or_default();
+    let mut parameters = ListParams::default().limit(PAGE).labels(labels);
+    let mut layers = BTreeMap::new();
+    loop {
+        let page = match api.list(&parameters).await {
+            Ok(page) => page,
+            Err(error) => return without_namespaces(scope, &error),
+        };
+        for object in &page.items {
+            let name = object.name_any();
+            let layer = scope.installation.layer(&name, object.annotations());
+            layers.insert(name, layer);
+        }
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => parameters = parameters.continue_token(&token),
+            None => return Ok(Namespaces::Read(layers)),
+        }
+    }
+}
+
+fn without_namespaces(scope: &Scope, error: &kube::Error) -> Result<Namespaces, String> {
+    let problem = explain("listing namespaces", error);
+    match &scope.selector {
+        Some(selector) => Err(format!("--watch-namespace-selector {selector}: {problem}")),
+        None if matches!(error, kube::Error::Api(status) if status.code == 403) => {
+            tracing::warn!(problem, "going on without what namespaces say");
+            Ok(Namespaces::Unread(Arc::clone(&scope.installation)))
+        }
+        None => Err(problem),
+    }
 }
 
 async fn take_kind<K>(

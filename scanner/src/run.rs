@@ -111,6 +111,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
 fn scope(settings: &Settings, namespace: &str) -> Scope {
     Scope {
         namespaces: settings.watch_namespaces.clone(),
+        selector: settings.watch_namespace_selector.clone(),
         installation: Arc::new(settings.installation.clone().living_in(namespace)),
     }
 }

@@ -5,7 +5,7 @@ use std::pin::pin;
 use futures::StreamExt as _;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Secret, ServiceAccount};
 use kube::api::{
     ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, WatchEvent,
     WatchParams,
@@ -86,7 +86,11 @@ async fn first_of_watch(api: &Api<DynamicObject>) -> kube::Result<()> {
 /// Which of these verbs an account may use on any object of these kinds.
 async fn granted(client: &Client, resource: &ApiResource) -> Vec<&'static str> {
     let all: Api<DynamicObject> = Api::all_with(client.clone(), resource);
-    let some: Api<DynamicObject> = Api::namespaced_with(client.clone(), "default", resource);
+    let some: Api<DynamicObject> = if resource.plural == "namespaces" {
+        all.clone()
+    } else {
+        Api::namespaced_with(client.clone(), "default", resource)
+    };
     let object = DynamicObject::new("any", resource);
     let patch = Patch::Merge(json!({}));
     let (read, write, delete) = (
@@ -136,6 +140,16 @@ async fn on_every_kind_of_workload_the_scanner_may_list_and_the_updater_list_wat
         assert!(granted(&scanner, &resource).await.is_empty(), "{}", resource.kind);
         assert!(granted(&updater, &resource).await.is_empty(), "{}", resource.kind);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_namespaces_say_is_read_by_both_and_written_by_neither() {
+    let cluster = installed().await;
+    let namespaces = ApiResource::erase::<Namespace>(&());
+    let scanner = client_of(&cluster, "kubefresh-scanner").await;
+    assert_eq!(granted(&scanner, &namespaces).await, ["list"]);
+    let updater = client_of(&cluster, "kubefresh-updater").await;
+    assert_eq!(granted(&updater, &namespaces).await, ["list", "watch"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

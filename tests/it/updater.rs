@@ -5,6 +5,7 @@ mod commands;
 mod faults;
 mod leading;
 mod memory_limit;
+mod namespaces;
 mod policies;
 mod programs;
 mod rolling_back;
@@ -340,6 +341,11 @@ struct Updater {
 
 impl Updater {
     async fn start(client: Client, pod: &str, lease: &str) -> Self {
+        Self::start_with(client, pod, lease, &[]).await
+    }
+
+    /// Starts one that is told more.
+    async fn start_with(client: Client, pod: &str, lease: &str, more: &[&str]) -> Self {
         let words = [
             "kubefresh-updater",
             "--namespace",
@@ -349,7 +355,8 @@ impl Updater {
             "--lease-name",
             lease,
         ];
-        let cli = Cli::try_parse_from(words.into_iter().chain(["--lease-duration", "2s"])).unwrap();
+        let words = words.iter().chain(&["--lease-duration", "2s"]).chain(more);
+        let cli = Cli::try_parse_from(words).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();

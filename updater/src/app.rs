@@ -21,7 +21,7 @@ use crate::random;
 use crate::reconcile::Reconciler;
 use crate::signals::Signals;
 use crate::tasks::{TaskError, Tasks};
-use crate::watch::{self, Scope};
+use crate::watch::{self, Access, Scope};
 
 /// How long a call under way may take to end once we were told to stop. After a longer one the lease simply expires, and
 /// the next leader sees in the cluster what became of it.
@@ -76,6 +76,7 @@ pub async fn run(
     let namespace = scope.records.clone();
     let Settings {
         watch_namespaces: _,
+        watch_namespace_selector: _,
         namespace: _,
         limits,
         listen: _,
@@ -97,15 +98,16 @@ pub async fn run(
     };
     serve(&mut tasks, listener, pages, stop.clone());
 
-    let access = async {
-        watch::check_access(&client, &scope).await?;
-        watch::check_lease(&client, &scope, &lease_name).await
+    let access = check_access(&client, &scope, &lease_name);
+    let access = match stop.run_until_cancelled(access).await {
+        Some(Ok(access)) => access,
+        Some(Err(problem)) => {
+            tasks.finish().await?;
+            return Err(AppError::Access(problem));
+        }
+        None => return Ok(tasks.finish().await?),
     };
-    if let Some(Err(problem)) = stop.run_until_cancelled(access).await {
-        tasks.finish().await?;
-        return Err(AppError::Access(problem));
-    }
-    let (stores, watches) = watch::start(&client, &scope, &signals);
+    let (stores, watches) = watch::start(&client, &scope, access, &signals);
     for watch in watches {
         tasks.spawn_until_stop("watch", watch);
     }
@@ -128,6 +130,12 @@ pub async fn run(
     Ok(tasks.watch_over().await?)
 }
 
+async fn check_access(client: &Client, scope: &Scope, lease: &str) -> Result<Access, String> {
+    let access = watch::check_access(client, scope).await?;
+    watch::check_lease(client, scope, lease).await?;
+    Ok(access)
+}
+
 /// The first line of the log.
 fn announce(holder: &str, scope: &Scope, listener: &TcpListener) {
     tracing::info!(
@@ -139,6 +147,7 @@ fn announce(holder: &str, scope: &Scope, listener: &TcpListener) {
         } else {
             scope.workloads.join(", ")
         },
+        selector = scope.selector,
         listening = listener
             .local_addr()
             .map(|address| address.to_string())

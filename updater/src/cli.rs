@@ -85,6 +85,15 @@ pub struct RunOptions {
         global = true
     )]
     pub watch_namespaces: Vec<String>,
+    /// Only workloads of namespaces with these labels, as `kubectl get namespaces -l` selects them; with a list as well, both
+    /// have to hold.
+    #[arg(
+        long,
+        env = "WATCH_NAMESPACE_SELECTOR",
+        value_name = "SELECTOR",
+        global = true
+    )]
+    pub watch_namespace_selector: Option<String>,
     /// Our own namespace, where records and the lease are kept; that of the client configuration when not given.
     #[arg(long, env = "POD_NAMESPACE", global = true)]
     pub namespace: Option<String>,
@@ -176,6 +185,8 @@ pub struct LogOptions {
 pub struct Settings {
     /// Empty: all namespaces.
     pub watch_namespaces: Vec<String>,
+    /// A label selector that the server reads.
+    pub watch_namespace_selector: Option<String>,
     /// `None`: that of the client configuration.
     pub namespace: Option<String>,
     pub limits: PlanLimits,
@@ -206,6 +217,7 @@ impl RunOptions {
     pub fn settings(self) -> Result<Settings, SettingsError> {
         let Self {
             watch_namespaces,
+            watch_namespace_selector,
             namespace,
             max_record_age,
             listen_address,
@@ -225,6 +237,7 @@ impl RunOptions {
         Ok(Settings {
             watch_namespaces: arguments::namespaces(watch_namespaces)
                 .map_err(SettingsError::WatchNamespaces)?,
+            watch_namespace_selector: given(watch_namespace_selector),
             namespace: namespace.map_err(SettingsError::Namespace)?,
             limits: PlanLimits { max_record_age },
             listen: SocketAddr::new(address, port),

@@ -14,7 +14,10 @@ use crate::watch::Stores;
 pub fn gather(stores: &Stores) -> (Snapshot, Option<RunRecord>) {
     let mut snapshot = Snapshot {
         workloads: stores.workloads.iter().flat_map(Store::all).collect(),
-        namespaces: Namespaces::Unread(Arc::clone(&stores.installation)),
+        namespaces: match &stores.namespaces {
+            Some(namespaces) => Namespaces::Read(namespaces.all().into_iter().collect()),
+            None => Namespaces::Unread(Arc::clone(&stores.installation)),
+        },
         ..Snapshot::default()
     };
     let mut runs = Vec::new();

@@ -34,19 +34,20 @@ impl<V: Clone> Store<V> {
     }
 }
 
+/// From an object to its view; `None` for one that nobody is to see.
+pub(crate) type View<K, V> = Box<dyn Fn(&K) -> Option<V> + Send>;
+
 /// The one writer of a store.
-#[derive(Debug)]
 pub(crate) struct Writer<K, V> {
     store: Store<V>,
     /// What a list that is under way has brought so far; what was seen before stands until it is whole.
     listed: Views<V>,
-    /// `None` for an object that nobody is to see.
-    view: fn(&K) -> Option<V>,
+    view: View<K, V>,
 }
 
 impl<K: ResourceExt, V> Writer<K, V> {
     /// A writer, and the store it writes to.
-    pub(crate) fn new(view: fn(&K) -> Option<V>) -> (Self, Store<V>) {
+    pub(crate) fn new(view: View<K, V>) -> (Self, Store<V>) {
         let store = Store(Arc::default());
         let writer = Self {
             store: store.clone(),
@@ -107,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_list_replaces_what_was_seen_once_it_is_whole_and_not_before() {
-        let (mut writer, store) = Writer::new(view);
+        let (mut writer, store) = Writer::new(Box::new(view));
         let mut show = |event| (writer.take(&event), store.all().concat());
         assert_eq!(show(Event::Init), (false, String::new()));
         assert_eq!(
@@ -131,7 +132,7 @@ mod tests {
 
     #[test]
     fn what_changes_is_seen_at_once_and_what_nobody_is_to_see_is_gone() {
-        let (mut writer, store) = Writer::new(view);
+        let (mut writer, store) = Writer::new(Box::new(view));
         let mut show = |event| {
             assert!(writer.take(&event));
             store.all().concat()

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::ResourceExt as _;
+use shared::domain::annotations::{Installation, Layer};
 use shared::domain::record::ScanRecord;
 use shared::domain::record::config_map::{RECORD_LABEL, RecordError};
 use shared::domain::record::run::{LAST_RUN, RunRecord};
@@ -26,6 +27,16 @@ pub(crate) fn workload<K: WorkloadObject>(object: &K) -> Option<Arc<Workload>> {
         tracing::warn!(%kind, namespace, name, %error, "a workload cannot be viewed and is left alone");
     });
     view.ok().map(Arc::new)
+}
+
+/// What holds in a namespace, under its name. Read once for all its workloads.
+pub(crate) fn namespace(object: &Namespace, installation: &Installation) -> (String, Arc<Layer>) {
+    let name = object.name_any();
+    let layer = installation.layer(&name, object.annotations());
+    for error in layer.errors() {
+        tracing::warn!(namespace = name, %error, "a default of a namespace cannot be obeyed");
+    }
+    (name, layer)
 }
 
 /// `None` for the record of a run that cannot be read: only the metrics miss it.

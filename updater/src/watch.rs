@@ -13,13 +13,13 @@ use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::CronJob;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::ListParams;
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt as _, watcher as watch};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
-use shared::domain::annotations::Installation;
+use shared::domain::annotations::{Installation, Layer};
 use shared::domain::workload::{Workload, WorkloadKind, WorkloadObject};
 use shared::io::client::explain;
 use shared::io::record_store;
@@ -27,11 +27,13 @@ use shared::io::record_store;
 use crate::api;
 use crate::cli::Settings;
 use crate::signals::Signals;
-use crate::store::{Store, Writer};
+use crate::store::{Store, View, Writer};
 use crate::views::{self, Record};
 
 /// Objects in one answer to a list, which are in memory as a whole: read, a workload takes some 10 KiB.
 const PAGE_SIZE: u32 = 100;
+/// Their name among what is waited for.
+const NAMESPACES: &str = "namespaces";
 /// How long the check at the start may take for each resource.
 const CHECK_LIMIT: Duration = Duration::from_secs(10);
 
@@ -40,6 +42,8 @@ const CHECK_LIMIT: Duration = Duration::from_secs(10);
 pub struct Scope {
     /// Where workloads are watched; empty for all namespaces.
     pub workloads: Vec<String>,
+    /// Labels that the namespace of a workload has to have besides, as a selector.
+    pub selector: Option<String>,
     /// Where the records are.
     pub records: String,
     /// What holds for workloads that do not say otherwise.
@@ -53,6 +57,7 @@ impl Scope {
         let records = records.unwrap_or_else(|| client.default_namespace().to_owned());
         Self {
             workloads: settings.watch_namespaces.clone(),
+            selector: settings.watch_namespace_selector.clone(),
             installation: Arc::new(settings.installation.clone().living_in(&records)),
             records,
         }
@@ -96,7 +101,13 @@ impl Scope {
     /// The name of everything that must have been seen before anything is decided.
     pub fn gates(&self) -> Vec<String> {
         let workloads = self.workloads().into_iter().map(|(name, _, _)| name);
-        workloads.chain([self.records_name()]).collect()
+        workloads
+            .chain([self.records_name(), NAMESPACES.to_owned()])
+            .collect()
+    }
+
+    fn labels(&self) -> &str {
+        self.selector.as_deref().unwrap_or_default()
     }
 }
 
@@ -105,12 +116,20 @@ impl Scope {
 pub struct Stores {
     pub workloads: Vec<Store<Arc<Workload>>>,
     pub records: Store<Record>,
+    /// `None` where they may not be read.
+    pub namespaces: Option<Store<(String, Arc<Layer>)>>,
     pub installation: Arc<Installation>,
+}
+
+/// What may be read beside that which has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Access {
+    pub namespaces: bool,
 }
 
 /// Makes sure, by a list of one item each, that we may read what is to be watched. The error says in one sentence what
 /// is missing. Trouble that may pass by itself is none: the watches try again.
-pub async fn check_access(client: &Client, scope: &Scope) -> Result<(), String> {
+pub async fn check_access(client: &Client, scope: &Scope) -> Result<Access, String> {
     for (name, kind, namespace) in scope.workloads() {
         let api = api::workloads(client, kind, namespace);
         check(&name, api.list(&ListParams::default().limit(1))).await?;
@@ -120,7 +139,9 @@ pub async fn check_access(client: &Client, scope: &Scope) -> Result<(), String> 
         &name,
         api.list(&ListParams::default().labels(&record_store::watched()).limit(1)),
     )
-    .await
+    .await?;
+    let namespaces = may_read_namespaces(client, scope).await?;
+    Ok(Access { namespaces })
 }
 
 /// The same for the lease.
@@ -131,6 +152,32 @@ pub async fn check_lease(client: &Client, scope: &Scope, lease: &str) -> Result<
         leases.get_opt(lease),
     )
     .await
+}
+
+/// Whether their annotations can be obeyed. Without the right to that, an installation goes on that does not depend on it.
+async fn may_read_namespaces(client: &Client, scope: &Scope) -> Result<bool, String> {
+    let api: Api<Namespace> = Api::all(client.clone());
+    let one = ListParams::default().limit(1).labels(scope.labels());
+    let mut refused = None;
+    let list = async {
+        match api.list(&one).await {
+            // 400: the selector is none.
+            Err(kube::Error::Api(status)) if matches!(status.code, 400 | 403) => {
+                refused = Some(explain("reading namespaces", &kube::Error::Api(status)));
+                Ok(())
+            }
+            answer => answer.map(drop),
+        }
+    };
+    check(NAMESPACES, list).await?;
+    let Some(problem) = refused else {
+        return Ok(true);
+    };
+    if let Some(selector) = &scope.selector {
+        return Err(format!("--watch-namespace-selector {selector}: {problem}"));
+    }
+    tracing::warn!(problem, "going on without what namespaces say");
+    Ok(false)
 }
 
 async fn check<T>(name: &str, call: impl Future<Output = Result<T, kube::Error>>) -> Result<(), String> {
@@ -147,7 +194,12 @@ async fn check<T>(name: &str, call: impl Future<Output = Result<T, kube::Error>>
 }
 
 /// Stores that follow the cluster for as long as the futures are polled. They end only when something is broken.
-pub fn start(client: &Client, scope: &Scope, signals: &Signals) -> (Stores, Vec<BoxFuture<'static, ()>>) {
+pub fn start(
+    client: &Client,
+    scope: &Scope,
+    access: Access,
+    signals: &Signals,
+) -> (Stores, Vec<BoxFuture<'static, ()>>) {
     let mut workloads = Vec::new();
     let mut tasks = Vec::new();
     for (name, kind, namespace) in scope.workloads() {
@@ -162,11 +214,21 @@ pub fn start(client: &Client, scope: &Scope, signals: &Signals) -> (Stores, Vec<
     }
     let (name, api) = scope.records(client);
     let config = watcher::Config::default().labels(&record_store::watched());
-    let (records, task) = follow(name, "records", api, config, views::record, signals.clone());
+    let view = Box::new(views::record);
+    let (records, task) = follow(name, "records", api, config, view, signals.clone());
     tasks.push(task);
+    let namespaces = access.namespaces.then(|| {
+        let (store, task) = follow_namespaces(client, scope, signals);
+        tasks.push(task);
+        store
+    });
+    if namespaces.is_none() {
+        signals.health.pass(NAMESPACES);
+    }
     let stores = Stores {
         workloads,
         records,
+        namespaces,
         installation: Arc::clone(&scope.installation),
     };
     (stores, tasks)
@@ -181,7 +243,7 @@ fn follow_workloads<K>(
     signals: &Signals,
 ) -> Followed<Arc<Workload>>
 where
-    K: WorkloadObject + Object,
+    K: WorkloadObject + Object + Resource<Scope = NamespaceResourceScope>,
 {
     let api: Api<K> = match namespace {
         Some(namespace) => Api::namespaced(client.clone(), namespace),
@@ -193,31 +255,32 @@ where
         resource,
         api,
         watcher::Config::default(),
-        views::workload,
+        Box::new(views::workload),
+        signals.clone(),
+    )
+}
+
+/// Only those that the selector selects: to lose its labels is to be gone.
+fn follow_namespaces(client: &Client, scope: &Scope, signals: &Signals) -> Followed<(String, Arc<Layer>)> {
+    let api: Api<Namespace> = Api::all(client.clone());
+    let config = watcher::Config::default().labels(scope.labels());
+    let installation = Arc::clone(&scope.installation);
+    let view = Box::new(move |object: &Namespace| Some(views::namespace(object, &installation)));
+    follow(
+        NAMESPACES.to_owned(),
+        NAMESPACES,
+        api,
+        config,
+        view,
         signals.clone(),
     )
 }
 
 /// What can be listed and watched.
-trait Object:
-    Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-    + DeserializeOwned
-    + Clone
-    + Debug
-    + Send
-    + Sync
-    + 'static
-{
-}
+trait Object: Resource<DynamicType = ()> + DeserializeOwned + Clone + Debug + Send + Sync + 'static {}
 
 impl<K> Object for K where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-        + DeserializeOwned
-        + Clone
-        + Debug
-        + Send
-        + Sync
-        + 'static
+    K: Resource<DynamicType = ()> + DeserializeOwned + Clone + Debug + Send + Sync + 'static
 {
 }
 
@@ -226,7 +289,7 @@ fn follow<K: Object, V: Send + Sync + 'static>(
     resource: &'static str,
     api: Api<K>,
     config: watcher::Config,
-    view: fn(&K) -> Option<V>,
+    view: View<K, V>,
     signals: Signals,
 ) -> Followed<V> {
     let (writer, store) = Writer::new(view);

@@ -18,9 +18,9 @@ const LIMIT: Duration = Duration::from_mins(1);
 /// Waits until everything was listed once. The error says what is missing.
 pub(super) async fn survey(client: &Client, settings: &Settings) -> Result<Snapshot, String> {
     let scope = Scope::of(settings, client);
-    watch::check_access(client, &scope).await?;
+    let access = watch::check_access(client, &scope).await?;
     let signals = Signals::new(scope.gates());
-    let (stores, watches) = watch::start(client, &scope, &signals);
+    let (stores, watches) = watch::start(client, &scope, access, &signals);
     tokio::select! {
         () = in_view(&signals) => Ok(gather(&stores).0),
         _ = join_all(watches) => Err("all watches of the cluster have ended".to_owned()),

@@ -12,6 +12,7 @@ use shared::io::arguments::{self, DefaultsError, given};
 use shared::io::telemetry::LogFormat;
 use strum::VariantNames;
 
+use crate::commands::steer::{self, HoldOptions, WorkloadOptions};
 use crate::commands::{self, ShowOptions};
 
 /// How a process is called that is told no name: outside a pod.
@@ -71,6 +72,26 @@ pub enum Command {
     /// Exit code 0: there is an answer. 2: there is no cluster, no permission, or an option is wrong.
     #[command(after_help = commands::STATUS_EXAMPLES)]
     Status(ShowOptions),
+    /// Agree to the update that waits for it.
+    ///
+    /// Writes the annotation `kubefresh.dev/approved` with exactly what is offered now, so that nothing else is agreed to. The
+    /// updater that leads then starts it.
+    ///
+    /// Exit code 0: it is written. 2: nothing waits, or there is no cluster, no permission, or an option is wrong.
+    #[command(after_help = steer::EXAMPLES)]
+    Approve(WorkloadOptions),
+    /// Hold versions back, or what is offered now.
+    ///
+    /// Adds them to the annotation `kubefresh.dev/hold`: they are never offered again, and what is newer is.
+    ///
+    /// Exit code 0: it is written. 2: there is nothing to hold, or there is no cluster, no permission, or an option is wrong.
+    #[command(after_help = steer::EXAMPLES)]
+    Hold(HoldOptions),
+    /// Let versions go that are held back, or all of them.
+    ///
+    /// Exit code 0: it is written. 2: nothing is held, or there is no cluster, no permission, or an option is wrong.
+    #[command(after_help = steer::EXAMPLES)]
+    Release(HoldOptions),
 }
 
 /// What to watch, where to keep state, how to lead.

@@ -1,9 +1,11 @@
-//! What people ask the updater on a command line: `plan` and `status`. They read what the run reads and decide by the same
-//! code, and change nothing.
+//! What people ask of the updater on a command line. It reads what the run reads and decides by the same code.
+//!
+//! `plan` and `status` change nothing; `approve`, `hold` and `release` ([`steer`]) change annotations of one workload.
 
 mod json;
 mod plan_table;
 mod status_table;
+pub mod steer;
 mod survey;
 mod words;
 
@@ -13,6 +15,7 @@ use clap::Args;
 use jiff::Timestamp;
 use shared::domain::overview::{Line, State, overview};
 use shared::domain::plan;
+use shared::domain::steer::SteerError;
 use shared::io::client::{self, ClientError};
 use shared::io::clock;
 use shared::io::terminal::{Format, output, page};
@@ -74,6 +77,8 @@ pub enum CommandError {
     Client(#[from] ClientError),
     #[error("{0}")]
     Cluster(String),
+    #[error(transparent)]
+    Steer(#[from] SteerError),
     #[error("unable to go on: {0}")]
     Stream(#[source] io::Error),
 }

@@ -6,7 +6,8 @@ use clap::Parser as _;
 use shared::io::{shutdown, telemetry, tls};
 use updater::app;
 use updater::cli::{Cli, Command, Settings};
-use updater::commands::{self, Question, ShowOptions};
+use updater::commands::steer::{Step, steer};
+use updater::commands::{CommandError, Question, show};
 
 /// No cluster, no permission, or a setting is wrong.
 const CONFIGURATION: u8 = 2;
@@ -23,14 +24,17 @@ async fn main() -> ExitCode {
     };
     match command {
         None | Some(Command::Run) => outcome(settings).await,
-        Some(Command::Plan(options)) => answer(Question::Plan, options, settings).await,
-        Some(Command::Status(options)) => answer(Question::Status, options, settings).await,
+        // A signal may end the others at any time, as there is nothing to finish.
+        Some(Command::Plan(options)) => answer(show(Question::Plan, options, settings)).await,
+        Some(Command::Status(options)) => answer(show(Question::Status, options, settings)).await,
+        Some(Command::Approve(options)) => answer(steer(Step::Approve(options), settings)).await,
+        Some(Command::Hold(options)) => answer(steer(Step::Hold(options), settings)).await,
+        Some(Command::Release(options)) => answer(steer(Step::Release(options), settings)).await,
     }
 }
 
-/// A signal may end it at any time, as there is nothing to finish.
-async fn answer(question: Question, options: ShowOptions, settings: Settings) -> ExitCode {
-    match commands::show(question, options, settings).await {
+async fn answer(command: impl Future<Output = Result<(), CommandError>>) -> ExitCode {
+    match command.await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(CONFIGURATION, &error.to_string()),
     }

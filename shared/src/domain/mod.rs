@@ -32,3 +32,4 @@ pub mod patch;
 
 pub mod notice;
 pub mod overview;
+pub mod steer;

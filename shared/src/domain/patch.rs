@@ -152,6 +152,13 @@ fn as_annotations(values: &BTreeMap<String, String>) -> impl Iterator<Item = (St
     values.iter().map(|(key, value)| (key.clone(), json!(value)))
 }
 
+/// Sets annotations, and removes those that have no value.
+pub fn annotate(resource_version: &str, annotations: &BTreeMap<String, Option<String>>) -> PatchBody {
+    PatchBody(json!({
+        "metadata": { "resourceVersion": resource_version, "annotations": annotations },
+    }))
+}
+
 #[cfg(test)]
 mod tests {
     use jiff::SignedDuration;

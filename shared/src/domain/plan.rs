@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use self::decide::{decide, taken_back};
 pub use self::gate::Gate;
 pub use self::pending::Pending;
-pub use self::verdict::{ContainerVerdict, Target, Verdict, approval, approval_command};
+pub use self::verdict::{ContainerVerdict, Target, Verdict, approval, approval_annotation, approval_command};
 use super::annotations::{APPROVED, Mode, Namespaces, PENDING};
 use super::in_flight::{ImageChange, InFlight, InFlightError};
 use super::record::ScanRecord;

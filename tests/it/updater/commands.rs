@@ -1,4 +1,4 @@
-//! `kubefresh-updater plan` and `status`: the real binary, under the updater's rights, against the API server.
+//! What the updater answers on a command line: the real binary, under the updater's rights, against the API server.
 
 use std::process::Output;
 
@@ -97,4 +97,49 @@ async fn without_permission_there_is_no_answer_but_a_reason() {
         "{}",
         stderr(&output)
     );
+}
+
+#[tokio::test]
+async fn what_waits_is_approved_by_one_command_and_what_is_held_by_another_is_not_offered() {
+    let stage = Stage::with_checkout(&[("kubefresh.dev/mode", "approve")]).await;
+    stage.offer_1_5_0().await;
+    let said = |output: &Output| {
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(output));
+        stdout(output)
+    };
+    let held = said(&run(&stage, &["hold", "shop/checkout"]).await);
+    assert!(
+        held.starts_with("1.5.0 is held by app.kubefresh.dev/hold\n"),
+        "{held}"
+    );
+    let refused = run(&stage, &["approve", "deployment/shop/checkout"]).await;
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(
+        stderr(&refused).contains("nothing of deployment shop/checkout waits"),
+        "{}",
+        stderr(&refused)
+    );
+
+    let released = said(&run(&stage, &["release", "shop/checkout"]).await);
+    assert!(released.contains("1.5.0 is no longer held"), "{released}");
+    let left = stage.annotation("checkout", "app.kubefresh.dev/hold").await;
+    assert_eq!(left, None);
+
+    let approved = said(&run(&stage, &["approve", "shop/checkout"]).await);
+    assert!(
+        approved.contains(&format!("{OLD} -> {NEW} is approved")),
+        "{approved}"
+    );
+    let leader = stage.leader().await;
+    stage.image_becomes("checkout", NEW).await;
+    leader.stop().await;
+
+    for (workload, says) in [
+        ("shop/web", "there is no workload"),
+        ("checkout", "NAMESPACE/NAME"),
+    ] {
+        let output = run(&stage, &["approve", workload]).await;
+        assert_eq!(output.status.code(), Some(2));
+        assert!(stderr(&output).contains(says), "{}", stderr(&output));
+    }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::gate::Gate;
-use crate::domain::annotations::{APPROVED, Mode, PREFIX};
+use crate::domain::annotations::{APPROVED, Mode};
 use crate::domain::policy::SelectionReason;
 use crate::domain::record::config_map::RecordError;
 use crate::domain::reference::{Digest, Tag};
@@ -204,6 +204,17 @@ pub fn approval_command(
 
 /// The annotation that would agree to `target`, as `KEY=VALUE` for `kubectl annotate`.
 pub fn approval(container: &str, only_container: bool, current: &str, target: &Target) -> String {
+    let (key, value) = approval_annotation(container, only_container, current, target);
+    format!("{key}={value}")
+}
+
+/// The same as key and value.
+pub fn approval_annotation(
+    container: &str,
+    only_container: bool,
+    current: &str,
+    target: &Target,
+) -> (String, String) {
     let same_tag = current
         .split('@')
         .next()
@@ -212,9 +223,10 @@ pub fn approval(container: &str, only_container: bool, current: &str, target: &T
         Some(digest) if same_tag => digest.to_string(),
         _ => target.tag.to_string(),
     };
-    if only_container {
-        format!("{APPROVED}={value}")
+    let key = if only_container {
+        APPROVED.to_owned()
     } else {
-        format!("{container}.{PREFIX}/approved={value}")
-    }
+        format!("{container}.{APPROVED}")
+    };
+    (key, value)
 }

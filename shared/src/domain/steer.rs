@@ -1,0 +1,209 @@
+//! What people decide of a workload: to agree to an update, to hold versions back, to let them go. Each is a change of
+//! annotations that they could as well make by hand.
+
+use std::collections::BTreeMap;
+
+use super::annotations::HOLD;
+use super::plan::{Assessment, ContainerVerdict, Target, Verdict, approval_annotation};
+use super::policy::Hold;
+use super::workload::{Workload, WorkloadId};
+
+/// Annotations to be set, and to be removed where there is no value; and what that means, one sentence each.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Change {
+    pub annotations: BTreeMap<String, Option<String>>,
+    pub meaning: Vec<String>,
+}
+
+/// Why there is nothing that could be changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SteerError {
+    #[error("{workload} has no watched container {container}; it has {watched}")]
+    NoContainer {
+        workload: WorkloadId,
+        container: String,
+        watched: String,
+    },
+    #[error("nothing of {workload} waits for approval: {why}")]
+    NothingToApprove { workload: WorkloadId, why: String },
+    #[error("{workload} is offered nothing that could be held; name a version: {why}")]
+    NothingOffered { workload: WorkloadId, why: String },
+    #[error("{workload} holds nothing back")]
+    NothingHeld { workload: WorkloadId },
+    #[error("{workload} does not hold {hold} back; it holds {held}")]
+    NotHeld {
+        workload: WorkloadId,
+        hold: Box<Hold>,
+        held: String,
+    },
+}
+
+/// Agrees to what waits for approval, in one container or in all.
+pub fn approve(assessment: &Assessment, container: Option<&str>) -> Result<Change, SteerError> {
+    let only = assessment.containers.len() == 1;
+    let mut change = Change::default();
+    for entry in chosen(assessment, container)? {
+        let Verdict::AwaitingApproval(target) = &entry.verdict else {
+            continue;
+        };
+        let (key, value) = approval_annotation(&entry.container, only, &entry.image, target);
+        change.annotations.insert(key, Some(value));
+        change.meaning.push(format!(
+            "container {}: {} -> {} is approved",
+            entry.container, entry.image, target.image
+        ));
+    }
+    if change.annotations.is_empty() {
+        return Err(SteerError::NothingToApprove {
+            workload: assessment.workload.clone(),
+            why: standing(assessment),
+        });
+    }
+    Ok(change)
+}
+
+/// Holds these versions back beside those that are held already; without any, what is offered now.
+pub fn hold(
+    workload: &Workload,
+    assessment: &Assessment,
+    container: Option<&str>,
+    versions: &[Hold],
+) -> Result<Change, SteerError> {
+    let mut change = Change::default();
+    if !versions.is_empty() {
+        chosen(assessment, container)?;
+        change.add(workload, container, versions);
+        return Ok(change);
+    }
+    for entry in chosen(assessment, container)? {
+        let Some(target) = entry.verdict.target() else {
+            continue;
+        };
+        let offered = what_is_new(entry, target);
+        change.add(workload, Some(&entry.container), &[offered]);
+    }
+    if change.annotations.is_empty() {
+        return Err(SteerError::NothingOffered {
+            workload: assessment.workload.clone(),
+            why: standing(assessment),
+        });
+    }
+    Ok(change)
+}
+
+/// Lets these versions go; without any, all that are held for the container or the whole workload.
+pub fn release(
+    workload: &Workload,
+    container: Option<&str>,
+    versions: &[Hold],
+) -> Result<Change, SteerError> {
+    let is_chosen = |key: &str| {
+        let own = key.strip_suffix(HOLD).and_then(|rest| rest.strip_suffix('.'));
+        let is_hold = key == HOLD || own.is_some();
+        is_hold && container.is_none_or(|container| own == Some(container))
+    };
+    let annotations = workload.annotations.iter();
+    let held: Vec<(&String, Vec<&str>)> = annotations
+        .filter(|(key, _)| is_chosen(key))
+        .map(|(key, value)| (key, value.split_whitespace().collect()))
+        .collect();
+    let all: Vec<&str> = held.iter().flat_map(|(_, words)| words.iter().copied()).collect();
+    let missing = versions
+        .iter()
+        .find(|version| !all.contains(&version.to_string().as_str()));
+    if let Some(hold) = missing.filter(|_| !all.is_empty()) {
+        return Err(SteerError::NotHeld {
+            workload: workload.id.clone(),
+            hold: Box::new(hold.clone()),
+            held: all.join(", "),
+        });
+    }
+    if all.is_empty() {
+        return Err(SteerError::NothingHeld {
+            workload: workload.id.clone(),
+        });
+    }
+    let is_released =
+        |word: &str| versions.is_empty() || versions.iter().any(|version| version.to_string() == word);
+    let mut change = Change::default();
+    for (key, words) in held {
+        let (released, kept): (Vec<&str>, Vec<&str>) = words.iter().partition(|word| is_released(word));
+        if released.is_empty() {
+            continue;
+        }
+        let left = (!kept.is_empty()).then(|| kept.join(" "));
+        change.annotations.insert(key.clone(), left);
+        change
+            .meaning
+            .push(format!("{} is no longer held by {key}", released.join(", ")));
+    }
+    Ok(change)
+}
+
+impl Change {
+    fn add(&mut self, workload: &Workload, container: Option<&str>, versions: &[Hold]) {
+        let key = container.map_or_else(|| HOLD.to_owned(), |container| format!("{container}.{HOLD}"));
+        let held = workload.annotations.get(&key).map_or("", String::as_str);
+        let mut words: Vec<String> = held.split_whitespace().map(str::to_owned).collect();
+        for version in versions.iter().map(ToString::to_string) {
+            self.meaning.push(format!("{version} is held by {key}"));
+            if !words.contains(&version) {
+                words.push(version);
+            }
+        }
+        self.annotations.insert(key, Some(words.join(" ")));
+    }
+}
+
+/// The containers that a person speaks of.
+fn chosen<'a>(
+    assessment: &'a Assessment,
+    container: Option<&str>,
+) -> Result<Vec<&'a ContainerVerdict>, SteerError> {
+    let entries = assessment.containers.iter();
+    let chosen: Vec<&ContainerVerdict> = entries
+        .filter(|entry| container.is_none_or(|name| entry.container == name))
+        .collect();
+    match container {
+        Some(container) if chosen.is_empty() => {
+            let watched = assessment.containers.iter().map(|entry| entry.container.as_str());
+            Err(SteerError::NoContainer {
+                workload: assessment.workload.clone(),
+                container: container.to_owned(),
+                watched: watched.collect::<Vec<_>>().join(", "),
+            })
+        }
+        Some(_) | None => Ok(chosen),
+    }
+}
+
+/// The tag, with the digest where that is all that is new.
+fn what_is_new(entry: &ContainerVerdict, target: &Target) -> Hold {
+    let has_same_tag = entry
+        .image
+        .parse()
+        .is_ok_and(|image: super::reference::ImageReference| {
+            image.effective_tag().as_ref() == Some(&target.tag)
+        });
+    match &target.digest {
+        Some(digest) if has_same_tag => Hold::Image(target.tag.clone(), digest.clone()),
+        Some(_) | None => Hold::Tag(target.tag.clone()),
+    }
+}
+
+/// How the containers stand, for an error.
+fn standing(assessment: &Assessment) -> String {
+    let lines = assessment
+        .containers
+        .iter()
+        .map(|entry| format!("container {}: {}", entry.container, entry.verdict));
+    let lines: Vec<String> = lines.collect();
+    if lines.is_empty() {
+        "kubefresh-updater plan says why".to_owned()
+    } else {
+        lines.join("; ")
+    }
+}
+
+#[cfg(test)]
+mod tests;

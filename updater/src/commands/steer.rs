@@ -1,0 +1,177 @@
+//! `approve`, `hold` and `release`: the annotations that a person could write, written for them and checked first.
+
+use clap::Args;
+use kube::Client;
+use kube::api::{Patch, PatchParams};
+use shared::domain::patch;
+use shared::domain::plan::{Assessment, Snapshot, plan};
+use shared::domain::policy::Hold;
+use shared::domain::steer::{self, Change};
+use shared::domain::workload::{Workload, WorkloadId};
+use shared::io::client::{self, explain};
+use shared::io::clock;
+use shared::io::terminal::output;
+
+use super::{CommandError, survey};
+use crate::answer::{Failure, failure};
+use crate::api;
+use crate::cli::Settings;
+
+/// The name of these commands in `managedFields`: what a person decided is not what the updater did.
+const FIELD_MANAGER: &str = "kubefresh-command";
+
+/// Shown below the options.
+pub const EXAMPLES: &str = "\
+Examples:
+  Agree to what waits, in all containers or in one:
+    kubefresh-updater approve shop/checkout
+    kubefresh-updater approve shop/checkout --container app
+
+  Skip what is offered now; hold a version and all that is older; let everything go again:
+    kubefresh-updater hold shop/checkout
+    kubefresh-updater hold shop/checkout '<=1.5.0'
+    kubefresh-updater release shop/checkout
+
+Where several kinds have a workload of that name, put the kind before it: statefulset/shop/checkout.";
+
+/// Which workload.
+#[derive(Debug, Clone, Args)]
+pub struct WorkloadOptions {
+    /// The workload, as NAMESPACE/NAME or KIND/NAMESPACE/NAME.
+    #[arg(value_name = "WORKLOAD")]
+    pub workload: String,
+    /// Only this container; all that are watched when not given.
+    #[arg(long, value_name = "NAME")]
+    pub container: Option<String>,
+}
+
+/// Which workload, and which of its versions.
+#[derive(Debug, Clone, Args)]
+pub struct HoldOptions {
+    #[command(flatten)]
+    pub workload: WorkloadOptions,
+    /// What is held: TAG, DIGEST, TAG@DIGEST, or <=TAG for a tag with all that is older.
+    #[arg(value_name = "VERSION")]
+    pub versions: Vec<Hold>,
+}
+
+/// What a person decides.
+#[derive(Debug, Clone)]
+pub enum Step {
+    Approve(WorkloadOptions),
+    Hold(HoldOptions),
+    Release(HoldOptions),
+}
+
+impl Step {
+    fn workload(&self) -> &WorkloadOptions {
+        match self {
+            Self::Approve(workload) => workload,
+            Self::Hold(options) | Self::Release(options) => &options.workload,
+        }
+    }
+
+    fn next(&self) -> &'static str {
+        match self {
+            Self::Approve(_) => {
+                "the updater that leads starts it at its next look; kubefresh-updater status follows it"
+            }
+            Self::Hold(_) => "kubefresh-updater release takes it back",
+            Self::Release(_) => "kubefresh-updater plan says what happens now",
+        }
+    }
+}
+
+/// Decides, writes, and says what was written.
+pub async fn steer(step: Step, settings: Settings) -> Result<(), CommandError> {
+    let client = client::connect(client::CALL_LIMIT).await?;
+    let snapshot = survey::survey(&client, &settings)
+        .await
+        .map_err(CommandError::Cluster)?;
+    let plan = plan(&snapshot, &settings.limits, clock::now());
+    let workload = find(&snapshot, &step.workload().workload).map_err(CommandError::Cluster)?;
+    let assessment = plan
+        .assessments
+        .iter()
+        .find(|assessment| assessment.uid == workload.uid);
+    let change = decide(&step, workload, assessment)?;
+    write(&client, workload, &change)
+        .await
+        .map_err(CommandError::Cluster)?;
+    let mut page = change.meaning.join("\n");
+    page.push_str("\nnext: ");
+    page.push_str(step.next());
+    page.push('\n');
+    output::page(&page).map_err(CommandError::Stream)
+}
+
+fn decide(step: &Step, workload: &Workload, assessment: Option<&Assessment>) -> Result<Change, CommandError> {
+    let container = step.workload().container.as_deref();
+    let watched = || {
+        let name = &workload.id;
+        assessment.ok_or_else(|| {
+            CommandError::Cluster(format!(
+                "{name} is not watched; the annotation kubefresh.dev/watch=true opts it in"
+            ))
+        })
+    };
+    let change = match step {
+        Step::Approve(_) => steer::approve(watched()?, container),
+        Step::Hold(options) => steer::hold(workload, watched()?, container, &options.versions),
+        Step::Release(options) => steer::release(workload, container, &options.versions),
+    };
+    Ok(change?)
+}
+
+/// The one workload of that name.
+fn find<'a>(snapshot: &'a Snapshot, name: &str) -> Result<&'a Workload, String> {
+    let is_meant = |id: &WorkloadId| {
+        let kind: &str = id.kind.into();
+        let short = format!("{}/{}", id.namespace, id.name);
+        name == short || name.eq_ignore_ascii_case(&format!("{kind}/{short}"))
+    };
+    let found: Vec<&Workload> = snapshot
+        .workloads
+        .iter()
+        .map(AsRef::as_ref)
+        .filter(|workload| is_meant(&workload.id))
+        .collect();
+    match found.as_slice() {
+        [workload] => Ok(workload),
+        [] => Err(format!(
+            "there is no workload {name:?}; write NAMESPACE/NAME or KIND/NAMESPACE/NAME, as kubefresh-updater status shows them"
+        )),
+        several => {
+            let kinds: Vec<&str> = several.iter().map(|workload| workload.id.kind.into()).collect();
+            Err(format!(
+                "{name} is the name of several workloads: {}; write the kind before it",
+                kinds.join(", ")
+            ))
+        }
+    }
+}
+
+/// Only if the workload is still what the decision was made from.
+async fn write(client: &Client, workload: &Workload, change: &Change) -> Result<(), String> {
+    let parameters = PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    let body = patch::annotate(&workload.resource_version, &change.annotations);
+    let WorkloadId {
+        kind,
+        namespace,
+        name,
+    } = &workload.id;
+    let written = api::workloads(client, *kind, Some(namespace))
+        .patch(name, &parameters, &Patch::Strategic(&body.0))
+        .await;
+    match written {
+        Ok(_) => Ok(()),
+        Err(error) if failure(&error) == Failure::Conflict => Err(format!(
+            "{} was changed in this very moment, so nothing was written; look again and repeat the command",
+            workload.id
+        )),
+        Err(error) => Err(explain(&format!("patching {}", workload.id), &error)),
+    }
+}

@@ -283,7 +283,13 @@ impl Stage {
 
     /// Starts the usual one and waits until it leads.
     async fn leader(&self) -> Updater {
-        let updater = self.updater(UPDATER, LEASE).await;
+        self.leader_with(&[]).await
+    }
+
+    /// The same, with more on its command line.
+    async fn leader_with(&self, options: &[&str]) -> Updater {
+        let client = client(&self.cluster.api.kubeconfig_for(NAMESPACE, UPDATER)).await;
+        let updater = Updater::start_with(client, UPDATER, LEASE, options).await;
         updater.leads().await;
         updater
     }

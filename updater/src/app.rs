@@ -4,6 +4,7 @@
 //! down work stops first, the lease is given back after it, and everything is over within seconds.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
@@ -114,7 +115,11 @@ pub async fn run(
     let reconciler = Reconciler {
         stores,
         notifier: Notifier::new(client.clone(), leadership.clone(), &pod_name),
-        applier: Applier::new(client.clone(), leadership.clone()),
+        applier: Applier::new(
+            client.clone(),
+            leadership.clone(),
+            Arc::clone(&signals.look_again),
+        ),
         leadership,
         limits,
         signals,

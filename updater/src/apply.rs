@@ -6,17 +6,19 @@
 
 mod attempts;
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::Client;
 use kube::api::{Patch, PatchParams};
 use shared::domain::patch::{self, Outcome, PatchBody};
-use shared::domain::plan::{Action, Assessment, Pending, Plan, Update};
+use shared::domain::plan::{Action, Assessment, Pending, Plan, Tried, Update};
 use shared::domain::workload::WorkloadId;
 use shared::io::client::explain;
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use crate::answer::{Failure, failure};
@@ -36,6 +38,7 @@ pub struct Applier {
     client: Client,
     leadership: Leadership,
     attempts: Mutex<Attempts>,
+    look_again: Arc<Notify>,
 }
 
 impl fmt::Debug for Applier {
@@ -47,11 +50,12 @@ impl fmt::Debug for Applier {
 }
 
 impl Applier {
-    pub fn new(client: Client, leadership: Leadership) -> Self {
+    pub fn new(client: Client, leadership: Leadership, look_again: Arc<Notify>) -> Self {
         Self {
             client,
             leadership,
             attempts: Mutex::default(),
+            look_again,
         }
     }
 
@@ -101,6 +105,11 @@ impl Applier {
         self.attempts().prune(shown);
     }
 
+    /// What became of patches that cannot be seen yet at `now`, by uid.
+    pub fn tried(&self, now: Instant) -> BTreeMap<String, Tried> {
+        self.attempts().unseen(now)
+    }
+
     /// When to look again, after a look at `now`, for the sake of a patch that has to be tried again.
     pub fn next_attempt(&self, now: Instant) -> Option<Instant> {
         self.attempts().next(now)
@@ -108,14 +117,17 @@ impl Applier {
 
     async fn start(&self, assessment: &Assessment, update: &Update, metrics: &Metrics) {
         let body = patch::start(assessment.workload.kind, &assessment.resource_version, update);
-        if self.send(assessment, &body, metrics).await == Some(PatchResult::Sent) {
-            tracing::info!(
+        match self.send(assessment, &body, metrics).await {
+            Some(PatchResult::Sent) => tracing::info!(
                 workload = %assessment.workload,
                 change = update.in_flight.summary(),
                 rollback = update.in_flight.rollback,
                 deadline = %update.in_flight.deadline,
                 "update started"
-            );
+            ),
+            // It may have been its turn, which is somebody else's now.
+            Some(PatchResult::Refused | PatchResult::Unknown) => self.look_again.notify_one(),
+            Some(PatchResult::Conflict) | None => {}
         }
     }
 

@@ -121,6 +121,25 @@ pub struct RunOptions {
     /// Records of a complete scan older than this are no grounds for an update.
     #[arg(long, env = "MAX_RECORD_AGE", default_value = "24h", value_parser = arguments::duration, value_name = "DURATION", global = true)]
     pub max_record_age: Duration,
+    /// How many rollouts may be under way at once, so that what goes wrong does so in few places; 0 for any number. Rollbacks
+    /// do not wait.
+    #[arg(
+        long,
+        env = "MAX_ROLLOUTS",
+        default_value_t = 10,
+        value_name = "N",
+        global = true
+    )]
+    pub max_rollouts: u32,
+    /// The same, in each namespace.
+    #[arg(
+        long,
+        env = "MAX_ROLLOUTS_PER_NAMESPACE",
+        default_value_t = 0,
+        value_name = "N",
+        global = true
+    )]
+    pub max_rollouts_per_namespace: u32,
     /// The address where probes and metrics are served; 0.0.0.0 when empty.
     #[arg(
         long,
@@ -241,6 +260,8 @@ impl RunOptions {
             watch_namespace_selector,
             namespace,
             max_record_age,
+            max_rollouts,
+            max_rollouts_per_namespace,
             listen_address,
             port,
             lease_name,
@@ -260,7 +281,11 @@ impl RunOptions {
                 .map_err(SettingsError::WatchNamespaces)?,
             watch_namespace_selector: given(watch_namespace_selector),
             namespace: namespace.map_err(SettingsError::Namespace)?,
-            limits: PlanLimits { max_record_age },
+            limits: PlanLimits {
+                max_record_age,
+                max_rollouts: limit(max_rollouts),
+                max_rollouts_per_namespace: limit(max_rollouts_per_namespace),
+            },
             listen: SocketAddr::new(address, port),
             lease_name: given(Some(lease_name)).unwrap_or_else(|| DEFAULT_NAME.to_owned()),
             lease_duration,
@@ -268,6 +293,11 @@ impl RunOptions {
             installation: installation(&defaults, override_annotations)?,
         })
     }
+}
+
+/// Zero is none.
+fn limit(number: u32) -> Option<u32> {
+    Some(number).filter(|number| *number > 0)
 }
 
 /// The Lease stores whole seconds, and a third of it has to be enough for a call.
@@ -370,6 +400,19 @@ mod tests {
             let parsed = Cli::try_parse_from(["kubefresh-updater", "--lease-duration", text]);
             assert_eq!(parsed.is_ok(), good, "{text}");
         }
+    }
+
+    #[test]
+    fn rollouts_are_limited_unless_somebody_wants_any_number() {
+        let limits = |arguments: &[&str]| {
+            let limits = parse(arguments).unwrap().limits;
+            (limits.max_rollouts, limits.max_rollouts_per_namespace)
+        };
+        assert_eq!(limits(&[]), (Some(10), None));
+        assert_eq!(
+            limits(&["--max-rollouts", "0", "--max-rollouts-per-namespace", "2"]),
+            (None, Some(2))
+        );
     }
 
     #[test]

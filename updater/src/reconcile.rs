@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use shared::domain::notice::{Notice, notices};
-use shared::domain::plan::{Assessment, PlanLimits, plan};
+use shared::domain::plan::{Action, Assessment, PlanLimits, plan};
 use shared::io::clock;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -80,16 +80,19 @@ impl Reconciler {
     async fn reconcile(&self) -> Option<Instant> {
         let begun = Instant::now();
         let now = clock::now();
-        let (snapshot, last_run) = gather(&self.stores);
+        let (mut snapshot, last_run) = gather(&self.stores);
+        snapshot.tried = self.applier.tried(begun);
         let plan = plan(&snapshot, &self.limits, now);
         self.signals.metrics.looked(&snapshot, &plan);
         self.signals.metrics.scanned(last_run.as_ref());
 
-        let work: Vec<(&Assessment, Vec<Notice>)> = plan
+        let mut work: Vec<(&Assessment, Vec<Notice>)> = plan
             .assessments
             .iter()
             .map(|assessment| (assessment, notices(assessment)))
             .collect();
+        // What only has something to say does not hold up what is under way.
+        work.sort_by_key(|(assessment, _)| matches!(assessment.action, Action::Nothing | Action::Stop(_)));
         self.notifier.prune(work.iter().flat_map(|(_, notices)| notices));
         self.applier.prune(&plan);
         stream::iter(work)

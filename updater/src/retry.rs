@@ -74,6 +74,15 @@ impl<Key: Ord + Clone> Retries<Key> {
         self.entries.retain(|key, _| wanted(key));
     }
 
+    /// Those that have to wait at `now`.
+    pub(crate) fn not_due(&self, now: Instant) -> impl Iterator<Item = &Key> {
+        let waiting = self
+            .entries
+            .iter()
+            .filter(move |(_, entry)| now < entry.not_before);
+        waiting.map(|(key, _)| key)
+    }
+
     /// When the next one is due that was not due at `now`. Those that were had their chance: if nobody took it, nobody
     /// wants them any more.
     pub(crate) fn next(&self, now: Instant) -> Option<Instant> {

@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use self::decide::{decide, taken_back};
 pub use self::gate::Gate;
 pub use self::pending::Pending;
+pub use self::rollouts::Tried;
 pub use self::verdict::{ContainerVerdict, Target, Verdict, approval, approval_annotation, approval_command};
 use super::annotations::{APPROVED, Mode, Namespaces, PENDING};
 use super::in_flight::{ImageChange, InFlight, InFlightError};
@@ -23,6 +24,7 @@ mod decide;
 mod gate;
 mod pending;
 mod rollback;
+mod rollouts;
 mod verdict;
 
 /// Everything that a plan is made from.
@@ -33,6 +35,8 @@ pub struct Snapshot {
     /// By the name of their ConfigMap; one that cannot be read stops the workloads that need it and no others. Shared with
     /// whoever read it: a record can be large, and the next snapshot mostly holds the same.
     pub records: BTreeMap<String, Result<Arc<ScanRecord>, RecordError>>,
+    /// What became of the last patches, by the uid of the workload, where it cannot be seen yet.
+    pub tried: BTreeMap<String, Tried>,
     /// What lies beneath the workloads' own annotations.
     pub namespaces: Namespaces,
 }
@@ -42,6 +46,10 @@ pub struct Snapshot {
 pub struct PlanLimits {
     /// Findings older than this are no grounds for a decision.
     pub max_record_age: SignedDuration,
+    /// How many rollouts may be under way at once; `None`: any number.
+    pub max_rollouts: Option<u32>,
+    /// The same, in each namespace.
+    pub max_rollouts_per_namespace: Option<u32>,
 }
 
 /// What to do, one entry a workload that is watched, in flight or wrong; the others have none.
@@ -104,26 +112,34 @@ pub struct Update {
 
 /// Plans for everything in the snapshot.
 pub fn plan(snapshot: &Snapshot, limits: &PlanLimits, now: Timestamp) -> Plan {
-    let mut plan = Plan::default();
-    for workload in &snapshot.workloads {
-        if workload.deleted_at.is_some() {
-            continue;
-        }
-        let Some((containers, action)) = assess(workload, snapshot, limits, now) else {
-            continue;
-        };
-        let next_look = next_look(&containers, &action);
-        plan.next_look = plan.next_look.into_iter().chain(next_look).min();
-        plan.assessments.push(Assessment {
+    let present = snapshot
+        .workloads
+        .iter()
+        .filter(|workload| workload.deleted_at.is_none());
+    let assessed = present.filter_map(|workload| {
+        let (containers, action) = assess(workload, snapshot, limits, now)?;
+        let assessment = Assessment {
             workload: workload.id.clone(),
             uid: workload.uid.clone(),
             resource_version: workload.resource_version.clone(),
-            pending: Pending::of(workload, &containers, &action),
             containers,
             action,
-        });
+            pending: Pending::Unchanged,
+        };
+        Some((workload.as_ref(), assessment))
+    });
+    let (workloads, mut assessments): (Vec<&Workload>, Vec<Assessment>) = assessed.unzip();
+    rollouts::hold_back(&mut assessments, &workloads, snapshot, limits);
+    for (assessment, workload) in assessments.iter_mut().zip(workloads) {
+        assessment.pending = Pending::of(workload, &assessment.containers, &assessment.action);
     }
-    plan
+    let looks = assessments
+        .iter()
+        .filter_map(|assessment| next_look(&assessment.containers, &assessment.action));
+    Plan {
+        next_look: looks.min(),
+        assessments,
+    }
 }
 
 /// When there will be something else to do with a workload although nothing changed.

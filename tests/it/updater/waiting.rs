@@ -1,6 +1,8 @@
 //! What keeps an update from starting, until when, and where that can be read.
 
 use jiff::SignedDuration;
+use sandbox::apiserver::error::ApiError;
+use sandbox::apiserver::faults::{Fault, FaultRule};
 use shared::domain::time::whole_seconds;
 
 use super::*;
@@ -151,5 +153,69 @@ async fn a_workload_that_opts_out_while_it_waits_says_so_no_more() {
         pending.is_none().then_some(())
     })
     .await;
+    updater.stop().await;
+}
+
+/// Three deployments of the same image, which have rolled out.
+async fn three() -> Stage {
+    let stage = Stage::set().await;
+    for name in THREE {
+        stage.deploy(name, OLD, &[]).await;
+        stage.roll_out(name).await;
+    }
+    stage
+}
+
+const THREE: [&str; 3] = ["basket", "checkout", "orders"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_one_rollout_at_a_time_three_workloads_are_updated_one_after_the_other() {
+    let stage = three().await;
+    let updater = stage.leader_with(&["--max-rollouts", "1"]).await;
+    stage.offer_1_5_0().await;
+    for (index, name) in THREE.iter().enumerate() {
+        stage.image_becomes(name, NEW).await;
+        // Each look since says anew whose turn it is.
+        for later in &THREE[index + 1..] {
+            eventually("the others say that they wait", LIMIT, || async {
+                let pending = stage.annotation(later, "pending").await?;
+                pending.contains("waits for its turn").then_some(())
+            })
+            .await;
+            assert_eq!(stage.image(later).await, OLD, "{later} while {name} is under way");
+        }
+        stage.roll_out(name).await;
+        assert_eq!(stage.result(name).await, "completed");
+        assert_eq!(stage.annotation(name, "pending").await, None);
+    }
+    updater
+        .shows("kubefresh_updates_total{kind=\"Deployment\",result=\"completed\"} 3")
+        .await;
+    updater.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workload_whose_patch_is_refused_takes_no_turn_from_the_others() {
+    let stage = three().await;
+    let updater = stage
+        .leader_with(&["--max-rollouts", "0", "--max-rollouts-per-namespace", "1"])
+        .await;
+    stage.offer_1_5_0().await;
+    for later in ["checkout", "orders"] {
+        eventually("the others say that they wait", LIMIT, || async {
+            stage.annotation(later, "pending").await
+        })
+        .await;
+    }
+    let refusal = ApiError::new(http::StatusCode::FORBIDDEN, "Forbidden", "a webhook says no");
+    let rule = FaultRule::new(Fault::Answer(refusal))
+        .verb("patch")
+        .resource("deployments")
+        .name("checkout");
+    stage.cluster.api.faults().install(rule);
+    // It is the turn of `checkout`, and after that nothing in the cluster changes by itself.
+    stage.roll_out("basket").await;
+    stage.image_becomes("orders", NEW).await;
+    assert_eq!(stage.image("checkout").await, OLD);
     updater.stop().await;
 }

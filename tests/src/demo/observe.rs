@@ -158,6 +158,8 @@ pub(super) async fn plan_for(client: &Client, workloads: Vec<Workload>) -> Resul
     };
     let limits = PlanLimits {
         max_record_age: SignedDuration::from_hours(24),
+        max_rollouts: None,
+        max_rollouts_per_namespace: None,
     };
     Ok(plan(&snapshot, &limits, clock::now()))
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use shared::domain::plan::Tried;
 use tokio::time::Instant;
 
 use crate::metrics::PatchResult;
@@ -61,6 +62,18 @@ impl Attempts {
         }
     }
 
+    /// What others have to know of what was tried.
+    pub(super) fn unseen(&self, now: Instant) -> BTreeMap<Uid, Tried> {
+        let answered = self.answered.iter().map(|(uid, version)| {
+            let resource_version = version.clone();
+            (uid.clone(), Tried::Answered { resource_version })
+        });
+        let in_trouble = self.trouble.not_due(now);
+        answered
+            .chain(in_trouble.map(|uid| (uid.clone(), Tried::InTrouble)))
+            .collect()
+    }
+
     /// Forgets workloads that are gone, and states that are history; `current` gives the version that is shown.
     pub(super) fn prune<'a>(&mut self, current: impl Fn(&Uid) -> Option<&'a str>) {
         self.answered
@@ -117,6 +130,20 @@ mod tests {
         let mut attempts = Attempts::default();
         attempts.tried(&uid(), "7", PatchResult::Refused, now);
         assert!(attempts.may_try(&"other".to_owned(), "7", now));
+    }
+
+    #[test]
+    fn others_know_what_was_answered_and_what_is_in_trouble() {
+        let now = Instant::now();
+        let mut attempts = Attempts::default();
+        attempts.tried(&"sent".to_owned(), "7", PatchResult::Sent, now);
+        attempts.tried(&"refused".to_owned(), "8", PatchResult::Refused, now);
+        let resource_version = "7".to_owned();
+        let answered = ("sent".to_owned(), Tried::Answered { resource_version });
+        let in_trouble = ("refused".to_owned(), Tried::InTrouble);
+        let unseen = |moment| attempts.unseen(moment);
+        assert_eq!(unseen(now), BTreeMap::from([answered.clone(), in_trouble]));
+        assert_eq!(unseen(now + WATCH_LAG), BTreeMap::from([answered]));
     }
 
     #[test]

@@ -161,7 +161,7 @@ fn quiet_verdicts_tell_nobody() {
     for verdict in [
         Verdict::ModeOff,
         Verdict::Waiting {
-            target: target(),
+            target: Box::new(target()),
             gate: Gate::Window,
             until: None,
         },

@@ -41,7 +41,7 @@ pub(super) fn decide(
             Verdict::AwaitingApproval(target)
         }
         Mode::Auto | Mode::Approve if workload.paused => Verdict::Waiting {
-            target,
+            target: Box::new(target),
             gate: Gate::Paused,
             until: None,
         },
@@ -116,7 +116,7 @@ fn target(
     let coming = matures_at.and_then(|then| self::selection(watched, findings, then).update());
     if let Some(tag) = coming {
         return Err(Verdict::Waiting {
-            target: written_target(watched, findings, tag)?,
+            target: Box::new(written_target(watched, findings, tag)?),
             gate: Gate::MinAge,
             until: matures_at,
         });

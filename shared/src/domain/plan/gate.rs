@@ -15,6 +15,14 @@ pub enum Gate {
     MinAge,
     Freeze,
     Window,
+    /// As many rollouts are under way as may be at once.
+    MaxRollouts {
+        limit: u32,
+    },
+    /// The same, in its namespace.
+    MaxRolloutsPerNamespace {
+        limit: u32,
+    },
 }
 
 impl Gate {
@@ -34,6 +42,14 @@ impl Gate {
     pub(super) fn told(self, until: Option<Timestamp>) -> String {
         let what = match self {
             Self::Paused => return "waits until the rollout is resumed (kubectl rollout resume)".to_owned(),
+            Self::MaxRollouts { limit } => {
+                return format!("waits for its turn: no more than {limit} rollouts at once (MAX_ROLLOUTS)");
+            }
+            Self::MaxRolloutsPerNamespace { limit } => {
+                return format!(
+                    "waits for its turn: no more than {limit} rollouts at once in a namespace (MAX_ROLLOUTS_PER_NAMESPACE)"
+                );
+            }
             Self::MinAge => "waits until it is old enough",
             Self::Freeze => "waits for the end of a freeze",
             Self::Window => "waits for its window",

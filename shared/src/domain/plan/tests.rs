@@ -1,5 +1,6 @@
 mod gates;
 mod rollback;
+mod rollouts;
 
 use super::*;
 use crate::domain::annotations::IN_FLIGHT;
@@ -14,6 +15,8 @@ mod defaults;
 
 pub(in crate::domain) const LIMITS: PlanLimits = PlanLimits {
     max_record_age: SignedDuration::from_hours(24),
+    max_rollouts: None,
+    max_rollouts_per_namespace: None,
 };
 
 pub(in crate::domain) fn now() -> Timestamp {

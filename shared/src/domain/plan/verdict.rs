@@ -53,7 +53,7 @@ pub enum Verdict {
     AwaitingApproval(Target),
     /// It will start of its own accord once nothing is in its way.
     Waiting {
-        target: Target,
+        target: Box<Target>,
         gate: Gate,
         /// When the gate will open, where a clock opens it.
         until: Option<Timestamp>,
@@ -96,7 +96,7 @@ impl Verdict {
     /// Puts a gate in the way of an update.
     pub(super) fn wait(&mut self, gate: Gate, until: Option<Timestamp>) {
         if let Self::Update(target) = self {
-            let target = target.clone();
+            let target = Box::new(target.clone());
             *self = Self::Waiting { target, gate, until };
         }
     }
@@ -121,10 +121,8 @@ impl Verdict {
     /// What the container would be given, now or once nothing stands against it any more.
     pub fn target(&self) -> Option<&Target> {
         match self {
-            Self::Update(target)
-            | Self::AwaitingApproval(target)
-            | Self::Waiting { target, .. }
-            | Self::Notify(target) => Some(target),
+            Self::Update(target) | Self::AwaitingApproval(target) | Self::Notify(target) => Some(target),
+            Self::Waiting { target, .. } => Some(target),
             Self::UpToDate { .. }
             | Self::Held { .. }
             | Self::ModeOff

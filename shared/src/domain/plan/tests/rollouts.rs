@@ -1,0 +1,158 @@
+//! How many rollouts begin, and whose.
+
+use super::*;
+use crate::domain::annotations::LAST_UPDATE;
+
+/// A workload that could be updated: `NAMESPACE/NAME`, with more annotations.
+fn behind(name: &str, annotations: &[(&str, &str)]) -> Workload {
+    let all = [AUTO.as_slice(), annotations].concat();
+    let (namespace, name) = name.split_once('/').unwrap();
+    let mut found = workload(&all, &[("app", "shop.example/app:1.4.0")]);
+    found.id.namespace = namespace.to_owned();
+    found.id.name = name.to_owned();
+    found.uid = format!("{namespace}/{name}");
+    found
+}
+
+/// One whose update is under way.
+fn under_way(name: &str) -> Workload {
+    let change = ImageChange {
+        from: "shop.example/app:1.3.0".to_owned(),
+        to: "shop.example/app:1.4.0".to_owned(),
+        digest: None,
+    };
+    let changes = BTreeMap::from([("app".to_owned(), change)]);
+    let marker = InFlight::new(changes, now(), SignedDuration::from_mins(10)).to_annotation();
+    behind(name, &[(IN_FLIGHT, &marker)])
+}
+
+fn all(workloads: Vec<Workload>) -> Snapshot {
+    Snapshot {
+        workloads: workloads.into_iter().map(Arc::new).collect(),
+        records: [app()].into_iter().collect(),
+        ..Snapshot::default()
+    }
+}
+
+fn limits(max_rollouts: u32, max_rollouts_per_namespace: u32) -> PlanLimits {
+    let limit = |number: u32| Some(number).filter(|number| *number > 0);
+    PlanLimits {
+        max_rollouts: limit(max_rollouts),
+        max_rollouts_per_namespace: limit(max_rollouts_per_namespace),
+        ..LIMITS
+    }
+}
+
+/// Which workloads start, in the order of the plan.
+fn starts(snapshot: &Snapshot, limits: &PlanLimits) -> Vec<String> {
+    let plan = plan(snapshot, limits, now());
+    let starting = plan.assessments.into_iter().filter_map(|assessment| {
+        let starts = matches!(assessment.action, Action::Start(_));
+        starts.then_some(assessment.uid)
+    });
+    starting.collect()
+}
+
+#[test]
+fn no_more_rollouts_begin_than_may_be_under_way() {
+    let both = ["a/1", "a/2", "a/3", "b/1", "b/2"];
+    for (under_way_now, total, own, expected) in [
+        (&[][..], 0, 0, &both[..]),
+        (&[], 10, 0, &both),
+        (&[], 2, 0, &["a/1", "b/1"]),
+        (&[], 3, 0, &["a/1", "a/2", "b/1"]),
+        (&[], 0, 1, &["a/1", "b/1"]),
+        (&[], 4, 2, &["a/1", "a/2", "b/1", "b/2"]),
+        (&["a/0"], 2, 0, &["b/1"]),
+        (&["b/0"], 2, 0, &["a/1"]),
+        (&["c/0"], 2, 0, &["a/1"]),
+        (&["a/0", "b/0"], 2, 0, &[]),
+        (&["a/0"], 0, 1, &["b/1"]),
+        // What is under way goes on, though it is more than may be since the limit was set.
+        (&["a/0", "b/0", "c/0"], 1, 0, &[]),
+    ] {
+        let behind = both.iter().map(|name| behind(name, &[]));
+        let snapshot = all(under_way_now
+            .iter()
+            .map(|name| under_way(name))
+            .chain(behind)
+            .collect());
+        let found = starts(&snapshot, &limits(total, own));
+        assert_eq!(
+            found, expected,
+            "{under_way_now:?} under way, at most {total} and {own}"
+        );
+    }
+}
+
+#[test]
+fn whoever_was_updated_the_longest_ago_is_next() {
+    let at = |hour: u8| format!("2026-11-20T0{hour}:00:00Z");
+    let updated = |name: &str, hour: u8| behind(name, &[(LAST_UPDATE, &at(hour))]);
+    let subject = || {
+        all(vec![
+            updated("a/1", 3),
+            updated("a/2", 1),
+            updated("b/1", 2),
+            updated("b/2", 1),
+        ])
+    };
+    // Nothing is under way in either, and the last update in `a` was after that in `b`.
+    assert_eq!(starts(&subject(), &limits(1, 0)), ["b/2"]);
+    assert_eq!(starts(&subject(), &limits(0, 1)), ["a/2", "b/2"]);
+    let mut with_new = subject();
+    with_new.workloads.push(Arc::new(behind("c/1", &[])));
+    assert_eq!(starts(&with_new, &limits(1, 0)), ["c/1"]);
+}
+
+#[test]
+fn what_was_begun_and_cannot_be_seen_yet_keeps_its_place_and_what_cannot_start_takes_none() {
+    let tried = |entries: &[(&str, Tried)]| Snapshot {
+        tried: entries
+            .iter()
+            .map(|(uid, tried)| ((*uid).to_owned(), tried.clone()))
+            .collect(),
+        ..all(["a/1", "a/2", "a/3"].map(|name| behind(name, &[])).to_vec())
+    };
+    let answered = |version: &str| Tried::Answered {
+        resource_version: version.to_owned(),
+    };
+    // The one that was begun is still shown at the version it was begun from.
+    assert_eq!(starts(&tried(&[("a/3", answered("41"))]), &limits(1, 0)), ["a/3"]);
+    assert_eq!(starts(&tried(&[("a/3", answered("40"))]), &limits(1, 0)), ["a/1"]);
+    assert_eq!(
+        starts(&tried(&[("a/1", Tried::InTrouble)]), &limits(1, 0)),
+        ["a/1", "a/2"]
+    );
+}
+
+#[test]
+fn those_that_wait_for_their_turn_say_so() {
+    let snapshot = all(["a/1", "a/2"].map(|name| behind(name, &[])).to_vec());
+    for (limits, told) in [
+        (limits(1, 0), "no more than 1 rollouts at once (MAX_ROLLOUTS)"),
+        (
+            limits(1, 1),
+            "no more than 1 rollouts at once in a namespace (MAX_ROLLOUTS_PER_NAMESPACE)",
+        ),
+    ] {
+        let plan = plan(&snapshot, &limits, now());
+        let text = format!("app: shop.example/app:1.5.0 waits for its turn: {told}");
+        assert_eq!(plan.assessments[1].pending, Pending::Write(text), "{limits:?}");
+        assert_eq!(plan.next_look, None);
+    }
+}
+
+#[test]
+fn a_rollback_waits_for_nobody_and_is_a_rollout_itself() {
+    let snapshot = all(vec![under_way("a/1"), under_way("a/2"), behind("a/3", &[])]);
+    let after_the_deadline = now() + SignedDuration::from_hours(1);
+    let plan = plan(&snapshot, &limits(1, 1), after_the_deadline);
+    let actions = plan.assessments.iter().map(|assessment| &assessment.action);
+    let rolls_back: Vec<bool> = actions
+        .clone()
+        .map(|action| matches!(action, Action::RollBack { .. }))
+        .collect();
+    assert_eq!(rolls_back, [true, true, false]);
+    assert!(matches!(actions.last(), Some(Action::Nothing)));
+}

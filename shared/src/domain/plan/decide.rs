@@ -201,20 +201,27 @@ fn may_start(workload: &Workload, watched: &Watched, target: &Target) -> bool {
     !asks || approves(watched.settings.approved.as_ref(), watched, target)
 }
 
-/// Whether the container was given this image by us before and somebody, a person or another controller, set another
-/// since. Giving it again by ourselves would be a fight that nobody wins.
+/// Whether somebody, a person or another controller, took back this image, or a newer one, after we gave it. Giving it again
+/// by ourselves would be a fight that nobody wins, and so would anything between it and what they chose.
 pub(super) fn taken_back(workload: &Workload, watched: &Watched, target: &str) -> bool {
-    let meaning = |image: &str| {
-        let image: ImageReference = image.parse().ok()?;
-        Some((
-            image.repository().clone(),
-            image.effective_tag(),
-            image.digest().cloned(),
-        ))
+    let given = last_given(&workload.annotations, &watched.container);
+    let parse = |image: &str| image.parse::<ImageReference>().ok();
+    let (Some(given), Some(target)) = (given.and_then(parse), parse(target)) else {
+        return false;
     };
-    last_given(&workload.annotations, &watched.container)
-        .and_then(meaning)
-        .is_some_and(|given| Some(given) == meaning(target))
+    let (Some(given_tag), Some(target_tag)) = (given.effective_tag(), target.effective_tag()) else {
+        return false;
+    };
+    if given.repository() != target.repository() {
+        return false;
+    }
+    if given_tag == target_tag {
+        return given.digest() == target.digest();
+    }
+    // How far the policy would go from there does not matter, as long as it can tell what is newer.
+    let from_there = SelectionRequest::new(&given_tag, &watched.demand.policy);
+    let selection = select(&from_there, [&target_tag]);
+    selection.rejected.contains_key(&Rejection::NotNewer)
 }
 
 fn approves(approved: Option<&Approved>, watched: &Watched, target: &Target) -> bool {

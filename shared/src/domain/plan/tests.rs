@@ -213,40 +213,34 @@ fn an_approval_counts_for_the_tag_or_digest_it_names_and_for_no_other() {
 }
 
 #[test]
-fn an_image_that_was_given_and_taken_back_is_not_given_again_without_approval() {
-    let cases = [
-        (
-            "app: shop.example/app:1.4.0 -> shop.example/app:1.5.0",
-            None,
-            "awaiting-approval",
-        ),
-        (
-            "app: shop.example/app:1.4.0 -> shop.example/app:1.5.0",
-            Some("1.5.0"),
-            "update",
-        ),
-        (
-            "app: shop.example/app:1.3.0 -> shop.example/app:1.4.0",
-            None,
-            "update",
-        ),
-        (
-            "other: shop.example/app:1.4.0 -> shop.example/app:1.5.0",
-            None,
-            "update",
-        ),
-    ];
-    for (last, approved, expected) in cases {
-        let mut annotations = AUTO.to_vec();
-        annotations.push(("kubefresh.dev/last-change", last));
-        annotations.extend(approved.map(|tag| ("kubefresh.dev/approved", tag)));
-        let snapshot = snapshot(
-            workload(&annotations, &[("app", "shop.example/app:1.4.0")]),
-            vec![app()],
-        );
-        let found = assessment(&snapshot, now()).unwrap();
-        let verdict: &str = (&found.containers[0].verdict).into();
-        assert_eq!(verdict, expected, "{last} {approved:?}: {:?}", found.containers);
+fn what_was_taken_back_is_not_given_again_without_approval_nor_anything_older() {
+    for (given, approved, expected) in [
+        ("app:1.5.0", None, "awaiting-approval"),
+        ("app:1.5.0", Some("1.5.0"), "update"),
+        ("app:1.4.0", None, "update"),
+        // Anything up to there, also where the policy would not go so far; and nothing beyond.
+        ("app:1.6.0", None, "awaiting-approval"),
+        ("app:2.0.0", None, "awaiting-approval"),
+        ("app:2.0.0", Some("1.5.0"), "update"),
+        ("app:1.4.9", None, "update"),
+        // A foreign image, another variant, and what carries no version say nothing of it.
+        ("other:1.6.0", None, "update"),
+        ("app:1.6.0-alpine", None, "update"),
+        ("app:edge", None, "update"),
+    ] {
+        for (container, expected) in [("app", expected), ("other", "update")] {
+            let last = format!("{container}: shop.example/app:1.3.0 -> shop.example/{given}");
+            let mut annotations = AUTO.to_vec();
+            annotations.push(("kubefresh.dev/last-change", last.as_str()));
+            annotations.extend(approved.map(|tag| ("kubefresh.dev/approved", tag)));
+            let snapshot = snapshot(
+                workload(&annotations, &[("app", "shop.example/app:1.4.0")]),
+                vec![app()],
+            );
+            let found = assessment(&snapshot, now()).unwrap();
+            let verdict: &str = (&found.containers[0].verdict).into();
+            assert_eq!(verdict, expected, "{last} {approved:?}: {:?}", found.containers);
+        }
     }
 }
 

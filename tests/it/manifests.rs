@@ -301,6 +301,15 @@ fn image_names_and_versions_stand_in_one_place() {
     );
 }
 
+/// The scanner looks for what the updater will want.
+#[test]
+fn both_programs_take_their_defaults_from_one_config_map_that_need_not_be_there() {
+    for pod in templates() {
+        let expected = json!([{ "configMapRef": { "name": "kubefresh-defaults", "optional": true } }]);
+        assert_eq!(pod["containers"][0]["envFrom"], expected);
+    }
+}
+
 /// The server drops an empty value and fills in the version of a `fieldRef`. Where the manifest says otherwise, each
 /// `kubectl apply` finds a difference, and server-side apply after client-side apply a conflict.
 #[test]

@@ -112,14 +112,11 @@ pub async fn run(
     for watch in watches {
         tasks.spawn_until_stop("watch", watch);
     }
+    let look_again = Arc::clone(&signals.look_again);
     let reconciler = Reconciler {
         stores,
         notifier: Notifier::new(client.clone(), leadership.clone(), &pod_name),
-        applier: Applier::new(
-            client.clone(),
-            leadership.clone(),
-            Arc::clone(&signals.look_again),
-        ),
+        applier: Applier::new(client.clone(), leadership.clone(), look_again),
         leadership,
         limits,
         signals,

@@ -2,6 +2,7 @@
 //! controller itself, so it decides what the updater gets to see and when.
 
 mod commands;
+mod dialects;
 mod faults;
 mod leading;
 mod memory_limit;

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use serde_saphyr::SnippetMode;
-use shared::domain::annotations::{self, Layer};
+use shared::domain::annotations::{self, Layer, Subject};
 use shared::domain::policy::{Hold, PolicyOptions};
+use shared::domain::workload::Container;
 
 use super::document::{Document, documents};
 
@@ -185,10 +186,13 @@ impl Reader<'_> {
         let init = pod.get("initContainers").and_then(Value::as_array);
         // Init containers first, as they run first.
         let all: Vec<&Value> = init.into_iter().flatten().chain(containers).collect();
-        let names = all
-            .iter()
-            .map(|container| text(container, "/name").unwrap_or_default());
-        let settings = settings(object, names);
+        let init_count = init.map_or(0, Vec::len);
+        let containers = all.iter().enumerate().map(|(index, container)| Container {
+            name: text(container, "/name").unwrap_or_default().to_owned(),
+            image: text(container, "/image").unwrap_or_default().to_owned(),
+            init: index < init_count,
+        });
+        let settings = settings(object, &containers.collect::<Vec<_>>());
         for container in all {
             let container_name = text(container, "/name").unwrap_or_default();
             let Some(image) = text(container, "/image") else {
@@ -226,32 +230,29 @@ impl Reader<'_> {
 
 /// What the annotations of a workload say. Whoever checks a manifest wants its images checked, so they need not opt in; but
 /// they may opt out.
-fn settings<'a>(
-    object: &Value,
-    names: impl Iterator<Item = &'a str>,
-) -> Result<annotations::Settings, String> {
-    let mut written = annotations_of(object)?;
-    written
-        .entry(annotations::WATCH.to_owned())
-        .or_insert_with(|| "true".to_owned());
-    annotations::settings(&written, names, &Layer::default()).map_err(|errors| {
+fn settings(object: &Value, containers: &[Container]) -> Result<annotations::Settings, String> {
+    let subject = Subject {
+        annotations: &strings(object, "annotation")?,
+        labels: &strings(object, "label")?,
+        containers,
+    };
+    annotations::settings(&subject, &Layer::opted_in()).map_err(|errors| {
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
         errors.join("; ")
     })
 }
 
-fn annotations_of(object: &Value) -> Result<BTreeMap<String, String>, String> {
+/// The annotations or the labels of an object.
+fn strings(object: &Value, word: &str) -> Result<BTreeMap<String, String>, String> {
     let nothing = Map::new();
-    let written = match object.pointer("/metadata/annotations") {
+    let written = match object.pointer(&format!("/metadata/{word}s")) {
         None | Some(Value::Null) => &nothing,
         Some(Value::Object(written)) => written,
-        Some(_) => return Err("its annotations are no map".to_owned()),
+        Some(_) => return Err(format!("its {word}s are no map")),
     };
     let read = written.iter().map(|(key, value)| match value.as_str() {
         Some(value) => Ok((key.clone(), value.to_owned())),
-        None => Err(format!(
-            "annotation {key}: {value} is no string; write it in quotes"
-        )),
+        None => Err(format!("{word} {key}: {value} is no string; write it in quotes")),
     });
     read.collect()
 }

@@ -2,14 +2,21 @@
 //! the installation.
 //!
 //! A key under our prefix that we do not know, or a value that does not parse, is an error for that workload:
-//! it never silently becomes a default. Keys of other tools are none of our business.
+//! it never silently becomes a default. Where a workload has no such key, those of other tools count ([`dialect`]); all
+//! others are none of our business.
 
+mod dialect;
 mod given;
 mod key;
 mod layer;
 mod settings;
 mod value;
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::workload::Container;
+
+pub use dialect::{Dialect, Migration, Remark, migration};
 pub use layer::{Installation, Layer, Namespaces, VARIABLE_PREFIX};
 pub use settings::{ContainerSettings, DEFAULT_ROLLOUT_TIMEOUT, Settings, settings};
 pub use value::{Approved, Mode};
@@ -17,9 +24,7 @@ pub use value::{Approved, Mode};
 /// The prefix of all our keys; `CONTAINER.kubefresh.dev/KEY` speaks of one container.
 pub const PREFIX: &str = "kubefresh.dev";
 
-/// The settings that are spoken of elsewhere; [`key`] has them all.
-pub const WATCH: &str = "kubefresh.dev/watch";
-/// What a person agreed to, in mode `approve`; removed when the update starts.
+/// A setting, and so one of [`key`]'s: what a person agreed to, in mode `approve`; removed when the update starts.
 pub const APPROVED: &str = "kubefresh.dev/approved";
 
 /// What is never to be offered: written by people, and by the updater beside what they wrote.
@@ -54,6 +59,33 @@ pub enum AnnotationError {
         value: String,
         reason: String,
     },
+}
+
+/// Everything on a workload that says what is wanted of its images, and the containers that have them.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    pub annotations: &'a BTreeMap<String, String>,
+    /// Ours are none; other tools read them, too.
+    pub labels: &'a BTreeMap<String, String>,
+    /// Init containers first, and otherwise in the order of the pod template.
+    pub containers: &'a [Container],
+}
+
+impl<'a> Subject<'a> {
+    fn container_names(&self) -> BTreeSet<&'a str> {
+        let containers = self.containers.iter();
+        containers.map(|container| container.name.as_str()).collect()
+    }
+}
+
+/// Whether an annotation says anything that is understood here, in our words or in those of another tool.
+pub fn is_understood(key: &str) -> bool {
+    is_ours(key) || dialect::is_foreign(key)
+}
+
+/// Whether a label does, which only other tools' do.
+pub fn is_understood_label(key: &str) -> bool {
+    dialect::is_foreign_label(key)
 }
 
 /// Whether a key is under our prefix, rightly or not; nothing is decided by others.

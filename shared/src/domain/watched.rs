@@ -131,11 +131,7 @@ pub struct Reading {
 
 /// Reads a workload, over what lies beneath its own annotations; all problems at once.
 pub fn read(workload: &Workload, layer: &Layer) -> Result<Reading, Vec<Problem>> {
-    let names = workload
-        .containers
-        .iter()
-        .map(|container| container.name.as_str());
-    let settings = annotations::settings(&workload.annotations, names, layer)
+    let settings = annotations::settings(&workload.subject(), layer)
         .map_err(|errors| errors.into_iter().map(Problem::from).collect::<Vec<_>>())?;
     let (mut watched, mut passed_over) = (Vec::new(), Vec::new());
     let mut problems = Vec::new();

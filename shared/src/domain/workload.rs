@@ -15,7 +15,7 @@ use k8s_openapi::{Metadata, Resource as _};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::annotations;
+use super::annotations::{self, Subject};
 use super::rollout::RolloutFacts;
 
 /// The kinds of workload whose images are kept fresh.
@@ -197,8 +197,10 @@ pub struct Workload {
     pub uid: String,
     /// The version this view was read at; every patch made from it carries it as its precondition.
     pub resource_version: String,
-    /// Ours alone: those of others can be large, as `kubectl apply` keeps a whole copy of the object in one.
+    /// Only what is understood here: others can be large, as `kubectl apply` keeps a whole copy of the object in one.
     pub annotations: BTreeMap<String, String>,
+    /// Only what is understood here.
+    pub labels: BTreeMap<String, String>,
     pub containers: Vec<Container>,
     /// Set by `kubectl rollout pause`: a new image would change the template and roll nothing.
     pub paused: bool,
@@ -212,7 +214,6 @@ impl Workload {
     /// The view of an object.
     pub fn of<T: WorkloadObject>(object: &T) -> Result<Self, MissingField> {
         let metadata = object.metadata();
-        let annotations = metadata.annotations.iter().flatten();
         Ok(Self {
             id: WorkloadId::of(object)?,
             uid: metadata.uid.clone().ok_or(MissingField("metadata.uid"))?,
@@ -220,15 +221,22 @@ impl Workload {
                 .resource_version
                 .clone()
                 .ok_or(MissingField("metadata.resourceVersion"))?,
-            annotations: annotations
-                .filter(|(key, _)| annotations::is_ours(key))
-                .map(|(key, value)| (key.clone(), value.clone()))
-                .collect(),
+            annotations: only(metadata.annotations.as_ref(), annotations::is_understood),
+            labels: only(metadata.labels.as_ref(), annotations::is_understood_label),
             containers: containers(object.pod().ok_or(MissingField("pod template"))?),
             paused: object.is_paused(),
             deleted_at: metadata.deletion_timestamp.as_ref().map(|time| time.0),
             rollout: object.rollout(),
         })
+    }
+
+    /// What it says of its images.
+    pub fn subject(&self) -> Subject<'_> {
+        Subject {
+            annotations: &self.annotations,
+            labels: &self.labels,
+            containers: &self.containers,
+        }
     }
 
     /// The image of the container of that name, as written.
@@ -244,6 +252,14 @@ impl Workload {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the object has no {0}")]
 pub struct MissingField(pub &'static str);
+
+fn only(
+    map: Option<&BTreeMap<String, String>>,
+    is_wanted: impl Fn(&str) -> bool,
+) -> BTreeMap<String, String> {
+    let wanted = map.into_iter().flatten().filter(|(key, _)| is_wanted(key));
+    wanted.map(|(key, value)| (key.clone(), value.clone())).collect()
+}
 
 /// Init containers first, as they run first.
 fn containers(pod: &PodSpec) -> Vec<Container> {
@@ -282,9 +298,11 @@ mod tests {
                 "annotations": {
                     "kubefresh.dev/watch": "true",
                     "db.kubefresh.dev/mode": "auto",
+                    "keel.sh/policy": "minor",
                     "kubectl.kubernetes.io/last-applied-configuration": "{}",
                     "notkubefresh.dev/watch": "true",
                 },
+                "labels": { "app": "db", "keel.sh/trigger": "poll", "watch-cluster.io/enabled": "true" },
             },
             "spec": spec,
         });
@@ -292,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_shows_its_containers_and_our_annotations() {
+    fn every_kind_shows_its_containers_and_what_is_understood_of_its_annotations_and_labels() {
         let pod = json!({
             "initContainers": [{ "name": "migrate", "image": "shop/migrate:1" }],
             "containers": [{ "name": "db", "image": "shop/db:1" }],
@@ -314,7 +332,10 @@ mod tests {
             let expected = [("migrate", "shop/migrate:1", true), ("db", "shop/db:1", false)];
             assert_eq!(containers, expected, "{kind}");
             let keys: Vec<&str> = workload.annotations.keys().map(String::as_str).collect();
-            assert_eq!(keys, ["db.kubefresh.dev/mode", "kubefresh.dev/watch"], "{kind}");
+            let understood = ["db.kubefresh.dev/mode", "keel.sh/policy", "kubefresh.dev/watch"];
+            assert_eq!(keys, understood, "{kind}");
+            let labels: Vec<&str> = workload.labels.keys().map(String::as_str).collect();
+            assert_eq!(labels, ["keel.sh/trigger"], "{kind}");
         }
     }
 

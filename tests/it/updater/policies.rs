@@ -19,7 +19,7 @@ impl Stage {
         self.roll_out(name).await;
     }
 
-    async fn scan(&self) -> String {
+    pub(super) async fn scan(&self) -> String {
         let kubeconfig = self
             .cluster
             .kubeconfig_file(Some((NAMESPACE, "kubefresh-scanner")));

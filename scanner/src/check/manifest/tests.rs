@@ -124,6 +124,18 @@ spec: {template: {spec: {containers: [{name: app, image: a:1}, {name: sidecar, i
             Wanted::Nothing,
         ),
         ("kubefresh.dev/watch: 'false'", Wanted::Nothing, Wanted::Nothing),
+        ("keel.sh/policy: patch", policy("patch"), policy("patch")),
+        (
+            "watch-cluster.io/enabled: 'true'",
+            policy("major"),
+            Wanted::Nothing,
+        ),
+        ("keel.sh/policy: never", Wanted::Nothing, Wanted::Nothing),
+        (
+            "keel.sh/policy: patch, kubefresh.dev/policy: minor",
+            policy("minor"),
+            policy("minor"),
+        ),
         (
             "app.kubefresh.dev/hold: '<=2.1 3.0'",
             Wanted::Policy(
@@ -142,6 +154,10 @@ spec: {template: {spec: {containers: [{name: app, image: a:1}, {name: sidecar, i
         ("kubefresh.dev/policy: newest", "\"newest\""),
         ("kubefresh.dev/watch: true", "write it in quotes"),
         ("other.kubefresh.dev/watch: 'true'", "other.kubefresh.dev/watch"),
+        (
+            "image-watcher/strategy: newest",
+            "annotation image-watcher/strategy: \"newest\"",
+        ),
     ] {
         let found = read(&text.replace("ANNOTATIONS", annotations));
         let Wanted::Unknown(reason) = &found.targets[0].wanted else {

@@ -31,6 +31,8 @@ pub(super) enum Setting {
     Exclude,
     Prerelease,
     FollowVariants,
+    /// Whether tags may differ in what stands behind the version.
+    Suffix,
     Approved,
     /// What is never to be offered.
     Hold,
@@ -64,6 +66,7 @@ impl Setting {
             | Self::Exclude
             | Self::Prerelease
             | Self::FollowVariants
+            | Self::Suffix
             | Self::Approved
             | Self::Hold
             | Self::MinAge => true,
@@ -79,7 +82,7 @@ impl Setting {
 
     /// Whether a namespace or the installation can say it for their workloads. What is said once, to be done once, is no
     /// default.
-    fn may_be_a_default(self) -> bool {
+    pub(super) fn may_be_a_default(self) -> bool {
         match self {
             Self::Watch
             | Self::Mode
@@ -91,6 +94,7 @@ impl Setting {
             | Self::Exclude
             | Self::Prerelease
             | Self::FollowVariants
+            | Self::Suffix
             | Self::MinAge
             | Self::Window
             | Self::Freeze
@@ -106,6 +110,11 @@ impl Setting {
     pub(super) fn defaults() -> impl Iterator<Item = Self> {
         let all = Self::VARIANTS.iter().copied();
         all.filter(|setting| setting.may_be_a_default())
+    }
+
+    /// The annotation that says it for one container.
+    pub(super) fn key_of(self, container: &str) -> String {
+        format!("{container}.{}", self.key())
     }
 
     /// The annotation that says it for a workload.

@@ -80,6 +80,19 @@ impl Layer {
         }
     }
 
+    /// What lies beneath workloads that somebody asks about by name: they need not opt in, but may opt out.
+    pub fn opted_in() -> Self {
+        let held = Held {
+            value: "true".to_owned(),
+            origin: "the command line".to_owned(),
+        };
+        Self::new(
+            BTreeMap::from([(Setting::Watch, held)]),
+            BTreeSet::new(),
+            Vec::new(),
+        )
+    }
+
     /// What it says of a setting, if anything.
     pub(super) fn given(&self, setting: Setting) -> Option<Given<'_>> {
         self.given.get(&setting).map(Held::given)

@@ -10,9 +10,9 @@ use super::given::{Given, Origin, Said};
 use super::key::Setting;
 use super::layer::{Layer, LayerError};
 use super::value::{
-    parse_globs, parse_holds, parse_min_age, parse_rollout_timeout, parse_switch, parse_windows,
+    parse_globs, parse_holds, parse_min_age, parse_rollout_timeout, parse_suffix, parse_switch, parse_windows,
 };
-use super::{AnnotationError, Approved, Mode, PREFIX};
+use super::{AnnotationError, Approved, Mode, PREFIX, Subject};
 use crate::domain::policy::{Hold, PolicyError, PolicyOptions};
 use crate::domain::schedule::{self, Schedule};
 use crate::domain::window::Windows;
@@ -131,6 +131,7 @@ impl Base {
             | Setting::Exclude
             | Setting::Prerelease
             | Setting::FollowVariants
+            | Setting::Suffix
             | Setting::Approved
             | Setting::Hold
             | Setting::MinAge
@@ -143,13 +144,9 @@ impl Base {
 }
 
 /// Reads a workload's settings, over what lies beneath them; all errors at once, so that one edit can mend them all.
-pub fn settings<'a>(
-    annotations: &BTreeMap<String, String>,
-    container_names: impl IntoIterator<Item = &'a str>,
-    layer: &Layer,
-) -> Result<Settings, Vec<AnnotationError>> {
-    let names: BTreeSet<&str> = container_names.into_iter().collect();
-    let mut said = Said::read(annotations, &names).without(&layer.overridden);
+pub fn settings(subject: &Subject<'_>, layer: &Layer) -> Result<Settings, Vec<AnnotationError>> {
+    let names = subject.container_names();
+    let mut said = Said::read(subject, &names, layer).without(&layer.overridden);
     let mut errors: BTreeSet<AnnotationError> = said.errors.drain(..).collect();
 
     let mut base = layer.base.clone();
@@ -287,6 +284,7 @@ fn assign(
         Setting::Mode => Mode::parse(value).map(|mode| settings.mode = mode),
         Setting::Prerelease => parse_switch(value).map(|may| settings.policy.prerelease = may),
         Setting::FollowVariants => parse_switch(value).map(|may| settings.policy.follow_variants = may),
+        Setting::Suffix => parse_suffix(value).map(|any| settings.policy.any_suffix = any),
         Setting::Include => parse_globs(value).map(|globs| settings.policy.include = globs),
         Setting::Exclude => parse_globs(value).map(|globs| settings.policy.exclude = globs),
         Setting::MinAge => parse_min_age(value).map(|age| settings.min_age = age),

@@ -1,9 +1,8 @@
-use std::collections::BTreeMap;
-
 use jiff::SignedDuration;
 
 use super::*;
 
+mod dialects;
 mod layers;
 
 const SCHEDULE: &str = "kubefresh.dev/schedule";
@@ -16,12 +15,35 @@ fn read(pairs: &[(&str, &str)]) -> Result<Settings, Vec<AnnotationError>> {
         .iter()
         .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
         .collect();
-    settings(&annotations, ["app", "sidecar"], &Layer::default())
+    settings_of(&annotations, &["app", "sidecar"], &Layer::default())
+}
+
+/// The settings of a workload with these containers.
+fn settings_of(
+    annotations: &BTreeMap<String, String>,
+    names: &[&str],
+    layer: &Layer,
+) -> Result<Settings, Vec<AnnotationError>> {
+    let containers: Vec<Container> = names.iter().copied().map(container).collect();
+    let subject = Subject {
+        annotations,
+        labels: &BTreeMap::new(),
+        containers: &containers,
+    };
+    settings(&subject, layer)
+}
+
+fn container(name: &str) -> Container {
+    Container {
+        name: name.to_owned(),
+        image: format!("shop/{name}:1.4.0"),
+        init: name.starts_with("init"),
+    }
 }
 
 #[test]
 fn a_workload_without_our_annotations_is_not_watched() {
-    let settings = read(&[("keel.sh/policy", "major")]).unwrap();
+    let settings = read(&[("other.example.com/policy", "major")]).unwrap();
     assert!(!settings.watched());
     assert_eq!(settings.rollout_timeout, DEFAULT_ROLLOUT_TIMEOUT);
 }

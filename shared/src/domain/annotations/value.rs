@@ -67,6 +67,15 @@ pub(super) fn parse_switch(value: &str) -> Result<bool, String> {
     }
 }
 
+/// Whether any suffix will do.
+pub(super) fn parse_suffix(value: &str) -> Result<bool, String> {
+    match value {
+        "any" => Ok(true),
+        "same" => Ok(false),
+        _ => Err("it must be \"same\" or \"any\"".to_owned()),
+    }
+}
+
 /// Separated by spaces, which no tag contains.
 pub(super) fn parse_globs(value: &str) -> Result<Vec<String>, String> {
     let globs: Vec<String> = value.split_whitespace().map(str::to_owned).collect();

@@ -41,6 +41,7 @@ pub(in crate::domain) fn workload(annotations: &[(&str, &str)], images: &[(&str,
         },
         uid: "1234".to_owned(),
         resource_version: "41".to_owned(),
+        labels: BTreeMap::new(),
         annotations: annotations
             .iter()
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))

@@ -19,6 +19,7 @@ fn workload(image: &str, rollout: Facts) -> Workload {
         uid: "uid".to_owned(),
         resource_version: "7".to_owned(),
         annotations: BTreeMap::new(),
+        labels: BTreeMap::new(),
         containers: vec![Container {
             name: "app".to_owned(),
             image: image.to_owned(),

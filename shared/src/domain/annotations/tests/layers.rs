@@ -26,7 +26,7 @@ fn read_in(
     workload: Pairs<'_>,
 ) -> Result<Settings, Vec<AnnotationError>> {
     let layer = installation.layer("shop", &map(namespace));
-    settings(&map(workload), ["app", "sidecar"], &layer)
+    settings_of(&map(workload), &["app", "sidecar"], &layer)
 }
 
 fn complaint(installation: &Installation, namespace: Pairs<'_>, workload: Pairs<'_>) -> Option<String> {
@@ -110,7 +110,7 @@ fn the_installation_opts_nobody_in_that_it_lives_from_unless_they_are_named() {
         ("kubefresh", named, true),
     ] {
         let layer = installation.layer(namespace, &annotations);
-        let settings = settings(&BTreeMap::new(), ["app"], &layer).unwrap();
+        let settings = settings_of(&BTreeMap::new(), &["app"], &layer).unwrap();
         assert_eq!(settings.watched(), expected, "{namespace} {annotations:?}");
         assert_eq!(settings.containers["app"].mode, Mode::Auto, "{namespace}");
     }

@@ -1,0 +1,177 @@
+//! The annotations of other tools, in our words.
+//!
+//! A workload that says nothing lasting under our own prefix is understood in the words of the tool that it was annotated
+//! for: the first of [`Dialect`] that says anything is followed, alone. A value that the tool would not understand is an
+//! error, as with ours. What cannot be carried over, and keys that the tool does not know, are remarks for those who migrate.
+
+mod image_watcher;
+mod keel;
+mod migration;
+mod watch_cluster;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use strum::VariantArray as _;
+
+pub use migration::{Migration, migration};
+
+use super::given::{Given, Origin, Place, Word};
+use super::key::Setting;
+use super::{AnnotationError, Subject};
+
+/// A tool whose annotations are understood. Where a workload has those of several, the first counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::Display, strum::VariantArray)]
+pub enum Dialect {
+    #[strum(serialize = "watch-cluster")]
+    WatchCluster,
+    #[strum(serialize = "Image-Watcher")]
+    ImageWatcher,
+    Keel,
+}
+
+impl Dialect {
+    /// What its keys begin with, before the slash.
+    fn prefixes(self) -> &'static [&'static str] {
+        match self {
+            Self::WatchCluster => &[watch_cluster::PREFIX],
+            Self::ImageWatcher => &[image_watcher::PREFIX],
+            Self::Keel => &keel::PREFIXES,
+        }
+    }
+
+    fn owns(self, key: &str) -> bool {
+        key.split_once('/')
+            .is_some_and(|(prefix, _)| self.prefixes().contains(&prefix))
+    }
+
+    fn translate<'a>(self, subject: &Subject<'a>) -> Translation<'a> {
+        match self {
+            Self::WatchCluster => watch_cluster::translate(subject),
+            Self::ImageWatcher => image_watcher::translate(subject),
+            Self::Keel => keel::translate(subject),
+        }
+    }
+}
+
+/// Whether an annotation is one of another tool.
+pub(super) fn is_foreign(key: &str) -> bool {
+    Dialect::VARIANTS.iter().any(|dialect| dialect.owns(key))
+}
+
+/// Whether a label is: Keel alone reads them.
+pub(super) fn is_foreign_label(key: &str) -> bool {
+    Dialect::Keel.owns(key)
+}
+
+/// A setting in our words.
+#[derive(Debug, Clone)]
+pub(super) struct Term<'a> {
+    pub(super) given: Given<'a>,
+    /// Nobody wrote it; the tool does so where nothing is said.
+    pub(super) implied: bool,
+}
+
+/// Something that is not carried over, or not as it was, and why.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Remark {
+    /// `annotation KEY` or `label KEY`.
+    pub origin: String,
+    pub value: String,
+    pub reason: String,
+}
+
+/// What a workload says to another tool.
+#[derive(Debug)]
+pub(super) struct Translation<'a> {
+    pub(super) dialect: Dialect,
+    pub(super) common: BTreeMap<Setting, Term<'a>>,
+    /// By container.
+    pub(super) own: BTreeMap<(&'a str, Setting), Term<'a>>,
+    pub(super) errors: Vec<AnnotationError>,
+    pub(super) remarks: Vec<Remark>,
+}
+
+impl<'a> Translation<'a> {
+    fn to(dialect: Dialect) -> Self {
+        Self {
+            dialect,
+            common: BTreeMap::new(),
+            own: BTreeMap::new(),
+            errors: Vec::new(),
+            remarks: Vec::new(),
+        }
+    }
+
+    fn says_anything(&self) -> bool {
+        !self.common.is_empty() || !self.errors.is_empty()
+    }
+
+    fn say(&mut self, setting: Setting, value: impl Into<Cow<'a, str>>, word: Word<'a>) {
+        self.common.insert(setting, term(value, word, false));
+    }
+
+    /// What the tool does where nothing is said, because of this word.
+    fn imply(&mut self, setting: Setting, value: impl Into<Cow<'a, str>>, word: Word<'a>) {
+        let term = term(value, word, true);
+        self.common.entry(setting).or_insert(term);
+    }
+
+    /// The tool leaves this container alone, because of this word.
+    fn spare(&mut self, container: &'a str, word: Word<'a>) {
+        let term = term("false", word, false);
+        self.own.insert((container, Setting::Watch), term);
+    }
+
+    fn refuse(&mut self, word: Word<'a>, reason: impl Into<String>) {
+        let error = term(word.written, word, false).given.invalid(reason.into());
+        self.errors.push(error);
+    }
+
+    fn remark(&mut self, word: Word<'a>, reason: impl Into<String>) {
+        self.remarks.push(Remark {
+            origin: word.to_string(),
+            value: word.written.to_owned(),
+            reason: reason.into(),
+        });
+    }
+
+    fn remark_unknown(&mut self, word: Word<'a>) {
+        self.remark(word, format!("{} has no such {}", self.dialect, word.place));
+    }
+}
+
+fn term<'a>(value: impl Into<Cow<'a, str>>, word: Word<'a>, implied: bool) -> Term<'a> {
+    let given = Given {
+        value: value.into(),
+        origin: Origin::Foreign(word),
+    };
+    Term { given, implied }
+}
+
+/// What a workload says to the tool that counts.
+pub(super) fn translate<'a>(subject: &Subject<'a>) -> Option<Translation<'a>> {
+    translations(subject).find(Translation::says_anything)
+}
+
+/// What it says to each tool, in the order in which they count.
+fn translations<'a>(subject: &Subject<'a>) -> impl Iterator<Item = Translation<'a>> {
+    let maps = [subject.annotations, subject.labels];
+    let is_spoken = move |dialect: &Dialect| maps.iter().any(|map| map.keys().any(|key| dialect.owns(key)));
+    let spoken = Dialect::VARIANTS.iter().copied().filter(is_spoken);
+    let subject = *subject;
+    spoken.map(move |dialect| dialect.translate(&subject))
+}
+
+/// The annotations of a tool with one prefix, by what follows it.
+fn annotations<'a>(subject: &Subject<'a>, prefix: &'static str) -> impl Iterator<Item = (&'a str, Word<'a>)> {
+    subject.annotations.iter().filter_map(move |(key, written)| {
+        let name = key.strip_prefix(prefix)?.strip_prefix('/')?;
+        let word = Word {
+            place: Place::Annotation,
+            key,
+            written,
+        };
+        Some((name, word))
+    })
+}

@@ -1,0 +1,221 @@
+//! Keel, as its documentation and its code have it: annotations and labels of a workload.
+
+mod containers;
+mod poll_schedule;
+
+use regex::Regex;
+
+use super::{Dialect, Place, Setting, Subject, Translation, Word};
+
+pub(super) const PREFIXES: [&str; 2] = ["keel.sh", "keel.observer"];
+
+/// Where a word is looked for first.
+const ANNOTATION_FIRST: [Place; 2] = [Place::Annotation, Place::Label];
+const LABEL_FIRST: [Place; 2] = [Place::Label, Place::Annotation];
+
+/// All that Keel knows, and what it writes.
+const KNOWN: [&str; 18] = [
+    "keel.sh/policy",
+    "keel.observer/policy",
+    "keel.sh/matchTag",
+    "keel.sh/match-tag",
+    "keel.sh/matchPreRelease",
+    "keel.sh/trigger",
+    "keel.sh/pollSchedule",
+    "keel.sh/approvals",
+    "keel.sh/approvalDeadline",
+    "keel.sh/imagePullSecret",
+    "keel.sh/monitorContainers",
+    "keel.sh/initContainers",
+    "keel.sh/imageVolumes",
+    "keel.sh/notify",
+    "keel.sh/releaseNotes",
+    "keel.sh/digest",
+    "keel.sh/update-time",
+    "keel.sh/updateTime",
+];
+
+/// What Kubefresh has nothing for, and why that is, or what does instead.
+const LEFT_OUT: [(&str, &str); 5] = [
+    (
+        "keel.sh/approvalDeadline",
+        "an offer of Kubefresh stays until it is approved, held back or outdated by a newer one",
+    ),
+    (
+        "keel.sh/imagePullSecret",
+        "Kubefresh asks with the pull secrets of the pod and its service account, as the kubelet does; name the secret there",
+    ),
+    (
+        "keel.sh/imageVolumes",
+        "Kubefresh updates the images of containers, not those of volumes",
+    ),
+    (
+        "keel.sh/notify",
+        "Kubefresh tells by Events; it has no channels for each workload",
+    ),
+    (
+        "keel.sh/releaseNotes",
+        "Kubefresh does not take where release notes are from an annotation",
+    ),
+];
+
+pub(super) fn translate<'a>(subject: &Subject<'a>) -> Translation<'a> {
+    let mut translation = Translation::to(Dialect::Keel);
+    remark_what_is_left_out(&mut translation, subject);
+    let legacy = || find(subject, "keel.observer/policy", ANNOTATION_FIRST);
+    let Some(policy) = find(subject, "keel.sh/policy", ANNOTATION_FIRST).or_else(legacy) else {
+        return translation;
+    };
+    if matches!(policy.written, "never" | "") {
+        translation.say(Setting::Watch, "false", policy);
+        return translation;
+    }
+    translation.say(Setting::Watch, "true", policy);
+    which_tags(&mut translation, subject, policy);
+    which_mode(&mut translation, subject, policy);
+    trigger(&mut translation, subject);
+    containers::choose(&mut translation, subject, policy);
+    translation
+}
+
+/// The word for a key, whose spelling Keel does not take seriously everywhere.
+fn find<'a>(subject: &Subject<'a>, key: &str, places: [Place; 2]) -> Option<Word<'a>> {
+    places.into_iter().find_map(|place| find_in(subject, key, place))
+}
+
+fn find_in<'a>(subject: &Subject<'a>, key: &str, place: Place) -> Option<Word<'a>> {
+    let mut words = words(subject, place);
+    words.find(|word| word.key.eq_ignore_ascii_case(key))
+}
+
+fn words<'a>(subject: &Subject<'a>, place: Place) -> impl Iterator<Item = Word<'a>> {
+    let map = match place {
+        Place::Annotation => subject.annotations,
+        Place::Label => subject.labels,
+    };
+    let words = map.iter().map(move |(key, written)| Word { place, key, written });
+    words.filter(|word| Dialect::Keel.owns(word.key))
+}
+
+fn remark_what_is_left_out<'a>(translation: &mut Translation<'a>, subject: &Subject<'a>) {
+    for word in ANNOTATION_FIRST
+        .into_iter()
+        .flat_map(|place| words(subject, place))
+    {
+        let is = |key: &str| word.key.eq_ignore_ascii_case(key);
+        if let Some((_, reason)) = LEFT_OUT.iter().find(|(key, _)| is(key)) {
+            translation.remark(word, *reason);
+        } else if !KNOWN.iter().any(|key| is(key)) {
+            translation.remark_unknown(word);
+        }
+    }
+}
+
+fn which_tags<'a>(translation: &mut Translation<'a>, subject: &Subject<'a>, policy: Word<'a>) {
+    // Both are read from where the policy was found.
+    let beside = |key: &str| find_in(subject, key, policy.place);
+    let match_tag = beside("keel.sh/matchTag").or_else(|| beside("keel.sh/match-tag"));
+    let keeps_tag = switch(translation, match_tag, false);
+    let keeps_suffix = switch(translation, beside("keel.sh/matchPreRelease"), true);
+    match policy.written {
+        level @ ("major" | "minor" | "patch") => {
+            translation.say(Setting::Policy, level, policy);
+            if !keeps_suffix {
+                any_suffix(translation, policy);
+            }
+        }
+        "all" => {
+            translation.say(Setting::Policy, "major", policy);
+            any_suffix(translation, policy);
+        }
+        "force" => {
+            translation.say(Setting::Policy, "digest", policy);
+            if !keeps_tag {
+                translation.remark(
+                    policy,
+                    "without keel.sh/matchTag Keel takes whatever tag was pushed last, which nobody can tell from a list; Kubefresh \
+                     follows the digest of the current tag",
+                );
+            }
+        }
+        other => pattern(translation, policy, other),
+    }
+}
+
+/// Versions of any suffix, prereleases among them.
+fn any_suffix<'a>(translation: &mut Translation<'a>, policy: Word<'a>) {
+    translation.say(Setting::Suffix, "any", policy);
+    translation.say(Setting::Prerelease, "true", policy);
+}
+
+fn pattern<'a>(translation: &mut Translation<'a>, policy: Word<'a>, written: &'a str) {
+    match written.split_once(':') {
+        Some(("glob", glob)) if glob.is_empty() || glob.contains(':') => {
+            return translation.refuse(policy, "write glob: and a pattern without a colon");
+        }
+        Some(("glob", _)) => translation.say(Setting::Policy, written, policy),
+        Some(("regexp", regex)) => {
+            translation.say(Setting::Policy, format!("regex:{regex}"), policy);
+            let named = Regex::new(regex).ok();
+            if named.is_some_and(|regex| regex.capture_names().flatten().any(|name| name == "compare")) {
+                translation.say(Setting::TagExtract, "${compare}", policy);
+            }
+        }
+        _ => {
+            return translation.refuse(
+                policy,
+                "it must be one of all, major, minor, patch, force, never, glob:GLOB, regexp:REGEX",
+            );
+        }
+    }
+    translation.say(Setting::TagOrder, "alphabetical", policy);
+    translation.remark(
+        policy,
+        "it is compared as text, as Keel does, so that 1.9 counts as newer than 1.10; without kubefresh.dev/tag-order, or with \
+         semver or numeric there, numbers count as numbers",
+    );
+}
+
+fn which_mode<'a>(translation: &mut Translation<'a>, subject: &Subject<'a>, policy: Word<'a>) {
+    let Some(word) = find(subject, "keel.sh/approvals", LABEL_FIRST) else {
+        return translation.imply(Setting::Mode, "auto", policy);
+    };
+    match word.written.parse::<u32>() {
+        Ok(0) => translation.imply(Setting::Mode, "auto", policy),
+        Ok(votes) => {
+            translation.say(Setting::Mode, "approve", word);
+            if votes > 1 {
+                translation.remark(word, "Kubefresh counts no votes: one person's approval is enough");
+            }
+        }
+        Err(_) => translation.refuse(word, "it must be a number of approvals, or 0"),
+    }
+}
+
+fn trigger<'a>(translation: &mut Translation<'a>, subject: &Subject<'a>) {
+    if let Some(word) = find(subject, "keel.sh/trigger", ANNOTATION_FIRST) {
+        match word.written {
+            "poll" => {}
+            "default" | "" => translation.remark(
+                word,
+                "nobody tells Kubefresh of a push; it asks the registry, whenever the scanner runs or kubefresh.dev/schedule says",
+            ),
+            _ => translation.refuse(word, "it must be poll or default"),
+        }
+    }
+    if let Some(word) = find_in(subject, "keel.sh/pollSchedule", Place::Annotation) {
+        poll_schedule::read(translation, word);
+    }
+}
+
+fn switch<'a>(translation: &mut Translation<'a>, word: Option<Word<'a>>, default: bool) -> bool {
+    match word.map(|word| (word, word.written)) {
+        None => default,
+        Some((_, "true")) => true,
+        Some((_, "false")) => false,
+        Some((word, _)) => {
+            translation.refuse(word, "it must be \"true\" or \"false\"");
+            default
+        }
+    }
+}

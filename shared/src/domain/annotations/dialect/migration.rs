@@ -1,0 +1,69 @@
+//! What a workload would say in our words, and what it could not.
+
+use std::collections::BTreeMap;
+
+use super::{Dialect, Remark, Term, translate, translations};
+use crate::domain::annotations::given::Said;
+use crate::domain::annotations::{AnnotationError, Layer, Subject, settings};
+
+/// The way of a workload's annotations from another tool's words to ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Migration {
+    /// Whose words are followed; `None`: ours, or nobody's.
+    pub dialect: Option<Dialect>,
+    /// Whether ours are there already, so that nobody else's count.
+    pub has_ours: bool,
+    /// The annotations that mean the same; none where there are errors.
+    pub annotations: BTreeMap<String, String>,
+    /// What cannot be carried over, or only otherwise.
+    pub remarks: Vec<Remark>,
+    /// What stops the workload until it is mended.
+    pub errors: Vec<AnnotationError>,
+}
+
+/// Takes a workload over to our words; `None` where it has none of another tool's.
+pub fn migration(subject: &Subject<'_>, layer: &Layer) -> Option<Migration> {
+    let spoken: Vec<_> = translations(subject).collect();
+    if spoken.is_empty() {
+        return None;
+    }
+    let has_ours = Said::ours(subject.annotations, &subject.container_names()).is_lasting();
+    let followed = if has_ours { None } else { translate(subject) };
+    let dialect = followed.as_ref().map(|translation| translation.dialect);
+    let mut remarks = Vec::new();
+    for mut translation in spoken {
+        if Some(translation.dialect) == dialect || !translation.says_anything() {
+            remarks.append(&mut translation.remarks);
+        } else {
+            remarks.push(not_followed(translation.dialect, dialect));
+        }
+    }
+    let errors = settings(subject, layer).err().unwrap_or_default();
+    let counts = |setting, term: &Term<'_>| !term.implied || layer.given(setting).is_none();
+    let mut annotations = BTreeMap::new();
+    if let Some(translation) = followed.filter(|_| errors.is_empty()) {
+        let common = translation.common.into_iter();
+        for (setting, term) in common.filter(|(setting, term)| counts(*setting, term)) {
+            annotations.insert(setting.key(), term.given.value.into_owned());
+        }
+        for ((container, setting), term) in translation.own {
+            annotations.insert(setting.key_of(container), term.given.value.into_owned());
+        }
+    }
+    Some(Migration {
+        dialect,
+        has_ours,
+        annotations,
+        remarks,
+        errors,
+    })
+}
+
+fn not_followed(dialect: Dialect, followed: Option<Dialect>) -> Remark {
+    let followed = followed.map_or_else(|| "kubefresh.dev".to_owned(), |followed| followed.to_string());
+    Remark {
+        origin: format!("annotations of {dialect}"),
+        value: String::new(),
+        reason: format!("they are not followed, since those of {followed} alone are"),
+    }
+}

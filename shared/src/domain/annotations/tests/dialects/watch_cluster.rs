@@ -1,0 +1,88 @@
+use super::{check, check_refused};
+
+const ENABLED: (&str, &str) = ("watch-cluster.io/enabled", "true");
+const ONLY_THE_FIRST: [&str; 2] = ["init-db.watch=false", "sidecar.watch=false"];
+
+#[test]
+fn watch_cluster_updates_the_first_container_to_any_newer_version_unless_its_strategy_is_another() {
+    for (strategy, policy) in [
+        (None, "policy=major"),
+        (Some("version"), "policy=major"),
+        (Some("semver"), "policy=major"),
+        (Some("version-lock-major"), "policy=minor"),
+        (Some("latest"), "policy=digest"),
+    ] {
+        let strategy = strategy.map(|strategy| ("watch-cluster.io/strategy", strategy));
+        let words: Vec<_> = [ENABLED].into_iter().chain(strategy).collect();
+        let [init, sidecar] = ONLY_THE_FIRST;
+        check(&words, &[init, "mode=auto", policy, "watch=true", sidecar]);
+    }
+}
+
+#[test]
+fn watch_cluster_has_a_schedule_in_either_spelling_of_cron() {
+    let zone = "! annotation watch-cluster.io/cron: watch-cluster reads it in the time zone of its pod…";
+    for (cron, remark) in [
+        ("0 */5 * * * ?", None),
+        ("*/5 * * * *", None),
+        ("0 0 * * * ?", None),
+        ("0 0 2 * * ?", Some(zone)),
+        ("0 0 9-17 * * MON-FRI", Some(zone)),
+        ("0 0 0 1 * ?", Some(zone)),
+        ("0 0 3 * * SUN", Some(zone)),
+    ] {
+        let schedule = format!("schedule={cron}");
+        let expected: Vec<&str> = [schedule.as_str()].into_iter().chain(remark).collect();
+        check(&[("watch-cluster.io/cron", cron)], &expected);
+    }
+}
+
+#[test]
+fn watch_cluster_is_switched_off_by_false_and_asked_at_once_by_any_value() {
+    check(
+        &[
+            ("watch-cluster.io/enabled", "false"),
+            ("watch-cluster.io/strategy", "latest"),
+        ],
+        &[
+            "init-db.watch=false",
+            "mode=auto",
+            "policy=digest",
+            "watch=false",
+            "sidecar.watch=false",
+        ],
+    );
+    check(&[("watch-cluster.io/check-now", "2026")], &["check-now=2026"]);
+}
+
+#[test]
+fn what_watch_cluster_wrote_itself_is_no_setting_and_what_it_never_read_is_told() {
+    check(
+        &[
+            ("watch-cluster.io/last-update", "2024-01-01T12:00:00+09:00"),
+            ("watch-cluster.io/last-update-image", "myapp:1.0.1"),
+            ("watch-cluster.io/last-update-from-digest", "sha256:abc"),
+            ("watch-cluster.io/last-update-to-digest", "sha256:def"),
+            ("watch-cluster.io/change", "1.0.0 -> 1.0.1"),
+            ("watch-cluster.io/version-pattern", "^1"),
+            ("watch-cluster.io/interval", "5m"),
+        ],
+        &[
+            "! annotation watch-cluster.io/interval: watch-cluster has no such annotation",
+            "! annotation watch-cluster.io/version-pattern: watch-cluster declares it and never reads it",
+        ],
+    );
+}
+
+#[test]
+fn what_watch_cluster_would_not_understand_stops_the_workload() {
+    for (key, value) in [
+        ("watch-cluster.io/enabled", "yes"),
+        ("watch-cluster.io/strategy", "newest"),
+        ("watch-cluster.io/cron", "every 5 minutes"),
+    ] {
+        let words = [ENABLED, (key, value)];
+        let words = if key == ENABLED.0 { &words[1..] } else { &words };
+        check_refused(words, &format!("annotation {key}: {value:?} is not valid: "));
+    }
+}

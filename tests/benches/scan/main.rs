@@ -31,7 +31,7 @@ struct Arguments {
     #[arg(long, default_value_t = 1000)]
     repositories: usize,
     /// How often wrk and the scanner take turns.
-    #[arg(long, default_value_t = 9)]
+    #[arg(long, default_value_t = 30)]
     rounds: usize,
     /// The scanner to measure, as it is shipped.
     #[arg(long)]

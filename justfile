@@ -80,6 +80,12 @@ bench-scan *OPTIONS:
     cargo build --locked --profile dist --package scanner
     cargo bench --locked --package tests --bench scan -- --scanner "$PWD/target/dist/kubefresh-scanner" {{ OPTIONS }}
 
+# The updater against the sandbox's API server, with 1,000 and 10,000 workloads; docs/benchmarks.md says what to expect. --help names the OPTIONS.
+[group("test")]
+bench-updater *OPTIONS:
+    cargo build --locked --profile dist --package updater
+    cargo bench --locked --package tests --bench updater -- --updater "$PWD/target/dist/kubefresh-updater" {{ OPTIONS }}
+
 # Looks for inputs that break TARGET (reference, tag or policy) for so many SECONDS. Needs a nightly toolchain, a C++ compiler and cargo-fuzz.
 [group("test")]
 fuzz TARGET SECONDS="300":

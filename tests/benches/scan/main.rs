@@ -9,6 +9,9 @@
 )]
 
 mod fixture;
+#[path = "../common/process.rs"]
+mod process;
+#[path = "../common/report.rs"]
 mod report;
 mod scanner;
 mod skopeo;

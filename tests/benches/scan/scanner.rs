@@ -10,6 +10,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 
 use crate::fixture::Shop;
+use crate::process::peak;
 
 /// What was measured of one run.
 #[derive(Debug)]
@@ -95,14 +96,6 @@ pub(crate) async fn run(program: &Path, shop: &Shop) -> Run {
         megabytes: most,
         summary,
     }
-}
-
-/// The highest resident memory of a process so far.
-fn peak(id: u32) -> Option<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kibibytes: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kibibytes * 1024.0 / 1e6)
 }
 
 /// What a process has had of the processors so far, in milliseconds. Linux counts in hundredths of a second.

@@ -1,6 +1,7 @@
 //! Workloads of every kind, all the way: the real scanner, the real updater, and controllers that move the pods.
 
 mod meanwhile;
+mod moving_tags;
 mod updating;
 
 use std::sync::Arc;

@@ -18,6 +18,7 @@ use crate::cli::Settings;
 use crate::http::{self, Pages};
 use crate::leader::{self, Claim, Leadership, LeaseOptions};
 use crate::notify::Notifier;
+use crate::pods::PodReader;
 use crate::random;
 use crate::reconcile::Reconciler;
 use crate::signals::Signals;
@@ -117,6 +118,7 @@ pub async fn run(
         stores,
         notifier: Notifier::new(client.clone(), leadership.clone(), &pod_name),
         applier: Applier::new(client.clone(), leadership.clone(), look_again),
+        pods: PodReader::new(client.clone()),
         leadership,
         limits,
         signals,

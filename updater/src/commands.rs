@@ -14,10 +14,9 @@ use std::io;
 use clap::Args;
 use jiff::Timestamp;
 use shared::domain::overview::{Line, State, overview};
-use shared::domain::plan;
 use shared::domain::steer::SteerError;
+use shared::domain::workload::WorkloadId;
 use shared::io::client::{self, ClientError};
-use shared::io::clock;
 use shared::io::terminal::{Format, output, page};
 
 use crate::cli::Settings;
@@ -96,20 +95,20 @@ struct View {
 /// Answers on standard output.
 pub async fn show(question: Question, options: ShowOptions, settings: Settings) -> Result<(), CommandError> {
     let client = client::connect(client::CALL_LIMIT).await?;
-    let snapshot = survey::survey(&client, &settings)
-        .await
-        .map_err(CommandError::Cluster)?;
-    let now = clock::now();
-    let lines = overview(&snapshot, &plan::plan(&snapshot, &settings.limits, now));
-    let watched = lines.len();
-    let is_wanted = |line: &Line| {
-        let name = format!("{}/{}", line.workload.namespace, line.workload.name);
+    let is_wanted = |workload: &WorkloadId| {
+        let name = format!("{}/{}", workload.namespace, workload.name);
         options
             .filter
             .as_ref()
             .is_none_or(|filter| name.contains(filter.as_str()))
     };
-    let lines = lines.into_iter().filter(is_wanted).collect();
+    let survey = survey::survey(&client, &settings, is_wanted)
+        .await
+        .map_err(CommandError::Cluster)?;
+    let now = survey.at;
+    let mut lines = overview(&survey.snapshot, &survey.plan);
+    let watched = lines.len();
+    lines.retain(|line| is_wanted(&line.workload));
     let view = View { lines, watched, now };
     let printed = match options.output {
         Format::Json => output::json(&json::Answer::of(&view)),

@@ -5,7 +5,7 @@
 //! - [`cli`]: what people can tell it; [`commands`]: what it answers on a command line; [`app`]: the tasks, put together and watched over.
 //! - [`watch`]: the cluster as [`store`]s of [`views`] that follow it; [`leader`]: who may act.
 //! - [`reconcile`]: the loop, and the table of contents of everything below.
-//! - [`gather`]: stores to a snapshot; [`notify`]: tells people; [`apply`]: changes workloads.
+//! - [`gather`]: stores to a snapshot; [`pods`]: what pods say, where a plan depends on it; [`notify`]: tells people; [`apply`]: changes workloads.
 //! - [`health`], [`metrics`], [`http`]: what others can see of it; [`signals`]: these, as the tasks share them.
 //!
 //! Invariants: only [`apply`] changes a workload, only [`notify`] makes Events, and both ask [`leader`] at the moment of
@@ -27,6 +27,7 @@ pub mod reconcile;
 pub mod apply;
 pub mod gather;
 pub mod notify;
+pub mod pods;
 
 pub mod health;
 pub mod http;

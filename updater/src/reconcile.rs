@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use shared::domain::notice::{Notice, notices};
-use shared::domain::plan::{Action, Assessment, PlanLimits, plan};
+use shared::domain::plan::{Action, Assessment, PlanLimits};
 use shared::io::clock;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -17,6 +17,7 @@ use crate::apply::Applier;
 use crate::gather::gather;
 use crate::leader::Leadership;
 use crate::notify::Notifier;
+use crate::pods::PodReader;
 use crate::signals::Signals;
 use crate::watch::Stores;
 
@@ -34,6 +35,7 @@ pub struct Reconciler {
     pub leadership: Leadership,
     pub notifier: Notifier,
     pub applier: Applier,
+    pub pods: PodReader,
     pub limits: PlanLimits,
     pub signals: Signals,
 }
@@ -82,7 +84,10 @@ impl Reconciler {
         let now = clock::now();
         let (mut snapshot, last_run) = gather(&self.stores);
         snapshot.tried = self.applier.tried(begun);
-        let plan = plan(&snapshot, &self.limits, now);
+        let plan = self
+            .pods
+            .plan(&mut snapshot, &self.limits, now, Assessment::needs_pods)
+            .await;
         self.signals.metrics.looked(&snapshot, &plan);
         self.signals.metrics.scanned(last_run.as_ref());
 
@@ -106,6 +111,7 @@ impl Reconciler {
         let retries = [
             self.notifier.next_attempt(begun),
             self.applier.next_attempt(begun),
+            self.pods.next_attempt(begun),
         ];
         retries.into_iter().chain([deadline]).flatten().min()
     }

@@ -137,6 +137,7 @@ impl Question {
             policy: &self.policy,
             current_digest: self.current_digest.as_ref(),
             remote_digest: self.remote_digest.as_ref(),
+            runs_nowhere: false,
             conditions: Conditions {
                 held: &self.held,
                 ..Conditions::default()

@@ -22,9 +22,22 @@ pub struct ImageChange {
     /// What the tag of `to` pointed at by the record, where `to` does not say it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<Digest>,
+    /// What ran before by what the pods said, where `from` does not say it: its tag may point elsewhere by now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ran: Option<Digest>,
 }
 
 impl ImageChange {
+    /// What brings back what ran before.
+    fn image_before(&self) -> String {
+        let exact = || {
+            let from: ImageReference = self.from.parse().ok()?;
+            let ran = self.ran.as_ref().filter(|_| from.digest().is_none())?;
+            Some(from.with_tag_and_digest(&from.effective_tag()?, ran).to_string())
+        };
+        exact().unwrap_or_else(|| self.from.clone())
+    }
+
     /// What has to be held so that `to` is not offered again; `None` where it is no image.
     pub fn hold(&self) -> Option<Hold> {
         let to: ImageReference = self.to.parse().ok()?;
@@ -83,8 +96,9 @@ impl InFlight {
     pub fn undone(&self, reason: &str, now: Timestamp, timeout: SignedDuration) -> Self {
         let back = |change: &ImageChange| ImageChange {
             from: change.to.clone(),
-            to: change.from.clone(),
+            to: change.image_before(),
             digest: None,
+            ran: None,
         };
         let containers = self.containers.iter();
         let containers = containers.map(|(name, change)| (name.clone(), back(change)));
@@ -153,6 +167,7 @@ mod tests {
             from: "shop/checkout:1.4.0".to_owned(),
             to: "shop/checkout:1.5.0".to_owned(),
             digest: None,
+            ran: None,
         };
         InFlight::new(
             BTreeMap::from([("checkout".to_owned(), change)]),
@@ -207,6 +222,7 @@ mod tests {
                 from: "shop/app:1.4.0".to_owned(),
                 to: to.to_owned(),
                 digest: recorded.map(|digest| digest.parse().unwrap()),
+                ran: None,
             };
             assert_eq!(change.hold().map(|hold| hold.to_string()), expected, "{to}");
         }

@@ -228,6 +228,7 @@ fn standing(assessment: &Assessment, entry: &ContainerVerdict) -> Option<Notice>
         | Verdict::RecordStale { .. }
         | Verdict::NotScannedFor { .. }
         | Verdict::DigestNotRecorded { .. }
+        | Verdict::RunningUnknown(_)
         | Verdict::InFlight => None,
     }
 }

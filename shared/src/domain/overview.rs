@@ -255,7 +255,8 @@ fn state(verdict: &Verdict) -> State {
         | Verdict::NeverScanned
         | Verdict::RecordStale { .. }
         | Verdict::NotScannedFor { .. }
-        | Verdict::DigestNotRecorded { .. } => State::Unknown,
+        | Verdict::DigestNotRecorded { .. }
+        | Verdict::RunningUnknown(_) => State::Unknown,
     }
 }
 

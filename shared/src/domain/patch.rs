@@ -171,6 +171,7 @@ mod tests {
             from: from.to_owned(),
             to: to.to_owned(),
             digest: None,
+            ran: None,
         };
         InFlight::new(
             BTreeMap::from([

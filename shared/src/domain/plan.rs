@@ -11,9 +11,11 @@ use self::decide::{decide, taken_back};
 pub use self::gate::Gate;
 pub use self::pending::Pending;
 pub use self::rollouts::Tried;
+pub use self::running::RunningUnknown;
 pub use self::verdict::{ContainerVerdict, Target, Verdict, approval, approval_annotation, approval_command};
 use super::annotations::{APPROVED, Mode, Namespaces, PENDING};
 use super::in_flight::{ImageChange, InFlight, InFlightError};
+use super::pods::Pods;
 use super::record::ScanRecord;
 use super::record::config_map::RecordError;
 use super::rollout::{self, Failure, RolloutStatus};
@@ -25,6 +27,7 @@ mod gate;
 mod pending;
 mod rollback;
 mod rollouts;
+mod running;
 mod verdict;
 
 /// Everything that a plan is made from.
@@ -37,9 +40,14 @@ pub struct Snapshot {
     pub records: BTreeMap<String, Result<Arc<ScanRecord>, RecordError>>,
     /// What became of the last patches, by the uid of the workload, where it cannot be seen yet.
     pub tried: BTreeMap<String, Tried>,
+    /// What the pods of a workload said, by its uid; only those that were asked for have an entry.
+    pub pods: BTreeMap<String, PodsRead>,
     /// What lies beneath the workloads' own annotations.
     pub namespaces: Namespaces,
 }
+
+/// What a workload's pods said as it stands now, or why they could not be read.
+pub type PodsRead = Result<Arc<Pods>, String>;
 
 /// Bounds that hold for the whole installation.
 #[derive(Debug, Clone, Copy)]
@@ -70,6 +78,14 @@ pub struct Assessment {
     pub containers: Vec<ContainerVerdict>,
     pub action: Action,
     pub pending: Pending,
+}
+
+impl Assessment {
+    /// Whether another plan would know more if its pods were read.
+    pub fn needs_pods(&self) -> bool {
+        let mut verdicts = self.containers.iter().map(|entry| &entry.verdict);
+        verdicts.any(|verdict| *verdict == Verdict::RunningUnknown(RunningUnknown::NotAsked))
+    }
 }
 
 /// What to do with a workload.
@@ -243,6 +259,7 @@ fn changes(containers: &[ContainerVerdict]) -> BTreeMap<String, ImageChange> {
                 from: entry.image.clone(),
                 to: target.image.clone(),
                 digest: target.digest.clone(),
+                ran: target.ran.clone(),
             },
         ))
     };

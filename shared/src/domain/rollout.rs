@@ -35,6 +35,17 @@ impl RolloutFacts {
         }
     }
 
+    /// Whether no pod is meant to run.
+    pub fn wants_no_pods(&self) -> bool {
+        match self {
+            Self::Deployment(facts) => facts.desired == 0,
+            Self::StatefulSet(facts) => facts.desired == 0,
+            Self::DaemonSet(facts) => facts.desired == 0 && facts.observed_generation >= facts.generation,
+            // Each job has pods of its own, made from the template when it begins.
+            Self::CronJob => true,
+        }
+    }
+
     /// When the controller came to its verdict that a rollout has failed, by its clock.
     pub fn failed_at(&self) -> Option<Timestamp> {
         match self {

@@ -10,12 +10,13 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::CronJob;
 use k8s_openapi::api::core::v1::{Container as PodContainer, PodSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::{Metadata, Resource as _};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::annotations::{self, Subject};
+use super::pods;
 use super::rollout::RolloutFacts;
 
 /// The kinds of workload whose images are kept fresh.
@@ -81,6 +82,9 @@ pub trait WorkloadObject: Metadata<Ty = ObjectMeta> {
     /// What its pods are made from; `None` only where the object lacks what every stored one has.
     fn pod(&self) -> Option<&PodSpec>;
 
+    /// Which pods are its own, among others perhaps; `None` where its pods come and go with its jobs.
+    fn selector(&self) -> Option<&LabelSelector>;
+
     /// How far the current rollout is.
     fn rollout(&self) -> RolloutFacts;
 
@@ -95,6 +99,10 @@ impl WorkloadObject for Deployment {
 
     fn pod(&self) -> Option<&PodSpec> {
         self.spec.as_ref()?.template.spec.as_ref()
+    }
+
+    fn selector(&self) -> Option<&LabelSelector> {
+        self.spec.as_ref().map(|spec| &spec.selector)
     }
 
     fn rollout(&self) -> RolloutFacts {
@@ -113,6 +121,10 @@ impl WorkloadObject for StatefulSet {
         self.spec.as_ref()?.template.spec.as_ref()
     }
 
+    fn selector(&self) -> Option<&LabelSelector> {
+        self.spec.as_ref().map(|spec| &spec.selector)
+    }
+
     fn rollout(&self) -> RolloutFacts {
         RolloutFacts::StatefulSet(self.into())
     }
@@ -123,6 +135,10 @@ impl WorkloadObject for DaemonSet {
 
     fn pod(&self) -> Option<&PodSpec> {
         self.spec.as_ref()?.template.spec.as_ref()
+    }
+
+    fn selector(&self) -> Option<&LabelSelector> {
+        self.spec.as_ref().map(|spec| &spec.selector)
     }
 
     fn rollout(&self) -> RolloutFacts {
@@ -136,6 +152,10 @@ impl WorkloadObject for CronJob {
     fn pod(&self) -> Option<&PodSpec> {
         let job = self.spec.as_ref()?.job_template.spec.as_ref()?;
         job.template.spec.as_ref()
+    }
+
+    fn selector(&self) -> Option<&LabelSelector> {
+        None
     }
 
     fn rollout(&self) -> RolloutFacts {
@@ -206,6 +226,8 @@ pub struct Workload {
     pub paused: bool,
     /// Set while the object is on its way out.
     pub deleted_at: Option<Timestamp>,
+    /// Which pods are its own, among others perhaps, as a list is asked for them.
+    pub selector: Option<String>,
     /// How far the current rollout is.
     pub rollout: RolloutFacts,
 }
@@ -226,6 +248,7 @@ impl Workload {
             containers: containers(object.pod().ok_or(MissingField("pod template"))?),
             paused: object.is_paused(),
             deleted_at: metadata.deletion_timestamp.as_ref().map(|time| time.0),
+            selector: object.selector().and_then(pods::selector),
             rollout: object.rollout(),
         })
     }

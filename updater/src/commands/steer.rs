@@ -4,12 +4,11 @@ use clap::Args;
 use kube::Client;
 use kube::api::{Patch, PatchParams};
 use shared::domain::patch;
-use shared::domain::plan::{Assessment, Snapshot, plan};
+use shared::domain::plan::{Assessment, Snapshot};
 use shared::domain::policy::Hold;
 use shared::domain::steer::{self, Change};
 use shared::domain::workload::{Workload, WorkloadId};
 use shared::io::client::{self, explain};
-use shared::io::clock;
 use shared::io::terminal::output;
 
 use super::{CommandError, survey};
@@ -85,12 +84,13 @@ impl Step {
 /// Decides, writes, and says what was written.
 pub async fn steer(step: Step, settings: Settings) -> Result<(), CommandError> {
     let client = client::connect(client::CALL_LIMIT).await?;
-    let snapshot = survey::survey(&client, &settings)
+    let named = &step.workload().workload;
+    let survey = survey::survey(&client, &settings, |workload| is_named(workload, named))
         .await
         .map_err(CommandError::Cluster)?;
-    let plan = plan(&snapshot, &settings.limits, clock::now());
-    let workload = find(&snapshot, &step.workload().workload).map_err(CommandError::Cluster)?;
-    let assessment = plan
+    let workload = find(&survey.snapshot, named).map_err(CommandError::Cluster)?;
+    let assessment = survey
+        .plan
         .assessments
         .iter()
         .find(|assessment| assessment.uid == workload.uid);
@@ -124,17 +124,18 @@ fn decide(step: &Step, workload: &Workload, assessment: Option<&Assessment>) -> 
 }
 
 /// The one workload of that name.
+fn is_named(id: &WorkloadId, name: &str) -> bool {
+    let kind: &str = id.kind.into();
+    let short = format!("{}/{}", id.namespace, id.name);
+    name == short || name.eq_ignore_ascii_case(&format!("{kind}/{short}"))
+}
+
 fn find<'a>(snapshot: &'a Snapshot, name: &str) -> Result<&'a Workload, String> {
-    let is_meant = |id: &WorkloadId| {
-        let kind: &str = id.kind.into();
-        let short = format!("{}/{}", id.namespace, id.name);
-        name == short || name.eq_ignore_ascii_case(&format!("{kind}/{short}"))
-    };
     let found: Vec<&Workload> = snapshot
         .workloads
         .iter()
         .map(AsRef::as_ref)
-        .filter(|workload| is_meant(&workload.id))
+        .filter(|workload| is_named(&workload.id, name))
         .collect();
     match found.as_slice() {
         [workload] => Ok(workload),

@@ -30,6 +30,7 @@ fn marker() -> InFlight {
         from: "app:1".to_owned(),
         to: "app:2".to_owned(),
         digest: None,
+        ran: None,
     };
     let start = "2026-11-21T03:00:00Z".parse().unwrap();
     InFlight::new(
@@ -66,6 +67,7 @@ fn target() -> Target {
         digest: None,
         image: "app:2".to_owned(),
         superseded_at: None,
+        ran: None,
     }
 }
 

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::gate::Gate;
+use super::running::{Running, running};
 use super::verdict::{Target, Verdict};
 use super::{PlanLimits, Snapshot};
 use crate::domain::annotations::{Approved, HOLD, Mode};
@@ -28,9 +29,15 @@ pub(super) fn decide(
     if watched.settings.mode == Mode::Off {
         return Verdict::ModeOff;
     }
-    let target = match findings(watched, snapshot, limits, now)
-        .and_then(|findings| target(workload, watched, findings, now))
-    {
+    let target = match findings(watched, snapshot, limits, now).and_then(|findings| {
+        target(
+            workload,
+            watched,
+            findings,
+            &running(workload, watched, findings, snapshot)?,
+            now,
+        )
+    }) {
         Ok(target) => target,
         Err(verdict) => return verdict,
     };
@@ -102,21 +109,22 @@ fn target(
     workload: &Workload,
     watched: &Watched,
     findings: &Findings,
+    running: &Running,
     now: Timestamp,
 ) -> Result<Target, Verdict> {
-    let selection = selection(watched, findings, now);
+    let selection = selection(watched, findings, running, now);
     if let Some(tag) = selection.update() {
         let superseded_at = selection.matures_at;
         return Ok(Target {
             superseded_at,
-            ..written_target(watched, findings, tag)?
+            ..written_target(watched, findings, running, tag)?
         });
     }
     let matures_at = selection.matures_at;
-    let coming = matures_at.and_then(|then| self::selection(watched, findings, then).update());
+    let coming = matures_at.and_then(|then| self::selection(watched, findings, running, then).update());
     if let Some(tag) = coming {
         return Err(Verdict::Waiting {
-            target: Box::new(written_target(watched, findings, tag)?),
+            target: Box::new(written_target(watched, findings, running, tag)?),
             gate: Gate::MinAge,
             until: matures_at,
         });
@@ -128,14 +136,20 @@ fn target(
     }))
 }
 
-fn selection<'a>(watched: &'a Watched, findings: &'a Findings, now: Timestamp) -> Selection<'a> {
-    let Watched { image, demand, .. } = watched;
+fn selection<'a>(
+    watched: &'a Watched,
+    findings: &'a Findings,
+    running: &'a Running,
+    now: Timestamp,
+) -> Selection<'a> {
+    let demand = &watched.demand;
     let remote_digest = findings
         .tag(&demand.tag)
         .and_then(|record| record.digest.as_ref());
     let maturity = watched.settings.min_age.map(|min_age| Maturity { min_age, now });
     let request = SelectionRequest {
-        current_digest: image.digest(),
+        current_digest: running.digest.as_ref(),
+        runs_nowhere: running.nowhere,
         remote_digest,
         conditions: Conditions {
             held: &watched.settings.held,
@@ -147,7 +161,12 @@ fn selection<'a>(watched: &'a Watched, findings: &'a Findings, now: Timestamp) -
     select(&request, &findings.tags)
 }
 
-fn written_target(watched: &Watched, findings: &Findings, tag: &Tag) -> Result<Target, Verdict> {
+fn written_target(
+    watched: &Watched,
+    findings: &Findings,
+    running: &Running,
+    tag: &Tag,
+) -> Result<Target, Verdict> {
     let Watched { image, demand, .. } = watched;
     let digest = findings.tag(tag).and_then(|record| record.digest.clone());
     let image = written(
@@ -162,6 +181,7 @@ fn written_target(watched: &Watched, findings: &Findings, tag: &Tag) -> Result<T
         digest,
         image,
         superseded_at: None,
+        ran: running.exact.clone(),
     })
 }
 

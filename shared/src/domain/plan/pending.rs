@@ -1,5 +1,6 @@
 //! What a workload says of itself while an update waits: what for, and until when or what to do.
 
+use super::running::RunningUnknown;
 use super::verdict::{ContainerVerdict, Verdict, approval_command};
 use super::{Action, Workload};
 use crate::domain::annotations::PENDING;
@@ -20,7 +21,12 @@ pub enum Pending {
 impl Pending {
     /// Nothing is written while an update is under way, or for one that begins: its own patch takes the annotation away.
     pub(super) fn of(workload: &Workload, containers: &[ContainerVerdict], action: &Action) -> Self {
+        // What is known only once the pods are read is not taken back before.
+        let is_asked = containers
+            .iter()
+            .all(|entry| entry.verdict != Verdict::RunningUnknown(RunningUnknown::NotAsked));
         let wanted = match action {
+            Action::Nothing if !is_asked => return Self::Unchanged,
             Action::Nothing => text(workload, containers),
             Action::Stop(_) => None,
             Action::StopForMarker(_) | Action::Start(_) | Action::Follow { .. } | Action::RollBack { .. } => {

@@ -1,6 +1,7 @@
 mod gates;
 mod rollback;
 mod rollouts;
+mod running;
 
 use super::*;
 use crate::domain::annotations::IN_FLIGHT;
@@ -49,6 +50,7 @@ pub(in crate::domain) fn workload(annotations: &[(&str, &str)], images: &[(&str,
         containers: images.iter().map(container).collect(),
         paused: false,
         deleted_at: None,
+        selector: Some("app=checkout".to_owned()),
         rollout: RolloutFacts::Deployment(deployment::Facts {
             generation: 2,
             observed_generation: 1,
@@ -158,7 +160,7 @@ fn nothing_is_done_without_a_reason_to() {
     for (annotations, image, expected) in [
         (&[][..], "shop.example/app:1.5.0", "up-to-date"),
         (&[], current.as_str(), "up-to-date"),
-        (&[], "shop.example/edge:edge", "up-to-date"),
+        (&[], "shop.example/edge:edge", "running-unknown"),
         (
             &[("kubefresh.dev/mode", "off")],
             "shop.example/app:1.4.0",
@@ -476,6 +478,7 @@ fn an_update_under_way_is_followed_even_when_the_settings_were_broken_meanwhile(
         from: "shop.example/app:1.3.0".to_owned(),
         to: "shop.example/app:1.4.0".to_owned(),
         digest: None,
+        ran: None,
     };
     let marker = InFlight::new(
         BTreeMap::from([("app".to_owned(), change)]),
@@ -517,7 +520,7 @@ proptest::proptest! {
         digest in "\\PC{1,20}|sha256:[0-9a-f]{64}",
     ) {
         let (Ok(tag), digest) = (tag.parse(), digest.parse().ok()) else { return Ok(()) };
-        let target = Target { tag, digest, image: String::new(), superseded_at: None };
+        let target = Target { tag, digest, image: String::new(), superseded_at: None, ran: None };
         for current in ["shop/web:1.0.0".to_owned(), format!("shop/web:{}", target.tag)] {
             let typed = approval("web", false, &current, &target);
             let harmless = |c: char| c.is_ascii_alphanumeric() || "._:/=-".contains(c);

@@ -5,6 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::gate::Gate;
+use super::running::RunningUnknown;
 use crate::domain::annotations::{APPROVED, Mode};
 use crate::domain::policy::SelectionReason;
 use crate::domain::record::config_map::RecordError;
@@ -77,6 +78,8 @@ pub enum Verdict {
     DigestNotRecorded {
         tag: Tag,
     },
+    /// The tag may point elsewhere than at what runs, and nobody knows what runs.
+    RunningUnknown(RunningUnknown),
     /// The container waits while the workload's own update is under way.
     InFlight,
 }
@@ -90,6 +93,8 @@ pub struct Target {
     pub image: String,
     /// When a newer tag, which is too young now, will take its place.
     pub superseded_at: Option<Timestamp>,
+    /// The digest that runs now, where the present image does not say it and all pods run the same.
+    pub ran: Option<Digest>,
 }
 
 impl Verdict {
@@ -133,6 +138,7 @@ impl Verdict {
             | Self::RecordStale { .. }
             | Self::NotScannedFor { .. }
             | Self::DigestNotRecorded { .. }
+            | Self::RunningUnknown(_)
             | Self::InFlight => None,
         }
     }
@@ -178,6 +184,7 @@ impl fmt::Display for Verdict {
             }
             Self::NotScannedFor { error: Some(error) } => write!(f, "the last scan found no answer: {error}"),
             Self::DigestNotRecorded { tag } => write!(f, "the digest of {tag} is not recorded yet"),
+            Self::RunningUnknown(unknown) => write!(f, "{unknown}"),
             Self::InFlight => f.write_str("an update is under way"),
         }
     }

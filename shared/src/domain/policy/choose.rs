@@ -223,13 +223,17 @@ impl<'a> Verdicts<'a> {
     fn of_digest(request: &SelectionRequest<'a>, offers: impl Iterator<Item = Offer<'a>>) -> Self {
         let reason = match (request.current, request.current_digest, request.remote_digest) {
             (None, ..) => SelectionReason::NoCurrent,
+            (_, None, Some(_)) if request.runs_nowhere => SelectionReason::NothingRuns,
             (_, Some(current), Some(remote)) if current != remote => SelectionReason::DigestChanged,
             (_, Some(_), Some(_)) => SelectionReason::DigestUnchanged,
             _ => SelectionReason::DigestUnknown,
         };
-        let moving = request
-            .current
-            .filter(|_| reason == SelectionReason::DigestChanged);
+        let moving = request.current.filter(|_| {
+            matches!(
+                reason,
+                SelectionReason::DigestChanged | SelectionReason::NothingRuns
+            )
+        });
         let rejected = offers.filter_map(|offer| match offer.tag {
             tag if Some(tag) == moving => None,
             tag if Some(tag) == request.current => Some((Rejection::Current, tag)),

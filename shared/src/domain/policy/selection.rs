@@ -21,6 +21,8 @@ pub struct SelectionRequest<'a> {
     pub current_digest: Option<&'a Digest>,
     /// The digest that the current tag has in the registry; only the digest policy looks at it.
     pub remote_digest: Option<&'a Digest>,
+    /// Nothing runs the image, and nothing is meant to: then the published digest is written without one to compare it with.
+    pub runs_nowhere: bool,
     pub conditions: Conditions<'a>,
 }
 
@@ -40,6 +42,7 @@ impl<'a> SelectionRequest<'a> {
             policy,
             current_digest: None,
             remote_digest: None,
+            runs_nowhere: false,
             conditions: Conditions::default(),
         }
     }
@@ -102,6 +105,8 @@ pub enum SelectionReason {
     CurrentIsNoNumber,
     /// The current tag has another digest in the registry than the one that runs (rule 13).
     DigestChanged,
+    /// Nothing runs now, so that the digest of the current tag can be written without disturbing anything (rule 13).
+    NothingRuns,
     /// The current tag has the digest that runs.
     DigestUnchanged,
     /// One of the two digests is not known.
@@ -143,6 +148,7 @@ impl fmt::Display for SelectionReason {
             }
             Self::CurrentIsNoNumber => "what is compared of the current tag is no number",
             Self::DigestChanged => "the tag has a new digest in the registry",
+            Self::NothingRuns => "nothing runs now, so that the digest can be written",
             Self::DigestUnchanged => "the tag still has the digest that runs",
             Self::DigestUnknown => "the running digest or the published one is not known",
             Self::SameDigest => "the newer name stands for the image that runs already",

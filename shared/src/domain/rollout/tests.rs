@@ -27,6 +27,7 @@ fn workload(image: &str, rollout: Facts) -> Workload {
         }],
         paused: false,
         deleted_at: None,
+        selector: Some("app=checkout".to_owned()),
         rollout: RolloutFacts::Deployment(rollout),
     }
 }
@@ -37,6 +38,7 @@ fn judge(image: &str, rollout: Facts, after: SignedDuration) -> RolloutStatus {
         from: "app:1".to_owned(),
         to: "app:2".to_owned(),
         digest: None,
+        ran: None,
     };
     let marker = InFlight::new(
         BTreeMap::from([("app".to_owned(), change)]),

@@ -43,6 +43,7 @@ fn nothing_is_decided_in_a_namespace_that_is_not_in_view_but_what_is_under_way_i
         from: "shop.example/app:1.3.0".to_owned(),
         to: "shop.example/app:1.4.0".to_owned(),
         digest: None,
+        ran: None,
     };
     let in_flight = InFlight::new(
         [("app".to_owned(), change)].into(),

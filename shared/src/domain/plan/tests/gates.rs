@@ -141,6 +141,7 @@ fn a_window_is_for_the_start_alone_and_asks_nothing_of_what_is_under_way() {
         from: "shop.example/app:1.3.0".to_owned(),
         to: OLD.to_owned(),
         digest: None,
+        ran: None,
     };
     let in_flight = InFlight::new(
         BTreeMap::from([("app".to_owned(), change)]),

@@ -12,6 +12,7 @@ fn change(from: &str, to: &str) -> ImageChange {
         from: from.to_owned(),
         to: to.to_owned(),
         digest: None,
+        ran: None,
     }
 }
 

@@ -20,6 +20,7 @@ fn under_way(name: &str) -> Workload {
         from: "shop.example/app:1.3.0".to_owned(),
         to: "shop.example/app:1.4.0".to_owned(),
         digest: None,
+        ran: None,
     };
     let changes = BTreeMap::from([("app".to_owned(), change)]);
     let marker = InFlight::new(changes, now(), SignedDuration::from_mins(10)).to_annotation();

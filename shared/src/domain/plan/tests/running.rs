@@ -1,0 +1,143 @@
+//! Moving tags without a digest: what the pods run decides.
+
+use serde_json::json;
+
+use super::*;
+use crate::domain::pods::Pods;
+
+const EDGE: &str = "shop.example/edge:edge";
+
+/// A pod of the Deployment `checkout` whose container `app` runs this.
+fn pod(image_id: &str) -> k8s_openapi::api::core::v1::Pod {
+    let pod = json!({
+        "metadata": {
+            "labels": { "pod-template-hash": "abc" },
+            "ownerReferences": [{
+                "apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "checkout-abc", "uid": "rs", "controller": true,
+            }],
+        },
+        "spec": { "containers": [{ "name": "app", "image": EDGE }] },
+        "status": { "containerStatuses": [
+            { "name": "app", "image": EDGE, "imageID": image_id, "ready": true, "restartCount": 0 },
+        ] },
+    });
+    serde_json::from_value(pod).unwrap()
+}
+
+fn edge_workload(annotations: &[(&str, &str)]) -> Workload {
+    workload(&[AUTO.as_slice(), annotations].concat(), &[("app", EDGE)])
+}
+
+/// What is decided where the pods run these, the tag points at b… and its manifest for one platform is d….
+fn decided(image_ids: &[&str], pending: bool) -> (Verdict, Action) {
+    let workload = edge_workload(&[]);
+    let mut pods = Pods::default();
+    for image_id in image_ids {
+        pods.take(&workload, &pod(image_id));
+    }
+    decided_with(workload, Some(Ok(Arc::new(pods))), pending)
+}
+
+fn decided_with(workload: Workload, pods: Option<PodsRead>, pending: bool) -> (Verdict, Action) {
+    let (name, record) = record("shop.example/edge", &["edge digest"], &["edge"]);
+    let mut record = record.unwrap().as_ref().clone();
+    let tag = &mut record.findings.as_mut().unwrap().tags[0];
+    tag.platforms.insert("linux/amd64".to_owned(), digest('d'));
+    tag.platforms_pending = pending;
+    let mut snapshot = snapshot(workload, vec![(name, Ok(Arc::new(record)))]);
+    snapshot.pods.extend(pods.map(|pods| ("1234".to_owned(), pods)));
+    let Assessment {
+        mut containers,
+        action,
+        ..
+    } = assessment(&snapshot, now()).unwrap();
+    (containers.remove(0).verdict, action)
+}
+
+fn named(fill: char) -> String {
+    format!("shop.example/edge@{}", digest(fill))
+}
+
+#[test]
+fn a_moving_tag_is_followed_by_what_the_pods_run() {
+    let (old, new, platform, bare) = (named('a'), named('b'), named('d'), digest('b').to_string());
+    for (image_ids, pending, expected) in [
+        (&[old.as_str()][..], false, "update"),
+        (&[&new], false, "up-to-date"),
+        (&[&platform], false, "up-to-date"),
+        (&[&new, &platform], false, "up-to-date"),
+        // One pod that is behind is enough.
+        (&[&new, &old], false, "update"),
+        (&[&bare, &old], false, "update"),
+        // What is not known is no ground, neither for an update nor for none.
+        (&[&bare], false, "running-unknown"),
+        (&[&new, &bare], false, "running-unknown"),
+        (&[], false, "running-unknown"),
+        (&[""], false, "running-unknown"),
+        (&[&platform], true, "up-to-date"),
+        (&[&old], true, "running-unknown"),
+        (&[&new], true, "up-to-date"),
+    ] {
+        let (verdict, _) = decided(image_ids, pending);
+        let name: &str = (&verdict).into();
+        assert_eq!(name, expected, "{image_ids:?} {pending}: {verdict}");
+        if let Verdict::Update(target) = verdict {
+            assert_eq!(target.image, format!("{EDGE}@{}", digest('b')));
+        }
+    }
+}
+
+#[test]
+fn only_pods_that_were_not_asked_are_asked_and_what_waits_is_not_taken_back_before() {
+    for (pods, needs_pods, pending) in [
+        (None, true, Pending::Unchanged),
+        (Some(Err("forbidden".to_owned())), false, Pending::Remove),
+        (Some(Ok(Arc::default())), false, Pending::Remove),
+    ] {
+        let edge = record("shop.example/edge", &["edge digest"], &["edge"]);
+        let mut snapshot = snapshot(
+            edge_workload(&[("kubefresh.dev/pending", "app: waits")]),
+            vec![edge],
+        );
+        snapshot
+            .pods
+            .extend(pods.clone().map(|pods| ("1234".to_owned(), pods)));
+        let assessment = assessment(&snapshot, now()).unwrap();
+        assert_eq!(assessment.needs_pods(), needs_pods, "{pods:?}");
+        assert_eq!(assessment.pending, pending, "{pods:?}");
+    }
+}
+
+#[test]
+fn where_nothing_runs_and_nothing_is_meant_to_the_digest_is_written() {
+    let mut asleep = edge_workload(&[]);
+    let RolloutFacts::Deployment(facts) = &mut asleep.rollout else {
+        unreachable!()
+    };
+    facts.desired = 0;
+    let mut job = edge_workload(&[]);
+    job.rollout = RolloutFacts::CronJob;
+    for workload in [asleep, job] {
+        let (verdict, _) = decided_with(workload, None, false);
+        let expected = format!("{EDGE}@{}", digest('b'));
+        assert_eq!(target_image(&verdict), Some(expected.as_str()), "{verdict}");
+    }
+}
+
+#[test]
+fn what_ran_is_remembered_so_that_an_undo_does_not_go_back_to_a_tag_that_has_moved() {
+    let back = |image_ids: &[&str]| {
+        let (_, action) = decided(image_ids, false);
+        let Action::Start(update) = action else {
+            panic!("{action:?}")
+        };
+        let undone = update
+            .in_flight
+            .undone("it failed", now(), SignedDuration::from_mins(1));
+        undone.containers["app"].to.clone()
+    };
+    let (a, c) = (named('a'), named('c'));
+    assert_eq!(back(&[&a, &a]), format!("{EDGE}@{}", digest('a')));
+    // Nobody knows which of the two is meant.
+    assert_eq!(back(&[&a, &c]), EDGE);
+}

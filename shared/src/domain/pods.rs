@@ -1,0 +1,99 @@
+//! What the pods of a workload say that the workload itself does not: the digests that they run.
+
+mod image_id;
+mod owner;
+mod selector;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+
+use self::image_id::digest_of;
+use self::owner::belongs_to;
+pub use self::selector::selector;
+use super::reference::Digest;
+use super::workload::{Container, Workload};
+
+/// What was learned of the pods of one workload.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pods {
+    running: BTreeMap<String, Running>,
+}
+
+/// What the pods run of one container.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Running {
+    pub digests: BTreeSet<Digest>,
+    /// Some pod runs an image whose digest its runtime does not tell.
+    pub untold: bool,
+}
+
+impl Running {
+    /// The digest, where all pods run the same and no other.
+    pub fn only(&self) -> Option<&Digest> {
+        let is_only = self.digests.len() == 1 && !self.untold;
+        self.digests.first().filter(|_| is_only)
+    }
+}
+
+impl Pods {
+    /// Takes in a pod that the workload's selector selects. It counts if it is the workload's own and is there to stay, and each
+    /// container of it that has the image of the workload as written: others are on their way out.
+    pub fn take(&mut self, workload: &Workload, pod: &Pod) {
+        if !belongs_to(pod, workload) || pod.metadata.deletion_timestamp.is_some() || has_ended(pod) {
+            return;
+        }
+        for container in &workload.containers {
+            if image_in(pod, container) != Some(container.image.as_str()) {
+                continue;
+            }
+            let image_id = status_of(pod, container).map_or("", |status| status.image_id.as_str());
+            // Empty: its image was not pulled yet.
+            if image_id.is_empty() {
+                continue;
+            }
+            let running = self.running.entry(container.name.clone()).or_default();
+            match digest_of(image_id) {
+                Some(digest) => drop(running.digests.insert(digest)),
+                None => running.untold = true,
+            }
+        }
+    }
+
+    /// What they run of a container; `None`: no pod has started it.
+    pub fn running(&self, container: &str) -> Option<&Running> {
+        self.running.get(container)
+    }
+}
+
+fn has_ended(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    matches!(phase, Some("Succeeded" | "Failed"))
+}
+
+fn image_in<'a>(pod: &'a Pod, container: &Container) -> Option<&'a str> {
+    let spec = pod.spec.as_ref()?;
+    let containers = if container.init {
+        spec.init_containers.as_deref()?
+    } else {
+        &spec.containers
+    };
+    let found = containers
+        .iter()
+        .find(|candidate| candidate.name == container.name)?;
+    found.image.as_deref()
+}
+
+fn status_of<'a>(pod: &'a Pod, container: &Container) -> Option<&'a ContainerStatus> {
+    let status = pod.status.as_ref()?;
+    let statuses = if container.init {
+        &status.init_container_statuses
+    } else {
+        &status.container_statuses
+    };
+    let mut statuses = statuses.iter().flatten();
+    statuses.find(|candidate| candidate.name == container.name)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+//! A tag that moves: what the pods run, as their kubelet says it, decides whether anything is to be done.
+
+use std::time::Duration;
+
+use sandbox::apiserver::resources::{CRON_JOBS, DEPLOYMENTS};
+use serde_json::{Value, json};
+
+use super::{Stage, told_of};
+use crate::shop::{scan, start_updater};
+
+impl Stage {
+    /// Runs `shop/db:edge`, written without a digest, until its pods are ready.
+    async fn run_edge(&self) {
+        self.publish("shop/db", "edge", &[]);
+        let container = json!({ "name": "db", "image": self.image("shop/db", "edge") });
+        let spec = json!({
+            "replicas": 2,
+            "selector": { "matchLabels": { "app": "db" } },
+            "template": {
+                "metadata": { "labels": { "app": "db" } },
+                "spec": { "containers": [container] },
+            },
+        });
+        self.apply("apps/v1", "Deployment", &spec).await;
+        self.wait(&DEPLOYMENTS, "db runs", |set| set["status"]["readyReplicas"] == 2)
+            .await;
+    }
+
+    /// The image that `edge` stands for now, with its digest.
+    fn edge(&self) -> String {
+        let digest = self.cluster.registry.digest("shop/db", "edge").unwrap();
+        format!("{}@{digest}", self.image("shop/db", "edge"))
+    }
+
+    /// How often our updater asked for pods.
+    fn asked_for_pods(&self) -> usize {
+        let mut requests = self.cluster.api.requests();
+        requests.retain(|request| request.resource == "pods" && request.user.ends_with(":kubefresh-updater"));
+        requests.len()
+    }
+}
+
+fn image(object: &Value, template: &str) -> Option<String> {
+    let image = object.pointer(&format!("{template}/spec/containers/0/image"))?;
+    image.as_str().map(str::to_owned)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_moving_tag_is_followed_from_the_digest_that_runs_and_left_alone_while_it_stays() {
+    let stage = Stage::set().await;
+    stage.run_edge().await;
+    scan(&stage.cluster).await;
+    let generation = stage.generation(&DEPLOYMENTS);
+    let _updater = start_updater(&stage.cluster);
+    stage
+        .until("the pods were asked", || stage.asked_for_pods() > 0)
+        .await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(stage.generation(&DEPLOYMENTS), generation);
+    // One state of the workload, one question, however often one looks; a scan is such an occasion.
+    let asked = stage.asked_for_pods();
+    scan(&stage.cluster).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(stage.asked_for_pods(), asked);
+    assert_eq!(stage.told(), []);
+
+    stage.publish("shop/db", "edge", &[("ready-after", "2s")]);
+    scan(&stage.cluster).await;
+    assert_eq!(stage.result(&DEPLOYMENTS).await, "completed");
+    let deployment = stage.get(&DEPLOYMENTS).unwrap();
+    assert_eq!(image(&deployment, "/spec/template"), Some(stage.edge()));
+    assert_eq!(
+        stage.told(),
+        told_of("Deployment", &["UpdateStarted", "ImageUpdated"])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_moving_tag_that_moved_to_something_broken_is_undone_to_the_digest_that_ran() {
+    let stage = Stage::set().await;
+    stage.run_edge().await;
+    stage.annotate(&DEPLOYMENTS, "kubefresh.dev/rollout-timeout", "30s");
+    let before = stage.edge();
+    stage.publish("shop/db", "edge", &[("never-ready", "true")]);
+    scan(&stage.cluster).await;
+    let _updater = start_updater(&stage.cluster);
+    let result = stage.result(&DEPLOYMENTS).await;
+    assert!(result.starts_with("rolled back: "), "{result}");
+    let deployment = stage.get(&DEPLOYMENTS).unwrap();
+    assert_eq!(image(&deployment, "/spec/template"), Some(before));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cron_job_under_a_moving_tag_gets_its_digest_as_nothing_is_disturbed_by_it() {
+    let stage = Stage::set().await;
+    stage.publish("shop/db", "edge", &[]);
+    let container = json!({ "name": "db", "image": stage.image("shop/db", "edge") });
+    let pod = json!({ "restartPolicy": "Never", "containers": [container] });
+    let spec = json!({
+        "schedule": "0 0 1 1 *",
+        "jobTemplate": { "spec": { "template": { "spec": pod } } },
+    });
+    stage.apply("batch/v1", "CronJob", &spec).await;
+    scan(&stage.cluster).await;
+    let _updater = start_updater(&stage.cluster);
+    let result = stage.result(&CRON_JOBS).await;
+    assert_eq!(result, "completed: template set; the next job runs it");
+    let job = stage.get(&CRON_JOBS).unwrap();
+    assert_eq!(image(&job, "/spec/jobTemplate/spec/template"), Some(stage.edge()));
+    assert_eq!(stage.asked_for_pods(), 0);
+}

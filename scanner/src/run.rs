@@ -56,11 +56,13 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> Result<(), RunE
     let registries = registries.transpose()?.unwrap_or_default();
     let kubernetes = client::connect(client::CALL_LIMIT).await?;
     let namespace = begin(&settings, &kubernetes);
+    // Before the workloads are read, so that whoever changes one later can tell that this run did not see it.
+    let now = clock::now();
     let mut inventory = inventory::take(&kubernetes, &scope(&settings, &namespace))
         .await
         .map_err(RunError::Cluster)?;
     let store = RecordStore::new(kubernetes.clone(), &namespace);
-    let (known, now) = (known(&store).await?, clock::now());
+    let known = known(&store).await?;
     let mut options = options(&settings, registries);
     let mut requests = inventory.take_requests();
     let mut out_of_use = known.out_of_use(requests.keys(), now);

@@ -10,6 +10,7 @@ mod namespaces;
 mod policies;
 mod programs;
 mod rolling_back;
+mod scanning;
 mod telling;
 mod updating;
 mod waiting;

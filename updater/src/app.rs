@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use kube::Client;
 use shared::io::client::{ClientError, WATCH_LIMIT, connect};
+use shared::io::clock;
 use tokio::net::TcpListener;
 use tokio::sync::watch as watch_channel;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +22,7 @@ use crate::notify::Notifier;
 use crate::pods::PodReader;
 use crate::random;
 use crate::reconcile::Reconciler;
+use crate::scans::ScanRequester;
 use crate::signals::Signals;
 use crate::tasks::{TaskError, Tasks};
 use crate::watch::{self, Access, Scope};
@@ -81,12 +83,15 @@ pub async fn run(
         watch_namespace_selector: _,
         namespace: _,
         limits,
+        scanner_cronjob,
+        run_on_boot,
         listen: _,
         lease_name,
         lease_duration,
         pod_name,
         installation: _,
     } = settings;
+    let started = run_on_boot.then(clock::now);
     let holder = leader::holder_name(&pod_name, random::nonce());
     announce(&holder, &scope, &listener);
 
@@ -119,6 +124,13 @@ pub async fn run(
         notifier: Notifier::new(client.clone(), leadership.clone(), &pod_name),
         applier: Applier::new(client.clone(), leadership.clone(), look_again),
         pods: PodReader::new(client.clone()),
+        scans: ScanRequester::new(
+            client.clone(),
+            leadership.clone(),
+            namespace.clone(),
+            scanner_cronjob,
+            started,
+        ),
         leadership,
         limits,
         signals,

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand};
 use jiff::SignedDuration;
 use shared::domain::annotations::Installation;
 use shared::domain::plan::PlanLimits;
@@ -17,6 +17,8 @@ use crate::commands::{self, ShowOptions};
 
 /// How a process is called that is told no name: outside a pod.
 const DEFAULT_NAME: &str = "kubefresh-updater";
+/// The CronJob of `deploy/manifests`.
+const SCANNER: &str = "kubefresh-scanner";
 
 /// Gives the workloads of a Kubernetes cluster newer images, and follows each rollout to its end.
 ///
@@ -140,6 +142,28 @@ pub struct RunOptions {
         global = true
     )]
     pub max_rollouts_per_namespace: u32,
+    /// The scanner's CronJob, in our own namespace: what cannot wait for its schedule gets a Job of it at once.
+    #[arg(
+        long,
+        env = "SCANNER_CRONJOB",
+        default_value = SCANNER,
+        value_name = "NAME",
+        global = true
+    )]
+    pub scanner_cronjob: String,
+    /// Scan when an updater has started and leads, unless a scan began in the five minutes before or since: `true` or `false`.
+    #[arg(
+        long,
+        env = "RUN_ON_BOOT",
+        default_value_t = false,
+        default_missing_value = "true",
+        num_args = 0..=1,
+        require_equals = true,
+        action = ArgAction::Set,
+        value_name = "BOOLEAN",
+        global = true
+    )]
+    pub run_on_boot: bool,
     /// The address where probes and metrics are served; 0.0.0.0 when empty.
     #[arg(
         long,
@@ -230,6 +254,10 @@ pub struct Settings {
     /// `None`: that of the client configuration.
     pub namespace: Option<String>,
     pub limits: PlanLimits,
+    /// The name of the scanner's CronJob.
+    pub scanner_cronjob: String,
+    /// Whether to scan after a start.
+    pub run_on_boot: bool,
     pub listen: SocketAddr,
     pub lease_name: String,
     /// Whole seconds.
@@ -262,6 +290,8 @@ impl RunOptions {
             max_record_age,
             max_rollouts,
             max_rollouts_per_namespace,
+            scanner_cronjob,
+            run_on_boot,
             listen_address,
             port,
             lease_name,
@@ -286,6 +316,8 @@ impl RunOptions {
                 max_rollouts: limit(max_rollouts),
                 max_rollouts_per_namespace: limit(max_rollouts_per_namespace),
             },
+            scanner_cronjob: given(Some(scanner_cronjob)).unwrap_or_else(|| SCANNER.to_owned()),
+            run_on_boot,
             listen: SocketAddr::new(address, port),
             lease_name: given(Some(lease_name)).unwrap_or_else(|| DEFAULT_NAME.to_owned()),
             lease_duration,

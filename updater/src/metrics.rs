@@ -21,6 +21,7 @@ use prometheus_client::registry::{Registry, Unit};
 use shared::domain::plan::{Action, Plan, Snapshot};
 use shared::domain::record::run::RunRecord;
 use shared::domain::rollout::RolloutStatus;
+use shared::domain::scan_request::Reason;
 use shared::domain::workload::WorkloadKind;
 use strum::VariantNames as _;
 
@@ -124,6 +125,7 @@ pub struct Metrics {
     patches: Family<ResultLabel, Counter>,
     notices: Family<NoticeLabels, Counter>,
     watch_failures: Family<ResourceLabel, Counter>,
+    scans_requested: Family<ReasonLabel, Counter>,
     workloads: Family<WorkloadLabels, Gauge>,
     containers: Family<VerdictLabel, Gauge>,
     updates_waiting: Family<ReasonLabel, Gauge>,
@@ -152,6 +154,7 @@ impl Default for Metrics {
             patches: Family::default(),
             notices: Family::default(),
             watch_failures: Family::default(),
+            scans_requested: Family::default(),
             workloads: Family::default(),
             containers: Family::default(),
             updates_waiting: Family::default(),
@@ -164,6 +167,11 @@ impl Default for Metrics {
         // A counter that is there from the start can be seen to grow by its first event.
         for result in PatchResult::VARIANTS {
             metrics.patches.get_or_create_owned(&ResultLabel { result });
+        }
+        for reason in Reason::VARIANTS {
+            metrics
+                .scans_requested
+                .get_or_create_owned(&ReasonLabel { reason });
         }
         for kind in WorkloadKind::ALL {
             for result in UpdateResult::VARIANTS {
@@ -215,6 +223,11 @@ impl Metrics {
             "watch_failures",
             "Watches that broke and were begun anew, by resource",
             self.watch_failures.clone(),
+        );
+        registry.register(
+            "scans_requested",
+            "Scans that were asked for beside the schedule, by reason; one with several counts for each",
+            self.scans_requested.clone(),
         );
         self.register_views();
     }
@@ -289,6 +302,13 @@ impl Metrics {
                 result: result.into(),
             })
             .inc();
+    }
+
+    /// A Job was made, for these reasons.
+    pub fn scan_requested(&self, reasons: &[&'static str]) {
+        for reason in reasons {
+            self.scans_requested.get_or_create(&ReasonLabel { reason }).inc();
+        }
     }
 
     /// A watch broke.

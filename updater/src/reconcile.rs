@@ -18,6 +18,7 @@ use crate::gather::gather;
 use crate::leader::Leadership;
 use crate::notify::Notifier;
 use crate::pods::PodReader;
+use crate::scans::ScanRequester;
 use crate::signals::Signals;
 use crate::watch::Stores;
 
@@ -36,6 +37,7 @@ pub struct Reconciler {
     pub notifier: Notifier,
     pub applier: Applier,
     pub pods: PodReader,
+    pub scans: ScanRequester,
     pub limits: PlanLimits,
     pub signals: Signals,
 }
@@ -51,6 +53,7 @@ impl Reconciler {
             } else {
                 // Whoever comes to lead is woken by its claim and looks at once.
                 self.signals.metrics.forget();
+                self.scans.forget();
                 next_look = None;
             }
         }
@@ -106,12 +109,28 @@ impl Reconciler {
             })
             .await;
 
+        let asked = self
+            .scans
+            .look(
+                (&snapshot, &plan),
+                self.stores.scanner.as_ref(),
+                last_run.as_ref(),
+                now,
+                &self.signals.metrics,
+            )
+            .await;
+        for assessment in asked.checked {
+            self.applier.checked(assessment, &self.signals.metrics).await;
+        }
+
         self.signals.metrics.reconciled(begun.elapsed());
-        let deadline = plan.next_look.map(|at| begun + until(at, now));
+        let looks = plan.next_look.into_iter().chain(asked.next_look);
+        let deadline = looks.min().map(|at| begun + until(at, now));
         let retries = [
             self.notifier.next_attempt(begun),
             self.applier.next_attempt(begun),
             self.pods.next_attempt(begun),
+            self.scans.next_attempt(begun),
         ];
         retries.into_iter().chain([deadline]).flatten().min()
     }

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::ResourceExt as _;
 use shared::domain::annotations::{Installation, Layer};
 use shared::domain::record::ScanRecord;
 use shared::domain::record::config_map::{RECORD_LABEL, RecordError};
 use shared::domain::record::run::{LAST_RUN, RunRecord};
+use shared::domain::scan_request::{ScanJob, Scanner};
 use shared::domain::workload::{Workload, WorkloadObject};
 
 /// What the scanner has written, as it was read.
@@ -27,6 +29,16 @@ pub(crate) fn workload<K: WorkloadObject>(object: &K) -> Option<Arc<Workload>> {
         tracing::warn!(%kind, namespace, name, %error, "a workload cannot be viewed and is left alone");
     });
     view.ok().map(Arc::new)
+}
+
+/// The scanner's own CronJob.
+pub(crate) fn scanner(object: &CronJob) -> Option<Arc<Scanner>> {
+    Scanner::of(object).map(Arc::new)
+}
+
+/// `None` for a Job that no CronJob owns.
+pub(crate) fn scan_job(object: &Job) -> Option<ScanJob> {
+    ScanJob::of(object)
 }
 
 /// What holds in a namespace, under its name. Read once for all its workloads.

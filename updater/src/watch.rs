@@ -11,7 +11,7 @@ use futures::future::{BoxFuture, FutureExt as _};
 use futures::{Stream, StreamExt as _};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
-use k8s_openapi::api::batch::v1::CronJob;
+use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::ListParams;
@@ -20,6 +20,7 @@ use kube::runtime::{WatchStreamExt as _, watcher as watch};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use shared::domain::annotations::{Installation, Layer};
+use shared::domain::scan_request::{ScanJob, Scanner};
 use shared::domain::workload::{Workload, WorkloadKind, WorkloadObject};
 use shared::io::client::explain;
 use shared::io::record_store;
@@ -34,6 +35,8 @@ use crate::views::{self, Record};
 const PAGE_SIZE: u32 = 100;
 /// Their name among what is waited for.
 const NAMESPACES: &str = "namespaces";
+const SCANNER: &str = "the scanner's CronJob";
+const SCAN_JOBS: &str = "the scanner's Jobs";
 /// How long the check at the start may take for each resource.
 const CHECK_LIMIT: Duration = Duration::from_secs(10);
 
@@ -46,6 +49,8 @@ pub struct Scope {
     pub selector: Option<String>,
     /// Where the records are.
     pub records: String,
+    /// The scanner's CronJob, which is there too.
+    pub scanner: String,
     /// What holds for workloads that do not say otherwise.
     pub installation: Arc<Installation>,
 }
@@ -58,6 +63,7 @@ impl Scope {
         Self {
             workloads: settings.watch_namespaces.clone(),
             selector: settings.watch_namespace_selector.clone(),
+            scanner: settings.scanner_cronjob.clone(),
             installation: Arc::new(settings.installation.clone().living_in(&records)),
             records,
         }
@@ -102,8 +108,14 @@ impl Scope {
     pub fn gates(&self) -> Vec<String> {
         let workloads = self.workloads().into_iter().map(|(name, _, _)| name);
         workloads
-            .chain([self.records_name(), NAMESPACES.to_owned()])
+            .chain([self.records_name()])
+            .chain([NAMESPACES, SCANNER, SCAN_JOBS].map(str::to_owned))
             .collect()
+    }
+
+    /// The fields of the one CronJob.
+    fn scanner_fields(&self) -> String {
+        format!("metadata.name={}", self.scanner)
     }
 
     fn labels(&self) -> &str {
@@ -118,13 +130,23 @@ pub struct Stores {
     pub records: Store<Record>,
     /// `None` where they may not be read.
     pub namespaces: Option<Store<(String, Arc<Layer>)>>,
+    /// `None` where they may not be read.
+    pub scanner: Option<ScannerStores>,
     pub installation: Arc<Installation>,
+}
+
+/// The scanner's CronJob, if there is one, and the Jobs of CronJobs beside it.
+#[derive(Debug, Clone)]
+pub struct ScannerStores {
+    pub cron_job: Store<Arc<Scanner>>,
+    pub jobs: Store<ScanJob>,
 }
 
 /// What may be read beside that which has to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Access {
     pub namespaces: bool,
+    pub scanner: bool,
 }
 
 /// Makes sure, by a list of one item each, that we may read what is to be watched. The error says in one sentence what
@@ -141,7 +163,8 @@ pub async fn check_access(client: &Client, scope: &Scope) -> Result<Access, Stri
     )
     .await?;
     let namespaces = may_read_namespaces(client, scope).await?;
-    Ok(Access { namespaces })
+    let scanner = may_read_scanner(client, scope).await?;
+    Ok(Access { namespaces, scanner })
 }
 
 /// The same for the lease.
@@ -178,6 +201,39 @@ async fn may_read_namespaces(client: &Client, scope: &Scope) -> Result<bool, Str
     }
     tracing::warn!(problem, "going on without what namespaces say");
     Ok(false)
+}
+
+/// Whether scans can be asked for. Without the right to that, they come by their schedule.
+async fn may_read_scanner(client: &Client, scope: &Scope) -> Result<bool, String> {
+    let cron_jobs: Api<CronJob> = Api::namespaced(client.clone(), &scope.records);
+    let jobs: Api<Job> = Api::namespaced(client.clone(), &scope.records);
+    let one = ListParams::default().limit(1);
+    let mut refused = None;
+    let lists = async {
+        let own = one.clone().fields(&scope.scanner_fields());
+        let both = async {
+            cron_jobs
+                .list(&own)
+                .await
+                .map(drop)
+                .and(jobs.list(&one).await.map(drop))
+        };
+        match both.await {
+            Err(kube::Error::Api(status)) if status.code == 403 => {
+                refused = Some(explain("reading Jobs", &kube::Error::Api(status)));
+                Ok(())
+            }
+            answer => answer,
+        }
+    };
+    check(SCAN_JOBS, lists).await?;
+    if let Some(problem) = &refused {
+        tracing::warn!(
+            problem,
+            "no scan can be requested; going on with those of the schedule"
+        );
+    }
+    Ok(refused.is_none())
 }
 
 async fn check<T>(name: &str, call: impl Future<Output = Result<T, kube::Error>>) -> Result<(), String> {
@@ -225,10 +281,20 @@ pub fn start(
     if namespaces.is_none() {
         signals.health.pass(NAMESPACES);
     }
+    let scanner = access.scanner.then(|| {
+        let (stores, more) = follow_scanner(client, scope, signals);
+        tasks.extend(more);
+        stores
+    });
+    if scanner.is_none() {
+        signals.health.pass(SCANNER);
+        signals.health.pass(SCAN_JOBS);
+    }
     let stores = Stores {
         workloads,
         records,
         namespaces,
+        scanner,
         installation: Arc::clone(&scope.installation),
     };
     (stores, tasks)
@@ -274,6 +340,33 @@ fn follow_namespaces(client: &Client, scope: &Scope, signals: &Signals) -> Follo
         view,
         signals.clone(),
     )
+}
+
+fn follow_scanner(
+    client: &Client,
+    scope: &Scope,
+    signals: &Signals,
+) -> (ScannerStores, [BoxFuture<'static, ()>; 2]) {
+    let cron_jobs: Api<CronJob> = Api::namespaced(client.clone(), &scope.records);
+    let jobs: Api<Job> = Api::namespaced(client.clone(), &scope.records);
+    let own = watcher::Config::default().fields(&scope.scanner_fields());
+    let (cron_job, follow_cron_job) = follow(
+        SCANNER.to_owned(),
+        "scanner",
+        cron_jobs,
+        own,
+        Box::new(views::scanner),
+        signals.clone(),
+    );
+    let (jobs, follow_jobs) = follow(
+        SCAN_JOBS.to_owned(),
+        "jobs",
+        jobs,
+        watcher::Config::default(),
+        Box::new(views::scan_job),
+        signals.clone(),
+    );
+    (ScannerStores { cron_job, jobs }, [follow_cron_job, follow_jobs])
 }
 
 /// What can be listed and watched.

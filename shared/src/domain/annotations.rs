@@ -30,6 +30,9 @@ pub const APPROVED: &str = "kubefresh.dev/approved";
 /// What is never to be offered: written by people, and by the updater beside what they wrote.
 pub const HOLD: &str = "kubefresh.dev/hold";
 
+/// Asks for a scan at once, whatever its value; removed by the updater once it was made.
+pub const CHECK_NOW: &str = "kubefresh.dev/check-now";
+
 /// State: written by the updater, never by people.
 pub const IN_FLIGHT: &str = "kubefresh.dev/in-flight";
 /// What waits to be updated, why, and until when.

@@ -33,4 +33,5 @@ pub mod patch;
 
 pub mod notice;
 pub mod overview;
+pub mod scan_request;
 pub mod steer;

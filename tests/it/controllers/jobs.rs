@@ -176,3 +176,29 @@ async fn a_cron_job_that_forbids_concurrency_waits_for_the_running_job() {
         .await;
     assert_eq!(cluster.store.list(&JOBS, None).len(), 1);
 }
+
+/// As the CronJob controller of Kubernetes does: it knows the Jobs that it made itself.
+#[tokio::test]
+async fn a_job_that_somebody_made_of_a_cron_job_is_told_of_and_neither_active_nor_in_the_way() {
+    let cluster = start().await;
+    let cron_job = json!({"metadata": {"name": "scan", "namespace": "default"}, "spec": {
+        "schedule": "* * * * *", "concurrencyPolicy": "Forbid", "successfulJobsHistoryLimit": 0,
+        "jobTemplate": {"spec": job_spec("tools/true", &[])}}});
+    cluster.create(&CRON_JOBS, cron_job);
+    let uid = cluster.get(&CRON_JOBS, "scan").unwrap()["metadata"]["uid"].clone();
+    let mut made = job("scan-by-hand", &job_spec("tools/sh", &["-c", "sleep 600"]));
+    made["metadata"]["annotations"] = json!({"cronjob.kubernetes.io/instantiate": "manual"});
+    made["metadata"]["ownerReferences"] = json!([{"apiVersion": "batch/v1", "kind": "CronJob", "name": "scan", "uid": uid, "controller": true}]);
+    cluster.create(&JOBS, made);
+    let told = cluster
+        .until("it is told of", || cluster.events("UnexpectedJob").pop())
+        .await;
+    assert!(told.contains("scan-by-hand"), "{told}");
+    let scan = cluster
+        .wait("a scheduled one is done", &CRON_JOBS, "scan", |scan| {
+            scan["status"]["lastSuccessfulTime"].is_string() && scan["status"]["active"].is_null()
+        })
+        .await;
+    assert!(scan["status"]["lastScheduleTime"].is_string());
+    assert!(cluster.get(&JOBS, "scan-by-hand").is_some());
+}

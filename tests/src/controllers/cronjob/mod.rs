@@ -29,6 +29,7 @@ pub fn reconcile(cluster: &mut Cluster, key: &ObjectKey) {
     }
     let jobs = cluster.controlled(&cron_job, &JOBS);
     remove_old_history(cluster, &cron_job, &jobs);
+    tell_of_unexpected(cluster, &cron_job, &jobs);
     let mut status = base_status(&cron_job, &jobs);
     if cron_job["spec"]["suspend"] != true {
         match timetable(&cron_job) {
@@ -77,7 +78,7 @@ fn due_time(cron_job: &Value, schedule: &Schedule, zone: &TimeZone, now: Timesta
 }
 
 fn start(cluster: &Cluster, cron_job: &Value, jobs: &[Arc<Value>], time: Timestamp, status: &mut Value) {
-    let active: Vec<&Arc<Value>> = jobs.iter().filter(|job| !is_finished(job)).collect();
+    let active: Vec<&Arc<Value>> = active(jobs).collect();
     match cron_job["spec"]["concurrencyPolicy"].as_str() {
         Some("Forbid") if !active.is_empty() => {
             let message =
@@ -102,6 +103,24 @@ fn start(cluster: &Cluster, cron_job: &Value, jobs: &[Arc<Value>], time: Timesta
     }
     if status["active"] == json!([]) {
         status["active"].take();
+    }
+}
+
+/// Those that the schedule started. A Job that somebody else made, such as `kubectl create job --from`, is told of, is cleaned up like
+/// the others, and stops no run of the schedule, whatever the concurrency policy.
+fn active(jobs: &[Arc<Value>]) -> impl Iterator<Item = &Arc<Value>> {
+    jobs.iter().filter(|job| !is_finished(job) && is_scheduled(job))
+}
+
+fn is_scheduled(job: &Value) -> bool {
+    job["metadata"]["annotations"][SCHEDULED].is_string()
+}
+
+fn tell_of_unexpected(cluster: &Cluster, cron_job: &Value, jobs: &[Arc<Value>]) {
+    for job in jobs.iter().filter(|job| !is_finished(job) && !is_scheduled(job)) {
+        let name = job["metadata"]["name"].as_str().unwrap_or_default();
+        let message = format!("Saw a job that the controller did not create or forgot: {name}");
+        cluster.event(cron_job, COMPONENT, Severity::Warning, "UnexpectedJob", &message);
     }
 }
 
@@ -136,11 +155,7 @@ fn reference(job: &Value) -> Value {
 fn base_status(cron_job: &Value, jobs: &[Arc<Value>]) -> Value {
     let before = &cron_job["status"];
     let mut status = json!({});
-    let active: Vec<Value> = jobs
-        .iter()
-        .filter(|job| !is_finished(job))
-        .map(|job| reference(job))
-        .collect();
+    let active: Vec<Value> = active(jobs).map(|job| reference(job)).collect();
     if !active.is_empty() {
         status["active"] = Value::Array(active);
     }

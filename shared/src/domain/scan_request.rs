@@ -1,0 +1,293 @@
+//! When the scanner is to run at once, without waiting for its schedule: once for each thing that waits for a scan, and never
+//! because the scan before brought nothing.
+//!
+//! What was asked for stands on the Jobs themselves, as long as their CronJob keeps them, so a new leader asks for nothing twice.
+
+mod scanner;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp};
+
+pub use self::scanner::{ScanJob, ScanRequest, Scanner};
+use super::annotations::CHECK_NOW;
+use super::hash::short_hash;
+use super::plan::{Assessment, Plan, Snapshot, Verdict};
+use super::time::whole_seconds;
+use super::workload::Workload;
+
+/// Between two requested scans, at least; twice as long after each that brought no answer to anything it was made for.
+const PAUSE: SignedDuration = SignedDuration::from_mins(1);
+/// How often that doubles: to 64 minutes.
+const MOST_DOUBLINGS: u32 = 6;
+/// A run of the schedule that is so near will do.
+const NEAR: SignedDuration = SignedDuration::from_mins(1);
+/// How long after its time a run of the schedule may come to be seen.
+const LATE: SignedDuration = SignedDuration::from_secs(30);
+/// A scan that began so long before a start is as good as one after it, so that a program that starts again and again does not scan
+/// each time.
+const BEFORE_START: SignedDuration = SignedDuration::from_mins(5);
+
+/// Why a scan is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr, strum::VariantNames)]
+#[strum(serialize_all = "kebab-case")]
+pub enum Reason {
+    /// Somebody set the annotation `check-now`.
+    CheckNow,
+    /// The records do not speak of what a watched container runs and wants.
+    NewWorkload,
+    /// The updater has started.
+    Start,
+}
+
+/// What is known of the scanner.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Seen<'a> {
+    /// `None`: there is no such CronJob, or it may not be read.
+    pub scanner: Option<&'a Scanner>,
+    /// Jobs of any CronJob beside it.
+    pub jobs: &'a [ScanJob],
+    /// When the last run began that wrote down what came of it.
+    pub last_run: Option<Timestamp>,
+}
+
+/// What stands against a scan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Obstacle {
+    NoCronJob,
+    Suspended,
+    /// One is under way.
+    Running,
+    /// A run of the schedule is near.
+    Scheduled(Timestamp),
+    /// The last one that was asked for is not long ago.
+    Pause,
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoCronJob => f.write_str("there is no CronJob of that name, or it may not be read"),
+            Self::Suspended => f.write_str("the CronJob is suspended"),
+            Self::Running => f.write_str("a scan is under way"),
+            Self::Scheduled(at) => write!(f, "a scan is scheduled for {at}"),
+            Self::Pause => f.write_str("the last requested scan is not long ago"),
+        }
+    }
+}
+
+/// Whether to make a Job now.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decision {
+    /// Nothing waits for a scan.
+    Nothing,
+    /// Not now; `until` is `None` where only a change in the cluster ends it.
+    Wait {
+        obstacle: Obstacle,
+        until: Option<Timestamp>,
+    },
+    Request(Box<ScanRequest>),
+}
+
+/// Something that waits for a scan.
+#[derive(Debug, Clone, Copy)]
+struct Wish {
+    reason: Reason,
+    /// A scan that began before cannot have seen it.
+    since: Timestamp,
+}
+
+/// What waits for a scan, and since when. Lost at a restart, which the annotations of the Jobs make good.
+#[derive(Debug, Default)]
+pub struct Wishes {
+    /// By a name that is the same for everybody who sees the same; `None` before the first look.
+    open: Option<BTreeMap<String, Wish>>,
+}
+
+impl Wishes {
+    /// Takes in what a look at the cluster at `now` found. What nobody wants any more is forgotten.
+    pub fn look(&mut self, snapshot: &Snapshot, plan: &Plan, seen: &Seen<'_>, now: Timestamp) {
+        let before = self.open.take();
+        let since = |key: &String| match &before {
+            Some(known) => known.get(key).map(|wish| wish.since),
+            // Our predecessor may have asked for it.
+            None => asked_at(seen, key),
+        };
+        let wanted = wanted(snapshot, plan).into_iter().map(|(key, reason)| {
+            let since = since(&key).unwrap_or_else(|| whole_seconds(now));
+            (key, Wish { reason, since })
+        });
+        self.open = Some(wanted.collect());
+    }
+
+    /// Whether to make a Job now. `started` is when this updater did, where that is a reason.
+    pub fn decide(&self, seen: &Seen<'_>, started: Option<Timestamp>, now: Timestamp) -> Decision {
+        let open = self.open.iter().flatten();
+        let waiting: BTreeMap<&String, &Wish> = open.filter(|(_, wish)| !seen.began(wish.since)).collect();
+        let start = started.filter(|started| !seen.began(*started - BEFORE_START));
+        if waiting.is_empty() && start.is_none() {
+            return Decision::Nothing;
+        }
+        let wait = |obstacle, until| Decision::Wait { obstacle, until };
+        let Some(scanner) = seen.scanner else {
+            return wait(Obstacle::NoCronJob, None);
+        };
+        if scanner.is_suspended {
+            return wait(Obstacle::Suspended, None);
+        }
+        if seen.own_jobs().any(|job| !job.is_finished) {
+            return wait(Obstacle::Running, None);
+        }
+        let fruitless = self.fruitless(seen);
+        if let Some(until) = pause_ends(seen, fruitless).filter(|until| *until > now) {
+            return wait(Obstacle::Pause, Some(until));
+        }
+        if let Some(at) = scheduled(scanner, seen, now) {
+            return wait(Obstacle::Scheduled(at), Some(at + LATE));
+        }
+        let mut reasons: BTreeSet<Reason> = waiting.values().map(|wish| wish.reason).collect();
+        reasons.extend(start.map(|_| Reason::Start));
+        let keys = waiting.into_keys().cloned().collect();
+        Decision::Request(Box::new(scanner.request(seen.latest(), reasons, keys, fruitless)))
+    }
+
+    /// The workloads whose `check-now` has been done, by uid: a scan that began after it was seen has ended, and all their
+    /// repositories have an answer, be it an error.
+    pub fn checked<'a>(&self, snapshot: &Snapshot, plan: &'a Plan, seen: &Seen<'_>) -> Vec<&'a Assessment> {
+        let is_checked = |(assessment, workload): &(&'a Assessment, &Workload)| {
+            let wish = check_now(workload).and_then(|key| self.open.as_ref()?.get(&key));
+            wish.is_some_and(|wish| seen.ended(wish.since))
+                && !assessment
+                    .containers
+                    .iter()
+                    .any(|entry| is_unanswered(&entry.verdict))
+        };
+        let checked = assessed(snapshot, plan).filter(is_checked);
+        checked.map(|(assessment, _)| assessment).collect()
+    }
+
+    /// How many scans in a row were asked for and brought no answer to anything they were made for.
+    fn fruitless(&self, seen: &Seen<'_>) -> u32 {
+        let open = |key: &String| self.open.as_ref().is_some_and(|open| open.contains_key(key));
+        seen.last_requested()
+            .filter(|(job, _)| !job.requested_for.is_empty() && job.requested_for.iter().all(open))
+            .map_or(0, |(job, _)| job.fruitless.saturating_add(1))
+    }
+}
+
+impl<'a> Seen<'a> {
+    fn own_jobs(&self) -> impl Iterator<Item = &'a ScanJob> + use<'a> {
+        let scanner = self.scanner;
+        self.jobs
+            .iter()
+            .filter(move |job| scanner.is_some_and(|scanner| scanner.uid == job.owner))
+    }
+
+    fn latest(&self) -> Option<&'a ScanJob> {
+        self.own_jobs().max_by_key(|job| (job.created_at, &job.uid))
+    }
+
+    fn last_requested(&self) -> Option<(&'a ScanJob, Timestamp)> {
+        self.own_jobs()
+            .filter(|job| job.is_requested)
+            .map(|job| (job, job.created_at))
+            .max_by_key(|(_, created_at)| *created_at)
+    }
+
+    /// Whether a scan has begun since, whatever came of it.
+    fn began(&self, since: Timestamp) -> bool {
+        self.last_run.is_some_and(|began| began >= since)
+            || self.own_jobs().any(|job| job.created_at >= since)
+    }
+
+    /// Whether a scan has begun since and come to its end.
+    fn ended(&self, since: Timestamp) -> bool {
+        let Some(last_run) = self.last_run else {
+            return false;
+        };
+        let did = |job: &ScanJob| job.is_finished && job.created_at >= since && last_run >= job.created_at;
+        // The second of `since` may have begun before it was seen.
+        last_run > since || self.own_jobs().any(did)
+    }
+}
+
+/// When a Job was made for this, by whomever.
+fn asked_at(seen: &Seen<'_>, key: &String) -> Option<Timestamp> {
+    let asked = seen.own_jobs().filter(|job| job.requested_for.contains(key));
+    asked.map(|job| job.created_at).max()
+}
+
+fn pause_ends(seen: &Seen<'_>, fruitless: u32) -> Option<Timestamp> {
+    let pause = PAUSE * 2_i32.pow(fruitless.min(MOST_DOUBLINGS));
+    seen.last_requested().map(|(_, created_at)| created_at + pause)
+}
+
+/// The run of the schedule that is near, or that is due and not to be seen yet.
+fn scheduled(scanner: &Scanner, seen: &Seen<'_>, now: Timestamp) -> Option<Timestamp> {
+    let schedule = scanner.schedule.as_ref()?;
+    let due = schedule
+        .last(now)
+        .filter(|last| now.duration_since(*last) < LATE && !seen.began(*last));
+    let near = schedule.next(now).filter(|next| next.duration_since(now) <= NEAR);
+    due.or(near)
+}
+
+/// Everything that waits for a scan, under its name.
+fn wanted(snapshot: &Snapshot, plan: &Plan) -> BTreeMap<String, Reason> {
+    let mut wanted = BTreeMap::new();
+    for (assessment, workload) in assessed(snapshot, plan) {
+        if let Some(key) = check_now(workload) {
+            wanted.insert(key, Reason::CheckNow);
+        }
+        for entry in assessment
+            .containers
+            .iter()
+            .filter(|entry| is_unanswered(&entry.verdict))
+        {
+            let text = format!("new\n{}\n{}\n{}", workload.uid, entry.container, entry.image);
+            wanted.insert(short_hash(&text, KEY_DIGITS), Reason::NewWorkload);
+        }
+    }
+    wanted
+}
+
+/// Few enough for hundreds of them to stand in an annotation.
+const KEY_DIGITS: usize = 10;
+
+/// The workloads that are watched, beside what the plan says of them.
+fn assessed<'a, 'b>(
+    snapshot: &'b Snapshot,
+    plan: &'a Plan,
+) -> impl Iterator<Item = (&'a Assessment, &'b Workload)> {
+    let workloads: BTreeMap<&str, &Workload> = snapshot
+        .workloads
+        .iter()
+        .map(|workload| (workload.uid.as_str(), workload.as_ref()))
+        .collect();
+    let watched = plan
+        .assessments
+        .iter()
+        .filter(|entry| !entry.containers.is_empty());
+    watched.filter_map(move |entry| Some((entry, *workloads.get(entry.uid.as_str())?)))
+}
+
+/// The name of a workload's `check-now`: another one for each value that somebody gives it.
+fn check_now(workload: &Workload) -> Option<String> {
+    let value = workload.annotations.get(CHECK_NOW)?;
+    Some(short_hash(
+        &format!("check-now\n{}\n{value}", workload.uid),
+        KEY_DIGITS,
+    ))
+}
+
+/// Whether no scan has said anything of it, not even that it cannot be had.
+fn is_unanswered(verdict: &Verdict) -> bool {
+    matches!(
+        verdict,
+        Verdict::NoRecord | Verdict::NotScannedFor { error: None }
+    )
+}
+
+#[cfg(test)]
+mod tests;

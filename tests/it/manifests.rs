@@ -143,6 +143,22 @@ async fn on_every_kind_of_workload_the_scanner_may_list_and_the_updater_list_wat
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_updater_makes_jobs_in_its_own_namespace_and_changes_and_deletes_none() {
+    let cluster = installed().await;
+    let client = client_of(&cluster, "kubefresh-updater").await;
+    let jobs: Api<DynamicObject> = Api::namespaced_with(client, "kubefresh", &ApiResource::erase::<Job>(&()));
+    assert!(!forbidden(jobs.list(&ListParams::default()).await));
+    assert!(!forbidden(first_of_watch(&jobs).await));
+    let job = DynamicObject::new("any", &ApiResource::erase::<Job>(&()));
+    assert!(!forbidden(jobs.create(&PostParams::default(), &job).await));
+    let patch = Patch::Merge(json!({}));
+    assert!(forbidden(
+        jobs.patch("any", &PatchParams::default(), &patch).await
+    ));
+    assert!(forbidden(jobs.delete("any", &DeleteParams::default()).await));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_namespaces_say_is_read_by_both_and_written_by_neither() {
     let cluster = installed().await;
     let namespaces = ApiResource::erase::<Namespace>(&());

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use kube::Client;
 use shared::io::client::{ClientError, WATCH_LIMIT, connect};
 use shared::io::clock;
@@ -25,7 +26,7 @@ use crate::reconcile::Reconciler;
 use crate::scans::ScanRequester;
 use crate::signals::Signals;
 use crate::tasks::{TaskError, Tasks};
-use crate::watch::{self, Access, Scope};
+use crate::watch::{self, Access, Scope, Stores};
 
 /// How long a call under way may take to end once we were told to stop. After a longer one the lease simply expires, and
 /// the next leader sees in the cluster what became of it.
@@ -74,25 +75,12 @@ pub async fn run(
     listener: TcpListener,
     stop: CancellationToken,
 ) -> Result<(), AppError> {
+    let started = clock::now();
     // Our own token: one task that ends takes the others with it, and not the caller.
     let stop = stop.child_token();
     let scope = Scope::of(&settings, &client);
     let namespace = scope.records.clone();
-    let Settings {
-        watch_namespaces: _,
-        watch_namespace_selector: _,
-        namespace: _,
-        limits,
-        scanner_cronjob,
-        run_on_boot,
-        listen: _,
-        lease_name,
-        lease_duration,
-        pod_name,
-        installation: _,
-    } = settings;
-    let started = run_on_boot.then(clock::now);
-    let holder = leader::holder_name(&pod_name, random::nonce());
+    let holder = leader::holder_name(&settings.pod_name, random::nonce());
     announce(&holder, &scope, &listener);
 
     let signals = Signals::new(scope.gates());
@@ -105,7 +93,7 @@ pub async fn run(
     };
     serve(&mut tasks, listener, pages, stop.clone());
 
-    let access = check_access(&client, &scope, &lease_name);
+    let access = check_access(&client, &scope, &settings.lease_name);
     let access = match stop.run_until_cancelled(access).await {
         Some(Ok(access)) => access,
         Some(Err(problem)) => {
@@ -118,32 +106,73 @@ pub async fn run(
     for watch in watches {
         tasks.spawn_until_stop("watch", watch);
     }
-    let look_again = Arc::clone(&signals.look_again);
-    let reconciler = Reconciler {
+    let view = View {
         stores,
-        notifier: Notifier::new(client.clone(), leadership.clone(), &pod_name),
-        applier: Applier::new(client.clone(), leadership.clone(), look_again),
+        leadership,
+        signals,
+        started,
+    };
+    let reconciler = reconciler(&client, &settings, &namespace, view);
+    let idle = reconcile(&mut tasks, reconciler, stop.clone());
+    let lease = LeaseOptions {
+        namespace,
+        name: settings.lease_name,
+        holder,
+        duration: settings.lease_duration,
+    };
+    tasks.spawn("lease", leader::run(client, lease, claim, stop, idle));
+    Ok(tasks.watch_over().await?)
+}
+
+/// What the loop sees.
+struct View {
+    stores: Stores,
+    leadership: Leadership,
+    signals: Signals,
+    /// When this process did.
+    started: Timestamp,
+}
+
+fn reconciler(client: &Client, settings: &Settings, namespace: &str, view: View) -> Reconciler {
+    let View {
+        stores,
+        leadership,
+        signals,
+        started,
+    } = view;
+    let Settings {
+        watch_namespaces: _,
+        watch_namespace_selector: _,
+        namespace: _,
+        limits,
+        scanner_cronjob,
+        run_on_boot,
+        listen: _,
+        lease_name: _,
+        lease_duration: _,
+        pod_name,
+        installation: _,
+    } = settings;
+    Reconciler {
+        stores,
+        notifier: Notifier::new(client.clone(), leadership.clone(), pod_name),
+        applier: Applier::new(
+            client.clone(),
+            leadership.clone(),
+            Arc::clone(&signals.look_again),
+        ),
         pods: PodReader::new(client.clone()),
         scans: ScanRequester::new(
             client.clone(),
             leadership.clone(),
-            namespace.clone(),
-            scanner_cronjob,
-            started,
+            namespace.to_owned(),
+            scanner_cronjob.clone(),
+            run_on_boot.then_some(started),
         ),
         leadership,
-        limits,
+        limits: *limits,
         signals,
-    };
-    let idle = reconcile(&mut tasks, reconciler, stop.clone());
-    let lease = LeaseOptions {
-        namespace,
-        name: lease_name,
-        holder,
-        duration: lease_duration,
-    };
-    tasks.spawn("lease", leader::run(client, lease, claim, stop, idle));
-    Ok(tasks.watch_over().await?)
+    }
 }
 
 async fn check_access(client: &Client, scope: &Scope, lease: &str) -> Result<Access, String> {

@@ -126,87 +126,79 @@ fn what_waits_for_a_scan_is_a_reason_for_one() {
 }
 
 #[test]
-fn what_stands_against_a_scan_says_until_when() {
+fn nothing_is_asked_for_while_the_cron_job_cannot_or_a_scan_is_under_way() {
     let suspended = Scanner::of(&cron_job(|object| object["spec"]["suspend"] = json!(true))).unwrap();
     let scanner = scanner();
-    let own = Some(&scanner);
     let before = job("2026-11-21T11:30:00Z", true);
     let running = [before.clone(), job("2026-11-21T11:30:00Z", false)];
     let foreign = [ScanJob {
         owner: "another".to_owned(),
         ..job("2026-11-21T11:59:00Z", false)
     }];
-    let requested = [ScanJob {
-        is_requested: true,
-        ..job("2026-11-21T11:59:30Z", true)
-    }];
     let none: &[ScanJob] = &[];
-    let scheduled = |written: &str| Obstacle::Scheduled(at(written));
-    for (name, scanner, jobs, time, expected) in [
-        ("no CronJob", None, none, NOON, Some((Obstacle::NoCronJob, None))),
-        (
-            "suspended",
-            Some(&suspended),
-            none,
-            NOON,
-            Some((Obstacle::Suspended, None)),
-        ),
-        (
-            "running",
-            own,
-            &running[..],
-            NOON,
-            Some((Obstacle::Running, None)),
-        ),
-        ("another CronJob's", own, &foreign[..], NOON, None),
-        (
-            "a while after the last",
-            own,
-            std::slice::from_ref(&before),
-            NOON,
-            None,
-        ),
-        (
-            "just after a request",
-            own,
-            &requested[..],
-            NOON,
-            Some((Obstacle::Pause, Some("2026-11-21T12:00:30Z"))),
-        ),
-        ("later", own, &requested[..], "2026-11-21T12:00:30Z", None),
-        (
-            "just before a run",
-            own,
-            none,
-            "2026-11-21T12:29:00Z",
-            Some((scheduled("2026-11-21T12:30:00Z"), Some("2026-11-21T12:30:30Z"))),
-        ),
-        (
-            "just after its time",
-            own,
-            none,
-            "2026-11-21T12:30:10Z",
-            Some((scheduled("2026-11-21T12:30:00Z"), Some("2026-11-21T12:30:30Z"))),
-        ),
-        ("it never came", own, none, "2026-11-21T12:30:30Z", None),
+    for (name, scanner, jobs, expected) in [
+        ("no CronJob", None, none, Some(Obstacle::NoCronJob)),
+        ("suspended", Some(&suspended), none, Some(Obstacle::Suspended)),
+        ("running", Some(&scanner), &running[..], Some(Obstacle::Running)),
+        ("another CronJob's", Some(&scanner), &foreign[..], None),
+        ("a while after the last", Some(&scanner), &running[..1], None),
     ] {
         let seen = Seen {
             scanner,
             jobs,
             last_run: None,
         };
+        let decision = look(&mut Wishes::default(), &new_workload(), &seen, NOON);
+        match expected {
+            Some(obstacle) => assert_eq!(
+                decision,
+                Decision::Wait {
+                    obstacle,
+                    until: None
+                },
+                "{name}"
+            ),
+            None => assert_eq!(reasons(&decision), ["new-workload"], "{name}: {decision:?}"),
+        }
+    }
+}
+
+#[test]
+fn what_a_clock_ends_says_until_when() {
+    let scanner = scanner();
+    let requested = [ScanJob {
+        is_requested: true,
+        ..job("2026-11-21T11:59:30Z", true)
+    }];
+    let none: &[ScanJob] = &[];
+    let until = |obstacle, written: &str| {
+        Some(Decision::Wait {
+            obstacle,
+            until: Some(at(written)),
+        })
+    };
+    let scheduled = || {
+        until(
+            Obstacle::Scheduled(at("2026-11-21T12:30:00Z")),
+            "2026-11-21T12:30:30Z",
+        )
+    };
+    let pause = until(Obstacle::Pause, "2026-11-21T12:00:30Z");
+    for (name, jobs, time, expected) in [
+        ("just after a request", &requested[..], NOON, pause),
+        ("later", &requested[..], "2026-11-21T12:00:30Z", None),
+        ("just before a run", none, "2026-11-21T12:29:00Z", scheduled()),
+        ("just after its time", none, "2026-11-21T12:30:10Z", scheduled()),
+        ("it never came", none, "2026-11-21T12:30:30Z", None),
+    ] {
+        let seen = Seen {
+            scanner: Some(&scanner),
+            jobs,
+            last_run: None,
+        };
         let decision = look(&mut Wishes::default(), &new_workload(), &seen, time);
         match expected {
-            Some((obstacle, until)) => {
-                assert_eq!(
-                    decision,
-                    Decision::Wait {
-                        obstacle,
-                        until: until.map(at)
-                    },
-                    "{name}"
-                );
-            }
+            Some(expected) => assert_eq!(decision, expected, "{name}"),
             None => assert_eq!(reasons(&decision), ["new-workload"], "{name}: {decision:?}"),
         }
     }
@@ -398,8 +390,7 @@ fn check_now_is_done_once_a_scan_that_began_after_it_has_ended_with_an_answer() 
     let check_now = ("kubefresh.dev/check-now", "");
     let known = cluster(&[check_now], IMAGE, true);
     let unknown = cluster(&[check_now], IMAGE, false);
-    let jobs = |is_finished| [job("2026-11-21T12:00:01Z", is_finished)];
-    let (running, finished) = (jobs(false), jobs(true));
+    let [running, finished] = [false, true].map(|is_finished| [job("2026-11-21T12:00:01Z", is_finished)]);
     let early = [job("2026-11-21T11:59:59Z", true)];
     let none: &[ScanJob] = &[];
     for (name, snapshot, jobs, last_run, expected) in [

@@ -133,6 +133,9 @@ fn lines(assessment: &Assessment, workload: Option<&Workload>, snapshot: &Snapsh
         last: last.clone(),
     };
     let entries = assessment.containers.iter();
+    let said = snapshot
+        .trouble(&assessment.uid)
+        .filter(|_| assessment.is_under_way());
     match &assessment.action {
         Action::Stop(problems) => {
             let why: Vec<String> = problems.iter().map(ToString::to_string).collect();
@@ -142,14 +145,20 @@ fn lines(assessment: &Assessment, workload: Option<&Workload>, snapshot: &Snapsh
         Action::Follow {
             in_flight, status, ..
         } if assessment.containers.is_empty() => {
-            vec![line(None, Standing::following(None, in_flight, status))]
+            vec![line(
+                None,
+                Standing::following(None, in_flight, status).with(said),
+            )]
         }
         Action::Follow {
             in_flight, status, ..
         } => entries
             .map(|entry| {
                 let name = Some(entry.container.as_str());
-                line(Some(entry), Standing::following(name, in_flight, status))
+                line(
+                    Some(entry),
+                    Standing::following(name, in_flight, status).with(said),
+                )
             })
             .collect(),
         Action::RollBack { failure, undo, .. } => entries
@@ -206,6 +215,14 @@ impl Standing {
             since: Some(in_flight.started),
             why,
         }
+    }
+
+    /// With what one of the pods says.
+    fn with(mut self, said: Option<&str>) -> Self {
+        if let Some(said) = said {
+            self.why = format!("{}; {said}", self.why);
+        }
+        self
     }
 
     fn of(entry: &ContainerVerdict, snapshot: &Snapshot) -> Self {

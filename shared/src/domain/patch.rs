@@ -267,7 +267,7 @@ mod tests {
         let update = in_flight();
         let rollback = update.undone("no pod is ready", update.deadline, SignedDuration::from_mins(10));
         let waiting = Waiting::Revision;
-        let failed = RolloutStatus::Failed(Failure::RolloutTimeout { waiting });
+        let failed = RolloutStatus::Failed(Failure::RolloutTimeout { waiting, pod: None });
         let completed = RolloutStatus::Completed(Completion::Whole);
         let superseded = RolloutStatus::Superseded {
             container: "app".to_owned(),

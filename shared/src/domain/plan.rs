@@ -80,9 +80,37 @@ pub struct Assessment {
     pub pending: Pending,
 }
 
+impl Snapshot {
+    /// What keeps one of a workload's new pods from being ready, as far as anybody asked.
+    pub fn trouble(&self, uid: &str) -> Option<&str> {
+        self.pods.get(uid)?.as_ref().ok()?.trouble()
+    }
+}
+
 impl Assessment {
-    /// Whether another plan would know more if its pods were read.
+    /// Whether an update is under way, of which the pods can say what it waits for.
+    pub fn is_under_way(&self) -> bool {
+        matches!(
+            self.action,
+            Action::Follow {
+                status: RolloutStatus::InProgress(_),
+                ..
+            }
+        )
+    }
+
+    /// Whether another plan would decide or tell more if its pods were read.
     pub fn needs_pods(&self) -> bool {
+        if matches!(
+            self.action,
+            Action::RollBack { .. }
+                | Action::Follow {
+                    status: RolloutStatus::Failed(_),
+                    ..
+                }
+        ) {
+            return true;
+        }
         let mut verdicts = self.containers.iter().map(|entry| &entry.verdict);
         verdicts.any(|verdict| *verdict == Verdict::RunningUnknown(RunningUnknown::NotAsked))
     }
@@ -193,6 +221,10 @@ fn assess(
         Ok(None) => {}
         Ok(Some(in_flight)) => {
             let status = rollout::evaluate(workload, &in_flight, now);
+            let status = match (status, snapshot.trouble(&workload.uid)) {
+                (RolloutStatus::Failed(failure), Some(said)) => RolloutStatus::Failed(failure.said_by(said)),
+                (status, _) => status,
+            };
             // Nobody is shown a verdict where the settings cannot be read.
             let reading = layer.and_then(|layer| watched::read(workload, layer).ok());
             let watched = reading.as_ref().map(|reading| reading.watched.as_slice());

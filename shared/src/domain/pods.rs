@@ -1,8 +1,9 @@
-//! What the pods of a workload say that the workload itself does not: the digests that they run.
+//! What the pods of a workload say that the workload itself does not: the digests that they run, and what keeps them from being ready.
 
 mod image_id;
 mod owner;
 mod selector;
+mod trouble;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,6 +12,8 @@ use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use self::image_id::digest_of;
 use self::owner::belongs_to;
 pub use self::selector::selector;
+pub use self::trouble::Trouble;
+use self::trouble::trouble;
 use super::reference::Digest;
 use super::workload::{Container, Workload};
 
@@ -18,6 +21,8 @@ use super::workload::{Container, Workload};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pods {
     running: BTreeMap<String, Running>,
+    /// The most telling of the pods that have the workload's present images.
+    trouble: Option<Trouble>,
 }
 
 /// What the pods run of one container.
@@ -43,6 +48,10 @@ impl Pods {
         if !belongs_to(pod, workload) || pod.metadata.deletion_timestamp.is_some() || has_ended(pod) {
             return;
         }
+        let mut containers = workload.containers.iter();
+        if containers.all(|container| image_in(pod, container) == Some(container.image.as_str())) {
+            self.trouble = self.trouble.take().max(trouble(pod));
+        }
         for container in &workload.containers {
             if image_in(pod, container) != Some(container.image.as_str()) {
                 continue;
@@ -58,6 +67,11 @@ impl Pods {
                 None => running.untold = true,
             }
         }
+    }
+
+    /// What keeps one of the new pods from being ready, in a line.
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_ref().map(|trouble| trouble.line.as_str())
     }
 
     /// What they run of a container; `None`: no pod has started it.

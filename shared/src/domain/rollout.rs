@@ -166,16 +166,38 @@ impl fmt::Display for Waiting {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
     /// The controller gave up: `progressDeadlineSeconds` passed.
-    ProgressDeadlineExceeded { message: String, waiting: Waiting },
+    ProgressDeadlineExceeded {
+        message: String,
+        waiting: Waiting,
+        /// What one of the new pods says, if anybody asked.
+        pod: Option<String>,
+    },
     /// Our own deadline passed, whatever the controller thinks.
-    RolloutTimeout { waiting: Waiting },
+    RolloutTimeout { waiting: Waiting, pod: Option<String> },
 }
 
 impl Failure {
+    fn pod(&self) -> Option<&str> {
+        match self {
+            Self::ProgressDeadlineExceeded { pod, .. } | Self::RolloutTimeout { pod, .. } => pod.as_deref(),
+        }
+    }
+
+    /// The same failure, with what one of the new pods says.
+    #[must_use]
+    pub fn said_by(mut self, said: &str) -> Self {
+        match &mut self {
+            Self::ProgressDeadlineExceeded { pod, .. } | Self::RolloutTimeout { pod, .. } => {
+                *pod = Some(said.to_owned());
+            }
+        }
+        self
+    }
+
     /// Whether what failed also stands in the way of the return to the image before, so that somebody has to help.
     pub fn holds_up_its_own_rollback(&self) -> bool {
         match self {
-            Self::ProgressDeadlineExceeded { waiting, .. } | Self::RolloutTimeout { waiting } => {
+            Self::ProgressDeadlineExceeded { waiting, .. } | Self::RolloutTimeout { waiting, .. } => {
                 matches!(waiting, Waiting::InOrder { .. })
             }
         }
@@ -185,9 +207,10 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ProgressDeadlineExceeded { message, waiting } => write!(f, "{message} ({waiting})"),
-            Self::RolloutTimeout { waiting } => write!(f, "rollout timeout passed: {waiting}"),
+            Self::ProgressDeadlineExceeded { message, waiting, .. } => write!(f, "{message} ({waiting})")?,
+            Self::RolloutTimeout { waiting, .. } => write!(f, "rollout timeout passed: {waiting}")?,
         }
+        self.pod().map_or(Ok(()), |pod| write!(f, "; {pod}"))
     }
 }
 
@@ -208,9 +231,13 @@ pub fn evaluate(workload: &Workload, in_flight: &InFlight, now: Timestamp) -> Ro
     };
     if let Some(message) = workload.rollout.verdict(in_flight.started) {
         let message = message.to_owned();
-        RolloutStatus::Failed(Failure::ProgressDeadlineExceeded { message, waiting })
+        RolloutStatus::Failed(Failure::ProgressDeadlineExceeded {
+            message,
+            waiting,
+            pod: None,
+        })
     } else if now >= in_flight.deadline {
-        RolloutStatus::Failed(Failure::RolloutTimeout { waiting })
+        RolloutStatus::Failed(Failure::RolloutTimeout { waiting, pod: None })
     } else {
         RolloutStatus::InProgress(waiting)
     }

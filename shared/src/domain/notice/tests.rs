@@ -81,7 +81,10 @@ fn each_state_of_a_rollout_is_told_under_its_own_reason() {
         available: 0,
         desired: 1,
     };
-    let failure = Failure::RolloutTimeout { waiting: unavailable };
+    let failure = Failure::RolloutTimeout {
+        waiting: unavailable,
+        pod: None,
+    };
     let superseded = RolloutStatus::Superseded {
         container: "app".to_owned(),
         image: Some("app:3".to_owned()),

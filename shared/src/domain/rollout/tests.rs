@@ -89,6 +89,7 @@ fn the_controllers_verdict_fails_the_rollout_and_says_what_was_missing() {
                 available: 0,
                 desired: 3
             },
+            pod: None,
         })
     );
 }

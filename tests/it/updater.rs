@@ -6,6 +6,7 @@ mod dialects;
 mod faults;
 mod leading;
 mod memory_limit;
+mod migrate;
 mod namespaces;
 mod policies;
 mod programs;

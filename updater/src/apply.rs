@@ -79,11 +79,12 @@ impl Applier {
                 in_flight,
                 status,
                 holds,
+                promised,
             } => {
                 let Some(outcome) = Outcome::of(in_flight, status).filter(|_| told) else {
                     return;
                 };
-                let body = patch::finish(version, in_flight, &outcome, holds, now);
+                let body = patch::finish(version, in_flight, &outcome, holds, promised, now);
                 if self.send(assessment, &body, metrics).await == Some(PatchResult::Sent) {
                     tracing::info!(
                         workload = %assessment.workload,

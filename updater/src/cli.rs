@@ -12,6 +12,7 @@ use shared::io::arguments::{self, DefaultsError, given};
 use shared::io::telemetry::LogFormat;
 use strum::VariantNames;
 
+use crate::commands::migrate::{self, MigrateOptions};
 use crate::commands::steer::{self, HoldOptions, WorkloadOptions};
 use crate::commands::{self, ShowOptions};
 
@@ -74,6 +75,15 @@ pub enum Command {
     /// Exit code 0: there is an answer. 2: there is no cluster, no permission, or an option is wrong.
     #[command(after_help = commands::STATUS_EXAMPLES)]
     Status(ShowOptions),
+    /// Say what the annotations of watch-cluster, Image-Watcher or Keel are in Kubefresh's own words.
+    ///
+    /// Reads the workloads of the cluster, or of manifests, and prints for each a command that writes the annotations which mean
+    /// the same, and what cannot be carried over, and why. It changes nothing. Nothing has to be done, either: Kubefresh
+    /// understands those annotations as they are, until a workload has its own.
+    ///
+    /// Exit code 0: there is an answer. 2: there is no cluster, no permission, a manifest cannot be read, or an option is wrong.
+    #[command(after_help = migrate::EXAMPLES)]
+    Migrate(MigrateOptions),
     /// Agree to the update that waits for it.
     ///
     /// Writes the annotation `kubefresh.dev/approved` with exactly what is offered now, so that nothing else is agreed to. The

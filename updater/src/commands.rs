@@ -1,8 +1,9 @@
 //! What people ask of the updater on a command line. It reads what the run reads and decides by the same code.
 //!
-//! `plan` and `status` change nothing; `approve`, `hold` and `release` ([`steer`]) change annotations of one workload.
+//! `plan`, `status` and [`migrate`] change nothing; `approve`, `hold` and `release` ([`steer`]) change annotations of one workload.
 
 mod json;
+pub mod migrate;
 mod plan_table;
 mod status_table;
 pub mod steer;
@@ -78,6 +79,9 @@ pub enum CommandError {
     Cluster(String),
     #[error(transparent)]
     Steer(#[from] SteerError),
+    /// Of manifests.
+    #[error("not everything could be read: {0}")]
+    Unread(String),
     #[error("unable to go on: {0}")]
     Stream(#[source] io::Error),
 }

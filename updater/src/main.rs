@@ -6,6 +6,7 @@ use clap::Parser as _;
 use shared::io::{shutdown, telemetry, tls};
 use updater::app;
 use updater::cli::{Cli, Command, Settings};
+use updater::commands::migrate::migrate;
 use updater::commands::steer::{Step, steer};
 use updater::commands::{CommandError, Question, show};
 
@@ -27,6 +28,7 @@ async fn main() -> ExitCode {
         // A signal may end the others at any time, as there is nothing to finish.
         Some(Command::Plan(options)) => answer(show(Question::Plan, options, settings)).await,
         Some(Command::Status(options)) => answer(show(Question::Status, options, settings)).await,
+        Some(Command::Migrate(options)) => answer(migrate(options, settings)).await,
         Some(Command::Approve(options)) => answer(steer(Step::Approve(options), settings)).await,
         Some(Command::Hold(options)) => answer(steer(Step::Hold(options), settings)).await,
         Some(Command::Release(options)) => answer(steer(Step::Release(options), settings)).await,

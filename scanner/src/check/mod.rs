@@ -1,19 +1,16 @@
 //! `check`: what is newer than the images of a command line or of manifests, without a cluster.
 //!
-//! In reading order: `arguments` says what it can be told, `manifest` finds the images in YAML (`document` takes the files
-//! apart), `survey` asks each repository once, `finding` is what came of one image, and `table` shows all of them. The
+//! In reading order: `arguments` says what it can be told, `manifest` finds the images in YAML, `survey` asks each repository once, `finding` is what came of one image, and `table` shows all of them. The
 //! choice is made where [`crate::explain`] and the cluster make it.
 
 mod arguments;
-mod document;
 mod finding;
 mod manifest;
 mod survey;
 mod table;
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use serde::Serialize;
@@ -21,14 +18,12 @@ use shared::domain::policy::PolicyOptions;
 use shared::domain::reference::{ImageReference, Repository};
 
 use crate::reach::ReachError;
+use shared::io::manifest as files;
 use shared::io::terminal::{Format, output, page};
 
 pub use arguments::{CheckOptions, EXAMPLES};
 use finding::Finding;
 use manifest::{Found, PassedOver, Problem, Target, Wanted};
-
-/// More than any manifest has.
-const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Why a check does not end with exit code 0.
 #[derive(Debug, thiserror::Error)]
@@ -101,36 +96,13 @@ fn find(images: Vec<String>, files: &[impl AsRef<Path>], wanted: &PolicyOptions)
     }));
     for file in files {
         let file = file.as_ref();
-        let name = if file == Path::new("-") {
-            "standard input".to_owned()
-        } else {
-            file.display().to_string()
-        };
-        match read(file) {
+        let name = files::name(file);
+        match files::read(file) {
             Ok(text) => found.read(&name, &text, wanted),
             Err(error) => found.unreadable(&name, error.to_string()),
         }
     }
     found
-}
-
-fn read(file: &Path) -> io::Result<String> {
-    let mut reader: Box<dyn Read> = if file == Path::new("-") {
-        Box::new(io::stdin().lock())
-    } else {
-        Box::new(File::open(file)?)
-    };
-    let mut text = String::new();
-    let length = reader
-        .by_ref()
-        .take(MAX_FILE_BYTES + 1)
-        .read_to_string(&mut text)?;
-    if length as u64 > MAX_FILE_BYTES {
-        return Err(io::Error::other(format!(
-            "it has more than {MAX_FILE_BYTES} bytes"
-        )));
-    }
-    Ok(text)
 }
 
 impl Report {

@@ -16,8 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::workload::Container;
 
-pub use dialect::{Dialect, Migration, Remark, migration};
-pub use layer::{Installation, Layer, Namespaces, VARIABLE_PREFIX};
+pub use dialect::{Dialect, Migration, Remark, migration, status_annotations};
+pub use layer::{Installation, Layer, Namespaces, is_variable};
 pub use settings::{ContainerSettings, DEFAULT_ROLLOUT_TIMEOUT, Settings, settings};
 pub use value::{Approved, Mode};
 

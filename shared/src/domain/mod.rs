@@ -19,6 +19,7 @@ pub mod annotations;
 pub mod pods;
 pub mod workload;
 
+pub mod manifest;
 pub mod watched;
 
 pub mod record;

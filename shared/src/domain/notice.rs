@@ -112,6 +112,7 @@ pub fn notices(assessment: &Assessment) -> Vec<Notice> {
             in_flight,
             status,
             holds,
+            promised: _,
         } => following(assessment, in_flight, status, holds),
         Action::RollBack {
             in_flight,

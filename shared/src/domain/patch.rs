@@ -127,13 +127,14 @@ pub fn pending(resource_version: &str, text: Option<&str>) -> PatchBody {
     }))
 }
 
-/// Removes the marker and writes the result down. Annotations alone: a new generation of a Deployment, since its controller
+/// Removes the marker and writes the result down, also where another tool `promised` it. Annotations alone: a new generation of a Deployment, since its controller
 /// copies them to its ReplicaSet, and no second rollout.
 pub fn finish(
     resource_version: &str,
     in_flight: &InFlight,
     outcome: &Outcome,
     holds: &BTreeMap<String, String>,
+    promised: &BTreeMap<String, Option<String>>,
     now: Timestamp,
 ) -> PatchBody {
     let mut annotations = Map::from_iter([
@@ -143,6 +144,7 @@ pub fn finish(
         (LAST_RESULT.to_owned(), json!(outcome.to_annotation())),
     ]);
     annotations.extend(as_annotations(holds));
+    annotations.extend(promised.iter().map(|(key, value)| (key.clone(), json!(value))));
     PatchBody(json!({
         "metadata": { "resourceVersion": resource_version, "annotations": annotations },
     }))
@@ -297,11 +299,19 @@ mod tests {
     #[test]
     fn the_finish_patch_removes_the_marker_with_an_explicit_null_and_touches_no_spec() {
         let now = "2026-11-21T03:02:00.7Z".parse().unwrap();
+        let promised = BTreeMap::from([
+            (
+                "watch-cluster.io/last-update-image".to_owned(),
+                Some("shop/app:2".to_owned()),
+            ),
+            ("watch-cluster.io/last-update-to-digest".to_owned(), None),
+        ]);
         let body = finish(
             "42",
             &in_flight(),
             &Outcome::Failed("timed out".to_owned()),
             &held(),
+            &promised,
             now,
         )
         .0;
@@ -316,6 +326,8 @@ mod tests {
                         "kubefresh.dev/last-change": "app: shop/app:1 -> shop/app:2, migrate: shop/migrate:1 -> shop/migrate:2",
                         "kubefresh.dev/last-result": "failed: timed out",
                         "kubefresh.dev/hold": "1.5.0",
+                        "watch-cluster.io/last-update-image": "shop/app:2",
+                        "watch-cluster.io/last-update-to-digest": null,
                     },
                 },
             })

@@ -133,6 +133,9 @@ pub enum Action {
         status: RolloutStatus,
         /// What is held from its end on, as annotations.
         holds: BTreeMap<String, String>,
+        /// What another tool promises to write of an update that is complete: see
+        /// [`status_annotations`](super::annotations::status_annotations).
+        promised: BTreeMap<String, Option<String>>,
     },
     /// An update has failed and is to be undone by another one.
     RollBack {
@@ -193,6 +196,7 @@ fn next_look(containers: &[ContainerVerdict], action: &Action) -> Option<Timesta
             in_flight,
             status: RolloutStatus::InProgress(_),
             holds: _,
+            promised: _,
         } => Some(in_flight.deadline),
         Action::Follow {
             status: RolloutStatus::Completed(_) | RolloutStatus::Failed(_) | RolloutStatus::Superseded { .. },

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use crate::domain::annotations::{AnnotationError, Installation, VARIABLE_PREFIX};
+use crate::domain::annotations::{AnnotationError, Installation, is_variable};
 
 /// A word that is no namespace.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,7 +48,7 @@ pub fn installation(
     let ours: Vec<(String, String)> = variables
         .into_iter()
         .map(|(name, value)| (text(name), text(value)))
-        .filter(|(name, _)| name.starts_with(VARIABLE_PREFIX))
+        .filter(|(name, _)| is_variable(name))
         .collect();
     let variables = ours.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     Installation::read(variables, flags.iter().map(String::as_str), overrides).map_err(DefaultsError)

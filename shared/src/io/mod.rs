@@ -3,6 +3,7 @@
 pub mod arguments;
 pub mod client;
 pub mod clock;
+pub mod manifest;
 pub mod record_store;
 pub mod shutdown;
 pub mod telemetry;

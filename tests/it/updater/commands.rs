@@ -7,7 +7,7 @@ use sandbox::programs::programs;
 use super::*;
 use crate::output::{object, stderr, stdout};
 
-async fn run(stage: &Stage, arguments: &[&str]) -> Output {
+pub(super) async fn run(stage: &Stage, arguments: &[&str]) -> Output {
     tokio::process::Command::new(&programs()["kubefresh-updater"])
         .args(arguments)
         .env(

@@ -23,7 +23,7 @@ impl Stage {
         self.cluster.registry.reference(&format!("shop/{name}"), tag)
     }
 
-    async fn deploy_as(&self, name: &str, image: &str, mut metadata: Value) {
+    pub(super) async fn deploy_as(&self, name: &str, image: &str, mut metadata: Value) {
         metadata["name"] = json!(name);
         metadata["namespace"] = json!("shop");
         let deployment = json!({
@@ -131,5 +131,42 @@ async fn what_the_other_tool_would_not_understand_stops_the_workload_and_names_i
         said.contains("annotation keel.sh/policy: \"newest\" is not valid"),
         "{said}"
     );
+    updater.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_status_that_watch_cluster_promises_comes_with_ours_in_the_same_patch() {
+    let stage = Stage::set().await;
+    let metadata = json!({ "annotations": {
+        "watch-cluster.io/enabled": "true",
+        "watch-cluster.io/last-update": "2024-01-01T12:00:00+09:00",
+        "watch-cluster.io/last-update-from-digest": "sha256:abc123",
+    } });
+    stage.run_annotated("checkout", metadata).await;
+    stage.scan().await;
+    let updater = stage.leader().await;
+    stage
+        .image_becomes("checkout", &stage.published("checkout", "2.0.0"))
+        .await;
+    stage.roll_out("checkout").await;
+    stage.result("checkout").await;
+    assert_eq!(
+        stage.patches("checkout").len(),
+        2,
+        "one to start and one to finish"
+    );
+    let annotations = stage.deployment("checkout").await.metadata.annotations.unwrap();
+    let status = |name: &str| annotations.get(&format!("watch-cluster.io/{name}"));
+    assert_eq!(
+        status("last-update"),
+        annotations.get("kubefresh.dev/last-update")
+    );
+    assert_eq!(
+        status("last-update-image"),
+        Some(&stage.published("checkout", "2.0.0"))
+    );
+    assert_eq!(status("last-update-from-digest"), None, "that of another update");
+    // A tag is followed here, and no record holds its digest.
+    assert_eq!(status("last-update-to-digest"), None);
     updater.stop().await;
 }

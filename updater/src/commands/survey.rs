@@ -45,7 +45,7 @@ pub(super) async fn survey(
 }
 
 /// Waits until everything was listed once.
-async fn see(client: &Client, settings: &Settings) -> Result<Snapshot, String> {
+pub(super) async fn see(client: &Client, settings: &Settings) -> Result<Snapshot, String> {
     let scope = Scope::of(settings, client);
     let access = watch::check_access(client, &scope).await?;
     let signals = Signals::new(scope.gates());

@@ -132,11 +132,6 @@ spec: {template: {spec: {containers: [{name: app, image: a:1}, {name: sidecar, i
         ),
         ("keel.sh/policy: never", Wanted::Nothing, Wanted::Nothing),
         (
-            "keel.sh/policy: patch, kubefresh.dev/policy: minor",
-            policy("minor"),
-            policy("minor"),
-        ),
-        (
             "app.kubefresh.dev/hold: '<=2.1 3.0'",
             Wanted::Policy(
                 PolicyOptions::of("major"),

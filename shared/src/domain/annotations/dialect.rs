@@ -4,7 +4,7 @@
 //! for: the first of [`Dialect`] that says anything is followed, alone. A value that the tool would not understand is an
 //! error, as with ours. What cannot be carried over, and keys that the tool does not know, are remarks for those who migrate.
 
-mod image_watcher;
+pub(super) mod image_watcher;
 mod keel;
 mod migration;
 mod watch_cluster;
@@ -12,13 +12,16 @@ mod watch_cluster;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+use serde::Serialize;
 use strum::VariantArray as _;
 
 pub use migration::{Migration, migration};
 
-use super::given::{Given, Origin, Place, Word};
+use super::given::{Given, Origin, Place, Said, Word};
 use super::key::Setting;
 use super::{AnnotationError, Subject};
+use crate::domain::in_flight::InFlight;
 
 /// A tool whose annotations are understood. Where a workload has those of several, the first counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::Display, strum::VariantArray)]
@@ -73,7 +76,7 @@ pub(super) struct Term<'a> {
 }
 
 /// Something that is not carried over, or not as it was, and why.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Remark {
     /// `annotation KEY` or `label KEY`.
     pub origin: String,
@@ -152,6 +155,25 @@ fn term<'a>(value: impl Into<Cow<'a, str>>, word: Word<'a>, implied: bool) -> Te
 /// What a workload says to the tool that counts.
 pub(super) fn translate<'a>(subject: &Subject<'a>) -> Option<Translation<'a>> {
     translations(subject).find(Translation::says_anything)
+}
+
+/// What the tool that counts would write on a workload whose update is complete, and take away where there is no value.
+pub fn status_annotations(
+    subject: &Subject<'_>,
+    in_flight: &InFlight,
+    now: Timestamp,
+) -> BTreeMap<String, Option<String>> {
+    match followed(subject) {
+        Some(Dialect::WatchCluster) => watch_cluster::status(in_flight, now),
+        Some(Dialect::ImageWatcher | Dialect::Keel) | None => BTreeMap::new(),
+    }
+}
+
+/// Which tool's words count, if not ours.
+fn followed(subject: &Subject<'_>) -> Option<Dialect> {
+    let has_ours = Said::ours(subject.annotations, &subject.container_names()).is_lasting();
+    let translation = if has_ours { None } else { translate(subject) };
+    translation.map(|translation| translation.dialect)
 }
 
 /// What it says to each tool, in the order in which they count.

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::dialect::image_watcher;
 use super::given::{Given, Origin};
 use super::key::Setting;
 use super::settings::{Base, policy_error};
@@ -14,7 +15,15 @@ use super::value::parse_switch;
 use super::{AnnotationError, PREFIX, is_ours};
 
 /// What every variable of ours begins with that speaks of workloads.
-pub const VARIABLE_PREFIX: &str = "KUBEFRESH_";
+const VARIABLE_PREFIX: &str = "KUBEFRESH_";
+/// What those of Image-Watcher begin with, which keep their meaning.
+const IMAGE_WATCHER_PREFIX: &str = "IMAGE_WATCHER_";
+
+/// Whether a variable may say something of workloads.
+pub fn is_variable(name: &str) -> bool {
+    name.starts_with(VARIABLE_PREFIX) || name.starts_with(IMAGE_WATCHER_PREFIX)
+}
+
 /// The switch by which the installation's values win over all others.
 const OVERRIDE: &str = "OVERRIDE";
 /// Where the installation opts nobody in: what a cluster cannot do without is only touched when named.
@@ -254,6 +263,9 @@ struct Reader {
 
 impl Reader {
     fn variable(&mut self, name: &str, value: &str) {
+        if let Some(rest) = name.strip_prefix(IMAGE_WATCHER_PREFIX) {
+            return self.image_watcher(name, rest, value);
+        }
         let Some(rest) = name.strip_prefix(VARIABLE_PREFIX) else {
             return;
         };
@@ -272,6 +284,35 @@ impl Reader {
                 .map(variable)
                 .chain([format!("{VARIABLE_PREFIX}{OVERRIDE}")]);
             self.errors.push(no_default(origin, known));
+        }
+    }
+
+    /// Ours of the same meaning win. What else begins so is none of its own, such as what Kubernetes sets for a Service of
+    /// that name.
+    fn image_watcher(&mut self, name: &str, rest: &str, value: &str) {
+        let origin = format!("variable {name}");
+        if value.is_empty() {
+            return;
+        }
+        let (setting, said) = match rest {
+            "MODE" => (Setting::Mode, image_watcher::mode(value)),
+            "STRATEGY" => (Setting::Policy, image_watcher::policy(value).map(Some)),
+            "WATCH" => (Setting::Watch, Ok(Some(value))),
+            "SCHEDULE" => (Setting::Schedule, Ok(Some(value))),
+            OVERRIDE => return self.switch(value, &origin),
+            _ => return,
+        };
+        match said {
+            Ok(None) => {}
+            Ok(Some(value)) => {
+                let value = value.to_owned();
+                self.given.entry(setting).or_insert(Held { value, origin });
+            }
+            Err(reason) => {
+                let (value, origin) = (Cow::Borrowed(value), Origin::Elsewhere(&origin));
+                self.errors
+                    .push(Given { value, origin }.invalid(reason.to_owned()));
+            }
         }
     }
 

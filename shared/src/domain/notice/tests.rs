@@ -46,6 +46,7 @@ fn following(status: RolloutStatus) -> Vec<Notice> {
             in_flight: marker(),
             status,
             holds: BTreeMap::from([("kubefresh.dev/hold".to_owned(), "2".to_owned())]),
+            promised: BTreeMap::new(),
         },
         Vec::new(),
     ))

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::{Action, Update};
-use crate::domain::annotations::Mode;
+use crate::domain::annotations::{Mode, status_annotations};
 use crate::domain::holds::with_holds;
 use crate::domain::in_flight::InFlight;
 use crate::domain::rollout::{Failure, RolloutStatus};
@@ -29,7 +29,13 @@ pub(super) fn follow(
         | RolloutStatus::Completed(_)
         | RolloutStatus::Failed(_)
         | RolloutStatus::Superseded { .. }) => {
+            let is_complete = matches!(other, RolloutStatus::Completed(_)) && in_flight.rollback.is_none();
             return Action::Follow {
+                promised: if is_complete {
+                    status_annotations(&workload.subject(), &in_flight, now)
+                } else {
+                    BTreeMap::new()
+                },
                 in_flight,
                 status: other,
                 holds: BTreeMap::new(),
@@ -49,6 +55,7 @@ pub(super) fn follow(
             in_flight,
             status,
             holds,
+            promised: BTreeMap::new(),
         },
     }
 }

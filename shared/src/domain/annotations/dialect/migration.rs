@@ -44,7 +44,9 @@ pub fn migration(subject: &Subject<'_>, layer: &Layer) -> Option<Migration> {
     if let Some(translation) = followed.filter(|_| errors.is_empty()) {
         let common = translation.common.into_iter();
         for (setting, term) in common.filter(|(setting, term)| counts(*setting, term)) {
-            annotations.insert(setting.key(), term.given.value.into_owned());
+            // No value needs a line break, and what is printed is to stay on its line.
+            let value = term.given.value.replace(char::is_control, " ");
+            annotations.insert(setting.key(), value);
         }
         for ((container, setting), term) in translation.own {
             annotations.insert(setting.key_of(container), term.given.value.into_owned());

@@ -1,8 +1,41 @@
 //! watch-cluster, as its README documents it.
 
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
 use super::{Dialect, Setting, Subject, Translation, Word, annotations};
+use crate::domain::in_flight::InFlight;
+use crate::domain::reference::ImageReference;
+use crate::domain::time::whole_seconds;
 
 pub(super) const PREFIX: &str = "watch-cluster.io";
+
+/// Status, as it is promised of an update.
+const LAST_UPDATE: &str = "last-update";
+const IMAGE: &str = "last-update-image";
+const FROM_DIGEST: &str = "last-update-from-digest";
+const TO_DIGEST: &str = "last-update-to-digest";
+
+/// What is said of an update that is complete, with nothing in place of a digest that nobody knows.
+pub(super) fn status(in_flight: &InFlight, now: Timestamp) -> BTreeMap<String, Option<String>> {
+    let Some(change) = in_flight.containers.values().next() else {
+        return BTreeMap::new();
+    };
+    let digest = |image: &str| image.parse::<ImageReference>().ok()?.digest().cloned();
+    let digests = [
+        (FROM_DIGEST, digest(&change.from).or_else(|| change.ran.clone())),
+        (TO_DIGEST, digest(&change.to).or_else(|| change.digest.clone())),
+    ];
+    let digests = digests.map(|(name, digest)| (name, digest.map(|digest| digest.to_string())));
+    let texts = [
+        (LAST_UPDATE, Some(whole_seconds(now).to_string())),
+        (IMAGE, Some(change.to.clone())),
+    ];
+    let all = texts.into_iter().chain(digests);
+    all.map(|(name, value)| (format!("{PREFIX}/{name}"), value))
+        .collect()
+}
 
 pub(super) fn translate<'a>(subject: &Subject<'a>) -> Translation<'a> {
     let mut translation = Translation::to(Dialect::WatchCluster);
@@ -11,16 +44,12 @@ pub(super) fn translate<'a>(subject: &Subject<'a>) -> Translation<'a> {
             "enabled" => enabled(&mut translation, subject, word),
             "cron" => schedule(&mut translation, word),
             "strategy" => strategy(&mut translation, word),
-            "check-now" => translation.say(Setting::CheckNow, word.written, word),
+            "check-now" => translation.say(Setting::CheckNow, "now", word),
             "version-pattern" | "lock-major-version" => {
                 translation.remark(word, "watch-cluster declares it and never reads it");
             }
-            // What it writes itself, which goes on being written.
-            "last-update"
-            | "last-update-image"
-            | "last-update-from-digest"
-            | "last-update-to-digest"
-            | "change" => {}
+            // What it wrote itself; the first four go on being written.
+            LAST_UPDATE | IMAGE | FROM_DIGEST | TO_DIGEST | "change" => {}
             _ => translation.remark_unknown(word),
         }
     }

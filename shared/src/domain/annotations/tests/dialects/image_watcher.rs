@@ -1,4 +1,5 @@
-use super::{check, check_refused};
+use super::{Installation, Mode, Words, Workload, check, check_refused};
+use std::collections::BTreeMap;
 
 const WATCH: (&str, &str) = ("image-watcher/watch", "true");
 
@@ -70,5 +71,65 @@ fn what_image_watcher_would_not_understand_stops_the_workload() {
         let words = [WATCH, (key, value)];
         let words = if key == WATCH.0 { &words[1..] } else { &words };
         check_refused(words, &format!("annotation {key}: {value:?} is not valid: "));
+    }
+}
+
+/// The mode and the policy of a workload with these words, where the programs have these variables.
+fn read(variables: Words<'_>, words: Words<'_>) -> (Mode, Option<String>) {
+    let installation = Installation::read(variables.iter().copied(), [], false).unwrap();
+    let layer = installation.layer("shop", &BTreeMap::new());
+    let settings = Workload::with(words).settings(&layer).unwrap();
+    let app = &settings.containers["app"];
+    (app.mode, app.policy.policy.clone())
+}
+
+#[test]
+fn the_variables_of_image_watcher_are_defaults_that_may_override() {
+    let variables = [
+        ("IMAGE_WATCHER_MODE", "AUTO_UPDATE"),
+        ("IMAGE_WATCHER_STRATEGY", "patch"),
+        ("IMAGE_WATCHER_PORT", "tcp://10.0.0.7:80"),
+        ("IMAGE_WATCHER_OVERRIDE", ""),
+    ];
+    let said = [
+        WATCH,
+        ("image-watcher/mode", "NOTIFICATION"),
+        ("image-watcher/strategy", "MAJOR"),
+    ];
+    let patch = (Mode::Auto, Some("patch".to_owned()));
+    assert_eq!(read(&variables, &[WATCH]), patch);
+    assert_eq!(read(&variables, &said), (Mode::Approve, Some("major".to_owned())));
+    let overriding = [&variables[..3], &[("IMAGE_WATCHER_OVERRIDE", "true")]].concat();
+    assert_eq!(read(&overriding, &said), patch);
+    // In either order.
+    let ours = ("KUBEFRESH_MODE", "notify");
+    for variables in [[ours, variables[0]], [variables[0], ours]] {
+        assert_eq!(read(&variables, &[WATCH]).0, Mode::Notify);
+    }
+    let all = [
+        ("IMAGE_WATCHER_WATCH", "true"),
+        ("IMAGE_WATCHER_SCHEDULE", "0 */3 * * *"),
+    ];
+    let installation = Installation::read(all, [], false).unwrap();
+    let layer = installation.layer("shop", &BTreeMap::new());
+    let settings = Workload::with(&[]).settings(&layer).unwrap();
+    assert!(settings.watched() && settings.schedule.is_some());
+}
+
+#[test]
+fn a_variable_of_image_watcher_that_cannot_be_meant_is_refused() {
+    for (name, value) in [
+        ("IMAGE_WATCHER_MODE", "AUTO"),
+        ("IMAGE_WATCHER_STRATEGY", "newest"),
+        ("IMAGE_WATCHER_WATCH", "yes"),
+        ("IMAGE_WATCHER_SCHEDULE", "often"),
+        ("IMAGE_WATCHER_OVERRIDE", "on"),
+    ] {
+        let errors = Installation::read([(name, value)], [], false).unwrap_err();
+        let text = errors[0].to_string();
+        assert!(
+            text.starts_with(&format!("variable {name}: {value:?} is not valid: ")),
+            "{text}"
+        );
     }
 }

@@ -1,4 +1,7 @@
-use super::{check, check_refused};
+use std::collections::BTreeMap;
+
+use super::{SignedDuration, Workload, check, check_refused, status_annotations};
+use crate::domain::in_flight::{ImageChange, InFlight};
 
 const ENABLED: (&str, &str) = ("watch-cluster.io/enabled", "true");
 const ONLY_THE_FIRST: [&str; 2] = ["init-db.watch=false", "sidecar.watch=false"];
@@ -52,7 +55,7 @@ fn watch_cluster_is_switched_off_by_false_and_asked_at_once_by_any_value() {
             "sidecar.watch=false",
         ],
     );
-    check(&[("watch-cluster.io/check-now", "2026")], &["check-now=2026"]);
+    check(&[("watch-cluster.io/check-now", "2026")], &["check-now=now"]);
 }
 
 #[test]
@@ -84,5 +87,56 @@ fn what_watch_cluster_would_not_understand_stops_the_workload() {
         let words = [ENABLED, (key, value)];
         let words = if key == ENABLED.0 { &words[1..] } else { &words };
         check_refused(words, &format!("annotation {key}: {value:?} is not valid: "));
+    }
+}
+
+#[test]
+fn an_update_of_a_workload_that_follows_watch_cluster_is_told_as_promised() {
+    let digest = |fill: &str| format!("sha256:{}", fill.repeat(64));
+    let (one, other) = (digest("a"), digest("b"));
+    let status = |words, from: &str, to: &str, known: Option<&str>| {
+        let change = ImageChange {
+            from: from.to_owned(),
+            to: to.to_owned(),
+            digest: known.map(|digest| digest.parse().unwrap()),
+            ran: None,
+        };
+        let now = "2026-11-21T03:02:00.7Z".parse().unwrap();
+        let containers = BTreeMap::from([("app".to_owned(), change)]);
+        let in_flight = InFlight::new(containers, now, SignedDuration::from_mins(10));
+        let status = status_annotations(&Workload::with(words).subject(), &in_flight, now);
+        let lines = status.into_iter().map(|(key, value)| {
+            let key = key.trim_start_matches("watch-cluster.io/last-update").to_owned();
+            format!("{key}={}", value.unwrap_or_else(|| "nothing".to_owned()))
+        });
+        lines.collect::<Vec<_>>()
+    };
+    let pinned = (format!("shop/app:edge@{one}"), format!("shop/app:edge@{other}"));
+    assert_eq!(
+        status(&[ENABLED], &pinned.0, &pinned.1, None),
+        [
+            "=2026-11-21T03:02:00Z".to_owned(),
+            format!("-from-digest={one}"),
+            format!("-image={}", pinned.1),
+            format!("-to-digest={other}"),
+        ]
+    );
+    assert_eq!(
+        status(&[ENABLED], "shop/app:1.4.0", "shop/app:1.5.0", Some(&other)),
+        [
+            "=2026-11-21T03:02:00Z".to_owned(),
+            "-from-digest=nothing".to_owned(),
+            "-image=shop/app:1.5.0".to_owned(),
+            format!("-to-digest={other}"),
+        ]
+    );
+    for words in [
+        &[("keel.sh/policy", "minor")][..],
+        &[ENABLED, ("kubefresh.dev/watch", "true")],
+    ] {
+        assert!(
+            status(words, "shop/app:1", "shop/app:2", None).is_empty(),
+            "{words:?}"
+        );
     }
 }

@@ -121,12 +121,12 @@ mod tests {
 
     use super::*;
 
-    fn line(status: Value) -> Option<String> {
+    fn line(status: &Value) -> Option<String> {
         let pod = json!({ "metadata": { "name": "checkout-abc" }, "status": status });
         trouble(&serde_json::from_value(pod).unwrap()).map(|trouble| trouble.line)
     }
 
-    fn container(name: &str, state: Value, last: Value) -> Value {
+    fn container(name: &str, state: &Value, last: &Value) -> Value {
         json!({
             "name": name, "image": "x", "imageID": "", "ready": false, "restartCount": 1, "state": state, "lastState": last,
         })
@@ -159,7 +159,7 @@ mod tests {
                 "container app: ended with exit code 2: usage",
             ),
         ] {
-            let found = line(json!({ "containerStatuses": [container("app", state, last)] }));
+            let found = line(&json!({ "containerStatuses": [container("app", &state, &last)] }));
             assert_eq!(found, Some(format!("pod checkout-abc: {expected}")));
         }
     }
@@ -168,27 +168,27 @@ mod tests {
     fn what_only_begins_or_is_ready_is_no_trouble_and_the_most_telling_is_told() {
         let creating = json!({ "waiting": { "reason": "ContainerCreating" } });
         assert_eq!(
-            line(json!({ "containerStatuses": [container("app", creating.clone(), json!({}))] })),
+            line(&json!({ "containerStatuses": [container("app", &creating, &json!({}))] })),
             None
         );
         let condition =
             |kind: &str, message: &str| json!({ "type": kind, "status": "False", "message": message });
         let unready = condition("Ready", "containers with unready status: [app]");
         assert_eq!(
-            line(json!({ "conditions": [unready] })).as_deref(),
+            line(&json!({ "conditions": [unready] })).as_deref(),
             Some("pod checkout-abc: not ready: containers with unready status: [app]")
         );
         let unschedulable = condition("PodScheduled", "0/3 nodes are available");
         assert_eq!(
-            line(json!({ "conditions": [unready, unschedulable] })).as_deref(),
+            line(&json!({ "conditions": [unready, unschedulable] })).as_deref(),
             Some("pod checkout-abc: unschedulable: 0/3 nodes are available")
         );
         let broken = json!({ "waiting": { "reason": "ErrImagePull", "message": "x".repeat(2000) } });
         let both = [
-            container("side", creating, json!({})),
-            container("app", broken, json!({})),
+            container("side", &creating, &json!({})),
+            container("app", &broken, &json!({})),
         ];
-        let found = line(json!({ "conditions": [unready], "containerStatuses": both })).unwrap();
+        let found = line(&json!({ "conditions": [unready], "containerStatuses": both })).unwrap();
         assert!(
             found.starts_with("pod checkout-abc: container app: ErrImagePull: xxx"),
             "{found}"

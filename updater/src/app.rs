@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::Client;
+use shared::domain::plan::Seen;
 use shared::io::client::{ClientError, WATCH_LIMIT, connect};
 use shared::io::clock;
 use tokio::net::TcpListener;
@@ -172,6 +173,7 @@ fn reconciler(client: &Client, settings: &Settings, namespace: &str, view: View)
         leadership,
         limits: *limits,
         signals,
+        seen: Seen::default(),
     }
 }
 

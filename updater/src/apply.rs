@@ -16,7 +16,7 @@ use kube::Client;
 use kube::api::{Patch, PatchParams};
 use shared::domain::annotations::CHECK_NOW;
 use shared::domain::patch::{self, Outcome, PatchBody};
-use shared::domain::plan::{Action, Assessment, Pending, Plan, Tried, Update};
+use shared::domain::plan::{Action, Assessment, Pending, Plan, TakenBack, Tried, Update};
 use shared::domain::workload::WorkloadId;
 use shared::io::client::explain;
 use tokio::sync::Notify;
@@ -73,6 +73,12 @@ impl Applier {
             Action::RollBack { undo, .. } => {
                 if told {
                     self.start(assessment, undo, metrics).await;
+                }
+            }
+            // Once it is written down, nothing is left to tell of it.
+            Action::TakenBack(taken_back) => {
+                if told {
+                    self.take_note(assessment, taken_back, now, metrics).await;
                 }
             }
             Action::Follow {
@@ -139,6 +145,23 @@ impl Applier {
             // It may have been its turn, which is somebody else's now.
             Some(PatchResult::Refused | PatchResult::Unknown) => self.look_again.notify_one(),
             Some(PatchResult::Conflict) | None => {}
+        }
+    }
+
+    async fn take_note(
+        &self,
+        assessment: &Assessment,
+        taken_back: &TakenBack,
+        now: Timestamp,
+        metrics: &Metrics,
+    ) {
+        let body = patch::take_note(&assessment.resource_version, taken_back, now);
+        if self.send(assessment, &body, metrics).await == Some(PatchResult::Sent) {
+            let (workload, change) = (&assessment.workload, taken_back.summary());
+            tracing::info!(%workload, change, result = taken_back.result(), "somebody else changed the images");
+            if !taken_back.held.is_empty() {
+                metrics.updated(workload.kind, UpdateResult::TakenBack);
+            }
         }
     }
 

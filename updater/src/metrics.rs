@@ -67,6 +67,8 @@ pub enum UpdateResult {
     RolledBack,
     /// It failed, and so did the way back.
     RollbackFailed,
+    /// It had ended, and somebody went back to an older image.
+    TakenBack,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -419,6 +421,7 @@ fn state(action: &Action) -> &'static str {
         Action::Stop(_) | Action::StopForMarker(_) => "stopped",
         Action::Start(_) => "starting",
         Action::RollBack { .. } => "rolling-back",
+        Action::TakenBack(_) => "taken-back",
         Action::Follow {
             status: RolloutStatus::InProgress(_),
             in_flight,

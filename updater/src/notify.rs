@@ -178,6 +178,7 @@ fn action(reason: NoticeReason) -> &'static str {
         | NoticeReason::RolloutFailed
         | NoticeReason::UpdateSuperseded => "Update",
         NoticeReason::RolledBack | NoticeReason::RollbackFailed => "Rollback",
+        NoticeReason::UpdateHeld => "Hold",
     }
 }
 

@@ -1,14 +1,14 @@
 //! The loop that keeps images fresh: look at the cluster, decide, tell, act, and wait for the next change.
 //!
 //! One look is at everything: what may be done with one workload can depend on all others. Nothing is kept between two
-//! looks but what was told and tried, and losing that costs a question, not a mistake.
+//! looks but what was seen, told and tried, and losing that costs a question, not a mistake.
 
 use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use shared::domain::notice::{Notice, notices};
-use shared::domain::plan::{Action, Assessment, PlanLimits};
+use shared::domain::plan::{Action, Assessment, PlanLimits, Seen};
 use shared::io::clock;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -40,6 +40,7 @@ pub struct Reconciler {
     pub scans: ScanRequester,
     pub limits: PlanLimits,
     pub signals: Signals,
+    pub seen: Seen,
 }
 
 impl Reconciler {
@@ -54,6 +55,7 @@ impl Reconciler {
                 // Whoever comes to lead is woken by its claim and looks at once.
                 self.signals.metrics.forget();
                 self.scans.forget();
+                self.seen = Seen::default();
                 next_look = None;
             }
         }
@@ -82,17 +84,21 @@ impl Reconciler {
     }
 
     /// One look and everything that follows from it. Returns when to look again although nothing changed.
-    async fn reconcile(&self) -> Option<Instant> {
+    async fn reconcile(&mut self) -> Option<Instant> {
         let begun = Instant::now();
         let now = clock::now();
         let (mut snapshot, last_run) = gather(&self.stores);
         snapshot.tried = self.applier.tried(begun);
+        snapshot.seen = std::mem::take(&mut self.seen);
         let plan = self
             .pods
             .plan(&mut snapshot, &self.limits, now, Assessment::needs_pods)
             .await;
         self.signals.metrics.looked(&snapshot, &plan);
         self.signals.metrics.scanned(last_run.as_ref());
+        self.seen = std::mem::take(&mut snapshot.seen);
+        self.seen.take_in(&snapshot.workloads, &plan);
+        let this = &*self;
 
         let mut work: Vec<(&Assessment, Vec<Notice>)> = plan
             .assessments
@@ -105,7 +111,7 @@ impl Reconciler {
         self.applier.prune(&plan);
         stream::iter(work)
             .for_each_concurrent(CONCURRENT_WORKLOADS, |(assessment, notices)| async move {
-                self.carry_out(assessment, &notices, now).await;
+                this.carry_out(assessment, &notices, now).await;
             })
             .await;
 

@@ -140,12 +140,16 @@ impl InFlight {
 
     /// `checkout: shop/checkout:1.4.0 -> shop/checkout:1.5.0`, one container after the other.
     pub fn summary(&self) -> String {
-        let lines = self
-            .containers
-            .iter()
-            .map(|(name, change)| format!("{name}: {} -> {}", change.from, change.to));
-        lines.collect::<Vec<_>>().join(", ")
+        summary(&self.containers)
     }
+}
+
+/// The same of any changes, by container.
+pub fn summary(changes: &BTreeMap<String, ImageChange>) -> String {
+    let lines = changes
+        .iter()
+        .map(|(name, change)| format!("{name}: {} -> {}", change.from, change.to));
+    lines.collect::<Vec<_>>().join(", ")
 }
 
 /// The image that the last update which ended gave to a container, by the summary that is kept of it.

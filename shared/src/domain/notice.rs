@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::hash::short_hash;
 use super::in_flight::InFlight;
 use super::patch::Outcome;
-use super::plan::{self, Action, Assessment, ContainerVerdict, Target, Verdict};
+use super::plan::{self, Action, Assessment, ContainerVerdict, TakenBack, Target, Verdict};
 use super::rollout::RolloutStatus;
 use super::text;
 use super::workload::WorkloadId;
@@ -33,6 +33,7 @@ pub enum NoticeReason {
     RolledBack,
     RollbackFailed,
     UpdateSuperseded,
+    UpdateHeld,
     InvalidSettings,
     InvalidRecord,
 }
@@ -60,7 +61,8 @@ impl Notice {
             | NoticeReason::UpdateStarted
             | NoticeReason::ImageUpdated
             | NoticeReason::RolledBack
-            | NoticeReason::UpdateSuperseded => Severity::Normal,
+            | NoticeReason::UpdateSuperseded
+            | NoticeReason::UpdateHeld => Severity::Normal,
         };
         Self {
             workload: assessment.workload.clone(),
@@ -134,6 +136,7 @@ pub fn notices(assessment: &Assessment) -> Vec<Notice> {
             let failed = Notice::new(assessment, NoticeReason::RolloutFailed, &note, &identity);
             vec![started, failed]
         }
+        Action::TakenBack(taken_back) => held(assessment, taken_back).into_iter().collect(),
         Action::Nothing => assessment
             .containers
             .iter()
@@ -181,6 +184,29 @@ fn following(
     let identity = in_flight.to_annotation();
     let ended = ended.map(|(reason, note)| Notice::new(assessment, reason, &note, &identity));
     started.into_iter().chain(ended).collect()
+}
+
+/// That somebody went back, what is held for it, and how that ends.
+fn held(assessment: &Assessment, taken_back: &TakenBack) -> Option<Notice> {
+    if taken_back.held.is_empty() {
+        return None;
+    }
+    let change = taken_back.summary();
+    let keys: Vec<&str> = taken_back.holds.keys().map(String::as_str).collect();
+    let WorkloadId { namespace, name, .. } = &assessment.workload;
+    let note = format!(
+        "{change}: somebody went back, so {} held, and only what is newer is offered; to lift it: kubefresh-updater release \
+         {namespace}/{name}, or remove {}",
+        taken_back.what_is_held(),
+        keys.join(" and ")
+    );
+    let identity = format!("{change} {}", taken_back.after.as_deref().unwrap_or_default());
+    Some(Notice::new(
+        assessment,
+        NoticeReason::UpdateHeld,
+        &note,
+        &identity,
+    ))
 }
 
 /// What is held, and how that ends.

@@ -171,7 +171,7 @@ fn lines(assessment: &Assessment, workload: Option<&Workload>, snapshot: &Snapsh
                 line(Some(entry), standing)
             })
             .collect(),
-        Action::Start(_) | Action::Nothing => entries
+        Action::Start(_) | Action::TakenBack(_) | Action::Nothing => entries
             .map(|entry| {
                 let standing = Standing::of(entry, snapshot);
                 line(Some(entry), standing.after(entry, workload, last.as_ref()))

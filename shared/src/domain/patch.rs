@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::annotations::{IN_FLIGHT, LAST_CHANGE, LAST_RESULT, LAST_UPDATE, PENDING};
 use super::in_flight::{ImageChange, InFlight};
-use super::plan::Update;
+use super::plan::{TakenBack, Update};
 use super::rollout::{Completion, RolloutStatus};
 use super::time::whole_seconds;
 use super::workload::WorkloadKind;
@@ -145,6 +145,28 @@ pub fn finish(
     ]);
     annotations.extend(as_annotations(holds));
     annotations.extend(promised.iter().map(|(key, value)| (key.clone(), json!(value))));
+    PatchBody(json!({
+        "metadata": { "resourceVersion": resource_version, "annotations": annotations },
+    }))
+}
+
+/// Writes down that somebody went back, and what is held for it. The marker that may be there is one of theirs: of an update
+/// that had ended, and which they brought back.
+pub fn take_note(resource_version: &str, taken_back: &TakenBack, now: Timestamp) -> PatchBody {
+    let mut annotations = Map::from_iter([
+        (IN_FLIGHT.to_owned(), Value::Null),
+        (PENDING.to_owned(), Value::Null),
+    ]);
+    if !taken_back.changes.is_empty() {
+        annotations.extend([
+            (LAST_UPDATE.to_owned(), json!(whole_seconds(now).to_string())),
+            (LAST_CHANGE.to_owned(), json!(taken_back.summary())),
+            (LAST_RESULT.to_owned(), json!(taken_back.result())),
+        ]);
+    }
+    let spent = taken_back.spent_approvals.iter();
+    annotations.extend(spent.map(|key| (key.clone(), Value::Null)));
+    annotations.extend(as_annotations(&taken_back.holds));
     PatchBody(json!({
         "metadata": { "resourceVersion": resource_version, "annotations": annotations },
     }))

@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use self::decide::{decide, taken_back};
+use self::decide::decide;
 pub use self::gate::Gate;
 pub use self::pending::Pending;
 pub use self::rollouts::Tried;
 pub use self::running::RunningUnknown;
+pub use self::seen::Seen;
+pub use self::taken_back::TakenBack;
 pub use self::verdict::{ContainerVerdict, Target, Verdict, approval, approval_annotation, approval_command};
 use super::annotations::{APPROVED, Mode, Namespaces, PENDING};
 use super::in_flight::{ImageChange, InFlight, InFlightError};
@@ -28,6 +30,8 @@ mod pending;
 mod rollback;
 mod rollouts;
 mod running;
+mod seen;
+mod taken_back;
 mod verdict;
 
 /// Everything that a plan is made from.
@@ -44,6 +48,8 @@ pub struct Snapshot {
     pub pods: BTreeMap<String, PodsRead>,
     /// What lies beneath the workloads' own annotations.
     pub namespaces: Namespaces,
+    /// What the same updater saw before; nothing where it has just come to lead, or does not run at all.
+    pub seen: Seen,
 }
 
 /// What a workload's pods said as it stands now, or why they could not be read.
@@ -143,6 +149,8 @@ pub enum Action {
         failure: Failure,
         undo: Update,
     },
+    /// Somebody went back to an older image. Nothing else is done until that is written down.
+    TakenBack(TakenBack),
 }
 
 /// An update of one workload, all its containers in one patch and so in one rollout.
@@ -203,6 +211,7 @@ fn next_look(containers: &[ContainerVerdict], action: &Action) -> Option<Timesta
             ..
         }
         | Action::RollBack { .. }
+        | Action::TakenBack(_)
         | Action::Stop(_)
         | Action::StopForMarker(_) => None,
         Action::Nothing | Action::Start(_) => {
@@ -221,8 +230,14 @@ fn assess(
 ) -> Option<(Vec<ContainerVerdict>, Action)> {
     let layer = snapshot.namespaces.layer(&workload.id.namespace);
     // An update under way is followed to its end even when somebody broke the settings or opted out meanwhile.
+    let is_over = |marker: &InFlight| {
+        let seen = snapshot.seen.of(workload);
+        seen.is_some_and(|seen| seen.is_over(marker))
+    };
+    let mut over = false;
     match InFlight::read(&workload.annotations) {
         Ok(None) => {}
+        Ok(Some(in_flight)) if is_over(&in_flight) => over = true,
         Ok(Some(in_flight)) => {
             let status = rollout::evaluate(workload, &in_flight, now);
             let status = match (status, snapshot.trouble(&workload.uid)) {
@@ -246,6 +261,14 @@ fn assess(
         // What we wrote before it opted out is not left behind.
         let has_pending = workload.annotations.contains_key(PENDING);
         return has_pending.then_some((Vec::new(), Action::Nothing));
+    }
+    if let Some(taken_back) = taken_back::taken_back(workload, &reading, snapshot, over) {
+        let noted = taken_back.noted(workload);
+        let reading = watched::read(&noted, layer?).unwrap_or(reading);
+        let containers = verdicts(&reading.watched, |watched| {
+            decide(&noted, watched, snapshot, limits, now)
+        });
+        return Some((containers, Action::TakenBack(taken_back)));
     }
     let mut containers = verdicts(&reading.watched, |watched| {
         decide(workload, watched, snapshot, limits, now)
@@ -320,7 +343,7 @@ fn spent_approvals(
     let used = watched
         .iter()
         .filter_map(|watched| Some((watched, changes.get(&watched.container)?)))
-        .any(|(watched, change)| asks(&watched) || taken_back(workload, watched, &change.to));
+        .any(|(watched, change)| asks(&watched) || decide::taken_back(workload, watched, &change.to));
     let common = (used || !watched.iter().any(|watched| asks(&watched))).then(|| APPROVED.to_owned());
     own.chain(common)
         .filter(|key| workload.annotations.contains_key(key))

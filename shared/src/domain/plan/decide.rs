@@ -9,7 +9,7 @@ use super::{PlanLimits, Snapshot};
 use crate::domain::annotations::{Approved, HOLD, Mode};
 use crate::domain::in_flight::last_given;
 use crate::domain::policy::{
-    Conditions, Maturity, Rejection, Selection, SelectionReason, SelectionRequest, select,
+    Conditions, Maturity, Rejection, Selection, SelectionReason, SelectionRequest, UpdatePolicy, select,
 };
 use crate::domain::record::Findings;
 use crate::domain::record::config_map::{RecordError, record_name};
@@ -238,9 +238,13 @@ pub(super) fn taken_back(workload: &Workload, watched: &Watched, target: &str) -
     if given_tag == target_tag {
         return given.digest() == target.digest();
     }
-    // How far the policy would go from there does not matter, as long as it can tell what is newer.
-    let from_there = SelectionRequest::new(&given_tag, &watched.demand.policy);
-    let selection = select(&from_there, [&target_tag]);
+    is_older(&target_tag, &given_tag, &watched.demand.policy)
+}
+
+/// Whether a policy calls `tag` older than `other`. How far it would go from there does not matter, as long as it can tell.
+pub(super) fn is_older(tag: &Tag, other: &Tag, policy: &UpdatePolicy) -> bool {
+    let from_there = SelectionRequest::new(other, policy);
+    let selection = select(&from_there, [tag]);
     selection.rejected.contains_key(&Rejection::NotNewer)
 }
 

@@ -29,9 +29,11 @@ impl Pending {
             Action::Nothing if !is_asked => return Self::Unchanged,
             Action::Nothing => text(workload, containers),
             Action::Stop(_) => None,
-            Action::StopForMarker(_) | Action::Start(_) | Action::Follow { .. } | Action::RollBack { .. } => {
-                return Self::Unchanged;
-            }
+            Action::StopForMarker(_)
+            | Action::Start(_)
+            | Action::Follow { .. }
+            | Action::RollBack { .. }
+            | Action::TakenBack(_) => return Self::Unchanged,
         };
         match (wanted, workload.annotations.get(PENDING)) {
             (Some(wanted), Some(written)) if wanted == *written => Self::Unchanged,

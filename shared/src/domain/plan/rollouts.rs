@@ -106,7 +106,7 @@ fn held_back(
                     waiting.entry(namespace).or_default().push((turn, index));
                 }
             },
-            Action::Nothing | Action::Stop(_) | Action::StopForMarker(_) => {}
+            Action::Nothing | Action::Stop(_) | Action::StopForMarker(_) | Action::TakenBack(_) => {}
         }
     }
     for turns in waiting.values_mut() {

@@ -2,6 +2,7 @@ mod gates;
 mod rollback;
 mod rollouts;
 mod running;
+mod taken_back;
 
 use super::*;
 use crate::domain::annotations::IN_FLIGHT;
@@ -218,12 +219,13 @@ fn an_approval_counts_for_the_tag_or_digest_it_names_and_for_no_other() {
 #[test]
 fn what_was_taken_back_is_not_given_again_without_approval_nor_anything_older() {
     for (given, approved, expected) in [
-        ("app:1.5.0", None, "awaiting-approval"),
+        ("app:1.5.0", None, "held"),
         ("app:1.5.0", Some("1.5.0"), "update"),
+        ("app:1.5.0", Some("1.4.9"), "awaiting-approval"),
         ("app:1.4.0", None, "update"),
         // Anything up to there, also where the policy would not go so far; and nothing beyond.
-        ("app:1.6.0", None, "awaiting-approval"),
-        ("app:2.0.0", None, "awaiting-approval"),
+        ("app:1.6.0", None, "held"),
+        ("app:2.0.0", None, "held"),
         ("app:2.0.0", Some("1.5.0"), "update"),
         ("app:1.4.9", None, "update"),
         // A foreign image, another variant, and what carries no version say nothing of it.

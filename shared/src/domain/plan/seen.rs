@@ -1,0 +1,87 @@
+//! What an updater has seen while it led without a break: the images that workloads had, and the updates that it saw end.
+//!
+//! Losing it costs no update and does none twice; only what somebody did while nobody watched may go unnoticed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::{Action, Plan};
+use crate::domain::in_flight::InFlight;
+use crate::domain::workload::Workload;
+
+/// How many updates that ended are remembered of a workload; the oldest go.
+const MOST_OVER: usize = 20;
+
+/// The workloads as they were when nothing of them was left to be noted, by their uid.
+#[derive(Debug, Clone, Default)]
+pub struct Seen(BTreeMap<String, Sighting>);
+
+/// One of them.
+#[derive(Debug, Clone)]
+pub(super) struct Sighting {
+    /// Shared with whoever follows the cluster, as there can be many.
+    pub(super) workload: Arc<Workload>,
+    over: Vec<InFlight>,
+}
+
+impl Seen {
+    pub(super) fn of(&self, workload: &Workload) -> Option<&Sighting> {
+        self.0.get(&workload.uid)
+    }
+
+    /// Takes in the workloads that `plan` was made from. What has yet to be noted of one is not forgotten by that.
+    pub fn take_in(&mut self, workloads: &[Arc<Workload>], plan: &Plan) {
+        let workloads = workloads.iter();
+        let workloads: HashMap<&str, &Arc<Workload>> = workloads
+            .map(|workload| (workload.uid.as_str(), workload))
+            .collect();
+        let assessments = plan.assessments.iter();
+        let actions: HashMap<&str, &Action> = assessments
+            .map(|assessment| (assessment.uid.as_str(), &assessment.action))
+            .collect();
+        self.0.retain(|uid, _| actions.contains_key(uid.as_str()));
+        for (uid, action) in actions {
+            match action {
+                Action::Stop(_) | Action::StopForMarker(_) | Action::TakenBack(_) => {}
+                Action::Nothing | Action::Start(_) | Action::Follow { .. } | Action::RollBack { .. } => {
+                    if let Some(workload) = workloads.get(uid) {
+                        self.see(workload);
+                    }
+                }
+            }
+        }
+    }
+
+    fn see(&mut self, workload: &Arc<Workload>) {
+        let Some(sighting) = self.0.get_mut(&workload.uid) else {
+            let sighting = Sighting {
+                workload: Arc::clone(workload),
+                over: Vec::new(),
+            };
+            self.0.insert(workload.uid.clone(), sighting);
+            return;
+        };
+        if Arc::ptr_eq(&sighting.workload, workload) {
+            return;
+        }
+        let before = marker(&sighting.workload);
+        if let Some(ended) = before.filter(|before| marker(workload).as_ref() != Some(before)) {
+            let dropped = (sighting.over.len() + 1).saturating_sub(MOST_OVER);
+            sighting.over.drain(..dropped);
+            sighting.over.push(ended);
+        }
+        sighting.workload = Arc::clone(workload);
+    }
+}
+
+impl Sighting {
+    /// Whether the update of this marker was seen to end: then the marker is a copy that `kubectl rollout undo` of a Deployment
+    /// brought back. Whoever saw nothing has to follow it, as it looks like an update whose updater died.
+    pub(super) fn is_over(&self, marker: &InFlight) -> bool {
+        self.over.contains(marker)
+    }
+}
+
+fn marker(workload: &Workload) -> Option<InFlight> {
+    InFlight::read(&workload.annotations).ok().flatten()
+}

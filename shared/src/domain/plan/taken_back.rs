@@ -1,0 +1,224 @@
+//! Somebody, a person or another controller, went back to an older image: what they left is held from then on.
+//!
+//! Two things tell of it: what this updater saw before, and, for one that has just come to lead, what the last update gave.
+//! The first alone knows of a `kubectl rollout undo` of a Deployment, which brings back the annotations of that time together with
+//! the image, `last-change` among them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Snapshot;
+use super::decide::is_older;
+use super::seen::Sighting;
+use crate::domain::annotations::{APPROVED, Approved, LAST_CHANGE, LAST_UPDATE, Mode};
+use crate::domain::holds::with_holds;
+use crate::domain::in_flight::{ImageChange, last_given, summary};
+use crate::domain::policy::Hold;
+use crate::domain::record::config_map::record_name;
+use crate::domain::reference::{Digest, ImageReference};
+use crate::domain::watched::{Reading, Watched};
+use crate::domain::workload::Workload;
+
+/// What somebody else did to the images, to be written down before anything else is done with the workload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TakenBack {
+    /// What they left and what they chose, by container.
+    pub changes: BTreeMap<String, ImageChange>,
+    /// What they left, by container. None where they chose something newer, by bringing an update back that had ended.
+    pub held: BTreeMap<String, Hold>,
+    /// The same as annotations, beside what is held already.
+    pub holds: BTreeMap<String, String>,
+    /// Annotations that agreed to what they left.
+    pub spent_approvals: BTreeSet<String>,
+    /// When the update before it ended, as it was written down: it tells this time from the next.
+    pub after: Option<String>,
+}
+
+impl TakenBack {
+    /// `checkout: shop/checkout:1.5.0 -> shop/checkout:1.4.0`, one container after the other.
+    pub fn summary(&self) -> String {
+        summary(&self.changes)
+    }
+
+    /// What came of it, as the annotation says it.
+    pub fn result(&self) -> String {
+        if self.held.is_empty() {
+            return "taken over: somebody brought back an update that had ended".to_owned();
+        }
+        format!("taken back: {} held", self.what_is_held())
+    }
+
+    /// `<=1.5.0 is`, or several of them.
+    pub fn what_is_held(&self) -> String {
+        let held: BTreeSet<String> = self.held.values().map(ToString::to_string).collect();
+        let verb = if held.len() == 1 { "is" } else { "are" };
+        format!("{} {verb}", Vec::from_iter(held).join(" and "))
+    }
+
+    /// The workload as it will be once this is written down.
+    pub(super) fn noted(&self, workload: &Workload) -> Workload {
+        let mut noted = workload.clone();
+        noted.annotations.extend(self.holds.clone());
+        noted
+            .annotations
+            .retain(|key, _| !self.spent_approvals.contains(key));
+        noted
+    }
+}
+
+/// What was left in one container.
+struct Left {
+    image: String,
+    hold: Hold,
+    after: Option<String>,
+}
+
+/// `over`: the workload carries the marker of an update that had ended.
+pub(super) fn taken_back(
+    workload: &Workload,
+    reading: &Reading,
+    snapshot: &Snapshot,
+    over: bool,
+) -> Option<TakenBack> {
+    let sighting = snapshot.seen.of(workload);
+    let left: BTreeMap<&str, (&Watched, Left)> = reading
+        .watched
+        .iter()
+        .filter_map(|watched| {
+            let left = left(workload, watched, sighting, snapshot)?;
+            Some((watched.container.as_str(), (watched, left)))
+        })
+        .collect();
+    if left.is_empty() && !over {
+        return None;
+    }
+    let held: BTreeMap<String, Hold> = left
+        .iter()
+        .map(|(container, (_, left))| ((*container).to_owned(), left.hold.clone()))
+        .collect();
+    let changes = reading.watched.iter().filter_map(|watched| {
+        let container = watched.container.as_str();
+        let before = match left.get(container) {
+            Some((_, left)) => left.image.as_str(),
+            None => over.then(|| sighting?.workload.image_of(container)).flatten()?,
+        };
+        let change = ImageChange {
+            from: before.to_owned(),
+            to: workload.image_of(container)?.to_owned(),
+            digest: None,
+        };
+        (change.from != change.to).then(|| (container.to_owned(), change))
+    });
+    Some(TakenBack {
+        changes: changes.collect(),
+        holds: with_holds(
+            workload,
+            left.iter()
+                .map(|(container, (_, left))| (*container, left.hold.clone())),
+        ),
+        spent_approvals: spent_approvals(workload, &left),
+        after: left.values().find_map(|(_, left)| left.after.clone()),
+        held,
+    })
+}
+
+fn left(
+    workload: &Workload,
+    watched: &Watched,
+    sighting: Option<&Sighting>,
+    snapshot: &Snapshot,
+) -> Option<Left> {
+    match watched.settings.mode {
+        Mode::Auto | Mode::Approve => {}
+        // Nothing would be given anyway.
+        Mode::Notify | Mode::Off => return None,
+    }
+    let container = watched.container.as_str();
+    let hold = |image: &str| {
+        let hold = hold(image, watched, snapshot)?;
+        (!is_held(&hold, watched)).then_some(hold)
+    };
+    let seen = sighting.and_then(|sighting| {
+        let image = sighting.workload.image_of(container)?;
+        let left = Left {
+            image: image.to_owned(),
+            hold: hold(image)?,
+            after: sighting.workload.annotations.get(LAST_UPDATE).cloned(),
+        };
+        (!is_noted(workload, container, image)).then_some(left)
+    });
+    let given = || {
+        // Whoever agrees to something after they went back wants it.
+        let image =
+            last_given(&workload.annotations, container).filter(|_| watched.settings.approved.is_none())?;
+        Some(Left {
+            image: image.to_owned(),
+            hold: hold(image)?,
+            after: workload.annotations.get(LAST_UPDATE).cloned(),
+        })
+    };
+    seen.or_else(given)
+}
+
+/// Whether it is written down already that this image was left for the present one: by a rollback of ours, or by this.
+fn is_noted(workload: &Workload, container: &str, left: &str) -> bool {
+    let Some(present) = workload.image_of(container) else {
+        return false;
+    };
+    let step = format!("{container}: {left} -> {present}");
+    let changes = workload.annotations.get(LAST_CHANGE);
+    changes.is_some_and(|changes| changes.split(", ").any(|change| change == step))
+}
+
+/// What has to be held so that the present image is not left for this one again; `None` where it is no step back.
+fn hold(left: &str, watched: &Watched, snapshot: &Snapshot) -> Option<Hold> {
+    let left: ImageReference = left.parse().ok()?;
+    let present = &watched.image;
+    if left.repository() != present.repository() {
+        return None;
+    }
+    let tag = left.effective_tag()?;
+    if tag != watched.demand.tag {
+        let is_older = is_older(&watched.demand.tag, &tag, &watched.demand.policy);
+        return is_older.then_some(Hold::UpTo(tag));
+    }
+    let digest = left.digest()?;
+    // Nobody can tell which digest of a tag is older, but the published one is what would be given again.
+    let is_step_back = watched.demand.policy.follows_digest()
+        && present.digest().is_some_and(|present| present != digest)
+        && published(watched, snapshot) == Some(digest);
+    is_step_back.then(|| Hold::Image(tag, digest.clone()))
+}
+
+fn published<'a>(watched: &Watched, snapshot: &'a Snapshot) -> Option<&'a Digest> {
+    let repository = watched.image.repository();
+    let record = snapshot.records.get(&record_name(repository))?.as_ref().ok()?;
+    let findings = record.findings.as_ref()?;
+    let tag = findings.tag(&watched.demand.tag)?;
+    tag.digest.as_ref().filter(|_| record.repository == *repository)
+}
+
+fn is_held(hold: &Hold, watched: &Watched) -> bool {
+    let covers = |held: &Hold| match (held, hold) {
+        (Hold::UpTo(held), Hold::UpTo(tag)) => held == tag || is_older(tag, held, &watched.demand.policy),
+        (
+            Hold::Tag(_) | Hold::Digest(_) | Hold::Image(..) | Hold::UpTo(_),
+            Hold::Tag(_) | Hold::Digest(_) | Hold::Image(..) | Hold::UpTo(_),
+        ) => held == hold,
+    };
+    watched.settings.held.iter().any(covers)
+}
+
+/// An undo can bring back what agreed to the very update that it takes back.
+fn spent_approvals(workload: &Workload, left: &BTreeMap<&str, (&Watched, Left)>) -> BTreeSet<String> {
+    let agreed = left.iter().filter(|(_, (watched, left))| {
+        let image: Option<ImageReference> = left.image.parse().ok();
+        image.is_some_and(|image| match &watched.settings.approved {
+            Some(Approved::Tag(tag)) => image.effective_tag().as_ref() == Some(tag),
+            Some(Approved::Digest(digest)) => image.digest() == Some(digest),
+            None => false,
+        })
+    });
+    let keys = agreed.flat_map(|(container, _)| [format!("{container}.{APPROVED}"), APPROVED.to_owned()]);
+    keys.filter(|key| workload.annotations.contains_key(key))
+        .collect()
+}

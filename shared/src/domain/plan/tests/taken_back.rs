@@ -1,0 +1,281 @@
+//! What somebody took back is held from then on, and noted once.
+
+use super::*;
+use crate::domain::annotations::{HOLD, LAST_CHANGE, LAST_RESULT, LAST_UPDATE};
+use crate::domain::patch;
+
+const OLD: &str = "shop.example/app:1.4.0";
+const NEW: &str = "shop.example/app:1.5.0";
+
+/// An updater that leads: each look is at what it saw before.
+#[derive(Default)]
+struct Leader(Seen);
+
+impl Leader {
+    fn look(&mut self, workload: &Workload) -> Assessment {
+        let edge = record("shop.example/edge", &["edge digest pinned"], &["edge"]);
+        let snapshot = Snapshot {
+            seen: std::mem::take(&mut self.0),
+            ..snapshot(workload.clone(), vec![app(), edge])
+        };
+        let plan = plan(&snapshot, &LIMITS, now());
+        self.0 = snapshot.seen.clone();
+        self.0.take_in(&snapshot.workloads, &plan);
+        plan.assessments.into_iter().next().unwrap()
+    }
+}
+
+fn checkout(annotations: &[(&str, &str)], image: &str) -> Workload {
+    workload(&[AUTO.as_slice(), annotations].concat(), &[("app", image)])
+}
+
+/// What is held in the place of the hold annotation, and `None` where nothing is noted.
+fn holds(assessment: &Assessment) -> Option<String> {
+    let Action::TakenBack(taken_back) = &assessment.action else {
+        return None;
+    };
+    assert_eq!(taken_back.holds.len(), 1, "{taken_back:?}");
+    taken_back.holds.get(HOLD).cloned()
+}
+
+/// The workload after the patch of annotations that the assessment leads to.
+fn noted(workload: &Workload, assessment: &Assessment) -> Workload {
+    let Action::TakenBack(taken_back) = &assessment.action else {
+        panic!("{:?}", assessment.action)
+    };
+    let body = patch::take_note("41", taken_back, now()).0;
+    let mut noted = workload.clone();
+    for (key, value) in body["metadata"]["annotations"].as_object().unwrap() {
+        match value.as_str() {
+            Some(value) => noted.annotations.insert(key.clone(), value.to_owned()),
+            None => noted.annotations.remove(key),
+        };
+    }
+    noted
+}
+
+fn edge(fill: char) -> String {
+    format!("shop.example/edge:edge@{}", digest(fill))
+}
+
+#[test]
+fn an_older_image_that_somebody_sets_is_told_from_any_other_change() {
+    let digest_held = format!("edge@{}", digest('b'));
+    for (before, after, expected) in [
+        (NEW, OLD, Some("<=1.5.0")),
+        (NEW, "shop.example/app:0.9.0", Some("<=1.5.0")),
+        (NEW, "shop.example/app:1.5.0-rc.1", Some("<=1.5.0")),
+        // Further than the policy would go.
+        ("shop.example/app:2.0.0", OLD, Some("<=2.0.0")),
+        (
+            "shop.example/app:1.5.0@sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
+            OLD,
+            Some("<=1.5.0"),
+        ),
+        // What the registry publishes under the tag is what would be given again.
+        (&edge('b'), &edge('a'), Some(digest_held.as_str())),
+        (&edge('a'), &edge('b'), None),
+        (&edge('a'), &edge('d'), None),
+        (OLD, NEW, None),
+        (NEW, NEW, None),
+        (NEW, "other.example/app:1.4.0", None),
+        (NEW, "shop.example/app:1.4.0-alpine", None),
+        (NEW, "shop.example/app:edge", None),
+        ("Not An Image", OLD, None),
+    ] {
+        let mut leader = Leader::default();
+        leader.look(&checkout(&[], before));
+        let found = leader.look(&checkout(&[], after));
+        assert_eq!(holds(&found).as_deref(), expected, "{before} -> {after}");
+        let mut another = checkout(&[], after);
+        another.uid = "5678".to_owned();
+        let mut leader = Leader::default();
+        leader.look(&checkout(&[], before));
+        assert_eq!(holds(&leader.look(&another)), None, "made anew: {after}");
+    }
+}
+
+#[test]
+fn what_is_held_already_is_not_written_again_and_what_is_not_stands_beside_it() {
+    for (held, expected) in [
+        ("1.4.9", Some("1.4.9 <=1.5.0")),
+        ("1.5.0", Some("1.5.0 <=1.5.0")),
+        ("<=1.4.9", Some("<=1.4.9 <=1.5.0")),
+        ("<=1.5.0", None),
+        ("<=1.6.0", None),
+    ] {
+        let mut leader = Leader::default();
+        leader.look(&checkout(&[(HOLD, held)], NEW));
+        let found = leader.look(&checkout(&[(HOLD, held)], OLD));
+        assert_eq!(holds(&found).as_deref(), expected, "{held}");
+    }
+}
+
+#[test]
+fn only_where_something_would_be_given_again_it_has_to_be_held() {
+    for (mode, expected) in [
+        ("auto", true),
+        ("approve", true),
+        ("notify", false),
+        ("off", false),
+    ] {
+        let mut leader = Leader::default();
+        let at = |image| checkout(&[("kubefresh.dev/mode", mode)], image);
+        leader.look(&at(NEW));
+        assert_eq!(holds(&leader.look(&at(OLD))).is_some(), expected, "{mode}");
+    }
+    let mut paused = checkout(&[], OLD);
+    paused.paused = true;
+    let mut leader = Leader::default();
+    leader.look(&checkout(&[], NEW));
+    assert!(holds(&leader.look(&paused)).is_some());
+}
+
+#[test]
+fn it_is_noted_once_and_nothing_is_noted_of_reverts_to_what_was_chosen() {
+    let mut leader = Leader::default();
+    leader.look(&checkout(&[], NEW));
+    let left = checkout(&[], OLD);
+    // As long as it is not written, it has to be; also where the settings cannot be read in between.
+    assert!(holds(&leader.look(&left)).is_some());
+    leader.look(&checkout(&[("kubefresh.dev/policy", "best")], OLD));
+    let found = leader.look(&left);
+    assert!(
+        matches!(found.containers[0].verdict, Verdict::Held { .. }),
+        "{found:?}"
+    );
+    let mut noted = noted(&left, &found);
+    assert_eq!(noted.annotations[LAST_CHANGE], format!("app: {NEW} -> {OLD}"));
+    assert_eq!(noted.annotations[LAST_RESULT], "taken back: <=1.5.0 is held");
+    for image in [OLD, NEW, OLD, "shop.example/app:1.4.9", OLD, OLD] {
+        noted.containers[0].image = image.to_owned();
+        assert!(matches!(leader.look(&noted).action, Action::Nothing), "{image}");
+        assert_eq!(holds(&Leader::default().look(&noted)), None, "{image}");
+    }
+    // Once it is let go, it is given again, whoever leads.
+    noted.annotations.remove(HOLD);
+    for mut leader in [leader, Leader::default()] {
+        assert!(matches!(leader.look(&noted).action, Action::Start(_)));
+    }
+}
+
+#[test]
+fn a_rollback_of_ours_is_nothing_that_somebody_took_back() {
+    let change = ImageChange {
+        from: OLD.to_owned(),
+        to: NEW.to_owned(),
+        digest: None,
+    };
+    let update = InFlight::new(
+        BTreeMap::from([("app".to_owned(), change)]),
+        now(),
+        SignedDuration::from_mins(10),
+    );
+    let back = update.undone("no pod is ready", now(), SignedDuration::from_mins(10));
+    let (update, back_marker) = (update.to_annotation(), back.to_annotation());
+    let change = back.summary();
+    let ended = checkout(&[(LAST_CHANGE, &change), (HOLD, "1.5.0")], OLD);
+    let mut leader = Leader::default();
+    leader.look(&checkout(&[(IN_FLIGHT, &update)], NEW));
+    let found = leader.look(&checkout(&[(IN_FLIGHT, &back_marker), (HOLD, "1.5.0")], OLD));
+    assert!(matches!(found.action, Action::Follow { .. }), "{found:?}");
+    assert!(matches!(leader.look(&ended).action, Action::Nothing));
+    // And where a look came too late to see the rollback under way.
+    let mut leader = Leader::default();
+    leader.look(&checkout(&[(IN_FLIGHT, &update)], NEW));
+    assert!(matches!(leader.look(&ended).action, Action::Nothing));
+}
+
+#[test]
+fn whoever_comes_to_lead_knows_by_what_was_given_last_unless_somebody_agreed_to_more() {
+    let given = format!("app: {OLD} -> {NEW}");
+    let foreign = format!("app: {OLD} -> other.example/app:1.5.0");
+    for (last, more, image, expected) in [
+        (&given, &[][..], OLD, Some("<=1.5.0")),
+        (&given, &[], "shop.example/app:1.3.0", Some("<=1.5.0")),
+        (&given, &[], NEW, None),
+        (&given, &[], "shop.example/app:1.6.0", None),
+        (&given, &[("kubefresh.dev/approved", "1.5.0")], OLD, None),
+        (&foreign, &[], OLD, None),
+    ] {
+        let annotations = [more, &[(LAST_CHANGE, last.as_str())]].concat();
+        let found = Leader::default().look(&checkout(&annotations, image));
+        assert_eq!(holds(&found).as_deref(), expected, "{last}; {image} {more:?}");
+    }
+}
+
+#[test]
+fn an_undo_that_brings_back_annotations_of_that_time_is_seen_for_what_it_is() {
+    let given_then = format!("app: shop.example/app:1.3.0 -> {OLD}");
+    let given = format!("app: {OLD} -> {NEW}");
+    let ended = (LAST_UPDATE, "2026-11-21T02:00:00Z");
+    let agreed = ("kubefresh.dev/approved", "1.5.0");
+    let mut leader = Leader::default();
+    leader.look(&checkout(&[(LAST_CHANGE, &given), ended], NEW));
+    let back = checkout(&[(LAST_CHANGE, &given_then), agreed], OLD);
+    let found = leader.look(&back);
+    assert_eq!(holds(&found).as_deref(), Some("<=1.5.0"));
+    let noted = noted(&back, &found);
+    assert!(!noted.annotations.contains_key(agreed.0), "{noted:?}");
+    let Action::TakenBack(taken_back) = found.action else {
+        unreachable!()
+    };
+    assert_eq!(taken_back.after.as_deref(), Some(ended.1));
+}
+
+#[test]
+fn a_marker_that_an_undo_brings_back_is_not_followed_by_whoever_saw_its_end() {
+    let change = ImageChange {
+        from: OLD.to_owned(),
+        to: NEW.to_owned(),
+        digest: None,
+    };
+    let failed = InFlight::new(
+        BTreeMap::from([("app".to_owned(), change)]),
+        now() - SignedDuration::from_hours(1),
+        SignedDuration::from_mins(10),
+    );
+    let back = failed.undone("no pod is ready", now(), SignedDuration::from_mins(10));
+    let failed = failed.to_annotation();
+    let brought_back = checkout(&[(IN_FLIGHT, &failed)], NEW);
+    let mut leader = Leader::default();
+    // Its updater may have died: then the next one goes on from it.
+    assert!(matches!(
+        leader.look(&brought_back).action,
+        Action::RollBack { .. }
+    ));
+    assert!(matches!(
+        leader.look(&brought_back).action,
+        Action::RollBack { .. }
+    ));
+    leader.look(&checkout(
+        &[(IN_FLIGHT, &back.to_annotation()), (HOLD, "1.5.0")],
+        OLD,
+    ));
+    leader.look(&checkout(&[(LAST_CHANGE, &back.summary()), (HOLD, "1.5.0")], OLD));
+    let found = leader.look(&brought_back);
+    let noted = noted(&brought_back, &found);
+    assert!(!noted.annotations.contains_key(IN_FLIGHT) && !noted.annotations.contains_key(HOLD));
+    assert_eq!(noted.annotations[LAST_CHANGE], format!("app: {OLD} -> {NEW}"));
+    assert!(matches!(leader.look(&noted).action, Action::Nothing));
+    // What they go back to from there is told as ever.
+    let found = leader.look(&checkout(&[], OLD));
+    assert_eq!(holds(&found).as_deref(), Some("<=1.5.0"));
+}
+
+#[test]
+fn of_several_containers_each_has_its_own_hold_and_those_that_stay_have_none() {
+    let images = |app: &'static str, side: &'static str| [("app", app), ("side", side), ("migrate", OLD)];
+    let mut leader = Leader::default();
+    leader.look(&workload(&AUTO, &images(NEW, NEW)));
+    let found = leader.look(&workload(&AUTO, &images(OLD, "shop.example/app:1.3.0")));
+    let Action::TakenBack(taken_back) = found.action else {
+        panic!("{found:?}")
+    };
+    let held = ["app", "side"].map(|name| (format!("{name}.{HOLD}"), "<=1.5.0".to_owned()));
+    assert_eq!(taken_back.holds, held.into());
+    assert_eq!(
+        taken_back.summary(),
+        format!("app: {NEW} -> {OLD}, side: {NEW} -> shop.example/app:1.3.0")
+    );
+}

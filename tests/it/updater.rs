@@ -4,6 +4,7 @@
 mod commands;
 mod dialects;
 mod faults;
+mod going_back;
 mod leading;
 mod memory_limit;
 mod migrate;

@@ -287,6 +287,44 @@ mod tests {
     }
 
     #[test]
+    fn what_somebody_took_back_is_noted_in_annotations_and_nothing_else() {
+        let change = ImageChange {
+            from: "shop/app:2".to_owned(),
+            to: "shop/app:1".to_owned(),
+            digest: None,
+            ran: None,
+        };
+        let mut taken_back = TakenBack {
+            changes: BTreeMap::from([("app".to_owned(), change)]),
+            held: BTreeMap::from([("app".to_owned(), "<=2".parse().unwrap())]),
+            holds: held(),
+            spent_approvals: BTreeSet::from(["kubefresh.dev/approved".to_owned()]),
+            after: None,
+        };
+        let now = "2026-11-21T03:02:00.7Z".parse().unwrap();
+        let mut expected = json!({
+            "metadata": {
+                "resourceVersion": "42",
+                "annotations": {
+                    "kubefresh.dev/in-flight": null,
+                    "kubefresh.dev/pending": null,
+                    "kubefresh.dev/approved": null,
+                    "kubefresh.dev/last-update": "2026-11-21T03:02:00Z",
+                    "kubefresh.dev/last-change": "app: shop/app:2 -> shop/app:1",
+                    "kubefresh.dev/last-result": "taken back: <=2 is held",
+                    "kubefresh.dev/hold": "1.5.0",
+                },
+            },
+        });
+        assert_eq!(take_note("42", &taken_back, now).0, expected);
+        // An update that had ended and whose marker alone was brought back says nothing of the last one.
+        taken_back.changes.clear();
+        let annotations = expected["metadata"]["annotations"].as_object_mut().unwrap();
+        annotations.retain(|key, _| !key.contains("/last-"));
+        assert_eq!(take_note("42", &taken_back, now).0, expected);
+    }
+
+    #[test]
     fn the_end_of_a_rollback_is_told_from_that_of_an_update() {
         let update = in_flight();
         let rollback = update.undone("no pod is ready", update.deadline, SignedDuration::from_mins(10));

@@ -1,9 +1,13 @@
 //! What can come in between: the updater dies, the workload goes, a pod is broken, somebody goes back.
 
+use std::sync::Arc;
+
 use k8s_openapi::api::apps::v1::StatefulSet;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
-use sandbox::apiserver::resources::{CONTROLLER_REVISIONS, PODS, STATEFUL_SETS};
+use sandbox::apiserver::resources::{
+    CONTROLLER_REVISIONS, DEPLOYMENTS, PODS, REPLICA_SETS, Resource, STATEFUL_SETS,
+};
 use serde_json::{Value, json};
 
 use super::{Stage, annotation, has_settled, told_of};
@@ -38,6 +42,36 @@ impl Stage {
         let sets: Api<StatefulSet> = Api::namespaced(self.cluster.client().await, "shop");
         let patch = Patch::Strategic(revisions[0]["data"].clone());
         sets.patch("db", &PatchParams::default(), &patch).await.unwrap();
+    }
+
+    /// The same with a Deployment: the template of the ReplicaSet, and its copy of the annotations in the place of those that
+    /// are there.
+    fn undo_deployment(&self) {
+        let old = self.image("shop/db", "1.4.0");
+        let sets = self.store.list(&REPLICA_SETS, Some("shop"));
+        let is_old =
+            |set: &&Arc<Value>| set["spec"]["template"]["spec"]["containers"][0]["image"] == old.as_str();
+        let set = sets.iter().find(is_old).unwrap();
+        let undo = |deployment: &mut Value| {
+            deployment["spec"]["template"] = set["spec"]["template"].clone();
+            let labels = &mut deployment["spec"]["template"]["metadata"]["labels"];
+            labels.as_object_mut().unwrap().remove("pod-template-hash");
+            let mut annotations = set["metadata"]["annotations"].clone();
+            let all = annotations.as_object_mut().unwrap();
+            all.retain(|key, _| !key.starts_with("deployment.kubernetes.io/"));
+            let revision = "deployment.kubernetes.io/revision";
+            annotations[revision] = deployment["metadata"]["annotations"][revision].clone();
+            deployment["metadata"]["annotations"] = annotations;
+            Ok(())
+        };
+        self.store.update(&DEPLOYMENTS, "shop", "db", undo).unwrap();
+    }
+
+    async fn is_held(&self, resource: &'static Resource) {
+        self.wait(resource, "what was left is held", |object| {
+            annotation(object, "hold").as_deref() == Some("<=1.5.0")
+        })
+        .await;
     }
 
     fn marker(&self) -> Option<String> {
@@ -126,12 +160,9 @@ async fn an_undo_of_a_stateful_set_brings_no_annotation_back_and_is_not_fought()
     let has_marker = |revision: &Value| annotation(revision, "in-flight").is_some();
     assert!(revisions.iter().any(|revision| has_marker(revision)));
     stage.undo().await;
-    let expected = ["UpdateStarted", "ImageUpdated", "UpdateAvailable"];
-    stage
-        .until("the image is offered again", || {
-            stage.told() == told_of("StatefulSet", &expected)
-        })
-        .await;
+    stage.is_held(&STATEFUL_SETS).await;
+    let expected = ["UpdateStarted", "ImageUpdated", "UpdateHeld"];
+    assert_eq!(stage.told(), told_of("StatefulSet", &expected));
     assert_eq!(stage.marker(), None);
     stage
         .wait(&STATEFUL_SETS, "db is back", |set| has_settled(set, 3))
@@ -146,11 +177,30 @@ async fn an_undo_in_the_middle_of_a_rollout_ends_the_update() {
     let _updater = stage.offer(&SLOWLY).await;
     stage.is_halfway().await;
     stage.undo().await;
-    let result = stage.result(&STATEFUL_SETS).await;
-    let expected = format!(
-        "superseded: container db was set to {}",
-        stage.image("shop/db", "1.4.0")
-    );
-    assert_eq!(result, expected);
+    stage.is_held(&STATEFUL_SETS).await;
+    let expected = ["UpdateStarted", "UpdateSuperseded", "UpdateHeld"];
+    assert_eq!(stage.told(), told_of("StatefulSet", &expected));
     assert_eq!(stage.marker(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_undo_of_a_deployment_brings_annotations_back_and_is_not_fought_either() {
+    let stage = Stage::set().await;
+    stage.run("Deployment", json!({ "replicas": 1 })).await;
+    let available = |deployment: &Value| deployment["status"]["availableReplicas"] == 1;
+    stage.wait(&DEPLOYMENTS, "db runs", available).await;
+    let _updater = stage.offer(&[]).await;
+    assert_eq!(stage.result(&DEPLOYMENTS).await, "completed");
+    stage.undo_deployment();
+    stage.is_held(&DEPLOYMENTS).await;
+    stage
+        .wait(&DEPLOYMENTS, "db is back", |deployment| {
+            available(deployment) && deployment["status"]["updatedReplicas"] == 1
+        })
+        .await;
+    let expected = ["UpdateStarted", "ImageUpdated", "UpdateHeld"];
+    assert_eq!(stage.told(), told_of("Deployment", &expected));
+    let deployment = stage.get(&DEPLOYMENTS).unwrap();
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["image"], stage.image("shop/db", "1.4.0"));
 }

@@ -147,22 +147,3 @@ async fn a_workload_that_is_wrong_holds_up_no_other() {
     );
     assert_eq!(stage.image("typo").await, OLD);
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_image_that_somebody_takes_back_is_offered_and_not_fought_for() {
-    let stage = Stage::with_checkout(&[]).await;
-    let updater = stage.leader().await;
-    stage.offer_1_5_0().await;
-    stage.image_becomes("checkout", NEW).await;
-    stage.roll_out("checkout").await;
-    assert_eq!(stage.result("checkout").await, "completed");
-    stage.set_image("checkout", OLD).await;
-    updater
-        .shows("kubefresh_containers{verdict=\"awaiting-approval\"} 1")
-        .await;
-    assert_eq!(stage.image("checkout").await, OLD);
-    stage
-        .annotate("checkout", "kubefresh.dev/approved", "1.5.0")
-        .await;
-    stage.image_becomes("checkout", NEW).await;
-}

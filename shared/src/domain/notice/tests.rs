@@ -190,3 +190,37 @@ fn an_event_name_fits_for_the_longest_workload_name() {
     long.workload.name = "a".repeat(253);
     assert!(notices(&long)[0].event_name().len() <= 253);
 }
+
+#[test]
+fn what_is_held_because_somebody_went_back_is_told_each_time_and_says_how_to_lift_it() {
+    let told = |after: &str, held: Option<&str>| {
+        let change = ImageChange {
+            from: "app:2".to_owned(),
+            to: "app:1".to_owned(),
+            digest: None,
+            ran: None,
+        };
+        let held = held.map(|hold| ("app".to_owned(), hold.parse().unwrap()));
+        notices(&assessment(
+            Action::TakenBack(TakenBack {
+                changes: BTreeMap::from([("app".to_owned(), change)]),
+                held: held.into_iter().collect(),
+                holds: BTreeMap::from([("kubefresh.dev/hold".to_owned(), "<=2".to_owned())]),
+                spent_approvals: std::collections::BTreeSet::new(),
+                after: Some(after.to_owned()),
+            }),
+            Vec::new(),
+        ))
+    };
+    let first = told("2026-11-21T03:00:00Z", Some("<=2"));
+    assert_eq!(reasons(&first), [NoticeReason::UpdateHeld]);
+    assert_eq!(
+        first[0].note,
+        "app: app:2 -> app:1: somebody went back, so <=2 is held, and only what is newer is offered; to lift it: \
+         kubefresh-updater release shop/checkout, or remove kubefresh.dev/hold"
+    );
+    assert_eq!(first, told("2026-11-21T03:00:00Z", Some("<=2")));
+    let next = told("2026-11-21T04:00:00Z", Some("<=2"));
+    assert_ne!(first[0].event_name(), next[0].event_name());
+    assert_eq!(told("2026-11-21T03:00:00Z", None), []);
+}

@@ -105,6 +105,7 @@ pub(super) fn taken_back(
             from: before.to_owned(),
             to: workload.image_of(container)?.to_owned(),
             digest: None,
+            ran: None,
         };
         (change.from != change.to).then(|| (container.to_owned(), change))
     });
@@ -197,15 +198,17 @@ fn published<'a>(watched: &Watched, snapshot: &'a Snapshot) -> Option<&'a Digest
     tag.digest.as_ref().filter(|_| record.repository == *repository)
 }
 
-fn is_held(hold: &Hold, watched: &Watched) -> bool {
-    let covers = |held: &Hold| match (held, hold) {
-        (Hold::UpTo(held), Hold::UpTo(tag)) => held == tag || is_older(tag, held, &watched.demand.policy),
+/// Whether one of the holds that are there says as much as this.
+fn is_held(wanted: &Hold, watched: &Watched) -> bool {
+    let policy = &watched.demand.policy;
+    let says_as_much = |there: &Hold| match (there, wanted) {
+        (Hold::UpTo(newest), Hold::UpTo(tag)) => newest == tag || is_older(tag, newest, policy),
         (
             Hold::Tag(_) | Hold::Digest(_) | Hold::Image(..) | Hold::UpTo(_),
             Hold::Tag(_) | Hold::Digest(_) | Hold::Image(..) | Hold::UpTo(_),
-        ) => held == hold,
+        ) => there == wanted,
     };
-    watched.settings.held.iter().any(covers)
+    watched.settings.held.iter().any(says_as_much)
 }
 
 /// An undo can bring back what agreed to the very update that it takes back.

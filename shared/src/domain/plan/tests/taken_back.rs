@@ -165,6 +165,7 @@ fn a_rollback_of_ours_is_nothing_that_somebody_took_back() {
         from: OLD.to_owned(),
         to: NEW.to_owned(),
         digest: None,
+        ran: None,
     };
     let update = InFlight::new(
         BTreeMap::from([("app".to_owned(), change)]),
@@ -229,6 +230,7 @@ fn a_marker_that_an_undo_brings_back_is_not_followed_by_whoever_saw_its_end() {
         from: OLD.to_owned(),
         to: NEW.to_owned(),
         digest: None,
+        ran: None,
     };
     let failed = InFlight::new(
         BTreeMap::from([("app".to_owned(), change)]),

@@ -229,7 +229,6 @@ fn assess(
     now: Timestamp,
 ) -> Option<(Vec<ContainerVerdict>, Action)> {
     let layer = snapshot.namespaces.layer(&workload.id.namespace);
-    // An update under way is followed to its end even when somebody broke the settings or opted out meanwhile.
     let is_over = |marker: &InFlight| {
         let seen = snapshot.seen.of(workload);
         seen.is_some_and(|seen| seen.is_over(marker))
@@ -238,19 +237,7 @@ fn assess(
     match InFlight::read(&workload.annotations) {
         Ok(None) => {}
         Ok(Some(in_flight)) if is_over(&in_flight) => over = true,
-        Ok(Some(in_flight)) => {
-            let status = rollout::evaluate(workload, &in_flight, now);
-            let status = match (status, snapshot.trouble(&workload.uid)) {
-                (RolloutStatus::Failed(failure), Some(said)) => RolloutStatus::Failed(failure.said_by(said)),
-                (status, _) => status,
-            };
-            // Nobody is shown a verdict where the settings cannot be read.
-            let reading = layer.and_then(|layer| watched::read(workload, layer).ok());
-            let watched = reading.as_ref().map(|reading| reading.watched.as_slice());
-            let containers = verdicts(watched.unwrap_or_default(), |_| Verdict::InFlight);
-            let action = rollback::follow(workload, in_flight, status, reading.as_ref(), now);
-            return Some((containers, action));
-        }
+        Ok(Some(in_flight)) => return Some(follow(workload, in_flight, snapshot, now)),
         Err(error) => return Some((Vec::new(), Action::StopForMarker(error))),
     }
     let reading = match watched::read(workload, layer?) {
@@ -294,6 +281,27 @@ fn assess(
         holds: BTreeMap::new(),
     };
     Some((containers, Action::Start(update)))
+}
+
+/// An update under way is followed to its end even when somebody broke the settings or opted out meanwhile.
+fn follow(
+    workload: &Workload,
+    in_flight: InFlight,
+    snapshot: &Snapshot,
+    now: Timestamp,
+) -> (Vec<ContainerVerdict>, Action) {
+    let status = rollout::evaluate(workload, &in_flight, now);
+    let status = match (status, snapshot.trouble(&workload.uid)) {
+        (RolloutStatus::Failed(failure), Some(said)) => RolloutStatus::Failed(failure.said_by(said)),
+        (status, _) => status,
+    };
+    // Nobody is shown a verdict where the settings cannot be read.
+    let layer = snapshot.namespaces.layer(&workload.id.namespace);
+    let reading = layer.and_then(|layer| watched::read(workload, layer).ok());
+    let watched = reading.as_ref().map(|reading| reading.watched.as_slice());
+    let containers = verdicts(watched.unwrap_or_default(), |_| Verdict::InFlight);
+    let action = rollback::follow(workload, in_flight, status, reading.as_ref(), now);
+    (containers, action)
 }
 
 /// The verdict on each watched container.

@@ -142,7 +142,7 @@ async fn a_broken_pod_holds_up_the_rollback_too_and_people_hear_what_they_have_t
     assert_eq!(
         stage.result(&STATEFUL_SETS).await,
         "rolled back: rollout timeout passed: 1 of 3 pods updated, 2 available; a broken one holds up the others until \
-         it is deleted"
+         it is deleted; pod db-2: not ready: containers with unready status: [db]"
     );
     assert_eq!(stage.tags(), ["1.4.0"; 3]);
     assert_eq!(

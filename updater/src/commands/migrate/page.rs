@@ -123,7 +123,7 @@ mod tests {
             [
                 format!(
                     "kubectl annotate '--namespace={quoted} '{quoted_kind}/{quoted} \\",
-                    quoted_kind = &quoted[..quoted.len() - 1]
+                    quoted_kind = quoted[..quoted.len() - 1].to_ascii_lowercase()
                 ),
                 format!("  'kubefresh.dev/policy=regex:{quoted}"),
                 String::new(),

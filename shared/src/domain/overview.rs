@@ -10,7 +10,6 @@ use super::annotations::{LAST_CHANGE, LAST_RESULT, LAST_UPDATE, Mode};
 use super::in_flight::{InFlight, last_given};
 use super::patch::Outcome;
 use super::plan::{Action, Assessment, ContainerVerdict, Plan, Snapshot, Target, Verdict};
-use super::record::config_map::record_name;
 use super::reference::ImageReference;
 use super::rollout::RolloutStatus;
 use super::workload::{Workload, WorkloadId};
@@ -280,13 +279,8 @@ fn state(verdict: &Verdict) -> State {
 /// When the scanner saw the target first.
 fn first_seen(entry: &ContainerVerdict, target: &Target, snapshot: &Snapshot) -> Option<Timestamp> {
     let image: ImageReference = entry.image.parse().ok()?;
-    let record = snapshot
-        .records
-        .get(&record_name(image.repository()))?
-        .as_ref()
-        .ok()?;
-    let tag = record.findings.as_ref()?.tag(&target.tag)?;
-    Some(tag.first_seen)
+    let recorded = snapshot.recorded(image.repository(), &target.tag)?;
+    Some(recorded.first_seen)
 }
 
 #[cfg(test)]

@@ -122,9 +122,8 @@ fn images(
 
 /// Says what waits, or that nothing does any more.
 pub fn pending(resource_version: &str, text: Option<&str>) -> PatchBody {
-    PatchBody(json!({
-        "metadata": { "resourceVersion": resource_version, "annotations": { PENDING: text } },
-    }))
+    let text = text.map(str::to_owned);
+    annotate(resource_version, &BTreeMap::from([(PENDING.to_owned(), text)]))
 }
 
 /// Removes the marker and writes the result down, also where another tool `promised` it. Annotations alone: a new generation of a Deployment, since its controller

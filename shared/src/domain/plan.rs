@@ -18,8 +18,9 @@ pub use self::verdict::{ContainerVerdict, Target, Verdict, approval, approval_an
 use super::annotations::{APPROVED, Mode, Namespaces, PENDING};
 use super::in_flight::{ImageChange, InFlight, InFlightError};
 use super::pods::Pods;
-use super::record::ScanRecord;
-use super::record::config_map::RecordError;
+use super::record::config_map::{RecordError, record_name};
+use super::record::{ScanRecord, TagRecord};
+use super::reference::{Repository, Tag};
 use super::rollout::{self, Failure, RolloutStatus};
 use super::watched::{self, Problem, Watched};
 use super::workload::{Workload, WorkloadId};
@@ -90,6 +91,13 @@ impl Snapshot {
     /// What keeps one of a workload's new pods from being ready, as far as anybody asked.
     pub fn trouble(&self, uid: &str) -> Option<&str> {
         self.pods.get(uid)?.as_ref().ok()?.trouble()
+    }
+
+    /// What is recorded of a tag, if anything that can be read is.
+    pub(super) fn recorded(&self, repository: &Repository, tag: &Tag) -> Option<&TagRecord> {
+        let record = self.records.get(&record_name(repository))?.as_ref().ok()?;
+        let findings = record.findings.as_ref()?;
+        findings.tag(tag).filter(|_| record.repository == *repository)
     }
 }
 

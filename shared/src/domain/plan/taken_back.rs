@@ -13,8 +13,7 @@ use crate::domain::annotations::{APPROVED, Approved, LAST_CHANGE, LAST_UPDATE, M
 use crate::domain::holds::with_holds;
 use crate::domain::in_flight::{ImageChange, last_given, summary};
 use crate::domain::policy::Hold;
-use crate::domain::record::config_map::record_name;
-use crate::domain::reference::{Digest, ImageReference};
+use crate::domain::reference::ImageReference;
 use crate::domain::watched::{Reading, Watched};
 use crate::domain::workload::Workload;
 
@@ -183,19 +182,12 @@ fn hold(left: &str, watched: &Watched, snapshot: &Snapshot) -> Option<Hold> {
         return is_older.then_some(Hold::UpTo(tag));
     }
     let digest = left.digest()?;
+    let published = snapshot.recorded(present.repository(), &tag);
     // Nobody can tell which digest of a tag is older, but the published one is what would be given again.
     let is_step_back = watched.demand.policy.follows_digest()
         && present.digest().is_some_and(|present| present != digest)
-        && published(watched, snapshot) == Some(digest);
+        && published.is_some_and(|published| published.digest.as_ref() == Some(digest));
     is_step_back.then(|| Hold::Image(tag, digest.clone()))
-}
-
-fn published<'a>(watched: &Watched, snapshot: &'a Snapshot) -> Option<&'a Digest> {
-    let repository = watched.image.repository();
-    let record = snapshot.records.get(&record_name(repository))?.as_ref().ok()?;
-    let findings = record.findings.as_ref()?;
-    let tag = findings.tag(&watched.demand.tag)?;
-    tag.digest.as_ref().filter(|_| record.repository == *repository)
 }
 
 /// Whether one of the holds that are there says as much as this.

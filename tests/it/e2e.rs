@@ -124,7 +124,7 @@ impl Shop {
     async fn until_recorded(&self) {
         eventually(
             "the first scan has come by itself",
-            Duration::from_secs(60),
+            Duration::from_mins(1),
             || async {
                 let records = self.kubectl.run(&format!("{RECORDS} --no-headers")).await;
                 records.contains("complete").then_some(())

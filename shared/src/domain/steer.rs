@@ -179,14 +179,8 @@ fn chosen<'a>(
 
 /// The tag, with the digest where that is all that is new.
 fn what_is_new(entry: &ContainerVerdict, target: &Target) -> Hold {
-    let has_same_tag = entry
-        .image
-        .parse()
-        .is_ok_and(|image: super::reference::ImageReference| {
-            image.effective_tag().as_ref() == Some(&target.tag)
-        });
     match &target.digest {
-        Some(digest) if has_same_tag => Hold::Image(target.tag.clone(), digest.clone()),
+        Some(digest) if target.has_tag_of(&entry.image) => Hold::Image(target.tag.clone(), digest.clone()),
         Some(_) | None => Hold::Tag(target.tag.clone()),
     }
 }

@@ -9,7 +9,7 @@ use super::running::RunningUnknown;
 use crate::domain::annotations::{APPROVED, Mode};
 use crate::domain::policy::SelectionReason;
 use crate::domain::record::config_map::RecordError;
-use crate::domain::reference::{Digest, Tag};
+use crate::domain::reference::{Digest, ImageReference, Tag};
 use crate::domain::watched::{PassedOver, Problem};
 use crate::domain::workload::WorkloadId;
 
@@ -95,6 +95,15 @@ pub struct Target {
     pub superseded_at: Option<Timestamp>,
     /// The digest that runs now, where the present image does not say it and all pods run the same.
     pub ran: Option<Digest>,
+}
+
+impl Target {
+    /// Whether only the digest is new: the tag is that of `image`, written or left to be `latest`.
+    pub(in crate::domain) fn has_tag_of(&self, image: &str) -> bool {
+        image
+            .parse()
+            .is_ok_and(|image: ImageReference| image.effective_tag().as_ref() == Some(&self.tag))
+    }
 }
 
 impl Verdict {
@@ -220,12 +229,8 @@ pub fn approval_annotation(
     current: &str,
     target: &Target,
 ) -> (String, String) {
-    let same_tag = current
-        .split('@')
-        .next()
-        .is_some_and(|name| name.ends_with(&format!(":{}", target.tag)));
     let value = match &target.digest {
-        Some(digest) if same_tag => digest.to_string(),
+        Some(digest) if target.has_tag_of(current) => digest.to_string(),
         _ => target.tag.to_string(),
     };
     let key = if only_container {

@@ -141,3 +141,20 @@ fn what_ran_is_remembered_so_that_an_undo_does_not_go_back_to_a_tag_that_has_mov
     // Nobody knows which of the two is meant.
     assert_eq!(back(&[&a, &c]), EDGE);
 }
+
+#[test]
+fn what_is_new_of_an_image_without_a_tag_is_agreed_to_by_its_digest() {
+    let target = Target {
+        tag: "latest".parse().unwrap(),
+        digest: Some(digest('b')),
+        image: format!("shop.example/app:latest@{}", digest('b')),
+        superseded_at: None,
+        ran: None,
+    };
+    for image in ["shop.example/app", "shop.example/app:latest"] {
+        assert_eq!(
+            approval("app", true, image, &target),
+            format!("kubefresh.dev/approved={}", digest('b'))
+        );
+    }
+}

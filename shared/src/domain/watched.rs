@@ -5,7 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::annotations::{self, AnnotationError, ContainerSettings, Layer, Mode};
+use super::annotations::{self, AnnotationError, ContainerSettings, Layer, Mode, Pin};
 use super::policy::{self, PolicyError, PolicyOptions, UpdatePolicy};
 use super::reference::{ImageReference, ReferenceError, Tag};
 use super::schedule::Schedule;
@@ -16,7 +16,7 @@ use super::workload::Workload;
 pub struct Demand {
     pub tag: Tag,
     pub policy: UpdatePolicy,
-    /// The image is written with its digest, so an update needs the new tag's digest too.
+    /// An update is to be written with its digest, so the new tag's digest is needed too.
     pub pinned: bool,
 }
 
@@ -31,7 +31,7 @@ impl fmt::Display for Demand {
     }
 }
 
-/// The word for an image that is written with its digest.
+/// The word for an image that is to be written with its digest.
 const PINNED: &str = "pinned";
 
 /// A line that is no demand.
@@ -90,6 +90,19 @@ pub struct Watched {
     pub schedule: Option<Schedule>,
 }
 
+impl Watched {
+    /// How the next update will be written, where that is not how the image is written now. It is not worth a rollout of its
+    /// own, as the same image would run.
+    pub fn repinned(&self) -> Option<Pin> {
+        let is_pinned = self.image.digest().is_some();
+        match self.settings.pin {
+            Some(Pin::Digest) if !is_pinned => Some(Pin::Digest),
+            Some(Pin::Tag) if is_pinned && !self.demand.policy.follows_digest() => Some(Pin::Tag),
+            Some(Pin::Tag | Pin::Digest) | None => None,
+        }
+    }
+}
+
 /// What is wrong with a workload that wants to be watched; it stops this workload and no other.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
@@ -107,6 +120,10 @@ pub enum Problem {
     NoTag { container: String, image: String },
     #[error("container {container}: {source}")]
     Policy { container: String, source: PolicyError },
+    #[error(
+        "container {container}: kubefresh.dev/pin is \"tag\", and under the policy digest nothing but the digest is new, which nodes need not pull where it is not written; set {container}.kubefresh.dev/pin to \"digest\", or another policy"
+    )]
+    PinnedTagMoves { container: String },
 }
 
 /// A container that cannot be followed, although many were opted in and it with them. Nobody asked for this one, so it
@@ -148,6 +165,8 @@ pub fn read(workload: &Workload, layer: &Layer) -> Result<Reading, Vec<Problem>>
                 schedule: settings.schedule.clone(),
                 ..found
             }),
+            // Said for this workload itself, so that somebody waits for what it says.
+            Err(problem @ Problem::PinnedTagMoves { .. }) => problems.push(problem),
             Err(problem) if wanted.watch_is_default => passed_over.push(PassedOver {
                 container: container.name.clone(),
                 image: container.image.clone(),
@@ -180,15 +199,27 @@ fn watch(container: &str, init: bool, image: &str, settings: &ContainerSettings)
             image: image.to_owned(),
         });
     };
-    let policy = UpdatePolicy::for_tag(&settings.policy, &tag).map_err(|source| Problem::Policy {
+    let policy = if settings.policy_is_default {
+        UpdatePolicy::for_one_of_many(&settings.policy, &tag)
+    } else {
+        UpdatePolicy::for_tag(&settings.policy, &tag)
+    };
+    let policy = policy.map_err(|source| Problem::Policy {
         container: container.to_owned(),
         source,
     })?;
-    let demand = Demand {
-        tag,
-        policy,
-        pinned: reference.digest().is_some(),
+    let is_written_with_digest = reference.digest().is_some();
+    let pinned = match settings.pin {
+        // Said for many, it does not mean those tags that cannot be followed otherwise.
+        Some(Pin::Tag) if policy.follows_digest() && !settings.pin_is_default => {
+            return Err(Problem::PinnedTagMoves {
+                container: container.to_owned(),
+            });
+        }
+        Some(pin) if !policy.follows_digest() => pin == Pin::Digest,
+        Some(Pin::Tag | Pin::Digest) | None => is_written_with_digest,
     };
+    let demand = Demand { tag, policy, pinned };
     Ok(Watched {
         container: container.to_owned(),
         init,

@@ -36,8 +36,10 @@ pub(super) enum Setting {
     Approved,
     /// What is never to be offered.
     Hold,
-    /// How long our scanner must have known a tag.
+    /// How long our scanner must have known a tag, or what a tag that moves points at.
     MinAge,
+    /// Whether the digest is written beside the tag.
+    Pin,
     /// When updates may start; at any time where it is not given.
     Window,
     /// When they may not, whatever the window says.
@@ -69,7 +71,8 @@ impl Setting {
             | Self::Suffix
             | Self::Approved
             | Self::Hold
-            | Self::MinAge => true,
+            | Self::MinAge
+            | Self::Pin => true,
             Self::Window
             | Self::Freeze
             | Self::Rollback
@@ -96,6 +99,7 @@ impl Setting {
             | Self::FollowVariants
             | Self::Suffix
             | Self::MinAge
+            | Self::Pin
             | Self::Window
             | Self::Freeze
             | Self::Rollback

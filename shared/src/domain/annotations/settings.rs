@@ -12,7 +12,7 @@ use super::layer::{Layer, LayerError};
 use super::value::{
     parse_globs, parse_holds, parse_min_age, parse_rollout_timeout, parse_suffix, parse_switch, parse_windows,
 };
-use super::{AnnotationError, Approved, Mode, PREFIX, Subject};
+use super::{AnnotationError, Approved, Mode, PREFIX, Pin, Subject};
 use crate::domain::policy::{Hold, PolicyError, PolicyOptions};
 use crate::domain::schedule::{self, Schedule};
 use crate::domain::window::Windows;
@@ -31,11 +31,17 @@ pub struct ContainerSettings {
     ///
     /// [`UpdatePolicy::for_tag`]: crate::domain::policy::UpdatePolicy::for_tag
     pub policy: PolicyOptions,
+    /// Whether the policy was named for many and nobody named it for this workload.
+    pub policy_is_default: bool,
     pub approved: Option<Approved>,
     /// What is never to be offered: what the workload's annotation says and what the container's own says.
     pub held: Vec<Hold>,
-    /// How long our scanner must have known a tag before it may be chosen.
+    /// How long our scanner must have known a tag, or under `digest` what it points at, before it may be chosen.
     pub min_age: Option<SignedDuration>,
+    /// How a new image is written; `None`: as the present one.
+    pub pin: Option<Pin>,
+    /// Whether that was said for many and nobody said it for this workload.
+    pub pin_is_default: bool,
 }
 
 /// The settings of a workload and of each of its containers.
@@ -100,6 +106,8 @@ impl Base {
             }
         }
         base.container.watch_is_default = base.container.watch;
+        base.container.policy_is_default = base.container.policy.policy.is_some();
+        base.container.pin_is_default = base.container.pin.is_some();
         match time_zone(find(Setting::ScheduleTimezone).as_ref()) {
             Err(error) => tell(Setting::ScheduleTimezone, error),
             Ok(zone) => match find(Setting::Schedule).map(|given| parse_schedule(&given, zone)) {
@@ -135,6 +143,7 @@ impl Base {
             | Setting::Approved
             | Setting::Hold
             | Setting::MinAge
+            | Setting::Pin
             | Setting::Schedule
             | Setting::ScheduleTimezone
             | Setting::CheckNow => return assign(&mut self.container, setting, given),
@@ -288,11 +297,16 @@ fn assign(
         Setting::Include => parse_globs(value).map(|globs| settings.policy.include = globs),
         Setting::Exclude => parse_globs(value).map(|globs| settings.policy.exclude = globs),
         Setting::MinAge => parse_min_age(value).map(|age| settings.min_age = age),
+        Setting::Pin => Pin::parse(value).map(|pin| {
+            settings.pin = Some(pin);
+            settings.pin_is_default = false;
+        }),
         Setting::Approved => value.parse().map(|approved| settings.approved = Some(approved)),
         // What is held for all containers is held for each, whatever else is.
         Setting::Hold => parse_holds(value).map(|holds| settings.held.extend(holds)),
         Setting::Policy => {
             settings.policy.policy = Some(value.to_owned());
+            settings.policy_is_default = false;
             Ok(())
         }
         Setting::TagPattern => {

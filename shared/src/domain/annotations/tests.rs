@@ -245,12 +245,16 @@ fn what_keeps_updates_from_starting_is_read_and_a_default_can_be_taken_back() {
         ("kubefresh.dev/freeze", "2026-12-24T00:00/2027-01-02T00:00"),
         ("kubefresh.dev/min-age", "3d"),
         ("sidecar.kubefresh.dev/min-age", "0"),
+        ("kubefresh.dev/pin", "digest"),
+        ("sidecar.kubefresh.dev/pin", "tag"),
     ])
     .unwrap();
     assert!(settings.window.is_some() && settings.freeze.is_some());
     let days = SignedDuration::from_hours(72);
     assert_eq!(settings.containers["app"].min_age, Some(days));
     assert_eq!(settings.containers["sidecar"].min_age, None);
+    assert_eq!(settings.containers["app"].pin, Some(Pin::Digest));
+    assert_eq!(settings.containers["sidecar"].pin, Some(Pin::Tag));
     let settings = read(&[
         ("kubefresh.dev/window", "always"),
         ("kubefresh.dev/freeze", "never"),
@@ -271,6 +275,7 @@ fn gates_that_cannot_be_understood_are_named_with_what_would_be_right() {
         ),
         ("kubefresh.dev/min-age", "400d", "at most 366d"),
         ("kubefresh.dev/min-age", "3", "7d"),
+        ("kubefresh.dev/pin", "true", "tag, digest"),
         ("app.kubefresh.dev/window", "@daily 1h", "not known"),
     ] {
         let errors = read(&[(key, value)]).unwrap_err();

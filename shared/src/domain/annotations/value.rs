@@ -33,6 +33,23 @@ impl Mode {
     }
 }
 
+/// How a new image is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "kebab-case")]
+pub enum Pin {
+    /// `NAME:TAG`.
+    Tag,
+    /// `NAME:TAG@DIGEST`.
+    Digest,
+}
+
+impl Pin {
+    pub(super) fn parse(value: &str) -> Result<Self, String> {
+        let pins = <Self as strum::VariantNames>::VARIANTS.join(", ");
+        value.parse().map_err(|_| format!("it must be one of {pins}"))
+    }
+}
+
 /// What a person agreed to: a tag, or under the policy `digest` the new digest of the same tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Approved {

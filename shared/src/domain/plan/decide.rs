@@ -133,6 +133,7 @@ fn target(
     Err(held.unwrap_or_else(|| Verdict::UpToDate {
         reason: selection.reason,
         successor: selection.successor.map(|successor| successor.newest.clone()),
+        repinned: watched.repinned(),
     }))
 }
 

@@ -1,4 +1,5 @@
 mod gates;
+mod pinning;
 mod rollback;
 mod rollouts;
 mod running;

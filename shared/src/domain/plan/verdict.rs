@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::gate::Gate;
 use super::running::RunningUnknown;
-use crate::domain::annotations::{APPROVED, Mode};
+use crate::domain::annotations::{APPROVED, Mode, Pin};
 use crate::domain::policy::SelectionReason;
 use crate::domain::record::config_map::RecordError;
 use crate::domain::reference::{Digest, ImageReference, Tag};
@@ -42,6 +42,8 @@ pub enum Verdict {
         reason: SelectionReason,
         /// The newest tag where the current family has ended and another goes on (rules 15 and 1).
         successor: Option<Tag>,
+        /// How the next update will be written, where that is not how the image is written now.
+        repinned: Option<Pin>,
     },
     /// There is something newer, and all of it is held.
     Held {
@@ -158,15 +160,19 @@ impl fmt::Display for Verdict {
         match self {
             Self::UpToDate {
                 reason,
-                successor: None,
-            } => write!(f, "up to date: {reason}"),
-            Self::UpToDate {
-                reason,
-                successor: Some(newest),
-            } => write!(
-                f,
-                "up to date: {reason}; this variant has ended, and {newest} goes on"
-            ),
+                successor,
+                repinned,
+            } => {
+                write!(f, "up to date: {reason}")?;
+                if let Some(newest) = successor {
+                    write!(f, "; this variant has ended, and {newest} goes on")?;
+                }
+                match repinned {
+                    Some(Pin::Digest) => f.write_str("; the next update will write its digest, too"),
+                    Some(Pin::Tag) => f.write_str("; the next update will be written without a digest"),
+                    None => Ok(()),
+                }
+            }
             Self::Held { tag, by } => write!(
                 f,
                 "{tag} is held by the annotation {}; removing that lifts it",

@@ -103,6 +103,25 @@ impl UpdatePolicy {
         Self::new(if has_levels { named("minor") } else { anything })
     }
 
+    /// The same where the policy was named for many tags at once, and not for this one: how far a version may go was not said
+    /// of what carries none.
+    pub fn for_one_of_many(options: &PolicyOptions, tag: &Tag) -> Result<Self, PolicyError> {
+        let compares_text = options.tag_pattern.is_some() || options.tag_order.is_some();
+        let speaks_of_versions =
+            |policy: &str| policy.starts_with("range:") || LEVELS.iter().any(|(name, _)| *name == policy);
+        let is_meant = compares_text
+            || TagVersion::parse(tag).is_some()
+            || !options.policy.as_deref().is_some_and(speaks_of_versions);
+        if is_meant {
+            return Self::for_tag(options, tag);
+        }
+        let unnamed = PolicyOptions {
+            policy: None,
+            ..options.clone()
+        };
+        Self::for_tag(&unnamed, tag)
+    }
+
     /// The options that it was made from.
     pub fn options(&self) -> &PolicyOptions {
         &self.options

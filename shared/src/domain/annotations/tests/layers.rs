@@ -49,6 +49,7 @@ fn the_nearer_layer_wins_for_each_setting_alone() {
         ("KUBEFRESH_FOLLOW_VARIANTS", " "),
         ("KUBEFRESH_FREEZE", "0 0 1 * * 1d"),
         ("KUBEFRESH_MIN_AGE", "3d"),
+        ("KUBEFRESH_PIN", "digest"),
     ]);
     let namespace = [
         (WATCH, "true"),
@@ -59,6 +60,7 @@ fn the_nearer_layer_wins_for_each_setting_alone() {
         ("kubefresh.dev/freeze", "never"),
         ("kubefresh.dev/exclude", "*-dev"),
         ("sidecar.kubefresh.dev/mode", "off"),
+        ("sidecar.kubefresh.dev/pin", "tag"),
     ];
     let settings = read_in(&installation, &namespace, &workload).unwrap();
     let app = &settings.containers["app"];
@@ -70,6 +72,10 @@ fn the_nearer_layer_wins_for_each_setting_alone() {
     assert_eq!(settings.containers["sidecar"].mode, Mode::Off);
     assert_eq!(settings.rollout_timeout.as_secs(), 180);
     assert_eq!(app.min_age, Some(SignedDuration::from_hours(72)));
+    assert_eq!((app.pin, app.pin_is_default), (Some(Pin::Digest), true));
+    let sidecar = &settings.containers["sidecar"];
+    assert_eq!((sidecar.pin, sidecar.pin_is_default), (Some(Pin::Tag), false));
+    assert!(app.policy_is_default);
     assert_eq!(settings.freeze, None, "the workload takes it back");
     assert!(read_in(&installation, &[], &[]).unwrap().freeze.is_some());
 }

@@ -11,6 +11,7 @@ mod kinds;
 mod labels;
 mod memory_limit;
 mod order;
+mod pinning;
 mod registries;
 mod rejected_logins;
 mod shards;

@@ -18,7 +18,7 @@ use super::workload::Container;
 
 pub use dialect::{Dialect, Migration, Remark, migration, status_annotations};
 pub use layer::{Installation, Layer, Namespaces, is_variable};
-pub use settings::{ContainerSettings, DEFAULT_ROLLOUT_TIMEOUT, Settings, settings};
+pub use settings::{ByDefault, ContainerSettings, DEFAULT_ROLLOUT_TIMEOUT, Settings, settings};
 pub use value::{Approved, Mode, Pin};
 
 /// The prefix of all our keys; `CONTAINER.kubefresh.dev/KEY` speaks of one container.

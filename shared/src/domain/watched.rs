@@ -167,7 +167,7 @@ pub fn read(workload: &Workload, layer: &Layer) -> Result<Reading, Vec<Problem>>
             }),
             // Said for this workload itself, so that somebody waits for what it says.
             Err(problem @ Problem::PinnedTagMoves { .. }) => problems.push(problem),
-            Err(problem) if wanted.watch_is_default => passed_over.push(PassedOver {
+            Err(problem) if wanted.by_default.watch => passed_over.push(PassedOver {
                 container: container.name.clone(),
                 image: container.image.clone(),
                 mode: wanted.mode,
@@ -199,7 +199,7 @@ fn watch(container: &str, init: bool, image: &str, settings: &ContainerSettings)
             image: image.to_owned(),
         });
     };
-    let policy = if settings.policy_is_default {
+    let policy = if settings.by_default.policy {
         UpdatePolicy::for_one_of_many(&settings.policy, &tag)
     } else {
         UpdatePolicy::for_tag(&settings.policy, &tag)
@@ -211,7 +211,7 @@ fn watch(container: &str, init: bool, image: &str, settings: &ContainerSettings)
     let is_written_with_digest = reference.digest().is_some();
     let pinned = match settings.pin {
         // Said for many, it does not mean those tags that cannot be followed otherwise.
-        Some(Pin::Tag) if policy.follows_digest() && !settings.pin_is_default => {
+        Some(Pin::Tag) if policy.follows_digest() && !settings.by_default.pin => {
             return Err(Problem::PinnedTagMoves {
                 container: container.to_owned(),
             });

@@ -24,7 +24,7 @@ async fn newest(cluster: &Cluster) -> TagRecord {
 }
 
 /// Lists, manifests by HEAD, manifests by GET, blobs; everything since the last question.
-fn asked(cluster: &Cluster) -> [usize; 4] {
+pub(super) fn asked(cluster: &Cluster) -> [usize; 4] {
     let requests = cluster.registry.requests();
     cluster.registry.clear_requests();
     let count = |kind: RequestKind, method: &str| {

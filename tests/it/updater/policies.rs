@@ -177,3 +177,18 @@ async fn what_came_of_the_last_scan_is_told_as_metrics() {
     }
     updater.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_to_be_pinned_is_written_with_the_digest_that_the_scanner_found() {
+    let stage = Stage::set().await;
+    let pinned = [("kubefresh.dev/pin", "digest")];
+    stage.run_first("pinned", "1.4.0 1.5.0", &pinned).await;
+    stage.scan().await;
+    let _updater = stage.leader().await;
+    let registry = &stage.cluster.registry;
+    let digest = registry.digest("shop/pinned", "1.5.0").unwrap();
+    let image = format!("{}@{digest}", registry.reference("shop/pinned", "1.5.0"));
+    stage.image_becomes("pinned", &image).await;
+    stage.roll_out("pinned").await;
+    assert_eq!(stage.result("pinned").await, "completed");
+}

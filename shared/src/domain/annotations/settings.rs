@@ -24,15 +24,11 @@ pub const DEFAULT_ROLLOUT_TIMEOUT: SignedDuration = SignedDuration::from_mins(10
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ContainerSettings {
     pub watch: bool,
-    /// Whether that was said for many and nobody said it for this workload.
-    pub watch_is_default: bool,
     pub mode: Mode,
     /// Which tags are wanted. Where no policy is named, the tag's own kind decides: [`UpdatePolicy::for_tag`].
     ///
     /// [`UpdatePolicy::for_tag`]: crate::domain::policy::UpdatePolicy::for_tag
     pub policy: PolicyOptions,
-    /// Whether the policy was named for many and nobody named it for this workload.
-    pub policy_is_default: bool,
     pub approved: Option<Approved>,
     /// What is never to be offered: what the workload's annotation says and what the container's own says.
     pub held: Vec<Hold>,
@@ -40,8 +36,17 @@ pub struct ContainerSettings {
     pub min_age: Option<SignedDuration>,
     /// How a new image is written; `None`: as the present one.
     pub pin: Option<Pin>,
-    /// Whether that was said for many and nobody said it for this workload.
-    pub pin_is_default: bool,
+    pub by_default: ByDefault,
+}
+
+/// What of a container's settings was said for many and by nobody for its workload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ByDefault {
+    /// That it is watched.
+    pub watch: bool,
+    /// The name of its policy.
+    pub policy: bool,
+    pub pin: bool,
 }
 
 /// The settings of a workload and of each of its containers.
@@ -105,9 +110,11 @@ impl Base {
                 tell(setting, error);
             }
         }
-        base.container.watch_is_default = base.container.watch;
-        base.container.policy_is_default = base.container.policy.policy.is_some();
-        base.container.pin_is_default = base.container.pin.is_some();
+        base.container.by_default = ByDefault {
+            watch: base.container.watch,
+            policy: base.container.policy.policy.is_some(),
+            pin: base.container.pin.is_some(),
+        };
         match time_zone(find(Setting::ScheduleTimezone).as_ref()) {
             Err(error) => tell(Setting::ScheduleTimezone, error),
             Ok(zone) => match find(Setting::Schedule).map(|given| parse_schedule(&given, zone)) {
@@ -288,7 +295,7 @@ fn assign(
     let assigned = match setting {
         Setting::Watch => parse_switch(value).map(|watch| {
             settings.watch = watch;
-            settings.watch_is_default = false;
+            settings.by_default.watch = false;
         }),
         Setting::Mode => Mode::parse(value).map(|mode| settings.mode = mode),
         Setting::Prerelease => parse_switch(value).map(|may| settings.policy.prerelease = may),
@@ -299,14 +306,14 @@ fn assign(
         Setting::MinAge => parse_min_age(value).map(|age| settings.min_age = age),
         Setting::Pin => Pin::parse(value).map(|pin| {
             settings.pin = Some(pin);
-            settings.pin_is_default = false;
+            settings.by_default.pin = false;
         }),
         Setting::Approved => value.parse().map(|approved| settings.approved = Some(approved)),
         // What is held for all containers is held for each, whatever else is.
         Setting::Hold => parse_holds(value).map(|holds| settings.held.extend(holds)),
         Setting::Policy => {
             settings.policy.policy = Some(value.to_owned());
-            settings.policy_is_default = false;
+            settings.by_default.policy = false;
             Ok(())
         }
         Setting::TagPattern => {

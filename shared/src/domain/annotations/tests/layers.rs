@@ -64,7 +64,7 @@ fn the_nearer_layer_wins_for_each_setting_alone() {
     ];
     let settings = read_in(&installation, &namespace, &workload).unwrap();
     let app = &settings.containers["app"];
-    assert!(app.watch && app.watch_is_default);
+    assert!(app.watch && app.by_default.watch);
     assert_eq!(app.mode, Mode::Auto);
     assert_eq!(app.policy.policy.as_deref(), Some("minor"));
     assert_eq!(app.policy.exclude, ["*-dev"]);
@@ -72,10 +72,10 @@ fn the_nearer_layer_wins_for_each_setting_alone() {
     assert_eq!(settings.containers["sidecar"].mode, Mode::Off);
     assert_eq!(settings.rollout_timeout.as_secs(), 180);
     assert_eq!(app.min_age, Some(SignedDuration::from_hours(72)));
-    assert_eq!((app.pin, app.pin_is_default), (Some(Pin::Digest), true));
+    assert_eq!((app.pin, app.by_default.pin), (Some(Pin::Digest), true));
     let sidecar = &settings.containers["sidecar"];
-    assert_eq!((sidecar.pin, sidecar.pin_is_default), (Some(Pin::Tag), false));
-    assert!(app.policy_is_default);
+    assert_eq!((sidecar.pin, sidecar.by_default.pin), (Some(Pin::Tag), false));
+    assert!(app.by_default.policy);
     assert_eq!(settings.freeze, None, "the workload takes it back");
     assert!(read_in(&installation, &[], &[]).unwrap().freeze.is_some());
 }
@@ -99,7 +99,7 @@ fn who_is_watched_is_said_by_the_nearest_and_a_workload_that_opted_out_stays_so(
         let installation = installation(&said(installed, "KUBEFRESH_WATCH"));
         let settings = read_in(&installation, &said(namespace, WATCH), &said(workload, WATCH)).unwrap();
         let app = &settings.containers["app"];
-        let found = (app.watch, app.watch_is_default);
+        let found = (app.watch, app.by_default.watch);
         assert_eq!(found, expected, "{installed:?} {namespace:?} {workload:?}");
     }
 }

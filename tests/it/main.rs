@@ -21,6 +21,7 @@ mod registry;
 mod registry_client;
 mod registry_tools;
 mod restart;
+mod scan_on_demand;
 mod scanner;
 mod shop;
 mod tools;

@@ -14,7 +14,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::Client;
 use kube::api::{Patch, PatchParams};
-use shared::domain::annotations::CHECK_NOW;
 use shared::domain::patch::{self, Outcome, PatchBody};
 use shared::domain::plan::{Action, Assessment, Pending, Plan, TakenBack, Tried, Update};
 use shared::domain::workload::WorkloadId;
@@ -105,8 +104,8 @@ impl Applier {
     }
 
     /// Takes back what asked for a scan, which has been made.
-    pub async fn checked(&self, assessment: &Assessment, metrics: &Metrics) {
-        let done = BTreeMap::from([(CHECK_NOW.to_owned(), None)]);
+    pub async fn checked(&self, assessment: &Assessment, annotations: &[&str], metrics: &Metrics) {
+        let done = annotations.iter().map(|key| ((*key).to_owned(), None)).collect();
         let body = patch::annotate(&assessment.resource_version, &done);
         if self.send(assessment, &body, metrics).await == Some(PatchResult::Sent) {
             tracing::info!(workload = %assessment.workload, "checked, as check-now asked");

@@ -13,7 +13,7 @@ use shared::io::telemetry::LogFormat;
 use strum::VariantNames;
 
 use crate::commands::migrate::{self, MigrateOptions};
-use crate::commands::steer::{self, HoldOptions, WorkloadOptions};
+use crate::commands::steer::{self, HoldOptions, WholeOptions, WorkloadOptions};
 use crate::commands::{self, ShowOptions};
 
 /// How a process is called that is told no name: outside a pod.
@@ -104,6 +104,13 @@ pub enum Command {
     /// Exit code 0: it is written. 2: nothing is held, or there is no cluster, no permission, or an option is wrong.
     #[command(after_help = steer::EXAMPLES)]
     Release(HoldOptions),
+    /// Have a workload's repositories asked at once, whatever the schedule says.
+    ///
+    /// Writes the annotation `kubefresh.dev/check-now`. The updater that leads then makes a Job of the scanner's CronJob.
+    ///
+    /// Exit code 0: it is written. 2: it is not watched, or there is no cluster, no permission, or an option is wrong.
+    #[command(after_help = steer::EXAMPLES)]
+    CheckNow(WholeOptions),
 }
 
 /// What to watch, where to keep state, how to lead.

@@ -125,8 +125,10 @@ impl Reconciler {
                 &self.signals.metrics,
             )
             .await;
-        for assessment in asked.checked {
-            self.applier.checked(assessment, &self.signals.metrics).await;
+        for (assessment, annotations) in asked.checked {
+            self.applier
+                .checked(assessment, &annotations, &self.signals.metrics)
+                .await;
         }
 
         self.signals.metrics.reconciled(begun.elapsed());

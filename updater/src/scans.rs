@@ -29,8 +29,8 @@ const WATCH_LAG: Duration = Duration::from_secs(5);
 /// What one look came to.
 #[derive(Debug)]
 pub struct Asked<'a> {
-    /// Workloads whose `check-now` has been done.
-    pub checked: Vec<&'a Assessment>,
+    /// Workloads whose `check-now` has been done, with the annotations that said so.
+    pub checked: Vec<(&'a Assessment, Vec<&'static str>)>,
     /// When there will be something to ask for although nothing changed.
     pub next_look: Option<Timestamp>,
 }

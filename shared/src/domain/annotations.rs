@@ -32,6 +32,8 @@ pub const HOLD: &str = "kubefresh.dev/hold";
 
 /// Asks for a scan at once, whatever its value; removed by the updater once it was made.
 pub const CHECK_NOW: &str = "kubefresh.dev/check-now";
+/// The same, as watch-cluster calls it.
+pub const WATCH_CLUSTER_CHECK_NOW: &str = "watch-cluster.io/check-now";
 
 /// State: written by the updater, never by people.
 pub const IN_FLIGHT: &str = "kubefresh.dev/in-flight";

@@ -11,7 +11,7 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 
 pub use self::scanner::{ScanJob, ScanRequest, Scanner};
-use super::annotations::CHECK_NOW;
+use super::annotations::{CHECK_NOW, WATCH_CLUSTER_CHECK_NOW};
 use super::hash::short_hash;
 use super::plan::{Assessment, Plan, Snapshot, Verdict};
 use super::time::whole_seconds;
@@ -152,9 +152,14 @@ impl Wishes {
         Decision::Request(Box::new(scanner.request(seen.latest(), reasons, keys, fruitless)))
     }
 
-    /// The workloads whose `check-now` has been done, by uid: a scan that began after it was seen has ended, and all their
+    /// The workloads whose `check-now` has been done, with its annotations: a scan that began after it was seen has ended, and all their
     /// repositories have an answer, be it an error.
-    pub fn checked<'a>(&self, snapshot: &Snapshot, plan: &'a Plan, seen: &Seen<'_>) -> Vec<&'a Assessment> {
+    pub fn checked<'a>(
+        &self,
+        snapshot: &Snapshot,
+        plan: &'a Plan,
+        seen: &Seen<'_>,
+    ) -> Vec<(&'a Assessment, Vec<&'static str>)> {
         let is_checked = |(assessment, workload): &(&'a Assessment, &Workload)| {
             let wish = check_now(workload).and_then(|key| self.open.as_ref()?.get(&key));
             wish.is_some_and(|wish| seen.ended(wish.since))
@@ -164,7 +169,9 @@ impl Wishes {
                     .any(|entry| is_unanswered(&entry.verdict))
         };
         let checked = assessed(snapshot, plan).filter(is_checked);
-        checked.map(|(assessment, _)| assessment).collect()
+        checked
+            .map(|(assessment, workload)| (assessment, check_now_keys(workload).collect()))
+            .collect()
     }
 
     /// How many scans in a row were asked for and brought no answer to anything they were made for.
@@ -272,9 +279,16 @@ fn assessed<'a, 'b>(
     watched.filter_map(move |entry| Some((entry, *workloads.get(entry.uid.as_str())?)))
 }
 
+/// The annotations by which a workload asks for it.
+fn check_now_keys(workload: &Workload) -> impl Iterator<Item = &'static str> {
+    let keys = [CHECK_NOW, WATCH_CLUSTER_CHECK_NOW].into_iter();
+    keys.filter(|key| workload.annotations.contains_key(*key))
+}
+
 /// The name of a workload's `check-now`: another one for each value that somebody gives it.
 fn check_now(workload: &Workload) -> Option<String> {
-    let value = workload.annotations.get(CHECK_NOW)?;
+    let key = check_now_keys(workload).next()?;
+    let value = workload.annotations.get(key)?;
     Some(short_hash(
         &format!("check-now\n{}\n{value}", workload.uid),
         KEY_DIGITS,

@@ -3,9 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use super::annotations::HOLD;
+use jiff::Timestamp;
+
+use super::annotations::{CHECK_NOW, HOLD};
 use super::plan::{Assessment, ContainerVerdict, Target, Verdict, approval_annotation};
 use super::policy::Hold;
+use super::time::whole_seconds;
 use super::workload::{Workload, WorkloadId};
 
 /// Annotations to be set, and to be removed where there is no value; and what that means, one sentence each.
@@ -89,6 +92,15 @@ pub fn hold(
         });
     }
     Ok(change)
+}
+
+/// Asks for a scan at once. The time makes it another wish than one of before.
+pub fn check_now(now: Timestamp) -> Change {
+    let value = whole_seconds(now).to_string();
+    Change {
+        annotations: BTreeMap::from([(CHECK_NOW.to_owned(), Some(value))]),
+        meaning: vec!["its repositories are asked at once".to_owned()],
+    }
 }
 
 /// Lets these versions go; without any, all that are held for the container or the whole workload.

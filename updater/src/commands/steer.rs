@@ -1,4 +1,4 @@
-//! `approve`, `hold` and `release`: the annotations that a person could write, written for them and checked first.
+//! `approve`, `hold`, `release` and `check-now`: the annotations that a person could write, written for them and checked first.
 
 use clap::Args;
 use kube::Client;
@@ -9,6 +9,7 @@ use shared::domain::policy::Hold;
 use shared::domain::steer::{self, Change};
 use shared::domain::workload::{Workload, WorkloadId};
 use shared::io::client::{self, explain};
+use shared::io::clock;
 use shared::io::terminal::output;
 
 use super::{CommandError, survey};
@@ -31,6 +32,9 @@ Examples:
     kubefresh-updater hold shop/checkout '<=1.5.0'
     kubefresh-updater release shop/checkout
 
+  Ask its registries now, whatever the schedule says:
+    kubefresh-updater check-now shop/checkout
+
 Where several kinds have a workload of that name, put the kind before it: statefulset/shop/checkout.";
 
 /// Which workload.
@@ -42,6 +46,14 @@ pub struct WorkloadOptions {
     /// Only this container; all that are watched when not given.
     #[arg(long, value_name = "NAME")]
     pub container: Option<String>,
+}
+
+/// Which workload, as a whole.
+#[derive(Debug, Clone, Args)]
+pub struct WholeOptions {
+    /// The workload, as NAMESPACE/NAME or KIND/NAMESPACE/NAME.
+    #[arg(value_name = "WORKLOAD")]
+    pub workload: String,
 }
 
 /// Which workload, and which of its versions.
@@ -60,13 +72,23 @@ pub enum Step {
     Approve(WorkloadOptions),
     Hold(HoldOptions),
     Release(HoldOptions),
+    CheckNow(WholeOptions),
 }
 
 impl Step {
-    fn workload(&self) -> &WorkloadOptions {
+    fn workload(&self) -> &str {
         match self {
-            Self::Approve(workload) => workload,
-            Self::Hold(options) | Self::Release(options) => &options.workload,
+            Self::Approve(options) => &options.workload,
+            Self::Hold(options) | Self::Release(options) => &options.workload.workload,
+            Self::CheckNow(options) => &options.workload,
+        }
+    }
+
+    fn container(&self) -> Option<&str> {
+        match self {
+            Self::Approve(options) => options.container.as_deref(),
+            Self::Hold(options) | Self::Release(options) => options.workload.container.as_deref(),
+            Self::CheckNow(_) => None,
         }
     }
 
@@ -77,6 +99,9 @@ impl Step {
             }
             Self::Hold(_) => "kubefresh-updater release takes it back",
             Self::Release(_) => "kubefresh-updater plan says what happens now",
+            Self::CheckNow(_) => {
+                "the updater that leads has a scan made, and removes the annotation when it has ended with an answer"
+            }
         }
     }
 }
@@ -84,7 +109,7 @@ impl Step {
 /// Decides, writes, and says what was written.
 pub async fn steer(step: Step, settings: Settings) -> Result<(), CommandError> {
     let client = client::connect(client::CALL_LIMIT).await?;
-    let named = &step.workload().workload;
+    let named = step.workload();
     let survey = survey::survey(&client, &settings, |workload| is_named(workload, named))
         .await
         .map_err(CommandError::Cluster)?;
@@ -106,7 +131,7 @@ pub async fn steer(step: Step, settings: Settings) -> Result<(), CommandError> {
 }
 
 fn decide(step: &Step, workload: &Workload, assessment: Option<&Assessment>) -> Result<Change, CommandError> {
-    let container = step.workload().container.as_deref();
+    let container = step.container();
     let watched = || {
         let name = &workload.id;
         assessment.ok_or_else(|| {
@@ -119,6 +144,7 @@ fn decide(step: &Step, workload: &Workload, assessment: Option<&Assessment>) -> 
         Step::Approve(_) => steer::approve(watched()?, container),
         Step::Hold(options) => steer::hold(workload, watched()?, container, &options.versions),
         Step::Release(options) => steer::release(workload, container, &options.versions),
+        Step::CheckNow(_) => watched().map(|_| Ok(steer::check_now(clock::now())))?,
     };
     Ok(change?)
 }

@@ -107,6 +107,7 @@ fn what_waits_for_a_scan_is_a_reason_for_one() {
         workloads: vec![Arc::new(workload(&[check_now], &[("app", IMAGE)]))],
         ..Snapshot::default()
     };
+    let theirs = cluster(&[("watch-cluster.io/check-now", "")], IMAGE, true);
     let other_tag = cluster(&[("kubefresh.dev/policy", "major")], IMAGE, true);
     for (name, snapshot, expected) in [
         ("all is known", cluster(&[], IMAGE, true), &[][..]),
@@ -119,6 +120,7 @@ fn what_waits_for_a_scan_is_a_reason_for_one() {
             &["check-now", "new-workload"],
         ),
         ("check-now that nobody watches", unwatched, &[]),
+        ("as watch-cluster has it", theirs, &["check-now"]),
     ] {
         let decision = look(&mut Wishes::default(), &snapshot, &seen, NOON);
         assert_eq!(reasons(&decision), expected, "{name}: {decision:?}");

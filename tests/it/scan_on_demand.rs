@@ -1,0 +1,106 @@
+//! The whole way of a scan on demand: the real programs, and Jobs that really run.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1::Job;
+use kube::api::ListParams;
+use kube::{Api, ResourceExt as _};
+use sandbox::apiserver::ApiServerOptions;
+use sandbox::cluster::{Cluster, eventually};
+use sandbox::manifests;
+use sandbox::programs::programs;
+use sandbox::registry::ImageSpec;
+use serde_json::{Value, json};
+
+use crate::shop::start_updater;
+
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// All of `deploy/` but the updater, which the test starts; the schedule is not due for months.
+async fn open() -> Cluster {
+    let cluster = Cluster::moving(ApiServerOptions::default()).await;
+    let mut objects = manifests::install();
+    objects.retain(|object| object["kind"] != "Deployment");
+    for object in &mut objects {
+        if object["kind"] == "CronJob" {
+            object["spec"]["schedule"] = json!("0 0 1 6 *");
+        }
+    }
+    cluster.apply(&objects).await;
+    let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "shop" } });
+    cluster.apply(&[namespace]).await;
+    cluster
+}
+
+fn checkout(cluster: &Cluster) -> Value {
+    json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {
+            "name": "checkout",
+            "namespace": "shop",
+            // Not due for months either, but for check-now.
+            "annotations": {
+                "kubefresh.dev/watch": "true", "kubefresh.dev/mode": "auto", "kubefresh.dev/schedule": "0 0 1 6 *",
+            },
+        },
+        "spec": {
+            "selector": { "matchLabels": { "app": "checkout" } },
+            "template": {
+                "metadata": { "labels": { "app": "checkout" } },
+                "spec": { "containers": [
+                    { "name": "app", "image": cluster.registry.reference("shop/checkout", "1.4.0") },
+                ] },
+            },
+        },
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_now_leads_to_one_scan_and_its_update_and_is_gone() {
+    let cluster = open().await;
+    cluster
+        .registry
+        .publish(&ImageSpec::new("shop/checkout", "1.4.0"));
+    cluster.apply(&[checkout(&cluster)]).await;
+    // It is scanned for once before, so that it is not new.
+    crate::shop::scan(&cluster).await;
+    cluster
+        .registry
+        .publish(&ImageSpec::new("shop/checkout", "1.5.0"));
+    let _updater = start_updater(&cluster);
+    let kubeconfig = cluster.kubeconfig_file(None);
+    let command = tokio::process::Command::new(&programs()["kubefresh-updater"])
+        .args(["check-now", "shop/checkout"])
+        .env("KUBECONFIG", kubeconfig)
+        .env("POD_NAMESPACE", "kubefresh")
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .unwrap();
+    assert!(command.status.success(), "{command:?}");
+
+    let client = cluster.client().await;
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), "shop");
+    let checkout = eventually("checkout is updated and check-now is gone", LIMIT, || async {
+        let checkout = deployments.get("checkout").await.unwrap();
+        let annotations = checkout.annotations();
+        let is_done = !annotations.contains_key("kubefresh.dev/check-now")
+            && annotations
+                .get("kubefresh.dev/last-result")
+                .is_some_and(|result| result == "completed");
+        is_done.then_some(checkout)
+    })
+    .await;
+    let image = &checkout.spec.unwrap().template.spec.unwrap().containers[0].image;
+    assert!(image.as_ref().unwrap().ends_with(":1.5.0"), "{image:?}");
+    let jobs: Api<Job> = Api::namespaced(client, "kubefresh");
+    let jobs = jobs.list(&ListParams::default()).await.unwrap().items;
+    assert_eq!(jobs.len(), 1, "{jobs:#?}");
+    assert_eq!(
+        jobs[0].annotations()["kubefresh.dev/requested-because"],
+        "check-now"
+    );
+}

@@ -1,38 +1,18 @@
 //! The whole way of a scan on demand: the real programs, and Jobs that really run.
 
-use std::process::Stdio;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt as _};
-use sandbox::apiserver::ApiServerOptions;
 use sandbox::cluster::{Cluster, eventually};
-use sandbox::manifests;
-use sandbox::programs::programs;
 use sandbox::registry::ImageSpec;
 use serde_json::{Value, json};
 
-use crate::shop::start_updater;
+use crate::shop::{self, start_updater};
 
 const LIMIT: Duration = Duration::from_mins(1);
-
-/// All of `deploy/` but the updater, which the test starts; the schedule is not due for months.
-async fn open() -> Cluster {
-    let cluster = Cluster::moving(ApiServerOptions::default()).await;
-    let mut objects = manifests::install();
-    objects.retain(|object| object["kind"] != "Deployment");
-    for object in &mut objects {
-        if object["kind"] == "CronJob" {
-            object["spec"]["schedule"] = json!("0 0 1 6 *");
-        }
-    }
-    cluster.apply(&objects).await;
-    let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "shop" } });
-    cluster.apply(&[namespace]).await;
-    cluster
-}
 
 fn checkout(cluster: &Cluster) -> Value {
     json!({
@@ -60,27 +40,20 @@ fn checkout(cluster: &Cluster) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn check_now_leads_to_one_scan_and_its_update_and_is_gone() {
-    let cluster = open().await;
+    let cluster = shop::open_with_cron_job().await;
     cluster
         .registry
         .publish(&ImageSpec::new("shop/checkout", "1.4.0"));
     cluster.apply(&[checkout(&cluster)]).await;
     // It is scanned for once before, so that it is not new.
-    crate::shop::scan(&cluster).await;
+    shop::scan(&cluster).await;
     cluster
         .registry
         .publish(&ImageSpec::new("shop/checkout", "1.5.0"));
     let _updater = start_updater(&cluster);
-    let kubeconfig = cluster.kubeconfig_file(None);
-    let command = tokio::process::Command::new(&programs()["kubefresh-updater"])
-        .args(["check-now", "shop/checkout"])
-        .env("KUBECONFIG", kubeconfig)
-        .env("POD_NAMESPACE", "kubefresh")
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .unwrap();
-    assert!(command.status.success(), "{command:?}");
+    let command = ["check-now", "shop/checkout"];
+    let mut command = shop::start(&cluster, "kubefresh-updater", &command);
+    assert!(command.wait().await.unwrap().success());
 
     let client = cluster.client().await;
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), "shop");

@@ -8,7 +8,7 @@ use sandbox::clock::Clock;
 use sandbox::cluster::Cluster;
 use sandbox::manifests;
 use sandbox::programs::programs;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
 /// The namespace `shop`, and everything of `deploy/` but what would start by itself. Time runs 20 times as fast.
@@ -17,10 +17,25 @@ pub(crate) async fn open() -> Cluster {
         clock: Clock::faster(20.0),
         ..ApiServerOptions::default()
     };
+    open_with(options, &[]).await
+}
+
+/// The same with the scanner's CronJob, which is not due for months, in real time: our programs compare their own with that of Jobs.
+pub(crate) async fn open_with_cron_job() -> Cluster {
+    let mut objects = manifests::install();
+    objects.retain(|object| object["kind"] == "CronJob");
+    for object in &mut objects {
+        object["spec"]["schedule"] = json!("0 0 1 6 *");
+    }
+    open_with(ApiServerOptions::default(), &objects).await
+}
+
+async fn open_with(options: ApiServerOptions, more: &[Value]) -> Cluster {
     let cluster = Cluster::moving(options).await;
     let mut objects = manifests::install();
     objects.retain(|object| object["kind"] != "Deployment" && object["kind"] != "CronJob");
     cluster.apply(&objects).await;
+    cluster.apply(more).await;
     let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "shop" } });
     cluster.apply(&[namespace]).await;
     cluster

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::workload::Container;
 
-pub use dialect::{Dialect, Migration, Remark, migration, status_annotations};
+pub use dialect::{Dialect, Migration, Remark, check_now, migration, status_annotations};
 pub use layer::{Installation, Layer, Namespaces, is_variable};
 pub use settings::{ByDefault, ContainerSettings, DEFAULT_ROLLOUT_TIMEOUT, Settings, settings};
 pub use value::{Approved, Mode, Pin};
@@ -32,8 +32,6 @@ pub const HOLD: &str = "kubefresh.dev/hold";
 
 /// Asks for a scan at once, whatever its value; removed by the updater once it was made.
 pub const CHECK_NOW: &str = "kubefresh.dev/check-now";
-/// The same, as watch-cluster calls it.
-pub const WATCH_CLUSTER_CHECK_NOW: &str = "watch-cluster.io/check-now";
 
 /// State: written by the updater, never by people.
 pub const IN_FLIGHT: &str = "kubefresh.dev/in-flight";

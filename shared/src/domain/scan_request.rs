@@ -11,7 +11,7 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 
 pub use self::scanner::{ScanJob, ScanRequest, Scanner};
-use super::annotations::{CHECK_NOW, WATCH_CLUSTER_CHECK_NOW};
+use super::annotations;
 use super::hash::short_hash;
 use super::plan::{Assessment, Plan, Snapshot, Verdict};
 use super::time::whole_seconds;
@@ -124,7 +124,9 @@ impl Wishes {
     /// Whether to make a Job now. `started` is when this updater did, where that is a reason.
     pub fn decide(&self, seen: &Seen<'_>, started: Option<Timestamp>, now: Timestamp) -> Decision {
         let open = self.open.iter().flatten();
-        let waiting: BTreeMap<&String, &Wish> = open.filter(|(_, wish)| !seen.began(wish.since)).collect();
+        let waiting: BTreeMap<&String, &Wish> = open
+            .filter(|(key, wish)| !seen.began_for(key, wish.since))
+            .collect();
         let start = started.filter(|started| !seen.began(*started - BEFORE_START));
         if waiting.is_empty() && start.is_none() {
             return Decision::Nothing;
@@ -152,8 +154,8 @@ impl Wishes {
         Decision::Request(Box::new(scanner.request(seen.latest(), reasons, keys, fruitless)))
     }
 
-    /// The workloads whose `check-now` has been done, with its annotations: a scan that began after it was seen has ended, and all their
-    /// repositories have an answer, be it an error.
+    /// The workloads whose `check-now` has been done, with the annotations that asked for it: a scan that began after it was seen has
+    /// ended, and all their repositories have an answer, be it an error.
     pub fn checked<'a>(
         &self,
         snapshot: &Snapshot,
@@ -161,16 +163,21 @@ impl Wishes {
         seen: &Seen<'_>,
     ) -> Vec<(&'a Assessment, Vec<&'static str>)> {
         let is_checked = |(assessment, workload): &(&'a Assessment, &Workload)| {
-            let wish = check_now(workload).and_then(|key| self.open.as_ref()?.get(&key));
-            wish.is_some_and(|wish| seen.ended(wish.since))
+            let wish = check_now(workload).and_then(|key| self.open.as_ref()?.get_key_value(&key));
+            wish.is_some_and(|(key, wish)| seen.ended_for(key, wish.since))
                 && !assessment
                     .containers
                     .iter()
                     .any(|entry| is_unanswered(&entry.verdict))
         };
         let checked = assessed(snapshot, plan).filter(is_checked);
+        let keys = |workload: &Workload| {
+            annotations::check_now(&workload.subject())
+                .map(|(key, _)| key)
+                .collect()
+        };
         checked
-            .map(|(assessment, workload)| (assessment, check_now_keys(workload).collect()))
+            .map(|(assessment, workload)| (assessment, keys(workload)))
             .collect()
     }
 
@@ -202,20 +209,32 @@ impl<'a> Seen<'a> {
             .max_by_key(|(_, created_at)| *created_at)
     }
 
-    /// Whether a scan has begun since, whatever came of it.
+    /// Whether a scan has begun in that second or later, whatever came of it.
     fn began(&self, since: Timestamp) -> bool {
         self.last_run.is_some_and(|began| began >= since)
             || self.own_jobs().any(|job| job.created_at >= since)
     }
 
-    /// Whether a scan has begun since and come to its end.
-    fn ended(&self, since: Timestamp) -> bool {
-        let Some(last_run) = self.last_run else {
-            return false;
+    /// Whether a scan has begun that cannot have missed what was seen in the second `since`, whatever came of it.
+    fn began_for(&self, key: &str, since: Timestamp) -> bool {
+        self.last_run.is_some_and(|began| began > since) || self.jobs_for(key, since).next().is_some()
+    }
+
+    /// Whether such a scan has come to its end.
+    fn ended_for(&self, key: &str, since: Timestamp) -> bool {
+        let did = |last_run: Timestamp| {
+            let mut jobs = self.jobs_for(key, since);
+            last_run > since || jobs.any(|job| job.is_finished && last_run >= job.created_at)
         };
-        let did = |job: &ScanJob| job.is_finished && job.created_at >= since && last_run >= job.created_at;
-        // The second of `since` may have begun before it was seen.
-        last_run > since || self.own_jobs().any(did)
+        self.last_run.is_some_and(did)
+    }
+
+    /// The Jobs that cannot have missed what was seen in the second `since`: one of that very second may have begun before, unless
+    /// it was made for it.
+    fn jobs_for(&self, key: &str, since: Timestamp) -> impl Iterator<Item = &'a ScanJob> {
+        self.own_jobs().filter(move |job| {
+            job.created_at > since || job.created_at == since && job.requested_for.contains(key)
+        })
     }
 }
 
@@ -279,20 +298,12 @@ fn assessed<'a, 'b>(
     watched.filter_map(move |entry| Some((entry, *workloads.get(entry.uid.as_str())?)))
 }
 
-/// The annotations by which a workload asks for it.
-fn check_now_keys(workload: &Workload) -> impl Iterator<Item = &'static str> {
-    let keys = [CHECK_NOW, WATCH_CLUSTER_CHECK_NOW].into_iter();
-    keys.filter(|key| workload.annotations.contains_key(*key))
-}
-
 /// The name of a workload's `check-now`: another one for each value that somebody gives it.
 fn check_now(workload: &Workload) -> Option<String> {
-    let key = check_now_keys(workload).next()?;
-    let value = workload.annotations.get(key)?;
-    Some(short_hash(
-        &format!("check-now\n{}\n{value}", workload.uid),
-        KEY_DIGITS,
-    ))
+    let subject = workload.subject();
+    let values: Vec<&str> = annotations::check_now(&subject).map(|(_, value)| value).collect();
+    let text = format!("check-now\n{}\n{}", workload.uid, values.join("\n"));
+    (!values.is_empty()).then(|| short_hash(&text, KEY_DIGITS))
 }
 
 /// Whether no scan has said anything of it, not even that it cannot be had.

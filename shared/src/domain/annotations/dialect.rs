@@ -20,7 +20,7 @@ pub use migration::{Migration, migration};
 
 use super::given::{Given, Origin, Place, Said, Word};
 use super::key::Setting;
-use super::{AnnotationError, Subject};
+use super::{AnnotationError, CHECK_NOW, Subject};
 use crate::domain::in_flight::InFlight;
 
 /// A tool whose annotations are understood. Where a workload has those of several, the first counts.
@@ -167,6 +167,21 @@ pub fn status_annotations(
         Some(Dialect::WatchCluster) => watch_cluster::status(in_flight, now),
         Some(Dialect::ImageWatcher | Dialect::Keel) | None => BTreeMap::new(),
     }
+}
+
+/// The annotations by which a workload asks for a scan at once, in our words and in those of the tool that counts, as keys and
+/// values.
+pub fn check_now<'a>(subject: &Subject<'a>) -> impl Iterator<Item = (&'static str, &'a str)> + use<'a> {
+    let keys = [
+        (CHECK_NOW, None),
+        (watch_cluster::CHECK_NOW, Some(Dialect::WatchCluster)),
+    ];
+    let subject = *subject;
+    keys.into_iter().filter_map(move |(key, dialect)| {
+        let value = subject.annotations.get(key)?;
+        let counts = dialect.is_none() || followed(&subject) == dialect;
+        counts.then_some((key, value.as_str()))
+    })
 }
 
 /// Which tool's words count, if not ours.

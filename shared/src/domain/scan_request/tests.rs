@@ -107,7 +107,6 @@ fn what_waits_for_a_scan_is_a_reason_for_one() {
         workloads: vec![Arc::new(workload(&[check_now], &[("app", IMAGE)]))],
         ..Snapshot::default()
     };
-    let theirs = cluster(&[("watch-cluster.io/check-now", "")], IMAGE, true);
     let other_tag = cluster(&[("kubefresh.dev/policy", "major")], IMAGE, true);
     for (name, snapshot, expected) in [
         ("all is known", cluster(&[], IMAGE, true), &[][..]),
@@ -120,7 +119,6 @@ fn what_waits_for_a_scan_is_a_reason_for_one() {
             &["check-now", "new-workload"],
         ),
         ("check-now that nobody watches", unwatched, &[]),
-        ("as watch-cluster has it", theirs, &["check-now"]),
     ] {
         let decision = look(&mut Wishes::default(), &snapshot, &seen, NOON);
         assert_eq!(reasons(&decision), expected, "{name}: {decision:?}");
@@ -447,6 +445,94 @@ fn check_now_is_done_once_a_scan_that_began_after_it_has_ended_with_an_answer() 
             expected,
             "{name}"
         );
+    }
+}
+
+#[test]
+fn a_run_of_the_second_in_which_a_wish_was_seen_answers_it_only_where_it_was_made_for_it() {
+    let scanner = scanner();
+    let snapshot = cluster(&[("kubefresh.dev/check-now", "")], IMAGE, true);
+    let nothing = Seen {
+        scanner: Some(&scanner),
+        ..Seen::default()
+    };
+    let mut wishes = Wishes::default();
+    let asked = request(look(&mut wishes, &snapshot, &nothing, NOON));
+    let finished = |job: ScanJob| {
+        [ScanJob {
+            is_finished: true,
+            ..job
+        }]
+    };
+    let ours = finished(made(&asked, NOON));
+    let (scheduled, later) = (
+        finished(job(NOON, true)),
+        finished(job("2026-11-21T12:00:01Z", true)),
+    );
+    let none: &[ScanJob] = &[];
+    for (name, jobs, last_run, answered, done) in [
+        ("a run by hand in that second", none, Some(NOON), false, false),
+        ("a Job of the schedule", &scheduled[..], Some(NOON), false, false),
+        (
+            "a Job of the next second",
+            &later[..],
+            Some("2026-11-21T12:00:01Z"),
+            true,
+            true,
+        ),
+        ("the Job that was made for it", &ours[..], None, true, false),
+        ("and its run", &ours[..], Some(NOON), true, true),
+    ] {
+        let seen = Seen {
+            jobs,
+            last_run: last_run.map(at),
+            ..nothing
+        };
+        let time = "2026-11-21T12:00:20Z";
+        let decision = look(&mut wishes, &snapshot, &seen, time);
+        assert_eq!(decision == Decision::Nothing, answered, "{name}: {decision:?}");
+        let plan = plan(&snapshot, &LIMITS, now());
+        assert_eq!(
+            !wishes.checked(&snapshot, &plan, &seen).is_empty(),
+            done,
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn check_now_is_taken_back_in_the_words_that_count() {
+    let (ours, theirs) = ("kubefresh.dev/check-now", "watch-cluster.io/check-now");
+    let enabled = ("watch-cluster.io/enabled", "true");
+    let watched = ("kubefresh.dev/watch", "true");
+    for (annotations, expected) in [
+        (&[enabled, (theirs, "now")][..], &[theirs][..]),
+        (&[enabled, (ours, "now"), (theirs, "now")], &[ours, theirs]),
+        // A setting of ours stands beside theirs, which nobody reads.
+        (&[enabled, watched, (ours, "now"), (theirs, "now")], &[ours]),
+    ] {
+        let mut snapshot = cluster(&[], IMAGE, true);
+        let mut checkout = workload(annotations, &[("app", IMAGE)]);
+        let known = record(
+            "registry.example/shop/checkout",
+            &["1.4.0 minor", "1.4.0 major"],
+            &["1.4.0"],
+        );
+        snapshot.records = BTreeMap::from([known]);
+        checkout.uid = "checkout".to_owned();
+        snapshot.workloads = vec![Arc::new(checkout)];
+        let plan = plan(&snapshot, &LIMITS, now());
+        let mut wishes = Wishes::default();
+        let scanner = scanner();
+        let seen = Seen {
+            scanner: Some(&scanner),
+            jobs: &[],
+            last_run: Some(at("2026-11-21T12:00:01Z")),
+        };
+        wishes.look(&snapshot, &plan, &seen, at(NOON));
+        let checked = wishes.checked(&snapshot, &plan, &seen);
+        let keys: Vec<&str> = checked.into_iter().flat_map(|(_, keys)| keys).collect();
+        assert_eq!(keys, expected, "{annotations:?}");
     }
 }
 

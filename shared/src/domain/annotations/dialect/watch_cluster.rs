@@ -11,6 +11,9 @@ use crate::domain::time::whole_seconds;
 
 pub(super) const PREFIX: &str = "watch-cluster.io";
 
+/// Asks for a scan at once, as ours does.
+pub(super) const CHECK_NOW: &str = "watch-cluster.io/check-now";
+
 /// Status, as it is promised of an update.
 const LAST_UPDATE: &str = "last-update";
 const IMAGE: &str = "last-update-image";

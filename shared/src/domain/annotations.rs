@@ -30,6 +30,9 @@ pub const APPROVED: &str = "kubefresh.dev/approved";
 /// What is never to be offered: written by people, and by the updater beside what they wrote.
 pub const HOLD: &str = "kubefresh.dev/hold";
 
+/// A setting: where an update is written, which also says that it is written although somebody else keeps the image.
+pub const WRITE_BACK: &str = "kubefresh.dev/write-back";
+
 /// Asks for a scan at once, whatever its value; removed by the updater once it was made.
 pub const CHECK_NOW: &str = "kubefresh.dev/check-now";
 

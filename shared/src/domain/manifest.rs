@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use serde_saphyr::SnippetMode;
 
 use super::annotations::Subject;
+use super::ownership::Ownership;
 use super::workload::Container;
 use document::{Document, documents};
 
@@ -151,6 +152,7 @@ fn containers(pod: &Value) -> Option<Vec<Container>> {
             name: text(value, "/name").unwrap_or_default().to_owned(),
             image: text(value, "/image").unwrap_or_default().to_owned(),
             init,
+            ownership: Ownership::default(),
         };
         list.iter().map(container).collect()
     };

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::annotations::{self, Subject};
+use super::ownership::{FIELD_MANAGER, Keeper, Ownership, Writer};
 use super::pods;
 use super::rollout::RolloutFacts;
 
@@ -208,6 +210,8 @@ pub struct Container {
     pub image: String,
     /// Whether it stands under `initContainers`.
     pub init: bool,
+    /// Who else has a say in its image.
+    pub ownership: Ownership,
 }
 
 /// A workload as the decisions see it.
@@ -245,7 +249,7 @@ impl Workload {
                 .ok_or(MissingField("metadata.resourceVersion"))?,
             annotations: only(metadata.annotations.as_ref(), annotations::is_understood),
             labels: only(metadata.labels.as_ref(), annotations::is_understood_label),
-            containers: containers(object.pod().ok_or(MissingField("pod template"))?),
+            containers: containers::<T>(metadata, object.pod().ok_or(MissingField("pod template"))?),
             paused: object.is_paused(),
             deleted_at: metadata.deletion_timestamp.as_ref().map(|time| time.0),
             selector: object.selector().and_then(pods::selector),
@@ -264,10 +268,22 @@ impl Workload {
 
     /// The image of the container of that name, as written.
     pub fn image_of(&self, container: &str) -> Option<&str> {
-        self.containers
-            .iter()
-            .find(|candidate| candidate.name == container)
-            .map(|found| found.image.as_str())
+        self.container(container).map(|found| found.image.as_str())
+    }
+
+    /// Who else keeps the image of the container of that name.
+    pub fn keeper_of(&self, container: &str) -> Option<&Arc<Keeper>> {
+        self.container(container)?.ownership.keeper.as_ref()
+    }
+
+    /// Who set that image last, if it was not the updater.
+    pub fn other_writer_of(&self, container: &str) -> Option<&Writer> {
+        let writer = self.container(container)?.ownership.writer.as_ref();
+        writer.filter(|writer| writer.manager != FIELD_MANAGER)
+    }
+
+    fn container(&self, name: &str) -> Option<&Container> {
+        self.containers.iter().find(|candidate| candidate.name == name)
     }
 }
 
@@ -285,18 +301,22 @@ fn only(
 }
 
 /// Init containers first, as they run first.
-fn containers(pod: &PodSpec) -> Vec<Container> {
-    let view = |container: &PodContainer, init: bool| Container {
-        name: container.name.clone(),
-        image: container.image.clone().unwrap_or_default(),
-        init,
-    };
-    let init = pod
-        .init_containers
-        .iter()
-        .flatten()
-        .map(|container| view(container, true));
-    init.chain(pod.containers.iter().map(|container| view(container, false)))
+fn containers<T: WorkloadObject>(metadata: &ObjectMeta, pod: &PodSpec) -> Vec<Container> {
+    let init = pod.init_containers.iter().flatten();
+    let init = init.map(|container| (container, true));
+    let all: Vec<(&PodContainer, bool)> = init
+        .chain(pod.containers.iter().map(|container| (container, false)))
+        .collect();
+    let names = all.iter().map(|(container, init)| (container.name.as_str(), *init));
+    let ownerships = Ownership::of(T::WORKLOAD_KIND, metadata, names);
+    let views = all.iter().zip(ownerships);
+    views
+        .map(|((container, init), ownership)| Container {
+            name: container.name.clone(),
+            image: container.image.clone().unwrap_or_default(),
+            init: *init,
+            ownership,
+        })
         .collect()
 }
 

@@ -1,6 +1,7 @@
 use jiff::SignedDuration;
 
 use super::*;
+use crate::domain::ownership::Ownership;
 
 mod dialects;
 mod layers;
@@ -38,6 +39,7 @@ fn container(name: &str) -> Container {
         name: name.to_owned(),
         image: format!("shop/{name}:1.4.0"),
         init: name.starts_with("init"),
+        ownership: Ownership::default(),
     }
 }
 

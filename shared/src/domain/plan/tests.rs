@@ -6,6 +6,7 @@ mod running;
 mod taken_back;
 
 use super::*;
+use crate::domain::ownership::Ownership;
 use crate::domain::annotations::IN_FLIGHT;
 use crate::domain::record::choices::Choices;
 use crate::domain::record::config_map::record_name;
@@ -35,6 +36,7 @@ pub(in crate::domain) fn workload(annotations: &[(&str, &str)], images: &[(&str,
         name: (*name).to_owned(),
         image: (*image).to_owned(),
         init: *name == "migrate",
+        ownership: Ownership::default(),
     };
     Workload {
         id: WorkloadId {

@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 
 use super::deployment::Facts;
 use super::*;
+use crate::domain::ownership::Ownership;
 use crate::domain::in_flight::ImageChange;
 use crate::domain::workload::{Container, WorkloadId, WorkloadKind};
 
@@ -24,6 +25,7 @@ fn workload(image: &str, rollout: Facts) -> Workload {
             name: "app".to_owned(),
             image: image.to_owned(),
             init: false,
+            ownership: Ownership::default(),
         }],
         paused: false,
         deleted_at: None,

@@ -5,6 +5,7 @@ mod commands;
 mod dialects;
 mod faults;
 mod going_back;
+mod kept;
 mod leading;
 mod memory_limit;
 mod migrate;

@@ -14,6 +14,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::Client;
 use kube::api::{Patch, PatchParams};
+use shared::domain::ownership::FIELD_MANAGER;
 use shared::domain::patch::{self, Outcome, PatchBody};
 use shared::domain::plan::{Action, Assessment, Pending, Plan, TakenBack, Tried, Update};
 use shared::domain::workload::WorkloadId;
@@ -27,8 +28,6 @@ use crate::leader::Leadership;
 use crate::metrics::{Metrics, PatchResult, UpdateResult};
 use attempts::Attempts;
 
-/// The updater's name in `managedFields`.
-pub const FIELD_MANAGER: &str = "kubefresh-updater";
 /// How long a call may take, with all that the client repeats of its own accord (answers 429, 503 and 504). What it does
 /// after that is for the watch to tell.
 const CALL_LIMIT: Duration = Duration::from_secs(10);
@@ -195,6 +194,7 @@ impl Applier {
             containers: _,
             action: _,
             pending: _,
+            prospect: _,
         } = assessment;
         if !self.attempts().may_try(uid, resource_version, Instant::now()) || !self.leadership.may_act() {
             return None;

@@ -465,6 +465,7 @@ mod tests {
             containers: vec![entry],
             action: Action::Nothing,
             pending: Pending::Unchanged,
+            prospect: None,
         };
         Plan {
             assessments: vec![assessment],

@@ -15,12 +15,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::api::PostParams;
 use kube::{Api, Client};
 use shared::domain::notice::{Notice, NoticeReason};
+use shared::domain::ownership::FIELD_MANAGER;
 use shared::io::client::explain;
 use shared::io::clock;
 use tokio::time::{Instant, timeout};
 
 use crate::answer::{Failure, failure};
-use crate::apply::FIELD_MANAGER;
 use crate::leader::Leadership;
 use crate::metrics::{Metrics, NoticeResult};
 use crate::retry::Retries;

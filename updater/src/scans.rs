@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use kube::api::PostParams;
 use kube::{Api, Client, ResourceExt as _};
+use shared::domain::ownership::FIELD_MANAGER;
 use shared::domain::plan::{Assessment, Plan, Snapshot};
 use shared::domain::record::run::RunRecord;
 use shared::domain::scan_request::{Decision, Obstacle, ScanRequest, Seen, Wishes};
@@ -16,7 +17,6 @@ use shared::io::client::explain;
 use tokio::time::{Instant, timeout};
 
 use crate::answer::{Failure, failure};
-use crate::apply::FIELD_MANAGER;
 use crate::leader::Leadership;
 use crate::metrics::Metrics;
 use crate::retry::Retries;

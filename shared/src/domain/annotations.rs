@@ -19,7 +19,7 @@ use super::workload::Container;
 pub use dialect::{Dialect, Migration, Remark, check_now, migration, status_annotations};
 pub use layer::{Installation, Layer, Namespaces, is_variable};
 pub use settings::{ByDefault, ContainerSettings, DEFAULT_ROLLOUT_TIMEOUT, Settings, settings};
-pub use value::{Approved, Mode, Pin};
+pub use value::{Approved, Mode, Pin, WriteBack};
 
 /// The prefix of all our keys; `CONTAINER.kubefresh.dev/KEY` speaks of one container.
 pub const PREFIX: &str = "kubefresh.dev";

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::hash::short_hash;
 use super::in_flight::InFlight;
 use super::patch::Outcome;
-use super::plan::{self, Action, Assessment, ContainerVerdict, TakenBack, Target, Verdict};
+use super::plan::{self, Action, Assessment, ContainerVerdict, Gate, TakenBack, Target, Verdict};
 use super::rollout::RolloutStatus;
 use super::text;
 use super::workload::WorkloadId;
@@ -147,12 +147,12 @@ pub fn notices(assessment: &Assessment) -> Vec<Notice> {
 
 fn started(assessment: &Assessment, in_flight: &InFlight) -> Notice {
     let identity = in_flight.to_annotation();
-    Notice::new(
-        assessment,
-        NoticeReason::UpdateStarted,
-        &in_flight.summary(),
-        &identity,
-    )
+    let prospect = assessment.prospect.as_ref();
+    let prospect = prospect
+        .map(|prospect| format!("; {prospect}"))
+        .unwrap_or_default();
+    let note = in_flight.summary() + &prospect;
+    Notice::new(assessment, NoticeReason::UpdateStarted, &note, &identity)
 }
 
 fn following(
@@ -224,7 +224,7 @@ fn standing(assessment: &Assessment, entry: &ContainerVerdict) -> Option<Notice>
         verdict,
     } = entry;
     match verdict {
-        Verdict::AwaitingApproval(target) => {
+        Verdict::AwaitingApproval(target) if target.kept_by.is_none() => {
             let only = assessment.containers.len() == 1;
             let command = plan::approval_command(&assessment.workload, entry, only, target);
             let note = format!(
@@ -233,13 +233,14 @@ fn standing(assessment: &Assessment, entry: &ContainerVerdict) -> Option<Notice>
             );
             Some(available(assessment, entry, target, &note))
         }
-        Verdict::Notify(target) => {
-            let note = format!(
-                "container {container}: {image} can be updated to {}",
-                target.image
-            );
-            Some(available(assessment, entry, target, &note))
+        Verdict::AwaitingApproval(target) | Verdict::Notify(target) => {
+            Some(left_to_people(assessment, entry, target))
         }
+        Verdict::Waiting {
+            target,
+            gate: Gate::Kept,
+            until: _,
+        } => Some(left_to_people(assessment, entry, target)),
         Verdict::RecordUnreadable(error) => {
             let note = error.to_string();
             Some(Notice::new(assessment, NoticeReason::InvalidRecord, &note, &note))
@@ -260,8 +261,23 @@ fn standing(assessment: &Assessment, entry: &ContainerVerdict) -> Option<Notice>
     }
 }
 
+/// What nobody starts before somebody has said or done something else.
+fn left_to_people(assessment: &Assessment, entry: &ContainerVerdict, target: &Target) -> Notice {
+    let ContainerVerdict { container, image, .. } = entry;
+    let note = format!(
+        "container {container}: {image} can be updated to {}{}",
+        target.image,
+        target.advice()
+    );
+    available(assessment, entry, target, &note)
+}
+
 fn available(assessment: &Assessment, entry: &ContainerVerdict, target: &Target, note: &str) -> Notice {
-    let identity = format!("{} {} {}", entry.container, entry.image, target.image);
+    let mut identity = format!("{} {} {}", entry.container, entry.image, target.image);
+    // What there is to do is another thing once nobody keeps the image any more.
+    if target.kept_by.is_some() {
+        identity.push_str(" kept");
+    }
     Notice::new(assessment, NoticeReason::UpdateAvailable, note, &identity)
 }
 

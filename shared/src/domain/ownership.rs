@@ -40,13 +40,11 @@ impl Ownership {
     ) -> Vec<Self> {
         let claims = Claims::of(kind, metadata);
         let mut keepers: Vec<Arc<Keeper>> = Vec::new();
-        let mut shared = |keeper: Keeper| match keepers.iter().find(|known| ***known == keeper) {
-            Some(known) => Arc::clone(known),
-            None => {
-                let keeper = Arc::new(keeper);
-                keepers.push(Arc::clone(&keeper));
-                keeper
-            }
+        let mut shared = |keeper: Keeper| {
+            let known = keepers.iter().find(|known| ***known == keeper).cloned();
+            let shared = known.unwrap_or_else(|| Arc::new(keeper));
+            keepers.push(Arc::clone(&shared));
+            shared
         };
         let containers = containers.into_iter();
         containers

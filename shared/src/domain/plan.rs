@@ -85,6 +85,8 @@ pub struct Assessment {
     pub containers: Vec<ContainerVerdict>,
     pub action: Action,
     pub pending: Pending,
+    /// What others will make of the update that is under way, where they keep its images.
+    pub prospect: Option<String>,
 }
 
 impl Snapshot {
@@ -186,6 +188,7 @@ pub fn plan(snapshot: &Snapshot, limits: &PlanLimits, now: Timestamp) -> Plan {
             uid: workload.uid.clone(),
             resource_version: workload.resource_version.clone(),
             containers,
+            prospect: prospect(workload, &action),
             action,
             pending: Pending::Unchanged,
         };
@@ -203,6 +206,17 @@ pub fn plan(snapshot: &Snapshot, limits: &PlanLimits, now: Timestamp) -> Plan {
         next_look: looks.min(),
         assessments,
     }
+}
+
+/// Those who keep several of its images are named once.
+fn prospect(workload: &Workload, action: &Action) -> Option<String> {
+    let (Action::Follow { in_flight, .. } | Action::RollBack { in_flight, .. }) = action else {
+        return None;
+    };
+    let containers = in_flight.containers.keys();
+    let keepers = containers.filter_map(|container| workload.keeper_of(container));
+    let prospects: BTreeSet<String> = keepers.map(|keeper| keeper.prospect()).collect();
+    (!prospects.is_empty()).then(|| Vec::from_iter(prospects).join("; "))
 }
 
 /// When there will be something else to do with a workload although nothing changed.
@@ -334,7 +348,7 @@ fn changes(containers: &[ContainerVerdict]) -> BTreeMap<String, ImageChange> {
                 from: entry.image.clone(),
                 to: target.image.clone(),
                 digest: target.digest.clone(),
-                ran: target.ran.clone(),
+                ran: target.ran.as_deref().cloned(),
             },
         ))
     };

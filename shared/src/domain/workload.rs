@@ -307,7 +307,9 @@ fn containers<T: WorkloadObject>(metadata: &ObjectMeta, pod: &PodSpec) -> Vec<Co
     let all: Vec<(&PodContainer, bool)> = init
         .chain(pod.containers.iter().map(|container| (container, false)))
         .collect();
-    let names = all.iter().map(|(container, init)| (container.name.as_str(), *init));
+    let names = all
+        .iter()
+        .map(|(container, init)| (container.name.as_str(), *init));
     let ownerships = Ownership::of(T::WORKLOAD_KIND, metadata, names);
     let views = all.iter().zip(ownerships);
     views

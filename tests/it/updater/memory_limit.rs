@@ -11,7 +11,7 @@ use super::*;
 const KIBIBYTES: usize = 64 << 10;
 const WORKLOADS: usize = 10_000;
 
-/// A watched workload as `kubectl apply` leaves it, with a copy of itself in an annotation.
+/// A watched workload as Flux leaves it that `kubectl apply` had made, with a copy of itself in an annotation.
 fn workload(resource: &Resource, number: usize) -> Value {
     let name = format!("workload-{number}");
     let template = json!({
@@ -34,8 +34,30 @@ fn workload(resource: &Resource, number: usize) -> Value {
     json!({
         "apiVersion": resource.api_version(),
         "kind": resource.kind,
-        "metadata": { "name": name, "namespace": "shop", "annotations": annotations },
+        "metadata": {
+            "name": name,
+            "namespace": "shop",
+            "annotations": annotations,
+            "labels": { "kustomize.toolkit.fluxcd.io/name": "apps", "kustomize.toolkit.fluxcd.io/namespace": "flux-system" },
+            "managedFields": [applied(resource)],
+        },
         "spec": spec,
+    })
+}
+
+/// What Flux has of it.
+fn applied(resource: &Resource) -> Value {
+    let mut spec = json!({ "f:template": { "f:spec": { "f:containers": { r#"k:{"name":"app"}"#: { "f:image": {}, "f:name": {} } } } } });
+    if resource.kind == "CronJob" {
+        spec = json!({ "f:jobTemplate": { "f:spec": spec } });
+    }
+    json!({
+        "manager": "kustomize-controller",
+        "operation": "Apply",
+        "apiVersion": resource.api_version(),
+        "time": "2026-11-21T03:00:00Z",
+        "fieldsType": "FieldsV1",
+        "fieldsV1": { "f:spec": spec },
     })
 }
 

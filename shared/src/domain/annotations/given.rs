@@ -112,14 +112,13 @@ impl<'a> Said<'a> {
         said
     }
 
-    /// Whether any of it is more than a word that the updater, or a person for its sake, wrote beside another tool's: what
-    /// is approved or held, or that it is time to look.
+    /// Whether any of it is more than a word that the updater, or a person for its sake, wrote beside another tool's.
     pub(super) fn is_lasting(&self) -> bool {
         let mut settings = self
             .common
             .keys()
             .chain(self.own.keys().map(|(_, setting)| setting));
-        !self.errors.is_empty() || settings.any(|setting| setting.may_be_a_default())
+        !self.errors.is_empty() || settings.any(|setting| setting.is_lasting())
     }
 
     /// Takes in what another tool would understand. What it would only take for granted, a layer may know better.

@@ -52,6 +52,8 @@ pub(super) enum Setting {
     ScheduleTimezone,
     /// Ask at the next run of the scanner, whatever the schedule says.
     CheckNow,
+    /// Where updates are written, also where somebody else keeps the image.
+    WriteBack,
 }
 
 impl Setting {
@@ -72,7 +74,8 @@ impl Setting {
             | Self::Approved
             | Self::Hold
             | Self::MinAge
-            | Self::Pin => true,
+            | Self::Pin
+            | Self::WriteBack => true,
             Self::Window
             | Self::Freeze
             | Self::Rollback
@@ -105,9 +108,16 @@ impl Setting {
             | Self::Rollback
             | Self::RolloutTimeout
             | Self::Schedule
-            | Self::ScheduleTimezone => true,
+            | Self::ScheduleTimezone
+            | Self::WriteBack => true,
             Self::Approved | Self::Hold | Self::CheckNow => false,
         }
+    }
+
+    /// Whether whoever says it has begun to speak our words. The others are said beside those of another tool: what is approved or
+    /// held, that it is time to look, or that the update may be written although somebody keeps the image.
+    pub(super) fn is_lasting(self) -> bool {
+        self.may_be_a_default() && self != Self::WriteBack
     }
 
     /// All that can be a default.

@@ -12,7 +12,7 @@ use super::layer::{Layer, LayerError};
 use super::value::{
     parse_globs, parse_holds, parse_min_age, parse_rollout_timeout, parse_suffix, parse_switch, parse_windows,
 };
-use super::{AnnotationError, Approved, Mode, PREFIX, Pin, Subject};
+use super::{AnnotationError, Approved, Mode, PREFIX, Pin, Subject, WriteBack};
 use crate::domain::policy::{Hold, PolicyError, PolicyOptions};
 use crate::domain::schedule::{self, Schedule};
 use crate::domain::window::Windows;
@@ -36,6 +36,8 @@ pub struct ContainerSettings {
     pub min_age: Option<SignedDuration>,
     /// How a new image is written; `None`: as the present one.
     pub pin: Option<Pin>,
+    /// Where updates are written; `None`: into the cluster, unless somebody else keeps the image.
+    pub write_back: Option<WriteBack>,
     pub by_default: ByDefault,
 }
 
@@ -151,6 +153,7 @@ impl Base {
             | Setting::Hold
             | Setting::MinAge
             | Setting::Pin
+            | Setting::WriteBack
             | Setting::Schedule
             | Setting::ScheduleTimezone
             | Setting::CheckNow => return assign(&mut self.container, setting, given),
@@ -303,6 +306,7 @@ fn assign(
         Setting::Suffix => parse_suffix(value).map(|any| settings.policy.any_suffix = any),
         Setting::Include => parse_globs(value).map(|globs| settings.policy.include = globs),
         Setting::Exclude => parse_globs(value).map(|globs| settings.policy.exclude = globs),
+        Setting::WriteBack => WriteBack::parse(value).map(|to| settings.write_back = Some(to)),
         Setting::MinAge => parse_min_age(value).map(|age| settings.min_age = age),
         Setting::Pin => Pin::parse(value).map(|pin| {
             settings.pin = Some(pin);

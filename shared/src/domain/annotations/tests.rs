@@ -97,6 +97,17 @@ fn every_bad_annotation_is_reported_at_once_with_key_and_value() {
 }
 
 #[test]
+fn updates_are_written_where_it_is_said_and_git_is_none_of_those_places_yet() {
+    let settings = read(&[("app.kubefresh.dev/write-back", "cluster")]).unwrap();
+    assert_eq!(settings.containers["app"].write_back, Some(WriteBack::Cluster));
+    assert_eq!(settings.containers["sidecar"].write_back, None);
+    for (value, expected) in [("git", "does not write to Git yet"), ("live", "it must be")] {
+        let errors = read(&[("kubefresh.dev/write-back", value)]).unwrap_err();
+        assert!(errors[0].to_string().contains(expected), "{errors:?}");
+    }
+}
+
+#[test]
 fn options_of_one_policy_come_together_from_workload_and_container() {
     let settings = read(&[
         ("kubefresh.dev/tag-pattern", r"^v(\d+)$"),

@@ -50,6 +50,27 @@ impl Pin {
     }
 }
 
+/// Where an update is written, where somebody says so. Another executor of the same decisions is another variant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriteBack {
+    /// Into the live object, whoever else keeps its image.
+    Cluster,
+}
+
+impl WriteBack {
+    pub(super) fn parse(value: &str) -> Result<Self, String> {
+        match value {
+            "cluster" => Ok(Self::Cluster),
+            "git" => Err(
+                "Kubefresh does not write to Git yet; until it does, mode \"notify\" tells what to change there, and \"cluster\" \
+                 changes the live object"
+                    .to_owned(),
+            ),
+            _ => Err("it must be \"cluster\"".to_owned()),
+        }
+    }
+}
+
 /// What a person agreed to: a tag, or under the policy `digest` the new digest of the same tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Approved {

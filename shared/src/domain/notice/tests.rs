@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use super::*;
 use crate::domain::annotations::{AnnotationError, Mode};
 use crate::domain::in_flight::ImageChange;
-use crate::domain::plan::{Gate, Pending};
+use crate::domain::plan::Pending;
 use crate::domain::rollout::{Completion, Failure, Waiting};
 use crate::domain::watched::Problem;
 use crate::domain::workload::WorkloadKind;
@@ -22,6 +22,7 @@ fn assessment(action: Action, containers: Vec<ContainerVerdict>) -> Assessment {
         containers,
         action,
         pending: Pending::Unchanged,
+        prospect: None,
     }
 }
 
@@ -69,6 +70,7 @@ fn target() -> Target {
         image: "app:2".to_owned(),
         superseded_at: None,
         ran: None,
+        kept_by: None,
     }
 }
 

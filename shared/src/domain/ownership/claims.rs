@@ -54,10 +54,14 @@ impl<'a> Claims<'a> {
         Self {
             fields: ManagedFields::of(kind, metadata),
             metadata,
-            tools: [Some(argo_cd(kind, metadata)), kustomization(metadata), helm_release(metadata)]
-                .into_iter()
-                .flatten()
-                .collect(),
+            tools: [
+                Some(argo_cd(kind, metadata)),
+                kustomization(metadata),
+                helm_release(metadata),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
         }
     }
 
@@ -143,7 +147,8 @@ impl<'a> Claims<'a> {
 fn argo_cd(kind: WorkloadKind, metadata: &ObjectMeta) -> Tool {
     let label = |key| value(metadata.labels.as_ref(), key);
     let tracked = value(metadata.annotations.as_ref(), TRACKING_ID);
-    let (application, mark) = if let Some(application) = tracked.and_then(|id| tracked_by(id, kind, metadata)) {
+    let (application, mark) = if let Some(application) = tracked.and_then(|id| tracked_by(id, kind, metadata))
+    {
         (Some(application), Mark::Own(Evidence::Annotation(TRACKING_ID)))
     } else if let Some(application) = label(OWN_INSTANCE) {
         (Some(application), Mark::Own(Evidence::Label(OWN_INSTANCE)))
@@ -229,5 +234,7 @@ fn is_set(metadata: &ObjectMeta, key: &str, wanted: &str) -> bool {
 
 /// A key without a value says nothing.
 fn value<'a>(map: Option<&'a BTreeMap<String, String>>, key: &str) -> Option<&'a str> {
-    map?.get(key).map(String::as_str).filter(|value| !value.is_empty())
+    map?.get(key)
+        .map(String::as_str)
+        .filter(|value| !value.is_empty())
 }

@@ -24,7 +24,8 @@ pub(super) struct ManagedFields<'a> {
 impl<'a> ManagedFields<'a> {
     pub(super) fn of(kind: WorkloadKind, metadata: &'a ObjectMeta) -> Self {
         let entries = metadata.managed_fields.iter().flatten();
-        let is_main = |entry: &&ManagedFieldsEntry| entry.subresource.as_deref().unwrap_or_default().is_empty();
+        let is_main =
+            |entry: &&ManagedFieldsEntry| entry.subresource.as_deref().unwrap_or_default().is_empty();
         Self {
             entries: entries.filter(is_main).collect(),
             pod: match kind {
@@ -43,7 +44,11 @@ impl<'a> ManagedFields<'a> {
     }
 
     /// Who manages the image.
-    pub(super) fn managers(&self, container: &str, init: bool) -> impl Iterator<Item = &'a ManagedFieldsEntry> {
+    pub(super) fn managers(
+        &self,
+        container: &str,
+        init: bool,
+    ) -> impl Iterator<Item = &'a ManagedFieldsEntry> {
         let entries = self.entries.iter().copied();
         entries.filter(move |entry| self.share(entry, container, init) == Share::Image)
     }

@@ -1,13 +1,16 @@
 //! One container: what the record says of it, where its policy would go, and whether that may begin now.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::gate::Gate;
 use super::running::{Running, running};
 use super::verdict::{Target, Verdict};
 use super::{PlanLimits, Snapshot};
-use crate::domain::annotations::{Approved, HOLD, Mode};
+use crate::domain::annotations::{Approved, HOLD, Mode, WriteBack};
 use crate::domain::in_flight::last_given;
+use crate::domain::ownership::Keeper;
 use crate::domain::policy::{
     Conditions, Maturity, Rejection, Selection, SelectionReason, SelectionRequest, UpdatePolicy, select,
 };
@@ -38,7 +41,10 @@ pub(super) fn decide(
             now,
         )
     }) {
-        Ok(target) => target,
+        Ok(target) => Target {
+            kept_by: kept_by(workload, watched),
+            ..target
+        },
         Err(verdict) => return verdict,
     };
     match watched.settings.mode {
@@ -47,12 +53,28 @@ pub(super) fn decide(
         Mode::Approve | Mode::Auto if !may_start(workload, watched, &target) => {
             Verdict::AwaitingApproval(target)
         }
+        Mode::Auto | Mode::Approve if target.kept_by.is_some() => Verdict::Waiting {
+            target: Box::new(target),
+            gate: Gate::Kept,
+            until: None,
+        },
         Mode::Auto | Mode::Approve if workload.paused => Verdict::Waiting {
             target: Box::new(target),
             gate: Gate::Paused,
             until: None,
         },
         Mode::Auto | Mode::Approve => Verdict::Update(target),
+    }
+}
+
+/// Who would take an update back, unless we were told to write it all the same.
+fn kept_by(workload: &Workload, watched: &Watched) -> Option<Arc<Keeper>> {
+    match watched.settings.write_back {
+        Some(WriteBack::Cluster) => None,
+        None => {
+            let keeper = workload.keeper_of(&watched.container)?;
+            keeper.takes_back().then(|| Arc::clone(keeper))
+        }
     }
 }
 
@@ -182,7 +204,8 @@ fn written_target(
         digest,
         image,
         superseded_at: None,
-        ran: running.exact.clone(),
+        ran: running.exact.clone().map(Box::new),
+        kept_by: None,
     })
 }
 

@@ -9,6 +9,8 @@ use crate::domain::window::next_open;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Gate {
+    /// Somebody else keeps the image, and nobody said that it is written all the same.
+    Kept,
     /// `kubectl rollout pause`: a new image would change the template and roll nothing.
     Paused,
     /// Its tag has not been known for long enough.
@@ -41,6 +43,7 @@ impl Gate {
     /// `waits for its window, until …`.
     pub(super) fn told(self, until: Option<Timestamp>) -> String {
         let what = match self {
+            Self::Kept => return "waits".to_owned(),
             Self::Paused => return "waits until the rollout is resumed (kubectl rollout resume)".to_owned(),
             Self::MaxRollouts { limit } => {
                 return format!("waits for its turn: no more than {limit} rollouts at once (MAX_ROLLOUTS)");

@@ -52,7 +52,9 @@ fn text(workload: &Workload, containers: &[ContainerVerdict]) -> Option<String> 
         .collect();
     let line = |entry: &&ContainerVerdict| {
         let told = format!("{}: {}", entry.container, entry.verdict);
-        if let Verdict::AwaitingApproval(target) = &entry.verdict {
+        if let Verdict::AwaitingApproval(target) = &entry.verdict
+            && target.kept_by.is_none()
+        {
             let command = approval_command(&workload.id, entry, containers.len() == 1, target);
             return format!("{told}: {command}");
         }

@@ -1,4 +1,5 @@
 mod gates;
+mod kept;
 mod pinning;
 mod rollback;
 mod rollouts;
@@ -6,8 +7,8 @@ mod running;
 mod taken_back;
 
 use super::*;
-use crate::domain::ownership::Ownership;
 use crate::domain::annotations::IN_FLIGHT;
+use crate::domain::ownership::Ownership;
 use crate::domain::record::choices::Choices;
 use crate::domain::record::config_map::record_name;
 use crate::domain::record::scan::{Answer, TagDigests, complete};
@@ -525,7 +526,7 @@ proptest::proptest! {
         digest in "\\PC{1,20}|sha256:[0-9a-f]{64}",
     ) {
         let (Ok(tag), digest) = (tag.parse(), digest.parse().ok()) else { return Ok(()) };
-        let target = Target { tag, digest, image: String::new(), superseded_at: None, ran: None };
+        let target = Target { tag, digest, image: String::new(), superseded_at: None, ran: None, kept_by: None };
         for current in ["shop/web:1.0.0".to_owned(), format!("shop/web:{}", target.tag)] {
             let typed = approval("web", false, &current, &target);
             let harmless = |c: char| c.is_ascii_alphanumeric() || "._:/=-".contains(c);

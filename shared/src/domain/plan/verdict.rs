@@ -1,12 +1,14 @@
 //! What was decided for one container, and how it is told.
 
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::gate::Gate;
 use super::running::RunningUnknown;
 use crate::domain::annotations::{APPROVED, Mode, Pin};
+use crate::domain::ownership::Keeper;
 use crate::domain::policy::SelectionReason;
 use crate::domain::record::config_map::RecordError;
 use crate::domain::reference::{Digest, ImageReference, Tag};
@@ -95,11 +97,20 @@ pub struct Target {
     pub image: String,
     /// When a newer tag, which is too young now, will take its place.
     pub superseded_at: Option<Timestamp>,
-    /// The digest that runs now, where the present image does not say it and all pods run the same.
-    pub ran: Option<Digest>,
+    /// The digest that runs now, where the present image does not say it and all pods run the same. Boxed, as it is rare and
+    /// verdicts are many.
+    pub ran: Option<Box<Digest>>,
+    /// Who would take it back, where nobody said that it is written all the same.
+    pub kept_by: Option<Arc<Keeper>>,
 }
 
 impl Target {
+    /// `; Argo CD keeps this image, …`, or nothing.
+    pub(in crate::domain) fn advice(&self) -> String {
+        let keeper = self.kept_by.as_ref();
+        keeper.map_or_else(String::new, |keeper| format!("; {}", keeper.advice()))
+    }
+
     /// Whether only the digest is new: the tag is that of `image`, written or left to be `latest`.
     pub(in crate::domain) fn has_tag_of(&self, image: &str) -> bool {
         image
@@ -179,14 +190,17 @@ impl fmt::Display for Verdict {
                 by.join(" and ")
             ),
             Self::Update(target) => write!(f, "update to {}", target.image),
-            Self::AwaitingApproval(target) => write!(f, "{} waits for approval", target.image),
+            Self::AwaitingApproval(target) => {
+                write!(f, "{} waits for approval{}", target.image, target.advice())
+            }
             Self::Waiting { target, gate, until } => {
-                write!(f, "{} {}", target.image, gate.told(*until))
+                write!(f, "{} {}{}", target.image, gate.told(*until), target.advice())
             }
             Self::Notify(target) => write!(
                 f,
-                "{} is available; mode notify leaves it to people",
-                target.image
+                "{} is available; mode notify leaves it to people{}",
+                target.image,
+                target.advice()
             ),
             Self::ModeOff => f.write_str("mode is off"),
             Self::PassedOver(problem) => write!(f, "passed over: {problem}"),

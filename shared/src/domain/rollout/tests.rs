@@ -4,8 +4,8 @@ use jiff::SignedDuration;
 
 use super::deployment::Facts;
 use super::*;
-use crate::domain::ownership::Ownership;
 use crate::domain::in_flight::ImageChange;
+use crate::domain::ownership::Ownership;
 use crate::domain::workload::{Container, WorkloadId, WorkloadKind};
 
 const START: &str = "2026-11-21T03:00:00Z";

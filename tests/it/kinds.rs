@@ -3,6 +3,7 @@
 mod failing;
 mod meanwhile;
 mod moving_tags;
+mod reverting;
 mod updating;
 
 use std::sync::Arc;

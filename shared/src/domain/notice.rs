@@ -194,8 +194,10 @@ fn held(assessment: &Assessment, taken_back: &TakenBack) -> Option<Notice> {
     let change = taken_back.summary();
     let keys: Vec<&str> = taken_back.holds.keys().map(String::as_str).collect();
     let WorkloadId { namespace, name, .. } = &assessment.workload;
+    let by = taken_back.by.as_ref();
+    let by = by.map(|by| format!(" ({by})")).unwrap_or_default();
     let note = format!(
-        "{change}: somebody went back, so {} held, and only what is newer is offered; to lift it: kubefresh-updater release \
+        "{change}: somebody{by} went back, so {} held, and only what is newer is offered; to lift it: kubefresh-updater release \
          {namespace}/{name}, or remove {}",
         taken_back.what_is_held(),
         keys.join(" and ")

@@ -56,12 +56,17 @@ impl Outcome {
             RolloutStatus::Superseded {
                 container,
                 image: Some(image),
-            } => Some(Self::Superseded(format!(
-                "container {container} was set to {image}"
-            ))),
+                by,
+            } => {
+                let by = by.as_ref().map(|by| format!(" ({by})")).unwrap_or_default();
+                Some(Self::Superseded(format!(
+                    "container {container} was set to {image}{by}"
+                )))
+            }
             RolloutStatus::Superseded {
                 container,
                 image: None,
+                by: _,
             } => Some(Self::Superseded(format!("container {container} was removed"))),
         }
     }
@@ -299,6 +304,7 @@ mod tests {
             holds: held(),
             spent_approvals: BTreeSet::from(["kubefresh.dev/approved".to_owned()]),
             after: None,
+            by: None,
         };
         let now = "2026-11-21T03:02:00.7Z".parse().unwrap();
         let mut expected = json!({
@@ -333,6 +339,7 @@ mod tests {
         let superseded = RolloutStatus::Superseded {
             container: "app".to_owned(),
             image: None,
+            by: None,
         };
         for (in_flight, status, expected) in [
             (&update, &completed, "completed"),

@@ -12,6 +12,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::in_flight::InFlight;
+use super::ownership::Writer;
 use super::workload::Workload;
 
 /// What a workload says of its own rollout.
@@ -73,6 +74,8 @@ pub enum RolloutStatus {
     Superseded {
         container: String,
         image: Option<String>,
+        /// Who did, as far as the API server says.
+        by: Option<Writer>,
     },
 }
 
@@ -222,6 +225,7 @@ pub fn evaluate(workload: &Workload, in_flight: &InFlight, now: Timestamp) -> Ro
             return RolloutStatus::Superseded {
                 container: container.clone(),
                 image: image.map(str::to_owned),
+                by: workload.other_writer_of(container).cloned(),
             };
         }
     }

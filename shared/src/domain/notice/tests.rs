@@ -5,6 +5,7 @@ use jiff::SignedDuration;
 use super::*;
 use crate::domain::annotations::{AnnotationError, Mode};
 use crate::domain::in_flight::ImageChange;
+use crate::domain::ownership::Writer;
 use crate::domain::plan::Pending;
 use crate::domain::rollout::{Completion, Failure, Waiting};
 use crate::domain::watched::Problem;
@@ -78,6 +79,13 @@ fn reasons(notices: &[Notice]) -> Vec<NoticeReason> {
     notices.iter().map(|notice| notice.reason).collect()
 }
 
+fn argo_cd() -> Writer {
+    Writer {
+        manager: "argocd-controller".to_owned(),
+        at: Some("2026-11-21T03:00:05Z".parse().unwrap()),
+    }
+}
+
 #[test]
 fn each_state_of_a_rollout_is_told_under_its_own_reason() {
     let unavailable = Waiting::Available {
@@ -91,6 +99,7 @@ fn each_state_of_a_rollout_is_told_under_its_own_reason() {
     let superseded = RolloutStatus::Superseded {
         container: "app".to_owned(),
         image: Some("app:3".to_owned()),
+        by: Some(argo_cd()),
     };
     for (status, last) in [
         (
@@ -210,6 +219,7 @@ fn what_is_held_because_somebody_went_back_is_told_each_time_and_says_how_to_lif
                 holds: BTreeMap::from([("kubefresh.dev/hold".to_owned(), "<=2".to_owned())]),
                 spent_approvals: std::collections::BTreeSet::new(),
                 after: Some(after.to_owned()),
+                by: Some(argo_cd()),
             }),
             Vec::new(),
         ))
@@ -218,7 +228,7 @@ fn what_is_held_because_somebody_went_back_is_told_each_time_and_says_how_to_lif
     assert_eq!(reasons(&first), [NoticeReason::UpdateHeld]);
     assert_eq!(
         first[0].note,
-        "app: app:2 -> app:1: somebody went back, so <=2 is held, and only what is newer is offered; to lift it: \
+        "app: app:2 -> app:1: somebody (argocd-controller, 2026-11-21T03:00:05Z) went back, so <=2 is held, and only what is newer is offered; to lift it: \
          kubefresh-updater release shop/checkout, or remove kubefresh.dev/hold"
     );
     assert_eq!(first, told("2026-11-21T03:00:00Z", Some("<=2")));

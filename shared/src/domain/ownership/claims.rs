@@ -89,7 +89,7 @@ impl<'a> Claims<'a> {
         let managers = self.fields.managers(container, init);
         let last = managers.max_by_key(|entry| entry.time.as_ref().map(|time| time.0))?;
         Some(Writer {
-            manager: last.manager.clone()?,
+            manager: last.manager.clone().filter(|manager| !manager.is_empty())?,
             at: last.time.as_ref().map(|time| time.0),
         })
     }

@@ -12,6 +12,7 @@ use super::seen::Sighting;
 use crate::domain::annotations::{APPROVED, Approved, LAST_CHANGE, LAST_UPDATE, Mode};
 use crate::domain::holds::with_holds;
 use crate::domain::in_flight::{ImageChange, last_given, summary};
+use crate::domain::ownership::Writer;
 use crate::domain::policy::Hold;
 use crate::domain::reference::ImageReference;
 use crate::domain::watched::{Reading, Watched};
@@ -30,6 +31,8 @@ pub struct TakenBack {
     pub spent_approvals: BTreeSet<String>,
     /// When the update before it ended, as it was written down: it tells this time from the next.
     pub after: Option<String>,
+    /// Who chose it, as far as the API server says.
+    pub by: Option<Writer>,
 }
 
 impl TakenBack {
@@ -117,6 +120,10 @@ pub(super) fn taken_back(
         ),
         spent_approvals: spent_approvals(workload, &left),
         after: left.values().find_map(|(_, left)| left.after.clone()),
+        by: left
+            .keys()
+            .find_map(|container| workload.other_writer_of(container))
+            .cloned(),
         held,
     })
 }

@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use super::deployment::Facts;
 use super::*;
 use crate::domain::in_flight::ImageChange;
-use crate::domain::ownership::Ownership;
+use crate::domain::ownership::{FIELD_MANAGER, Ownership};
 use crate::domain::workload::{Container, WorkloadId, WorkloadKind};
 
 const START: &str = "2026-11-21T03:00:00Z";
@@ -34,20 +34,23 @@ fn workload(image: &str, rollout: Facts) -> Workload {
     }
 }
 
-fn judge(image: &str, rollout: Facts, after: SignedDuration) -> RolloutStatus {
-    let start: Timestamp = START.parse().unwrap();
+fn in_flight() -> InFlight {
     let change = ImageChange {
         from: "app:1".to_owned(),
         to: "app:2".to_owned(),
         digest: None,
         ran: None,
     };
-    let marker = InFlight::new(
+    InFlight::new(
         BTreeMap::from([("app".to_owned(), change)]),
-        start,
+        START.parse().unwrap(),
         SignedDuration::from_mins(10),
-    );
-    evaluate(&workload(image, rollout), &marker, start + after)
+    )
+}
+
+fn judge(image: &str, rollout: Facts, after: SignedDuration) -> RolloutStatus {
+    let start: Timestamp = START.parse().unwrap();
+    evaluate(&workload(image, rollout), &in_flight(), start + after)
 }
 
 fn complete() -> Facts {
@@ -142,13 +145,21 @@ fn a_rollout_that_completed_late_is_complete() {
 
 #[test]
 fn another_image_than_ours_voids_the_update_even_when_it_rolled_out() {
-    assert_eq!(
-        judge("app:3", complete(), SignedDuration::ZERO),
-        RolloutStatus::Superseded {
+    for (manager, is_named) in [("argocd-controller", true), (FIELD_MANAGER, false)] {
+        let writer = Writer {
+            manager: manager.to_owned(),
+            at: None,
+        };
+        let mut workload = workload("app:3", complete());
+        workload.containers[0].ownership.writer = Some(writer.clone());
+        let status = evaluate(&workload, &in_flight(), START.parse().unwrap());
+        let expected = RolloutStatus::Superseded {
             container: "app".to_owned(),
-            image: Some("app:3".to_owned())
-        }
-    );
+            image: Some("app:3".to_owned()),
+            by: is_named.then_some(writer),
+        };
+        assert_eq!(status, expected);
+    }
 }
 
 #[test]

@@ -59,18 +59,24 @@ impl Applier {
     }
 
     /// Does what the assessment asks for, if anything. The end of an update is written down only once people were `told`
-    /// of it, so that a crash in between repeats a notice rather than losing it.
-    pub async fn apply(&self, assessment: &Assessment, told: bool, now: Timestamp, metrics: &Metrics) {
+    /// of it, so that a crash in between repeats a notice rather than losing it. Returns the update that has begun by it.
+    pub async fn apply<'a>(
+        &self,
+        assessment: &'a Assessment,
+        told: bool,
+        now: Timestamp,
+        metrics: &Metrics,
+    ) -> Option<&'a Update> {
         let version = &assessment.resource_version;
         match &assessment.action {
             Action::Nothing | Action::Stop(_) | Action::StopForMarker(_) => {
                 self.say_what_waits(assessment, metrics).await;
             }
-            Action::Start(update) => self.start(assessment, update, metrics).await,
+            Action::Start(update) => return self.start(assessment, update, metrics).await,
             // The failure is not written down until its undoing has ended, so this is the last chance to tell of it.
             Action::RollBack { undo, .. } => {
                 if told {
-                    self.start(assessment, undo, metrics).await;
+                    return self.start(assessment, undo, metrics).await;
                 }
             }
             // Once it is written down, nothing is left to tell of it.
@@ -85,9 +91,7 @@ impl Applier {
                 holds,
                 promised,
             } => {
-                let Some(outcome) = Outcome::of(in_flight, status).filter(|_| told) else {
-                    return;
-                };
+                let outcome = Outcome::of(in_flight, status).filter(|_| told)?;
                 let body = patch::finish(version, in_flight, &outcome, holds, promised, now);
                 if self.send(assessment, &body, metrics).await == Some(PatchResult::Sent) {
                     tracing::info!(
@@ -100,6 +104,7 @@ impl Applier {
                 }
             }
         }
+        None
     }
 
     /// Takes back what asked for a scan, which has been made.
@@ -130,20 +135,29 @@ impl Applier {
         self.attempts().next(now)
     }
 
-    async fn start(&self, assessment: &Assessment, update: &Update, metrics: &Metrics) {
+    async fn start<'a>(
+        &self,
+        assessment: &Assessment,
+        update: &'a Update,
+        metrics: &Metrics,
+    ) -> Option<&'a Update> {
         let body = patch::start(assessment.workload.kind, &assessment.resource_version, update);
         match self.send(assessment, &body, metrics).await {
-            Some(PatchResult::Sent) => tracing::info!(
-                workload = %assessment.workload,
-                change = update.in_flight.summary(),
-                rollback = update.in_flight.rollback,
-                deadline = %update.in_flight.deadline,
-                "update started"
-            ),
+            Some(PatchResult::Sent) => {
+                tracing::info!(
+                    workload = %assessment.workload,
+                    change = update.in_flight.summary(),
+                    rollback = update.in_flight.rollback,
+                    deadline = %update.in_flight.deadline,
+                    "update started"
+                );
+                return Some(update);
+            }
             // It may have been its turn, which is somebody else's now.
             Some(PatchResult::Refused | PatchResult::Unknown) => self.look_again.notify_one(),
             Some(PatchResult::Conflict) | None => {}
         }
+        None
     }
 
     async fn take_note(

@@ -3,12 +3,13 @@
 //! One look is at everything: what may be done with one workload can depend on all others. Nothing is kept between two
 //! looks but what was seen, told and tried, and losing that costs a question, not a mistake.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use shared::domain::notice::{Notice, notices};
-use shared::domain::plan::{Action, Assessment, PlanLimits, Seen};
+use shared::domain::plan::{Action, Assessment, Plan, PlanLimits, Seen, Update};
 use shared::io::clock;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -98,22 +99,9 @@ impl Reconciler {
         self.signals.metrics.scanned(last_run.as_ref());
         self.seen = std::mem::take(&mut snapshot.seen);
         self.seen.take_in(&snapshot.workloads, &plan);
-        let this = &*self;
-
-        let mut work: Vec<(&Assessment, Vec<Notice>)> = plan
-            .assessments
-            .iter()
-            .map(|assessment| (assessment, notices(assessment)))
-            .collect();
-        // What only has something to say does not hold up what is under way.
-        work.sort_by_key(|(assessment, _)| matches!(assessment.action, Action::Nothing | Action::Stop(_)));
-        self.notifier.prune(work.iter().flat_map(|(_, notices)| notices));
-        self.applier.prune(&plan);
-        stream::iter(work)
-            .for_each_concurrent(CONCURRENT_WORKLOADS, |(assessment, notices)| async move {
-                this.carry_out(assessment, &notices, now).await;
-            })
-            .await;
+        for (uid, update) in self.carry_out(&plan, now).await {
+            self.seen.gave(uid, update);
+        }
 
         let asked = self
             .scans
@@ -143,11 +131,35 @@ impl Reconciler {
         retries.into_iter().chain([deadline]).flatten().min()
     }
 
-    async fn carry_out(&self, assessment: &Assessment, notices: &[Notice], now: Timestamp) {
-        self.signals.health.turned(Instant::now());
+    /// Tells and does what the plan says. Returns the updates that have begun, by the uid of their workload.
+    async fn carry_out<'p>(&self, plan: &'p Plan, now: Timestamp) -> Vec<(&'p str, &'p Update)> {
+        let mut work: Vec<(&Assessment, Vec<Notice>)> = plan
+            .assessments
+            .iter()
+            .map(|assessment| (assessment, notices(assessment)))
+            .collect();
+        // What only has something to say does not hold up what is under way.
+        work.sort_by_key(|(assessment, _)| matches!(assessment.action, Action::Nothing | Action::Stop(_)));
+        self.notifier.prune(work.iter().flat_map(|(_, notices)| notices));
+        self.applier.prune(plan);
         let metrics = &self.signals.metrics;
-        let told = self.notifier.tell(notices, metrics).await;
-        self.applier.apply(assessment, told, now, metrics).await;
+        let begun = Mutex::new(Vec::new());
+        stream::iter(work)
+            .for_each_concurrent(CONCURRENT_WORKLOADS, |(assessment, notices)| {
+                let begun = &begun;
+                async move {
+                    self.signals.health.turned(Instant::now());
+                    let told = self.notifier.tell(&notices, metrics).await;
+                    let update = self.applier.apply(assessment, told, now, metrics).await;
+                    let update = update.map(|update| (assessment.uid.as_str(), update));
+                    begun
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .extend(update);
+                }
+            })
+            .await;
+        begun.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

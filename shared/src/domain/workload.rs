@@ -347,7 +347,12 @@ mod tests {
                     "kubectl.kubernetes.io/last-applied-configuration": "{}",
                     "notkubefresh.dev/watch": "true",
                 },
-                "labels": { "app": "db", "keel.sh/trigger": "poll", "watch-cluster.io/enabled": "true" },
+                "labels": {
+                    "app": "db",
+                    "keel.sh/trigger": "poll",
+                    "watch-cluster.io/enabled": "true",
+                    "argocd.argoproj.io/instance": "shop",
+                },
             },
             "spec": spec,
         });
@@ -381,6 +386,8 @@ mod tests {
             assert_eq!(keys, understood, "{kind}");
             let labels: Vec<&str> = workload.labels.keys().map(String::as_str).collect();
             assert_eq!(labels, ["keel.sh/trigger"], "{kind}");
+            let kept = ["migrate", "db"].map(|container| workload.keeper_of(container).is_some());
+            assert_eq!(kept, [true, true], "{kind}");
         }
     }
 

@@ -173,6 +173,15 @@ async fn what_is_taken_back_while_it_rolls_out_ends_the_update_and_is_not_given_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_taken_back_before_anybody_could_see_it_is_not_given_again() {
+    let stage = Stage::synced().await;
+    let git_ops = GitOps::start(&stage, Way::Replace, |_| true).await;
+    let updater = stage.offer(&SLOWLY).await;
+    stage.is_held_for_good(updater).await;
+    assert_eq!(git_ops.times.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_taken_back_long_after_it_rolled_out_is_not_given_again() {
     for way in [Way::Apply, Way::Replace] {
         let stage = Stage::synced().await;

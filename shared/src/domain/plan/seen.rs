@@ -1,11 +1,13 @@
-//! What an updater has seen while it led without a break: the images that workloads had, and the updates that it saw end.
+//! What an updater has seen while it led without a break: the images that workloads had, or got from it, and the updates that it
+//! saw end.
 //!
 //! Losing it costs no update and does none twice; only what somebody did while nobody watched may go unnoticed.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::{Action, Plan};
+use super::{Action, Plan, Update};
+use crate::domain::annotations::IN_FLIGHT;
 use crate::domain::in_flight::InFlight;
 use crate::domain::workload::Workload;
 
@@ -22,11 +24,31 @@ pub(super) struct Sighting {
     /// Shared with whoever follows the cluster, as there can be many.
     pub(super) workload: Arc<Workload>,
     over: Vec<InFlight>,
+    /// The version that a patch of ours was made from, which a watch that lags still shows.
+    patched: Option<String>,
 }
 
 impl Seen {
     pub(super) fn of(&self, workload: &Workload) -> Option<&Sighting> {
-        self.0.get(&workload.uid)
+        let sighting = self.0.get(&workload.uid);
+        sighting.filter(|sighting| !sighting.is_before(workload))
+    }
+
+    /// Takes in what the patch of an update has made of a workload: somebody may take that back before a look shows it, and with
+    /// it the marker.
+    pub fn gave(&mut self, uid: &str, update: &Update) {
+        let Some(sighting) = self.0.get_mut(uid) else {
+            return;
+        };
+        sighting.patched = Some(sighting.workload.resource_version.clone());
+        let patched = Arc::make_mut(&mut sighting.workload);
+        for container in &mut patched.containers {
+            if let Some(change) = update.in_flight.containers.get(&container.name) {
+                container.image.clone_from(&change.to);
+            }
+        }
+        let marker = (IN_FLIGHT.to_owned(), update.in_flight.to_annotation());
+        patched.annotations.extend([marker]);
     }
 
     /// Takes in the workloads that `plan` was made from. What has yet to be noted of one is not forgotten by that.
@@ -57,11 +79,12 @@ impl Seen {
             let sighting = Sighting {
                 workload: Arc::clone(workload),
                 over: Vec::new(),
+                patched: None,
             };
             self.0.insert(workload.uid.clone(), sighting);
             return;
         };
-        if Arc::ptr_eq(&sighting.workload, workload) {
+        if Arc::ptr_eq(&sighting.workload, workload) || sighting.is_before(workload) {
             return;
         }
         let before = marker(&sighting.workload);
@@ -71,10 +94,16 @@ impl Seen {
             sighting.over.push(ended);
         }
         sighting.workload = Arc::clone(workload);
+        sighting.patched = None;
     }
 }
 
 impl Sighting {
+    /// Whether this is the workload as it was before our patch.
+    fn is_before(&self, workload: &Workload) -> bool {
+        self.patched.as_ref() == Some(&workload.resource_version)
+    }
+
     /// Whether the update of this marker was seen to end: then the marker is a copy that `kubectl rollout undo` of a Deployment
     /// brought back. Whoever saw nothing has to follow it, as it looks like an update whose updater died.
     pub(super) fn is_over(&self, marker: &InFlight) -> bool {

@@ -281,3 +281,28 @@ fn of_several_containers_each_has_its_own_hold_and_those_that_stay_have_none() {
         format!("app: {NEW} -> {OLD}, side: {NEW} -> shop.example/app:1.3.0")
     );
 }
+
+#[test]
+fn what_a_patch_of_ours_gave_counts_as_seen_once_the_watch_shows_another_version() {
+    let mut leader = Leader::default();
+    let before = checkout(&[], OLD);
+    let Action::Start(update) = leader.look(&before).action else {
+        panic!("not started")
+    };
+    leader.0.gave(&before.uid, &update);
+    // A watch that lags shows what the patch was made from.
+    for _ in 0..2 {
+        let action = leader.look(&before).action;
+        assert!(matches!(action, Action::Start(_)), "{action:?}");
+    }
+    let mut replaced = before;
+    replaced.resource_version = "43".to_owned();
+    assert_eq!(holds(&leader.look(&replaced)).as_deref(), Some("<=1.5.0"));
+
+    let mut leader = Leader::default();
+    leader.look(&checkout(&[], OLD));
+    leader.0.gave(&replaced.uid, &update);
+    let mut shown = checkout(&[(IN_FLIGHT, &update.in_flight.to_annotation())], NEW);
+    shown.resource_version = "42".to_owned();
+    assert!(matches!(leader.look(&shown).action, Action::Follow { .. }));
+}

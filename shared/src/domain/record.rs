@@ -76,6 +76,9 @@ pub struct TagRecord {
     /// What the tag points at: an index for several platforms, or a single manifest. Known where somebody needs it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<Digest>,
+    /// When our own scanner saw first that it points there, without a scan in between that saw it elsewhere or did not look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest_first_seen: Option<Timestamp>,
     /// The manifest of each platform, as `os/architecture[/variant]`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub platforms: BTreeMap<String, Digest>,
@@ -94,6 +97,7 @@ impl<'a> From<&'a TagRecord> for Offer<'a> {
             tag: &record.tag,
             first_seen: Some(record.first_seen),
             digest: record.digest.as_ref(),
+            digest_first_seen: record.digest_first_seen,
             platforms: Some(&record.platforms).filter(|platforms| !platforms.is_empty()),
         }
     }
@@ -128,6 +132,19 @@ impl Findings {
     /// The record of a tag.
     pub fn tag(&self, tag: &Tag) -> Option<&TagRecord> {
         self.tags.iter().find(|record| record.tag == *tag)
+    }
+
+    /// The tags, as they are offered to a policy. What a version before this one wrote does not say since when a digest is
+    /// known; it was at this scan.
+    pub fn offers(&self) -> impl Iterator<Item = Offer<'_>> {
+        self.tags.iter().map(|record| {
+            let offer = Offer::from(record);
+            let by_this_scan = offer.digest.map(|_| self.scanned_at);
+            Offer {
+                digest_first_seen: offer.digest_first_seen.or(by_this_scan),
+                ..offer
+            }
+        })
     }
 
     /// Whether the scan looked for what `demand` asks. It also did, for a release, if it looked on behalf of an older tag of the same

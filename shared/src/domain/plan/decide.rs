@@ -181,7 +181,7 @@ fn selection<'a>(
         },
         ..demand.request()
     };
-    select(&request, &findings.tags)
+    select(&request, findings.offers())
 }
 
 fn written_target(

@@ -234,14 +234,21 @@ impl<'a> Verdicts<'a> {
                 SelectionReason::DigestChanged | SelectionReason::NothingRuns
             )
         });
+        let mut known = None;
         let rejected = offers.filter_map(|offer| match offer.tag {
-            tag if Some(tag) == moving => None,
+            tag if Some(tag) == moving => {
+                known = Some(offer);
+                None
+            }
             tag if Some(tag) == request.current => Some((Rejection::Current, tag)),
             tag => Some((Rejection::OtherTag, tag)),
         });
         let rejected = rejected.collect();
+        // The tag may be old; what is new is where it points.
         let offer = moving.map(|tag| Offer {
             digest: request.remote_digest,
+            first_seen: known.and_then(|known| known.digest_first_seen),
+            platforms: known.and_then(|known| known.platforms),
             ..tag.into()
         });
         let accepted = offer.map(|offer| Candidate::new(offer, Tier::Family, Key::Nothing));

@@ -15,6 +15,8 @@ pub struct Offer<'a> {
     pub first_seen: Option<Timestamp>,
     /// What it points at.
     pub digest: Option<&'a Digest>,
+    /// When our own scanner saw first that it points there.
+    pub digest_first_seen: Option<Timestamp>,
     /// What it can run on, as `os/architecture[/variant]`, each with its manifest.
     pub platforms: Option<&'a BTreeMap<String, Digest>>,
 }
@@ -25,6 +27,7 @@ impl<'a> From<&'a Tag> for Offer<'a> {
             tag,
             first_seen: None,
             digest: None,
+            digest_first_seen: None,
             platforms: None,
         }
     }
@@ -43,7 +46,7 @@ impl Offer<'_> {
 /// What stands against a tag although the policy would have it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Conditions<'a> {
-    /// How long ago our scanner must have seen a tag first; `None` asks nothing.
+    /// How long ago our scanner must have seen a tag first, or under `digest` what it points at; `None` asks nothing.
     pub maturity: Option<Maturity>,
     /// What is never to be offered.
     pub held: &'a [Hold],

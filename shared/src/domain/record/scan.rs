@@ -115,12 +115,18 @@ fn tag_record(tag: Tag, known: Option<&Findings>, answer: &Answer, now: Timestam
         let (before, now) = (record.digest.as_ref(), resolved.map(|resolved| &resolved.digest));
         before.zip(now).is_some_and(|(before, now)| before != now)
     };
+    let digest_first_seen = resolved.map(|resolved| {
+        let same = before.filter(|record| record.digest.as_ref() == Some(&resolved.digest));
+        let since = |record: &TagRecord| record.digest_first_seen.or(Some(known?.scanned_at));
+        same.and_then(since).unwrap_or(now)
+    });
     let labels_before = before.filter(|record| !points_elsewhere(record));
     let labels_before = labels_before.and_then(|record| record.labels.as_deref());
     TagRecord {
         labels: answer.labels.get(&tag).or(labels_before).cloned().map(Box::new),
         first_seen: before.map_or(now, |record| record.first_seen),
         digest: resolved.map(|resolved| resolved.digest.clone()),
+        digest_first_seen,
         platforms: resolved
             .and_then(|resolved| resolved.platforms.clone())
             .unwrap_or_default(),

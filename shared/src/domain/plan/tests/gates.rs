@@ -136,6 +136,25 @@ fn a_tag_has_to_be_known_for_long_enough_and_an_older_one_goes_before() {
 }
 
 #[test]
+fn what_a_moving_tag_points_at_has_to_be_known_for_long_enough() {
+    let image = format!("shop.example/edge:edge@{}", digest('a'));
+    let annotations = [AUTO.as_slice(), &[("kubefresh.dev/min-age", "3h")]].concat();
+    // Scanned first at three.
+    let edge = || record("shop.example/edge", &["edge digest pinned"], &["edge"]);
+    let after = |hours: i64| {
+        let snapshot = snapshot(workload(&annotations, &[("app", &image)]), vec![edge()]);
+        let mut plan = plan(&snapshot, &LIMITS, now() + SignedDuration::from_hours(hours));
+        let verdict = plan.assessments.remove(0).containers.remove(0).verdict;
+        (verdict.to_string(), plan.next_look.map(|time| time.to_string()))
+    };
+    let new = format!("shop.example/edge:edge@{}", digest('b'));
+    let six = "2026-11-21T06:00:00Z";
+    let waits = format!("{new} waits until it is old enough, until {six}");
+    assert_eq!(after(2), (waits, Some(six.to_owned())));
+    assert_eq!(after(3), (format!("update to {new}"), None));
+}
+
+#[test]
 fn a_window_is_for_the_start_alone_and_asks_nothing_of_what_is_under_way() {
     let change = ImageChange {
         from: "shop.example/app:1.3.0".to_owned(),

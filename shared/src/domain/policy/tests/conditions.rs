@@ -19,6 +19,7 @@ struct Known {
     tag: Tag,
     first_seen: Option<Timestamp>,
     digest: Option<Digest>,
+    digest_first_seen: Option<Timestamp>,
     platforms: Option<BTreeMap<String, Digest>>,
 }
 
@@ -27,6 +28,7 @@ fn known(written: &str) -> Known {
         tag: tag(written),
         first_seen: None,
         digest: None,
+        digest_first_seen: None,
         platforms: None,
     }
 }
@@ -37,6 +39,7 @@ impl<'a> From<&'a Known> for Offer<'a> {
             tag: &known.tag,
             first_seen: known.first_seen,
             digest: known.digest.as_ref(),
+            digest_first_seen: known.digest_first_seen,
             platforms: known.platforms.as_ref(),
         }
     }
@@ -109,6 +112,44 @@ fn the_newest_tag_that_is_mature_wins() {
         SelectionReason::NewerVersion,
     );
     assert_eq!(selection.matures_at, None);
+}
+
+#[test]
+fn a_digest_has_to_be_old_enough_itself_however_old_its_tag_is() {
+    let (current, policy) = (tag("edge"), level("digest"));
+    let (old, new) = (digest('a'), digest('b'));
+    let request = SelectionRequest {
+        current_digest: Some(&old),
+        remote_digest: Some(&new),
+        conditions: Conditions {
+            maturity: Some(Maturity {
+                min_age: SignedDuration::from_hours(24),
+                now: now(),
+            }),
+            ..Conditions::default()
+        },
+        ..SelectionRequest::new(&current, &policy)
+    };
+    let since = |hours: i64| Known {
+        digest: Some(new.clone()),
+        digest_first_seen: Some(now() - SignedDuration::from_hours(hours)),
+        ..aged("edge", 1000)
+    };
+    check(
+        &request,
+        &[since(24)],
+        Some("edge"),
+        SelectionReason::DigestChanged,
+    );
+    let young = [since(23)];
+    let selection = check(&request, &young, None, SelectionReason::TooYoung);
+    assert_eq!(selection.matures_at, Some(now() + SignedDuration::from_hours(1)));
+    let unknown = [aged("edge", 1000)];
+    let selection = check(&request, &unknown, None, SelectionReason::TooYoung);
+    assert_eq!(
+        selection.matures_at, None,
+        "the age of the tag is not that of its digest"
+    );
 }
 
 #[test]

@@ -13,6 +13,7 @@ fn record() -> ScanRecord {
         tag: name.parse().unwrap(),
         first_seen: seen,
         digest,
+        digest_first_seen: None,
         platforms,
         platforms_pending: false,
         labels: None,
@@ -60,6 +61,25 @@ fn the_golden_file_of_schema_1_is_read_back() {
         ScanRecord::from_config_map(&config_map, &record().repository),
         Ok(record())
     );
+}
+
+#[test]
+fn what_was_added_since_is_read_back_and_where_it_is_missing_the_scan_knew_the_digest() {
+    let edge = |record: &ScanRecord| record.findings.clone().unwrap().tags.pop().unwrap();
+    let mut newer = record();
+    let tag = newer.findings.as_mut().unwrap().tags.last_mut().unwrap();
+    tag.digest_first_seen = Some("2026-11-21T02:00:00Z".parse().unwrap());
+    tag.labels = Some(Box::default());
+    let read = ScanRecord::parse(&newer.to_config_map("kubefresh")).unwrap();
+    assert_eq!(read, newer);
+    let since = |record: &ScanRecord| {
+        let findings = record.findings.clone().unwrap();
+        let offers = findings.offers();
+        offers.map(|offer| offer.digest_first_seen).collect::<Vec<_>>()
+    };
+    assert_eq!(since(&newer), [None, None, edge(&newer).digest_first_seen]);
+    let at_the_scan = record().findings.map(|findings| findings.scanned_at);
+    assert_eq!(since(&record()), [None, None, at_the_scan]);
 }
 
 #[test]

@@ -256,6 +256,35 @@ fn digests_are_asked_for_moving_tags_and_for_the_choice_of_pinned_images_only() 
 }
 
 #[test]
+fn since_when_a_tag_points_where_it_does_is_kept_until_it_points_elsewhere_or_nobody_looked() {
+    let wanted = demands(&["edge digest"]);
+    let scan = |previous: Option<&ScanRecord>, fill: Option<char>, hours: i64| {
+        let stock = Stock {
+            digests: fill.map(|fill| resolved(&[("edge", fill)])).unwrap_or_default(),
+            ..published(&["edge"])
+        };
+        complete(previous, repository(), wanted.clone(), &stock, later(hours))
+    };
+    let since = |record: &ScanRecord| record.findings.as_ref().unwrap().tags[0].digest_first_seen;
+    let first = scan(None, Some('a'), 0);
+    let same = scan(Some(&first), Some('a'), 1);
+    let moved = scan(Some(&same), Some('b'), 2);
+    let back = scan(Some(&moved), Some('a'), 3);
+    let unseen = scan(Some(&back), None, 4);
+    let again = scan(Some(&unseen), Some('a'), 5);
+    let found = [&first, &same, &moved, &back, &unseen, &again].map(since);
+    let expected = [Some(0), Some(0), Some(2), Some(3), None, Some(5)].map(|hours| hours.map(later));
+    assert_eq!(found, expected);
+    let mut older = first;
+    older.findings.as_mut().unwrap().tags[0].digest_first_seen = None;
+    assert_eq!(
+        since(&scan(Some(&older), Some('a'), 7)),
+        Some(later(0)),
+        "a record from before this was kept says what was seen at its scan"
+    );
+}
+
+#[test]
 fn a_failed_attempt_keeps_the_findings_and_says_since_when_it_fails_this_way() {
     let good = complete(
         None,

@@ -207,7 +207,7 @@ impl Pass {
         let Request {
             demands, schedules, ..
         } = request;
-        let asked = scan_one::ask(&self.registry, &repository, demands, previous);
+        let asked = scan_one::ask(&self.registry, &repository, demands, previous, self.now);
         let asked = match timeout(at_most, asked).await {
             Ok(asked) => asked,
             Err(_) => Err(RegistryError::out_of_time(&repository, at_most)),

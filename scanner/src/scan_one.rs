@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use shared::domain::record::choices::Choices;
 use shared::domain::record::labels::ImageLabels;
 use shared::domain::record::scan::{self, Answer, TagDigests};
@@ -37,6 +38,7 @@ pub(crate) async fn ask(
     repository: &Repository,
     demands: BTreeSet<Demand>,
     previous: Option<&ScanRecord>,
+    now: Timestamp,
 ) -> Result<Asked, RegistryError> {
     let known = previous.and_then(|record| record.findings.as_ref());
     let (mut choices, sent_along) = if scan::needs_list(&demands) {
@@ -69,7 +71,7 @@ pub(crate) async fn ask(
         return Err(error.clone());
     }
     let describe = async {
-        for tag in choices.to_describe(question.known) {
+        for tag in choices.to_describe(question.known, now) {
             if question.describe(tag, &mut answer).await.is_break() {
                 return;
             }
@@ -156,7 +158,10 @@ impl Question<'_> {
         if answer.labels.contains_key(&tag) {
             return ControlFlow::Continue(());
         }
-        if !self.registry.has_pulls_to_spare(self.repository) {
+        let described = self
+            .known
+            .and_then(|findings| findings.tag(&tag)?.described.as_deref());
+        if described.is_none() && !self.registry.has_pulls_to_spare(self.repository) {
             return ControlFlow::Break(());
         }
         let digest = match answer.digests.get(&tag) {
@@ -167,8 +172,29 @@ impl Question<'_> {
             })),
             None => self.registry.head_digest(self.repository, &tag).await,
         };
+        if let (Some(described), Ok(Some(digest))) = (described, &digest)
+            && described.digest == *digest
+        {
+            let found = TagDigests {
+                digest: digest.clone(),
+                platforms: Some(described.platforms.clone()),
+            };
+            answer.described.insert(tag, found);
+            return ControlFlow::Continue(());
+        }
         let found = match digest {
-            Ok(Some(digest)) => self.registry.describe(self.repository, &digest).await,
+            Ok(Some(digest)) => {
+                let found = self.registry.describe(self.repository, &digest).await;
+                if let Ok(platforms) = &found
+                    && !answer.digests.contains_key(&tag)
+                {
+                    let platforms = Some(platforms.digests.clone());
+                    answer
+                        .described
+                        .insert(tag.clone(), TagDigests { digest, platforms });
+                }
+                found
+            }
             Ok(None) => return ControlFlow::Continue(()),
             Err(error) => Err(error),
         };

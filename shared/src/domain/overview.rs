@@ -276,11 +276,14 @@ fn state(verdict: &Verdict) -> State {
     }
 }
 
-/// When the scanner saw the target first.
+/// When the scanner saw the target first: the tag, or where only the digest is new that the tag points there.
 fn first_seen(entry: &ContainerVerdict, target: &Target, snapshot: &Snapshot) -> Option<Timestamp> {
     let image: ImageReference = entry.image.parse().ok()?;
     let recorded = snapshot.recorded(image.repository(), &target.tag)?;
-    Some(recorded.first_seen)
+    let digest_first_seen = recorded
+        .digest_first_seen
+        .filter(|_| target.has_tag_of(&entry.image));
+    Some(digest_first_seen.unwrap_or(recorded.first_seen))
 }
 
 #[cfg(test)]

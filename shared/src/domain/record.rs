@@ -66,6 +66,20 @@ pub struct Findings {
     pub tags: Vec<TagRecord>,
 }
 
+/// How long what a candidate was found to be is believed, where its digest is not looked up in each scan.
+pub const DESCRIPTION_LASTS: SignedDuration = SignedDuration::from_hours(6);
+
+/// What a candidate was found to be when its image was asked what it says of itself. It may point elsewhere by now, so that
+/// nothing is written by this.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Described {
+    pub at: Timestamp,
+    pub digest: Digest,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub platforms: BTreeMap<String, Digest>,
+}
+
 /// What is known of one tag.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -89,6 +103,27 @@ pub struct TagRecord {
     /// Boxed, because few of the many tags of a record have any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<Box<ImageLabels>>,
+    /// Of a candidate whose digest nobody needs, what it was found to be when its image was asked. Boxed for the same reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub described: Option<Box<Described>>,
+}
+
+impl TagRecord {
+    /// What it points at and the manifests of its platforms, or did when somebody looked last.
+    pub fn last_known(&self) -> Option<(&Digest, &BTreeMap<String, Digest>)> {
+        let now = self.digest.as_ref().map(|digest| (digest, &self.platforms));
+        let described = || {
+            let described = self.described.as_deref()?;
+            Some((&described.digest, &described.platforms))
+        };
+        now.or_else(described)
+    }
+
+    /// The manifests of its platforms, if they are known.
+    pub fn known_platforms(&self) -> Option<&BTreeMap<String, Digest>> {
+        let (_, platforms) = self.last_known()?;
+        Some(platforms).filter(|platforms| !platforms.is_empty())
+    }
 }
 
 impl<'a> From<&'a TagRecord> for Offer<'a> {
@@ -98,7 +133,8 @@ impl<'a> From<&'a TagRecord> for Offer<'a> {
             first_seen: Some(record.first_seen),
             digest: record.digest.as_ref(),
             digest_first_seen: record.digest_first_seen,
-            platforms: Some(&record.platforms).filter(|platforms| !platforms.is_empty()),
+            last_digest: record.last_known().map(|(digest, _)| digest),
+            platforms: record.known_platforms(),
         }
     }
 }

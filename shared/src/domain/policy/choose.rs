@@ -351,7 +351,8 @@ impl<'a> Verdicts<'a> {
             None => Ordering::Equal,
         };
         let runs_now = |candidate: &Candidate<'_>| {
-            request.current_digest.is_some() && candidate.offer.digest == request.current_digest
+            let offer = &candidate.offer;
+            request.current_digest.is_some() && offer.digest.or(offer.last_digest) == request.current_digest
         };
         // The newest name of what runs: nothing up to there is an update (rule 14).
         let running = self

@@ -27,7 +27,7 @@ pub use choose::{Candidates, candidates, newest_candidates, select};
 pub use families::{Contrast, OtherFamily, SuffixContrast, newest_first, other_families};
 pub use hold::Hold;
 pub(crate) use line::{read_option, unquoted, words};
-pub use offer::{Conditions, Maturity, Offer};
+pub use offer::{Conditions, Maturity, Offer, suits};
 pub(crate) use options::shortened;
 pub use options::{PolicyError, PolicyOption, PolicyOptions};
 pub use rules::UpdatePolicy;

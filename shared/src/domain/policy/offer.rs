@@ -17,6 +17,8 @@ pub struct Offer<'a> {
     pub digest: Option<&'a Digest>,
     /// When our own scanner saw first that it points there.
     pub digest_first_seen: Option<Timestamp>,
+    /// What it points at, or did when somebody looked last.
+    pub last_digest: Option<&'a Digest>,
     /// What it can run on, as `os/architecture[/variant]`, each with its manifest.
     pub platforms: Option<&'a BTreeMap<String, Digest>>,
 }
@@ -28,6 +30,7 @@ impl<'a> From<&'a Tag> for Offer<'a> {
             first_seen: None,
             digest: None,
             digest_first_seen: None,
+            last_digest: None,
             platforms: None,
         }
     }
@@ -36,11 +39,22 @@ impl<'a> From<&'a Tag> for Offer<'a> {
 impl Offer<'_> {
     /// Whether a node with this `os/architecture` could run it, as far as is known. Nodes do not say which variant of an
     /// architecture they are, and the container runtime takes the best that fits.
-    pub(super) fn runs_on(&self, node: &str) -> bool {
-        let base = |platform: &str| platform.splitn(3, '/').take(2).eq(node.splitn(3, '/').take(2));
+    pub fn runs_on(&self, node: &str) -> bool {
         self.platforms
-            .is_none_or(|platforms| platforms.keys().any(|platform| base(platform)))
+            .is_none_or(|platforms| platforms.keys().any(|platform| suits(platform, node)))
     }
+}
+
+/// Whether an image for a platform, which may name a variant or the version of the system, may run on a node, which names neither.
+pub fn suits(platform: &str, node: &str) -> bool {
+    let base = |platform: &str| {
+        let mut parts = platform.splitn(3, '/');
+        let system = parts
+            .next()
+            .map(|os| os.split('(').next().unwrap_or(os).to_owned());
+        (system, parts.next().map(str::to_owned))
+    };
+    base(platform) == base(node)
 }
 
 /// What stands against a tag although the policy would have it.

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::{CANDIDATES_PER_DEMAND, Findings, TAGS_PER_RECORD};
+use jiff::Timestamp;
+
+use super::{CANDIDATES_PER_DEMAND, DESCRIPTION_LASTS, Described, Findings, TAGS_PER_RECORD};
 use crate::domain::policy::{Candidates, newest_candidates};
 use crate::domain::reference::Tag;
 use crate::domain::watched::Demand;
@@ -60,11 +62,15 @@ impl Choices {
         !self.of.is_empty()
     }
 
-    /// The tags that demands follow or could move to now, and whose images were not asked yet what they say of themselves.
-    pub fn to_describe(&self, known: Option<&Findings>) -> BTreeSet<Tag> {
+    /// The tags that demands follow or could move to now, and whose images were not asked yet what they say of themselves, or
+    /// not for so long that they may be others by now.
+    pub fn to_describe(&self, known: Option<&Findings>, now: Timestamp) -> BTreeSet<Tag> {
         let is_described = |tag: &Tag| {
             let record = known.and_then(|findings| findings.tag(tag));
-            record.is_some_and(|record| record.labels.is_some())
+            let lasts = |described: &Described| now.duration_since(described.at) < DESCRIPTION_LASTS;
+            record.is_some_and(|record| {
+                record.labels.is_some() && record.described.as_deref().is_none_or(lasts)
+            })
         };
         let offered = self.of.iter().filter_map(|(demand, choice)| {
             if demand.policy.follows_digest() {

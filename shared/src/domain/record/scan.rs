@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use super::choices::Choices;
 use super::labels::ImageLabels;
 use super::{
-    Findings, LABEL_BYTES_PER_RECORD, PLATFORMS_PER_RECORD, REFRESH, ScanError, ScanRecord, TAGS_PER_RECORD,
-    TagRecord,
+    Described, Findings, LABEL_BYTES_PER_RECORD, PLATFORMS_PER_RECORD, REFRESH, ScanError, ScanRecord,
+    TAGS_PER_RECORD, TagRecord,
 };
 use crate::domain::reference::{Digest, Repository, Tag};
 use crate::domain::time::whole_seconds;
@@ -23,6 +23,8 @@ pub struct Answer {
     pub unresolved: BTreeSet<Tag>,
     /// What images say of themselves, of those that were asked.
     pub labels: BTreeMap<Tag, ImageLabels>,
+    /// What they were found to be, of those whose digest nobody needs.
+    pub described: BTreeMap<Tag, TagDigests>,
 }
 
 /// What one tag points at.
@@ -98,6 +100,12 @@ impl Room {
             Some(left) => self.platforms = left,
             None => record.platforms.clear(),
         }
+        if let Some(described) = &mut record.described {
+            match self.platforms.checked_sub(described.platforms.len()) {
+                Some(left) => self.platforms = left,
+                None => described.platforms.clear(),
+            }
+        }
         let size = record.labels.as_ref().map_or(0, |labels| labels.size());
         match self.label_bytes.checked_sub(size) {
             Some(left) => self.label_bytes = left,
@@ -122,7 +130,17 @@ fn tag_record(tag: Tag, known: Option<&Findings>, answer: &Answer, now: Timestam
     });
     let labels_before = before.filter(|record| !points_elsewhere(record));
     let labels_before = labels_before.and_then(|record| record.labels.as_deref());
+    let described = answer.described.get(&tag).map(|found| {
+        Box::new(Described {
+            at: now,
+            digest: found.digest.clone(),
+            platforms: found.platforms.clone().unwrap_or_default(),
+        })
+    });
+    let described = described.or_else(|| before?.described.clone());
     TagRecord {
+        // What is looked up in each scan is known better.
+        described: described.filter(|_| resolved.is_none()),
         labels: answer.labels.get(&tag).or(labels_before).cloned().map(Box::new),
         first_seen: before.map_or(now, |record| record.first_seen),
         digest: resolved.map(|resolved| resolved.digest.clone()),

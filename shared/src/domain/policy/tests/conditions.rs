@@ -40,6 +40,7 @@ impl<'a> From<&'a Known> for Offer<'a> {
             first_seen: known.first_seen,
             digest: known.digest.as_ref(),
             digest_first_seen: known.digest_first_seen,
+            last_digest: None,
             platforms: known.platforms.as_ref(),
         }
     }
@@ -208,6 +209,13 @@ fn a_tag_that_some_node_could_not_run_is_no_candidate() {
         on("1.2.0", &["linux/amd64", "linux/arm64/v8", "linux/s390x"]),
         known("1.1.0"),
     ];
+    for (platform, node, expected) in [
+        ("linux/arm/v7", "linux/arm", true),
+        ("windows(10.0.20348.1)/amd64", "windows/amd64", true),
+        ("windows(10.0.20348.1)/amd64", "linux/amd64", false),
+    ] {
+        assert_eq!(suits(platform, node), expected, "{platform} {node}");
+    }
     check(&request, &published, Some("1.2.0"), SelectionReason::NewerVersion);
     check(&request, &published[..2], None, SelectionReason::PlatformMissing);
     check(

@@ -1,4 +1,5 @@
 use super::*;
+use crate::domain::record::Described;
 use crate::domain::reference::Digest;
 
 const GOLDEN: &str = include_str!("golden-schema-1.yaml");
@@ -17,6 +18,7 @@ fn record() -> ScanRecord {
         platforms,
         platforms_pending: false,
         labels: None,
+        described: None,
     };
     let platforms = BTreeMap::from([
         ("linux/amd64".to_owned(), digest('b')),
@@ -70,6 +72,11 @@ fn what_was_added_since_is_read_back_and_where_it_is_missing_the_scan_knew_the_d
     let tag = newer.findings.as_mut().unwrap().tags.last_mut().unwrap();
     tag.digest_first_seen = Some("2026-11-21T02:00:00Z".parse().unwrap());
     tag.labels = Some(Box::default());
+    tag.described = Some(Box::new(Described {
+        at: "2026-11-21T02:00:00Z".parse().unwrap(),
+        digest: digest('a'),
+        platforms: BTreeMap::from([("linux/amd64".to_owned(), digest('b'))]),
+    }));
     let read = ScanRecord::parse(&newer.to_config_map("kubefresh")).unwrap();
     assert_eq!(read, newer);
     let since = |record: &ScanRecord| {

@@ -14,7 +14,7 @@ fn an_image_is_asked_once_what_it_says_of_itself_and_only_if_a_demand_follows_it
     let to_describe = |lines: &[&str], tags: &[&str], known: Option<&ScanRecord>| -> Vec<String> {
         let tags: Vec<Tag> = tags.iter().map(|tag| tag.parse().unwrap()).collect();
         let findings = known.and_then(|record| record.findings.as_ref());
-        let tags = Choices::among(demands(lines), Some(&tags)).to_describe(findings);
+        let tags = Choices::among(demands(lines), Some(&tags)).to_describe(findings, now());
         tags.iter().map(ToString::to_string).collect()
     };
     let lines = ["1.4.0 minor", "2.0.0 minor", "edge digest"];
@@ -64,6 +64,50 @@ fn what_an_image_says_of_itself_stays_until_the_tag_points_elsewhere() {
         ..Stock::default()
     };
     assert_eq!(scan(Some(&first), &moved).1, None);
+}
+
+#[test]
+fn what_a_candidate_was_found_to_be_stays_and_is_asked_for_again_after_some_hours() {
+    let tags = ["1.4.0", "1.5.0"].map(|tag| tag.parse::<Tag>().unwrap());
+    let wanted = || demands(&["1.4.0 minor"]);
+    let choices = || Choices::among(wanted(), Some(&tags));
+    let found = |fill: char| {
+        let digests = resolved(&[("1.5.0", fill)])
+            .into_values()
+            .flatten()
+            .next()
+            .unwrap();
+        Answer {
+            labels: BTreeMap::from([(tags[1].clone(), labels("https://example.com/shop"))]),
+            described: BTreeMap::from([(tags[1].clone(), digests)]),
+            ..Answer::default()
+        }
+    };
+    let scan = |previous: Option<&ScanRecord>, answer: &Answer, hours: i64| {
+        super::super::complete(previous, repository(), choices(), answer, later(hours))
+    };
+    let described = |record: &ScanRecord| {
+        let described = record.findings.as_ref().unwrap().tags[0].described.clone();
+        described.map(|described| (described.digest, described.at))
+    };
+    let first = scan(None, &found('a'), 0);
+    let (digest, _) = described(&first).unwrap();
+    let unasked = scan(Some(&first), &Answer::default(), 1);
+    assert_eq!(described(&unasked), Some((digest.clone(), now())));
+    let asked_at = |hours: i64| {
+        !choices()
+            .to_describe(unasked.findings.as_ref(), later(hours))
+            .is_empty()
+    };
+    assert_eq!([5, 6].map(asked_at), [false, true]);
+    let moved = described(&scan(Some(&unasked), &found('b'), 6)).unwrap();
+    assert!(moved.0 != digest && moved.1 == later(6));
+    // Whose digest is looked up in each scan is known better.
+    let looked_up = Answer {
+        digests: resolved(&[("1.5.0", 'c')]),
+        ..Answer::default()
+    };
+    assert_eq!(described(&scan(Some(&unasked), &looked_up, 2)), None);
 }
 
 #[test]

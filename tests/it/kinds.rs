@@ -3,6 +3,7 @@
 mod failing;
 mod meanwhile;
 mod moving_tags;
+mod other_images;
 mod reverting;
 mod updating;
 
@@ -142,6 +143,14 @@ impl Stage {
         events.retain(|event| event["reportingComponent"] == "kubefresh.dev/updater");
         let last = events.iter().max_by_key(|event| event["eventTime"].as_str());
         last.unwrap()["message"].as_str().unwrap().to_owned()
+    }
+
+    /// How often our updater asked for these.
+    fn asked_for(&self, resource: &str) -> usize {
+        let mut requests = self.cluster.api.requests();
+        requests
+            .retain(|request| request.resource == resource && request.user.ends_with(":kubefresh-updater"));
+        requests.len()
     }
 
     /// How often the `spec` of `db` was set.

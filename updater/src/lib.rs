@@ -27,6 +27,7 @@ pub mod reconcile;
 
 pub mod apply;
 pub mod gather;
+pub mod nodes;
 pub mod notify;
 pub mod pods;
 pub mod scans;

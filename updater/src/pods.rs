@@ -17,6 +17,7 @@ use shared::domain::workload::Workload;
 use shared::io::client::explain;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::nodes::NodeReader;
 use crate::retry::Retries;
 
 /// Workloads whose pods are read at the same time.
@@ -37,6 +38,7 @@ type Uid = String;
 pub struct PodReader {
     client: Client,
     kept: Mutex<Kept>,
+    nodes: NodeReader,
 }
 
 #[derive(Debug, Default)]
@@ -63,12 +65,13 @@ impl fmt::Debug for PodReader {
 impl PodReader {
     pub fn new(client: Client) -> Self {
         Self {
+            nodes: NodeReader::new(client.clone()),
             client,
             kept: Mutex::default(),
         }
     }
 
-    /// The plan, made a second time where it depends on what pods say and those that `wanted` names were not read yet.
+    /// The plan, made anew where it depends on what pods say, and those that `wanted` names were not read yet, or on nodes.
     pub async fn plan(
         &self,
         snapshot: &mut Snapshot,
@@ -76,27 +79,44 @@ impl PodReader {
         now: Timestamp,
         wanted: impl Fn(&Assessment) -> bool,
     ) -> Plan {
+        snapshot.nodes = self.nodes.known(Instant::now());
         snapshot.pods = self.kept().known(&snapshot.workloads, Instant::now());
-        let first = plan(snapshot, limits, now);
-        self.prune(&first);
-        let missing = first
-            .assessments
-            .iter()
-            .filter(|assessment| wanted(assessment) && !snapshot.pods.contains_key(&assessment.uid));
-        let missing: HashSet<&str> = missing.map(|assessment| assessment.uid.as_str()).collect();
-        if missing.is_empty() {
-            return first;
+        let mut made = plan(snapshot, limits, now);
+        self.prune(&made);
+        // Pods say which nodes matter, so that these may be asked for after them.
+        for _ in 0..2 {
+            let missing = made
+                .assessments
+                .iter()
+                .filter(|assessment| wanted(assessment) && !snapshot.pods.contains_key(&assessment.uid));
+            let missing: HashSet<&str> = missing.map(|assessment| assessment.uid.as_str()).collect();
+            let needs_nodes =
+                snapshot.nodes.is_none() && made.assessments.iter().any(Assessment::needs_nodes);
+            if missing.is_empty() && !needs_nodes {
+                break;
+            }
+            let workloads = snapshot.workloads.iter();
+            self.ask(workloads.filter(|workload| missing.contains(workload.uid.as_str())))
+                .await;
+            if needs_nodes {
+                self.nodes.ask().await;
+            }
+            // As they were answered, however long that took.
+            snapshot.nodes = self
+                .nodes
+                .last()
+                .filter(|_| needs_nodes)
+                .or(snapshot.nodes.take());
+            snapshot.pods = self.kept().known(&snapshot.workloads, Instant::now());
+            made = plan(snapshot, limits, now);
         }
-        let workloads = snapshot.workloads.iter();
-        self.ask(workloads.filter(|workload| missing.contains(workload.uid.as_str())))
-            .await;
-        snapshot.pods = self.kept().known(&snapshot.workloads, Instant::now());
-        plan(snapshot, limits, now)
+        made
     }
 
-    /// When to look again, after a look at `now`, for the sake of pods that could not be read.
+    /// When to look again, after a look at `now`, for the sake of pods or nodes that could not be read.
     pub fn next_attempt(&self, now: Instant) -> Option<Instant> {
-        self.kept().trouble.next(now)
+        let nodes = self.nodes.next_attempt(now);
+        self.kept().trouble.next(now).into_iter().chain(nodes).min()
     }
 
     /// Forgets workloads that are no longer part of the plan.

@@ -16,6 +16,7 @@ pub mod tag;
 pub mod policy;
 
 pub mod annotations;
+pub mod nodes;
 pub mod ownership;
 pub mod pods;
 pub mod workload;

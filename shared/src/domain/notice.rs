@@ -248,6 +248,7 @@ fn standing(assessment: &Assessment, entry: &ContainerVerdict) -> Option<Notice>
             Some(Notice::new(assessment, NoticeReason::InvalidRecord, &note, &note))
         }
         Verdict::UpToDate { .. }
+        | Verdict::SameImage { .. }
         | Verdict::Held { .. }
         | Verdict::Update(_)
         | Verdict::ModeOff

@@ -259,7 +259,7 @@ impl Standing {
 
 fn state(verdict: &Verdict) -> State {
     match verdict {
-        Verdict::UpToDate { .. } => State::UpToDate,
+        Verdict::UpToDate { .. } | Verdict::SameImage { .. } => State::UpToDate,
         Verdict::Update(_) => State::Starting,
         Verdict::AwaitingApproval(_) | Verdict::Held { .. } | Verdict::Waiting { .. } => State::Waiting,
         Verdict::Notify(_) => State::Offered,

@@ -17,6 +17,7 @@ pub use self::taken_back::TakenBack;
 pub use self::verdict::{ContainerVerdict, Target, Verdict, approval, approval_annotation, approval_command};
 use super::annotations::{APPROVED, Mode, Namespaces, PENDING};
 use super::in_flight::{ImageChange, InFlight, InFlightError};
+use super::nodes::{Nodes, NodesUnread};
 use super::pods::Pods;
 use super::record::config_map::{RecordError, record_name};
 use super::record::{ScanRecord, TagRecord};
@@ -47,6 +48,8 @@ pub struct Snapshot {
     pub tried: BTreeMap<String, Tried>,
     /// What the pods of a workload said, by its uid; only those that were asked for have an entry.
     pub pods: BTreeMap<String, PodsRead>,
+    /// The nodes of the cluster; nothing where nobody has asked for them.
+    pub nodes: Option<NodesRead>,
     /// What lies beneath the workloads' own annotations.
     pub namespaces: Namespaces,
     /// What the same updater saw before; nothing where it has just come to lead, or does not run at all.
@@ -55,6 +58,9 @@ pub struct Snapshot {
 
 /// What a workload's pods said as it stands now, or why they could not be read.
 pub type PodsRead = Result<Arc<Pods>, String>;
+
+/// The nodes, or why they could not be read.
+pub type NodesRead = Result<Arc<Nodes>, NodesUnread>;
 
 /// Bounds that hold for the whole installation.
 #[derive(Debug, Clone, Copy)]
@@ -127,8 +133,17 @@ impl Assessment {
         ) {
             return true;
         }
+        self.waits_for(&RunningUnknown::NotAsked)
+    }
+
+    /// Whether another plan would decide more if the nodes were read.
+    pub fn needs_nodes(&self) -> bool {
+        self.waits_for(&RunningUnknown::NodesNotAsked)
+    }
+
+    fn waits_for(&self, unknown: &RunningUnknown) -> bool {
         let mut verdicts = self.containers.iter().map(|entry| &entry.verdict);
-        verdicts.any(|verdict| *verdict == Verdict::RunningUnknown(RunningUnknown::NotAsked))
+        verdicts.any(|verdict| matches!(verdict, Verdict::RunningUnknown(found) if found == unknown))
     }
 }
 
@@ -288,7 +303,7 @@ fn assess(
         && let Some((gate, until)) = Gate::closed(&reading.settings, now)
     {
         for entry in &mut containers {
-            entry.verdict.wait(gate, until);
+            entry.verdict.wait(gate.clone(), until);
         }
     }
     containers.extend(reading.passed_over.into_iter().map(ContainerVerdict::from));

@@ -21,6 +21,8 @@ use super::workload::{Container, Workload};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pods {
     running: BTreeMap<String, Running>,
+    /// The names of the nodes that they are on.
+    nodes: BTreeSet<String>,
     /// The most telling of the pods that have the workload's present images.
     trouble: Option<Trouble>,
 }
@@ -48,6 +50,8 @@ impl Pods {
         if !belongs_to(pod, workload) || pod.metadata.deletion_timestamp.is_some() || has_ended(pod) {
             return;
         }
+        let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_ref());
+        self.nodes.extend(node.cloned());
         let mut containers = workload.containers.iter();
         if containers.all(|container| image_in(pod, container) == Some(container.image.as_str())) {
             self.trouble = self.trouble.take().max(trouble(pod));
@@ -72,6 +76,11 @@ impl Pods {
     /// What keeps one of the new pods from being ready, in a line.
     pub fn trouble(&self) -> Option<&str> {
         self.trouble.as_ref().map(|trouble| trouble.line.as_str())
+    }
+
+    /// The names of the nodes that they are on.
+    pub fn nodes(&self) -> impl Iterator<Item = &str> {
+        self.nodes.iter().map(String::as_str)
     }
 
     /// What they run of a container; `None`: no pod has started it.

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::annotations::{self, Subject};
+use super::nodes::PlatformSelector;
 use super::ownership::{FIELD_MANAGER, Keeper, Ownership, Writer};
 use super::pods;
 use super::rollout::RolloutFacts;
@@ -232,6 +233,8 @@ pub struct Workload {
     pub deleted_at: Option<Timestamp>,
     /// Which pods are its own, among others perhaps, as a list is asked for them.
     pub selector: Option<String>,
+    /// On which platforms its pods may run, as far as they say it.
+    pub platforms: PlatformSelector,
     /// How far the current rollout is.
     pub rollout: RolloutFacts,
 }
@@ -240,6 +243,7 @@ impl Workload {
     /// The view of an object.
     pub fn of<T: WorkloadObject>(object: &T) -> Result<Self, MissingField> {
         let metadata = object.metadata();
+        let pod = object.pod().ok_or(MissingField("pod template"));
         Ok(Self {
             id: WorkloadId::of(object)?,
             uid: metadata.uid.clone().ok_or(MissingField("metadata.uid"))?,
@@ -249,7 +253,8 @@ impl Workload {
                 .ok_or(MissingField("metadata.resourceVersion"))?,
             annotations: only(metadata.annotations.as_ref(), annotations::is_understood),
             labels: only(metadata.labels.as_ref(), annotations::is_understood_label),
-            containers: containers::<T>(metadata, object.pod().ok_or(MissingField("pod template"))?),
+            containers: containers::<T>(metadata, pod?),
+            platforms: PlatformSelector::of(pod?),
             paused: object.is_paused(),
             deleted_at: metadata.deletion_timestamp.as_ref().map(|time| time.0),
             selector: object.selector().and_then(pods::selector),

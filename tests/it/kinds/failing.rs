@@ -8,7 +8,7 @@ use crate::shop::{scan, start_updater};
 
 impl Stage {
     /// Runs `shop/db:1.4.0` until it is ready; an update may take 10 s.
-    async fn run_deployment(&self) {
+    pub(super) async fn run_deployment(&self) {
         self.run("Deployment", json!({ "replicas": 1 })).await;
         self.wait(&DEPLOYMENTS, "db runs", |set| set["status"]["readyReplicas"] == 1)
             .await;

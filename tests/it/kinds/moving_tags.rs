@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use sandbox::apiserver::resources::{CRON_JOBS, DEPLOYMENTS};
+use sandbox::apiserver::faults::{Fault, FaultRule};
+use sandbox::apiserver::resources::{CRON_JOBS, DEPLOYMENTS, PODS};
 use serde_json::{Value, json};
 
 use super::{Stage, told_of};
@@ -12,7 +13,8 @@ impl Stage {
     /// Runs `shop/db:edge`, written without a digest, until its pods are ready.
     async fn run_edge(&self) {
         self.publish("shop/db", "edge", &[]);
-        let container = json!({ "name": "db", "image": self.image("shop/db", "edge") });
+        let image = self.image("shop/db", "edge");
+        let container = json!({ "name": "db", "image": image, "imagePullPolicy": "Always" });
         let spec = json!({
             "replicas": 2,
             "selector": { "matchLabels": { "app": "db" } },
@@ -31,13 +33,6 @@ impl Stage {
         let digest = self.cluster.registry.digest("shop/db", "edge").unwrap();
         format!("{}@{digest}", self.image("shop/db", "edge"))
     }
-
-    /// How often our updater asked for pods.
-    fn asked_for_pods(&self) -> usize {
-        let mut requests = self.cluster.api.requests();
-        requests.retain(|request| request.resource == "pods" && request.user.ends_with(":kubefresh-updater"));
-        requests.len()
-    }
 }
 
 fn image(object: &Value, template: &str) -> Option<String> {
@@ -53,15 +48,15 @@ async fn a_moving_tag_is_followed_from_the_digest_that_runs_and_left_alone_while
     let generation = stage.generation(&DEPLOYMENTS);
     let _updater = start_updater(&stage.cluster);
     stage
-        .until("the pods were asked", || stage.asked_for_pods() > 0)
+        .until("the pods were asked", || stage.asked_for("pods") > 0)
         .await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(stage.generation(&DEPLOYMENTS), generation);
     // One state of the workload, one question, however often one looks; a scan is such an occasion.
-    let asked = stage.asked_for_pods();
+    let asked = stage.asked_for("pods");
     scan(&stage.cluster).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(stage.asked_for_pods(), asked);
+    assert_eq!(stage.asked_for("pods"), asked);
     assert_eq!(stage.told(), []);
 
     stage.publish("shop/db", "edge", &[("ready-after", "2s")]);
@@ -107,5 +102,63 @@ async fn a_cron_job_under_a_moving_tag_gets_its_digest_as_nothing_is_disturbed_b
     assert_eq!(result, "completed: template set; the next job runs it");
     let job = stage.get(&CRON_JOBS).unwrap();
     assert_eq!(image(&job, "/spec/jobTemplate/spec/template"), Some(stage.edge()));
-    assert_eq!(stage.asked_for_pods(), 0);
+    assert_eq!(stage.asked_for("pods"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pods_that_cannot_be_listed_keep_a_moving_tag_waiting_and_are_asked_for_ever_more_rarely() {
+    for fault in [Fault::internal(), Fault::forbidden()] {
+        let stage = Stage::set().await;
+        stage.run_edge().await;
+        stage.publish("shop/db", "edge", &[("ready-after", "2s")]);
+        scan(&stage.cluster).await;
+        let generation = stage.generation(&DEPLOYMENTS);
+        let faults = stage.cluster.api.faults();
+        let listing = FaultRule::new(fault)
+            .verb("list")
+            .resource("pods")
+            .user(":kubefresh-updater");
+        let refused = faults.install(listing);
+        let _updater = start_updater(&stage.cluster);
+        stage.until("it has tried again", || refused.struck() >= 2).await;
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        // At once, and after pauses of one second, two, and four.
+        assert!(refused.struck() <= 4, "{} in a few seconds", refused.struck());
+        assert_eq!(stage.generation(&DEPLOYMENTS), generation);
+        faults.clear();
+        assert_eq!(stage.result(&DEPLOYMENTS).await, "completed");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_digests_side_by_side_become_the_published_one_in_one_rollout() {
+    let stage = Stage::set().await;
+    stage.run_edge().await;
+    stage.publish("shop/db", "edge", &[("ready-after", "2s")]);
+    // A pod that is made anew pulls what the tag points at now.
+    let first = stage.store.list(&PODS, Some("shop")).remove(0);
+    let name = first["metadata"]["name"].as_str().unwrap();
+    stage.store.delete(&PODS, "shop", name).unwrap();
+    let digests = || {
+        let pods = stage.store.list(&PODS, Some("shop"));
+        let running = pods.iter().filter_map(|pod| {
+            let status = pod.pointer("/status/containerStatuses/0")?;
+            status["imageID"]
+                .as_str()
+                .filter(|image_id| !image_id.is_empty())
+                .map(str::to_owned)
+        });
+        running.collect::<std::collections::BTreeSet<_>>()
+    };
+    stage.until("both digests run", || digests().len() == 2).await;
+    scan(&stage.cluster).await;
+    let _updater = start_updater(&stage.cluster);
+    assert_eq!(stage.result(&DEPLOYMENTS).await, "completed");
+    stage.until("one is left", || digests().len() == 1).await;
+    let deployment = stage.get(&DEPLOYMENTS).unwrap();
+    assert_eq!(image(&deployment, "/spec/template"), Some(stage.edge()));
+    assert_eq!(
+        stage.told(),
+        told_of("Deployment", &["UpdateStarted", "ImageUpdated"])
+    );
 }

@@ -35,6 +35,12 @@ impl Fault {
         Self::Answer(ApiError::new(StatusCode::CONFLICT, "Conflict", message))
     }
 
+    /// 403, as without the right to.
+    pub fn forbidden() -> Self {
+        let message = "this is forbidden: the rules do not allow it";
+        Self::Answer(ApiError::new(StatusCode::FORBIDDEN, "Forbidden", message))
+    }
+
     /// 410, as for a resourceVersion that is too old.
     pub fn gone() -> Self {
         Self::Answer(ApiError::expired("too old resource version"))

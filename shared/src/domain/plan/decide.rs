@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::gate::Gate;
-use super::running::{Running, running};
+use super::running::{Running, running, with_surroundings};
 use super::verdict::{Target, Verdict};
 use super::{PlanLimits, Snapshot};
 use crate::domain::annotations::{Approved, HOLD, Mode, WriteBack};
@@ -13,9 +13,10 @@ use crate::domain::in_flight::last_given;
 use crate::domain::ownership::Keeper;
 use crate::domain::policy::{
     Conditions, Maturity, Rejection, Selection, SelectionReason, SelectionRequest, UpdatePolicy, select,
+    suits,
 };
-use crate::domain::record::Findings;
 use crate::domain::record::config_map::{RecordError, record_name};
+use crate::domain::record::{Findings, TagRecord};
 use crate::domain::reference::{Digest, ImageReference, Tag};
 use crate::domain::schedule::Schedule;
 use crate::domain::watched::Watched;
@@ -32,15 +33,7 @@ pub(super) fn decide(
     if watched.settings.mode == Mode::Off {
         return Verdict::ModeOff;
     }
-    let target = match findings(watched, snapshot, limits, now).and_then(|findings| {
-        target(
-            workload,
-            watched,
-            findings,
-            &running(workload, watched, findings, snapshot)?,
-            now,
-        )
-    }) {
+    let target = match offered(workload, watched, snapshot, limits, now) {
         Ok(target) => Target {
             kept_by: kept_by(workload, watched),
             ..target
@@ -76,6 +69,24 @@ fn kept_by(workload: &Workload, watched: &Watched) -> Option<Arc<Keeper>> {
             keeper.takes_back().then(|| Arc::clone(keeper))
         }
     }
+}
+
+/// Where the policy would go, for all that is known.
+fn offered(
+    workload: &Workload,
+    watched: &Watched,
+    snapshot: &Snapshot,
+    limits: &PlanLimits,
+    now: Timestamp,
+) -> Result<Target, Verdict> {
+    let findings = findings(watched, snapshot, limits, now)?;
+    let running = running(workload, watched, findings, snapshot)?;
+    let first = target(workload, watched, findings, &running, now)?;
+    let surrounded = with_surroundings(running.clone(), workload, watched, findings, snapshot)?;
+    if surrounded == running {
+        return Ok(first);
+    }
+    target(workload, watched, findings, &surrounded, now)
 }
 
 /// What the record says, if it may be relied on.
@@ -151,12 +162,41 @@ fn target(
             until: matures_at,
         });
     }
-    let held = held(workload, watched, findings, &selection);
-    Err(held.unwrap_or_else(|| Verdict::UpToDate {
+    let refused = refused(workload, watched, findings, running, &selection);
+    Err(refused.unwrap_or_else(|| Verdict::UpToDate {
         reason: selection.reason,
         successor: selection.successor.map(|successor| successor.newest.clone()),
         repinned: watched.repinned(),
     }))
+}
+
+/// The verdict where a condition refuses what is newer. What is too young has been looked for before.
+fn refused(
+    workload: &Workload,
+    watched: &Watched,
+    findings: &Findings,
+    running: &Running,
+    selection: &Selection<'_>,
+) -> Option<Verdict> {
+    let newest = |rejection: Rejection| newest_rejected(watched, findings, selection, rejection);
+    if selection.reason == SelectionReason::Held {
+        return Some(held(workload, watched, newest(Rejection::Held)));
+    }
+    if selection.reason == SelectionReason::SameDigest {
+        let tag = newest(Rejection::SameDigest).clone();
+        return Some(Verdict::SameImage { tag });
+    }
+    if selection.reason != SelectionReason::PlatformMissing {
+        return None;
+    }
+    let tag = newest(Rejection::PlatformMissing);
+    let waiting = |target| Verdict::Waiting {
+        target: Box::new(target),
+        gate: platform_missing(findings, running, tag),
+        until: None,
+    };
+    let target = written_target(watched, findings, running, tag);
+    Some(target.map_or_else(|verdict| verdict, waiting))
 }
 
 fn selection<'a>(
@@ -177,7 +217,7 @@ fn selection<'a>(
         conditions: Conditions {
             held: &watched.settings.held,
             maturity,
-            ..Conditions::default()
+            node_platforms: &running.platforms,
         },
         ..demand.request()
     };
@@ -209,26 +249,42 @@ fn written_target(
     })
 }
 
-/// The verdict where nothing but a hold stands against what is newer.
-fn held(
-    workload: &Workload,
-    watched: &Watched,
-    findings: &Findings,
+/// The newest of the tags that this condition refuses; under a digest policy the only one.
+fn newest_rejected<'a>(
+    watched: &'a Watched,
+    findings: &'a Findings,
     selection: &Selection<'_>,
-) -> Option<Verdict> {
-    if selection.reason != SelectionReason::Held {
-        return None;
-    }
-    let held = selection.rejected.get(&Rejection::Held);
-    let is_held = |tag: &&Tag| held.is_some_and(|held| held.contains(tag));
+    rejection: Rejection,
+) -> &'a Tag {
+    let rejected = selection.rejected.get(&rejection);
+    let is_rejected = |tag: &&Tag| rejected.is_some_and(|rejected| rejected.contains(tag));
     let mut newest_first = findings.candidates(&watched.demand).into_iter();
-    let tag = newest_first.find(is_held).unwrap_or(&watched.demand.tag).clone();
+    newest_first.find(is_rejected).unwrap_or(&watched.demand.tag)
+}
+
+/// On which of the platforms it has to run on a tag is not published.
+fn platform_missing(findings: &Findings, running: &Running, tag: &Tag) -> Gate {
+    let published = findings.tag(tag).and_then(TagRecord::known_platforms);
+    let is_missing =
+        |node: &str| published.is_some_and(|published| !published.keys().any(|image| suits(image, node)));
+    let missing = running.nodes.iter().filter(|(platform, _)| is_missing(platform));
+    let (platforms, nodes): (Vec<&str>, Vec<usize>) = missing
+        .map(|(platform, nodes)| (platform.as_str(), nodes))
+        .unzip();
+    Gate::PlatformMissing {
+        platforms: platforms.join(", "),
+        nodes: nodes.into_iter().sum(),
+    }
+}
+
+/// The verdict where nothing but a hold stands against what is newer.
+fn held(workload: &Workload, watched: &Watched, tag: &Tag) -> Verdict {
     let own = format!("{}.{HOLD}", watched.container);
     let keys = [own, HOLD.to_owned()].into_iter();
     let by = keys
         .filter(|key| workload.annotations.contains_key(key))
         .collect();
-    Some(Verdict::Held { tag, by })
+    Verdict::Held { tag: tag.clone(), by }
 }
 
 /// The new image in the spelling of the old one: with a digest where that has one.

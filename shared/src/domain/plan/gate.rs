@@ -6,7 +6,7 @@ use crate::domain::annotations::Settings;
 use crate::domain::window::next_open;
 
 /// What an update waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[derive(Debug, Clone, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Gate {
     /// Somebody else keeps the image, and nobody said that it is written all the same.
@@ -17,6 +17,12 @@ pub enum Gate {
     MinAge,
     Freeze,
     Window,
+    /// It is not published for platforms on which its pods would run.
+    PlatformMissing {
+        /// `linux/arm64`; several are separated by commas.
+        platforms: String,
+        nodes: usize,
+    },
     /// As many rollouts are under way as may be at once.
     MaxRollouts {
         limit: u32,
@@ -41,7 +47,7 @@ impl Gate {
     }
 
     /// `waits for its window, until …`.
-    pub(super) fn told(self, until: Option<Timestamp>) -> String {
+    pub(super) fn told(&self, until: Option<Timestamp>) -> String {
         let what = match self {
             Self::Kept => return "waits".to_owned(),
             Self::Paused => return "waits until the rollout is resumed (kubectl rollout resume)".to_owned(),
@@ -52,6 +58,14 @@ impl Gate {
                 return format!(
                     "waits for its turn: no more than {limit} rollouts at once in a namespace (MAX_ROLLOUTS_PER_NAMESPACE)"
                 );
+            }
+            Self::PlatformMissing { platforms, nodes } => {
+                let run = if *nodes == 1 {
+                    "1 node runs"
+                } else {
+                    &format!("{nodes} nodes run")
+                };
+                return format!("waits until it is published for {platforms}, on which {run}");
             }
             Self::MinAge => "waits until it is old enough",
             Self::Freeze => "waits for the end of a freeze",

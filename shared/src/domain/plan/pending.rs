@@ -1,6 +1,5 @@
 //! What a workload says of itself while an update waits: what for, and until when or what to do.
 
-use super::running::RunningUnknown;
 use super::verdict::{ContainerVerdict, Verdict, approval_command};
 use super::{Action, Workload};
 use crate::domain::annotations::PENDING;
@@ -21,10 +20,8 @@ pub enum Pending {
 impl Pending {
     /// Nothing is written while an update is under way, or for one that begins: its own patch takes the annotation away.
     pub(super) fn of(workload: &Workload, containers: &[ContainerVerdict], action: &Action) -> Self {
-        // What is known only once the pods are read is not taken back before.
-        let is_asked = containers
-            .iter()
-            .all(|entry| entry.verdict != Verdict::RunningUnknown(RunningUnknown::NotAsked));
+        // What is known only once pods or nodes are read is not taken back before.
+        let is_asked = containers.iter().all(|entry| !entry.verdict.is_unasked());
         let wanted = match action {
             Action::Nothing if !is_asked => return Self::Unchanged,
             Action::Nothing => text(workload, containers),

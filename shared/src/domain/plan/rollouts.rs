@@ -67,7 +67,7 @@ pub(super) fn hold_back(
         };
         assessment.action = Action::Nothing;
         for entry in &mut assessment.containers {
-            entry.verdict.wait(gate, None);
+            entry.verdict.wait(gate.clone(), None);
         }
     }
 }
@@ -128,7 +128,9 @@ fn held_back(
     }
     let rest = waiting.iter().flat_map(|(namespace, turns)| {
         let gate = under_way.gate(namespace);
-        turns.iter().filter_map(move |(_, index)| Some((*index, gate?)))
+        turns
+            .iter()
+            .filter_map(move |(_, index)| Some((*index, gate.clone()?)))
     });
     rest.collect()
 }

@@ -1,15 +1,18 @@
-//! Which digest of a container runs now, where the decision depends on it, or why nobody knows.
+//! Which digest of a container runs now, and on which platforms, where the decision depends on it, or why nobody knows.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::verdict::Verdict;
 use super::{PodsRead, Snapshot};
+use crate::domain::nodes::NodesUnread;
+use crate::domain::policy::suits;
 use crate::domain::record::{Findings, TagRecord};
 use crate::domain::reference::Digest;
 use crate::domain::watched::Watched;
 use crate::domain::workload::Workload;
 
-/// Why it is not known what runs.
+/// Why it is not known what runs, or where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RunningUnknown {
     /// Nobody has asked its pods yet.
@@ -20,6 +23,10 @@ pub enum RunningUnknown {
     NotStarted,
     /// A container runtime names the image by what no registry knows.
     Untold,
+    /// Nobody has asked yet on which platforms the nodes run.
+    NodesNotAsked,
+    /// They could not be read.
+    NodesUnreadable(String),
     /// It is not what the tag points at, and may be what that points at for one platform.
     PlatformsPending,
 }
@@ -35,6 +42,10 @@ impl fmt::Display for RunningUnknown {
             Self::Untold => f.write_str(
                 "it is not known which digest runs: the container runtime does not tell; write the image once with its digest, as NAME:TAG@DIGEST",
             ),
+            Self::NodesNotAsked => f.write_str("nobody has asked yet on which platforms the nodes run"),
+            Self::NodesUnreadable(problem) => {
+                write!(f, "it is not known on which platforms the nodes run: {problem}")
+            }
             Self::PlatformsPending => f.write_str(
                 "it is not known whether the digest that runs is that of one platform; a later scan will tell",
             ),
@@ -51,6 +62,10 @@ pub(super) struct Running {
     pub(super) nowhere: bool,
     /// What could be gone back to, where the image as it is written does not say it.
     pub(super) exact: Option<Digest>,
+    /// The platforms on which an update has to run, as `os/architecture`.
+    pub(super) platforms: Vec<String>,
+    /// How many nodes there are of each.
+    pub(super) nodes: BTreeMap<String, usize>,
 }
 
 /// What runs of a container. Only the policy `digest` has to ask the pods, and only for an image without a digest.
@@ -63,7 +78,7 @@ pub(super) fn running(
     let written = watched.image.digest();
     if !watched.demand.policy.follows_digest() {
         return Ok(Running {
-            digest: written.cloned(),
+            digest: written.and_then(|written| known_as(findings, &BTreeSet::from([written.clone()]))),
             ..Running::default()
         });
     }
@@ -89,6 +104,94 @@ pub(super) fn running(
     in_pods(watched, record, remote, snapshot.pods.get(&workload.uid)).map_err(Verdict::RunningUnknown)
 }
 
+/// The same with what only matters once there is something to update to: whether that is what runs already, under another name
+/// (rule 14), and the platforms on which it has to run. Pods and nodes are asked for it where the record says enough of what is
+/// offered to hold it against them.
+pub(super) fn with_surroundings(
+    mut running: Running,
+    workload: &Workload,
+    watched: &Watched,
+    findings: &Findings,
+    snapshot: &Snapshot,
+) -> Result<Running, Verdict> {
+    let demand = &watched.demand;
+    let compares_tags = !demand.policy.follows_digest();
+    let offered = offered(watched, findings);
+    let name_matters = compares_tags && watched.image.digest().is_none();
+    let name_matters = name_matters && offered.iter().any(|record| record.last_known().is_some());
+    let platforms_matter = offered.iter().any(|record| record.known_platforms().is_some());
+    let current = findings.tag(&demand.tag).filter(|_| compares_tags);
+    let platforms_now = current.and_then(TagRecord::known_platforms);
+    let pods = match snapshot.pods.get(&workload.uid) {
+        _ if workload.rollout.wants_no_pods() => None,
+        _ if !name_matters && (!platforms_matter || platforms_now.is_some()) => None,
+        None => return Err(Verdict::RunningUnknown(RunningUnknown::NotAsked)),
+        // The way on is open then: a rollout that was not worth it does no harm, and one that cannot run does not get far.
+        Some(Err(_)) => None,
+        Some(Ok(pods)) => Some(pods.as_ref()),
+    };
+    if name_matters {
+        let seen = pods.and_then(|pods| pods.running(&watched.container));
+        let seen = seen.filter(|seen| !seen.untold);
+        let next = || {
+            current?
+                .digest
+                .clone()
+                .filter(|_| workload.rollout.wants_no_pods())
+        };
+        running.digest = seen
+            .and_then(|seen| known_as(findings, &seen.digests))
+            .or_else(next);
+    }
+    if platforms_matter {
+        let nodes = match &snapshot.nodes {
+            None => return Err(Verdict::RunningUnknown(RunningUnknown::NodesNotAsked)),
+            Some(Err(NodesUnread::Unreadable(problem))) => {
+                let unknown = RunningUnknown::NodesUnreadable(problem.clone());
+                return Err(Verdict::RunningUnknown(unknown));
+            }
+            Some(Err(NodesUnread::NotAllowed)) => return Ok(running),
+            Some(Ok(nodes)) => nodes,
+        };
+        let ran_on = |platform: &str| match platforms_now {
+            Some(now) => now.keys().any(|image| suits(image, platform)),
+            None => pods.is_some_and(|pods| {
+                let mut platforms = pods.nodes().filter_map(|node| nodes.platform_of(node));
+                platforms.any(|found| found == platform)
+            }),
+        };
+        let selected = nodes.selected(&workload.platforms).into_iter();
+        let needed = selected.filter(|(platform, _)| ran_on(platform));
+        running.nodes = needed
+            .map(|(platform, count)| (platform.to_owned(), count))
+            .collect();
+        running.platforms = running.nodes.keys().cloned().collect();
+    }
+    Ok(running)
+}
+
+/// What is recorded of the tags that a container could be given.
+fn offered<'a>(watched: &'a Watched, findings: &'a Findings) -> Vec<&'a TagRecord> {
+    let demand = &watched.demand;
+    if demand.policy.follows_digest() {
+        return findings.tag(&demand.tag).into_iter().collect();
+    }
+    let candidates = findings.candidates(demand).into_iter();
+    candidates.filter_map(|tag| findings.tag(tag)).collect()
+}
+
+/// The digest by which the record knows the image of all these, of which some may be of one platform. `None` where they are several.
+fn known_as(findings: &Findings, digests: &BTreeSet<Digest>) -> Option<Digest> {
+    let is_all = |index: &Digest, platforms: &BTreeMap<String, Digest>| {
+        let is_it = |digest: &Digest| digest == index || platforms.values().any(|image| image == digest);
+        !digests.is_empty() && digests.iter().all(is_it)
+    };
+    let mut known = findings.tags.iter().filter_map(TagRecord::last_known);
+    let found = known.find(|(index, platforms)| is_all(index, platforms));
+    let only = || digests.first().filter(|_| digests.len() == 1);
+    found.map(|(index, _)| index).or_else(only).cloned()
+}
+
 /// Behind if any pod is behind.
 fn in_pods(
     watched: &Watched,
@@ -111,8 +214,8 @@ fn in_pods(
         None if running.untold => Err(RunningUnknown::Untold),
         behind => Ok(Running {
             digest: Some(behind.unwrap_or(remote).clone()),
-            nowhere: false,
             exact: running.only().cloned(),
+            ..Running::default()
         }),
     }
 }

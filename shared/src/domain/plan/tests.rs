@@ -1,13 +1,16 @@
 mod gates;
 mod kept;
 mod pinning;
+mod platforms;
 mod rollback;
 mod rollouts;
 mod running;
+mod same_image;
 mod taken_back;
 
 use super::*;
 use crate::domain::annotations::IN_FLIGHT;
+use crate::domain::nodes::PlatformSelector;
 use crate::domain::ownership::Ownership;
 use crate::domain::record::choices::Choices;
 use crate::domain::record::config_map::record_name;
@@ -56,6 +59,7 @@ pub(in crate::domain) fn workload(annotations: &[(&str, &str)], images: &[(&str,
         paused: false,
         deleted_at: None,
         selector: Some("app=checkout".to_owned()),
+        platforms: PlatformSelector::default(),
         rollout: RolloutFacts::Deployment(deployment::Facts {
             generation: 2,
             observed_generation: 1,
@@ -89,14 +93,13 @@ pub(in crate::domain) fn record(
             }),
         )
     };
-    let digests = tags.iter().map(resolve).collect();
     let repository: crate::domain::reference::Repository = repository.parse().unwrap();
     let demands = demands.iter().map(|line| line.parse().unwrap()).collect();
+    let choices = Choices::among(demands, Some(&tags));
     let answer = Answer {
-        digests,
+        digests: choices.to_resolve().iter().map(resolve).collect(),
         ..Answer::default()
     };
-    let choices = Choices::among(demands, Some(&tags));
     (
         record_name(&repository),
         Ok(Arc::new(complete(None, repository, choices, &answer, now()))),

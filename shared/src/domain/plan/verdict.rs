@@ -47,6 +47,10 @@ pub enum Verdict {
         /// How the next update will be written, where that is not how the image is written now.
         repinned: Option<Pin>,
     },
+    /// What is newer by name is what runs already (rule 14).
+    SameImage {
+        tag: Tag,
+    },
     /// There is something newer, and all of it is held.
     Held {
         /// The newest of it.
@@ -82,7 +86,7 @@ pub enum Verdict {
     DigestNotRecorded {
         tag: Tag,
     },
-    /// The tag may point elsewhere than at what runs, and nobody knows what runs.
+    /// It depends on what runs, or where, and nobody knows.
     RunningUnknown(RunningUnknown),
     /// The container waits while the workload's own update is under way.
     InFlight,
@@ -136,6 +140,14 @@ impl Verdict {
         matches!(self, Self::AwaitingApproval(_)).then_some("approval")
     }
 
+    /// Whether pods or nodes have to be asked before there is another.
+    pub(super) fn is_unasked(&self) -> bool {
+        matches!(
+            self,
+            Self::RunningUnknown(RunningUnknown::NotAsked | RunningUnknown::NodesNotAsked)
+        )
+    }
+
     /// When there will be another verdict although nothing changed.
     pub(super) fn holds_until(&self) -> Option<Timestamp> {
         let superseded_at = self.target().and_then(|target| target.superseded_at);
@@ -151,6 +163,7 @@ impl Verdict {
             Self::Update(target) | Self::AwaitingApproval(target) | Self::Notify(target) => Some(target),
             Self::Waiting { target, .. } => Some(target),
             Self::UpToDate { .. }
+            | Self::SameImage { .. }
             | Self::Held { .. }
             | Self::ModeOff
             | Self::PassedOver(_)
@@ -183,6 +196,12 @@ impl fmt::Display for Verdict {
                     Some(Pin::Tag) => f.write_str("; the next update will be written without a digest"),
                     None => Ok(()),
                 }
+            }
+            Self::SameImage { tag } => {
+                write!(
+                    f,
+                    "up to date: {tag} is another name for the image that runs already"
+                )
             }
             Self::Held { tag, by } => write!(
                 f,

@@ -5,6 +5,7 @@ use jiff::SignedDuration;
 use super::deployment::Facts;
 use super::*;
 use crate::domain::in_flight::ImageChange;
+use crate::domain::nodes::PlatformSelector;
 use crate::domain::ownership::{FIELD_MANAGER, Ownership};
 use crate::domain::workload::{Container, WorkloadId, WorkloadKind};
 
@@ -30,6 +31,7 @@ fn workload(image: &str, rollout: Facts) -> Workload {
         paused: false,
         deleted_at: None,
         selector: Some("app=checkout".to_owned()),
+        platforms: PlatformSelector::default(),
         rollout: RolloutFacts::Deployment(rollout),
     }
 }

@@ -29,6 +29,8 @@ fn decided(annotations: &[(&str, &str)], variables: &[(&str, &str)], image: &str
     );
     let snapshot = Snapshot {
         namespaces: Namespaces::Unread(Arc::new(installation)),
+        // They say nothing.
+        pods: BTreeMap::from([("1234".to_owned(), Ok(Arc::default()))]),
         ..snapshot(workload(&all, &[("app", image)]), vec![app, edge])
     };
     assessment(&snapshot, now()).unwrap()

@@ -7,8 +7,8 @@ use crate::domain::pods::Pods;
 
 const EDGE: &str = "shop.example/edge:edge";
 
-/// A pod of the Deployment `checkout` whose container `app` runs this.
-fn pod(image_id: &str) -> k8s_openapi::api::core::v1::Pod {
+/// A pod of the Deployment `checkout` whose container `app` has this image, and runs this on this node.
+fn pod(image: &str, image_id: &str, node: &str) -> k8s_openapi::api::core::v1::Pod {
     let pod = json!({
         "metadata": {
             "labels": { "pod-template-hash": "abc" },
@@ -16,12 +16,22 @@ fn pod(image_id: &str) -> k8s_openapi::api::core::v1::Pod {
                 "apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "checkout-abc", "uid": "rs", "controller": true,
             }],
         },
-        "spec": { "containers": [{ "name": "app", "image": EDGE }] },
+        "spec": { "nodeName": node, "containers": [{ "name": "app", "image": image }] },
         "status": { "containerStatuses": [
-            { "name": "app", "image": EDGE, "imageID": image_id, "ready": true, "restartCount": 0 },
+            { "name": "app", "image": image, "imageID": image_id, "ready": true, "restartCount": 0 },
         ] },
     });
     serde_json::from_value(pod).unwrap()
+}
+
+/// What such pods say, each with what it runs and its node.
+pub(super) fn pods_on<'a>(image: &str, pods: impl IntoIterator<Item = (&'a str, &'a str)>) -> Pods {
+    let workload = workload(&AUTO, &[("app", image)]);
+    let mut seen = Pods::default();
+    for (image_id, node) in pods {
+        seen.take(&workload, &pod(image, image_id, node));
+    }
+    seen
 }
 
 fn edge_workload(annotations: &[(&str, &str)]) -> Workload {
@@ -30,12 +40,8 @@ fn edge_workload(annotations: &[(&str, &str)]) -> Workload {
 
 /// What is decided where the pods run these, the tag points at b… and its manifest for one platform is d….
 fn decided(image_ids: &[&str], pending: bool) -> (Verdict, Action) {
-    let workload = edge_workload(&[]);
-    let mut pods = Pods::default();
-    for image_id in image_ids {
-        pods.take(&workload, &pod(image_id));
-    }
-    decided_with(workload, Some(Ok(Arc::new(pods))), pending)
+    let pods = pods_on(EDGE, image_ids.iter().map(|image_id| (*image_id, "node")));
+    decided_with(edge_workload(&[]), Some(Ok(Arc::new(pods))), pending)
 }
 
 fn decided_with(workload: Workload, pods: Option<PodsRead>, pending: bool) -> (Verdict, Action) {
@@ -45,6 +51,7 @@ fn decided_with(workload: Workload, pods: Option<PodsRead>, pending: bool) -> (V
     tag.platforms.insert("linux/amd64".to_owned(), digest('d'));
     tag.platforms_pending = pending;
     let mut snapshot = snapshot(workload, vec![(name, Ok(Arc::new(record)))]);
+    snapshot.nodes = Some(Ok(Arc::default()));
     snapshot.pods.extend(pods.map(|pods| ("1234".to_owned(), pods)));
     let Assessment {
         mut containers,

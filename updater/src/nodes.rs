@@ -1,0 +1,134 @@
+//! On which platforms the nodes run, asked for where a plan depends on it and kept for a while: nodes are not watched, as they
+//! change all the time, and their platforms hardly ever.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Node;
+use kube::api::ListParams;
+use kube::{Api, Client};
+use shared::domain::nodes::{Nodes, NodesUnread};
+use shared::domain::plan::NodesRead;
+use shared::io::client::{explain, is_forbidden};
+use tokio::time::{Instant, timeout};
+
+use crate::retry::Retries;
+
+/// Nodes in one answer: read, one takes some 20 KiB.
+const PAGE_SIZE: u32 = 100;
+/// How long all pages together may take; other workloads wait meanwhile.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long an answer counts. New nodes have been there for as long before an update that was decided without them.
+const LASTS: Duration = Duration::from_mins(5);
+
+const WHAT: &str = "listing the nodes";
+
+/// Reads nodes, and remembers what was read.
+pub(crate) struct NodeReader {
+    client: Client,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    answer: Option<(NodesRead, Instant)>,
+    trouble: Retries<()>,
+}
+
+impl fmt::Debug for NodeReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeReader")
+            .field("kept", &self.kept)
+            .finish_non_exhaustive()
+    }
+}
+
+impl NodeReader {
+    pub(crate) fn new(client: Client) -> Self {
+        Self {
+            client,
+            kept: Mutex::default(),
+        }
+    }
+
+    /// What is known at `now`. What could not be read counts until it may be tried again.
+    pub(crate) fn known(&self, now: Instant) -> Option<NodesRead> {
+        let kept = self.kept();
+        let (nodes, read_at) = kept.answer.as_ref()?;
+        let counts = match nodes {
+            Ok(_) | Err(NodesUnread::NotAllowed) => now.duration_since(*read_at) < LASTS,
+            Err(NodesUnread::Unreadable(_)) => !kept.trouble.is_due(&(), now),
+        };
+        counts.then(|| nodes.clone())
+    }
+
+    /// What was answered last, however long ago.
+    pub(crate) fn last(&self) -> Option<NodesRead> {
+        let kept = self.kept();
+        kept.answer.as_ref().map(|(nodes, _)| nodes.clone())
+    }
+
+    /// When to look again for the sake of nodes that could not be read.
+    pub(crate) fn next_attempt(&self, now: Instant) -> Option<Instant> {
+        self.kept().trouble.next(now)
+    }
+
+    /// Asks for them.
+    pub(crate) async fn ask(&self) {
+        let late = |_| {
+            Err(NodesUnread::Unreadable(format!(
+                "{WHAT}: no answer within {PATIENCE:?}"
+            )))
+        };
+        let nodes = timeout(PATIENCE, self.read()).await.unwrap_or_else(late);
+        let mut kept = self.kept();
+        match &nodes {
+            Ok(_) => kept.trouble.succeeded(&()),
+            Err(NodesUnread::NotAllowed) => {
+                kept.trouble.succeeded(&());
+                let is_known = matches!(kept.answer, Some((Err(NodesUnread::NotAllowed), _)));
+                if !is_known {
+                    tracing::warn!(
+                        "not allowed to list nodes, so that nobody looks whether images are published for their platforms"
+                    );
+                }
+            }
+            Err(NodesUnread::Unreadable(problem)) => {
+                tracing::warn!(
+                    problem,
+                    "not known on which platforms the nodes run; trying again later"
+                );
+                kept.trouble.failed(&(), Instant::now());
+            }
+        }
+        kept.answer = Some((nodes.map(Arc::new), Instant::now()));
+    }
+
+    /// All of them, page by page.
+    async fn read(&self) -> Result<Nodes, NodesUnread> {
+        let api: Api<Node> = Api::all(self.client.clone());
+        let mut parameters = ListParams::default().limit(PAGE_SIZE);
+        let mut nodes = Nodes::default();
+        loop {
+            let page = api.list(&parameters).await.map_err(|error| {
+                if is_forbidden(&error) {
+                    NodesUnread::NotAllowed
+                } else {
+                    NodesUnread::Unreadable(explain(WHAT, &error))
+                }
+            })?;
+            for node in &page.items {
+                nodes.take(node);
+            }
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => parameters = parameters.continue_token(&token),
+                None => return Ok(nodes),
+            }
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

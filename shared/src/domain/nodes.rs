@@ -20,9 +20,12 @@ pub enum NodesUnread {
     Unreadable(String),
 }
 
-/// The platforms that a pod asks for by the labels that every node has.
+/// The platforms that a pod asks for by the labels that every node has. Boxed, as few ask and workloads are many.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PlatformSelector {
+pub struct PlatformSelector(Option<Box<Wanted>>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Wanted {
     os: Option<String>,
     architecture: Option<String>,
 }
@@ -30,17 +33,20 @@ pub struct PlatformSelector {
 impl PlatformSelector {
     pub fn of(pod: &PodSpec) -> Self {
         let label = |name: &str| pod.node_selector.as_ref()?.get(name).cloned();
-        Self {
+        let wanted = Wanted {
             os: label(OS),
             architecture: label(ARCHITECTURE),
-        }
+        };
+        let says_nothing = wanted.os.is_none() && wanted.architecture.is_none();
+        Self((!says_nothing).then(|| Box::new(wanted)))
     }
 
     fn selects(&self, platform: &str) -> bool {
         let (os, architecture) = platform.split_once('/').unwrap_or((platform, ""));
         let is_one =
             |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
-        is_one(&self.os, os) && is_one(&self.architecture, architecture)
+        let suits = |wanted: &Wanted| is_one(&wanted.os, os) && is_one(&wanted.architecture, architecture);
+        self.0.as_deref().is_none_or(suits)
     }
 }
 

@@ -17,6 +17,7 @@ mod scanning;
 mod telling;
 mod updating;
 mod waiting;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

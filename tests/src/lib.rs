@@ -16,4 +16,5 @@ pub mod docker_registry;
 pub mod manifests;
 pub mod patch;
 pub mod programs;
+pub mod receiver;
 pub mod registry;

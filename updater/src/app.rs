@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::Client;
+use shared::domain::outbox::Channel;
 use shared::domain::plan::Seen;
 use shared::io::client::{ClientError, WATCH_LIMIT, connect};
 use shared::io::clock;
@@ -21,6 +22,7 @@ use crate::cli::Settings;
 use crate::http::{self, Pages};
 use crate::leader::{self, Claim, Leadership, LeaseOptions};
 use crate::notify::Notifier;
+use crate::outbox::Outbox;
 use crate::pods::PodReader;
 use crate::random;
 use crate::reconcile::Reconciler;
@@ -45,6 +47,8 @@ pub enum AppError {
     },
     #[error("{0}")]
     Access(String),
+    #[error("the HTTP client of the webhook could not be set up: {0}")]
+    Webhook(#[source] reqwest::Error),
     #[error(transparent)]
     Task(#[from] TaskError),
 }
@@ -53,7 +57,7 @@ impl AppError {
     /// Whether starting was impossible, so that a person has to change something.
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::Client(_) | Self::Listen { .. } | Self::Access(_) => true,
+            Self::Client(_) | Self::Listen { .. } | Self::Access(_) | Self::Webhook(_) => true,
             Self::Task(_) => false,
         }
     }
@@ -113,7 +117,8 @@ pub async fn run(
         signals,
         started,
     };
-    let reconciler = reconciler(&client, &settings, &namespace, view);
+    let outbox = outbox(&client, &settings, &namespace, &view).map_err(AppError::Webhook)?;
+    let reconciler = reconciler(&client, &settings, &namespace, (view, outbox));
     let idle = reconcile(&mut tasks, reconciler, stop.clone());
     let lease = LeaseOptions {
         namespace,
@@ -134,7 +139,38 @@ struct View {
     started: Timestamp,
 }
 
-fn reconciler(client: &Client, settings: &Settings, namespace: &str, view: View) -> Reconciler {
+/// Nothing where no webhook is configured.
+fn outbox(
+    client: &Client,
+    settings: &Settings,
+    namespace: &str,
+    view: &View,
+) -> Result<Option<Outbox>, reqwest::Error> {
+    let Some(webhook) = &settings.webhook else {
+        return Ok(None);
+    };
+    let events: Vec<&'static str> = webhook.events.iter().map(|event| (*event).into()).collect();
+    let (receiver, events) = (webhook.host(), events.join(", "));
+    if events.is_empty() {
+        tracing::warn!(
+            receiver,
+            "WEBHOOK_URL is set and no WEBHOOK_ENABLE_… is true: nothing is sent"
+        );
+        return Ok(None);
+    }
+    tracing::info!(receiver, events, "webhook");
+    view.signals.metrics.sends_on(Channel::Webhook);
+    let (leadership, look_again) = (view.leadership.clone(), Arc::clone(&view.signals.look_again));
+    let names = (namespace, settings.lease_name.as_str());
+    Outbox::new(client.clone(), names, webhook, leadership, look_again).map(Some)
+}
+
+fn reconciler(
+    client: &Client,
+    settings: &Settings,
+    namespace: &str,
+    (view, outbox): (View, Option<Outbox>),
+) -> Reconciler {
     let View {
         stores,
         leadership,
@@ -153,8 +189,10 @@ fn reconciler(client: &Client, settings: &Settings, namespace: &str, view: View)
         lease_duration: _,
         pod_name,
         installation: _,
+        webhook: _,
     } = settings;
     Reconciler {
+        outbox,
         stores,
         notifier: Notifier::new(client.clone(), leadership.clone(), pod_name),
         applier: Applier::new(

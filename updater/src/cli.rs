@@ -1,5 +1,7 @@
 //! What can be told to the updater, by flags or by the environment; nothing else in this crate reads either.
 
+pub mod webhook;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -12,6 +14,7 @@ use shared::io::arguments::{self, DefaultsError, given};
 use shared::io::telemetry::LogFormat;
 use strum::VariantNames;
 
+use self::webhook::{WebhookError, WebhookOptions, WebhookSettings};
 use crate::commands::migrate::{self, MigrateOptions};
 use crate::commands::steer::{self, HoldOptions, WholeOptions, WorkloadOptions};
 use crate::commands::{self, ShowOptions};
@@ -236,6 +239,8 @@ pub struct RunOptions {
     /// Let the defaults win over annotations; also by `KUBEFRESH_OVERRIDE=true`. A workload that opted out stays so.
     #[arg(long, help_heading = "Defaults", global = true)]
     pub override_annotations: bool,
+    #[command(flatten)]
+    pub webhook: WebhookOptions,
 }
 
 #[derive(Debug, Args)]
@@ -282,6 +287,8 @@ pub struct Settings {
     pub pod_name: String,
     /// What holds for workloads that do not say otherwise.
     pub installation: Installation,
+    /// `None`: nobody wants to be told.
+    pub webhook: Option<WebhookSettings>,
 }
 
 /// A setting that cannot be meant.
@@ -295,6 +302,8 @@ pub enum SettingsError {
     ListenAddress(String),
     #[error(transparent)]
     Defaults(#[from] DefaultsError),
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
 }
 
 impl RunOptions {
@@ -316,6 +325,7 @@ impl RunOptions {
             pod_name,
             defaults,
             override_annotations,
+            webhook,
         } = self;
         let namespace = given(namespace).map(arguments::namespace).transpose();
         let max_record_age = SignedDuration::try_from(max_record_age).unwrap_or(SignedDuration::MAX);
@@ -340,6 +350,7 @@ impl RunOptions {
             lease_duration,
             pod_name: given(Some(pod_name)).unwrap_or_else(|| DEFAULT_NAME.to_owned()),
             installation: installation(&defaults, override_annotations)?,
+            webhook: webhook.settings()?,
         })
     }
 }

@@ -54,6 +54,11 @@ impl Leadership {
         !self.stop.is_cancelled() && self.claim.borrow().may_act(Instant::now())
     }
 
+    /// Whether the lease is ours, also while stopping: it is given back after the last write, which is the only one that asks this.
+    pub fn holds_claim(&self) -> bool {
+        self.claim.borrow().may_act(Instant::now())
+    }
+
     /// Waits until `may_act` is no longer what it `was`: because a claim was given or withdrawn, or because it lapsed.
     pub async fn no_longer(&mut self, was: bool) {
         while self.may_act() == was {

@@ -5,11 +5,13 @@
 //! - [`cli`]: what people can tell it; [`commands`]: what it answers on a command line; [`app`]: the tasks, put together and watched over.
 //! - [`watch`]: the cluster as [`store`]s of [`views`] that follow it; [`leader`]: who may act.
 //! - [`reconcile`]: the loop, and the table of contents of everything below.
-//! - [`gather`]: stores to a snapshot; [`pods`]: what pods say, where a plan depends on it; [`notify`]: tells people; [`apply`]: changes
+//! - [`gather`]: stores to a snapshot; [`pods`]: what pods say, where a plan depends on it; [`notify`]: tells people;
+//!   [`outbox`] and [`webhook`]: other programs; [`apply`]: changes
 //!   workloads; [`scans`]: asks for scans.
 //! - [`health`], [`metrics`], [`http`]: what others can see of it; [`signals`]: these, as the tasks share them.
 //!
-//! Invariants: only [`apply`] changes a workload, only [`notify`] makes Events, only [`scans`] makes Jobs, and all ask [`leader`] at
+//! Invariants: only [`apply`] changes a workload, only [`notify`] makes Events, only [`scans`] makes Jobs, only
+//! [`outbox`] writes the record of messages, and all ask [`leader`] at
 //! the moment of each write. Nothing here talks to a registry or reads a Secret.
 
 pub mod cli;
@@ -29,8 +31,10 @@ pub mod apply;
 pub mod gather;
 pub mod nodes;
 pub mod notify;
+pub mod outbox;
 pub mod pods;
 pub mod scans;
+pub mod webhook;
 
 pub mod health;
 pub mod http;

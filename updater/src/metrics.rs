@@ -18,6 +18,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+use shared::domain::outbox::Channel;
 use shared::domain::plan::{Action, Plan, Snapshot};
 use shared::domain::record::run::RunRecord;
 use shared::domain::rollout::RolloutStatus;
@@ -54,6 +55,19 @@ pub enum NoticeResult {
     Refused,
     /// To be tried again.
     Failed,
+}
+
+/// What became of a message to another program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantNames)]
+#[strum(serialize_all = "kebab-case")]
+pub enum MessageResult {
+    Sent,
+    /// To be tried again.
+    Failed,
+    /// Refused, or not taken within its repetitions or a day.
+    GivenUp,
+    /// Too many waited.
+    Dropped,
 }
 
 /// How an update ended.
@@ -95,6 +109,12 @@ struct NoticeLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct MessageLabels {
+    channel: &'static str,
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StateLabel {
     state: &'static str,
 }
@@ -126,6 +146,8 @@ pub struct Metrics {
     updates: Family<UpdateLabels, Counter>,
     patches: Family<ResultLabel, Counter>,
     notices: Family<NoticeLabels, Counter>,
+    messages: Family<MessageLabels, Counter>,
+    messages_waiting: Family<NoLabels, Gauge>,
     watch_failures: Family<ResourceLabel, Counter>,
     scans_requested: Family<ReasonLabel, Counter>,
     workloads: Family<WorkloadLabels, Gauge>,
@@ -155,6 +177,8 @@ impl Default for Metrics {
             updates: Family::default(),
             patches: Family::default(),
             notices: Family::default(),
+            messages: Family::default(),
+            messages_waiting: Family::default(),
             watch_failures: Family::default(),
             scans_requested: Family::default(),
             workloads: Family::default(),
@@ -220,6 +244,16 @@ impl Metrics {
             "notices",
             "Notices to people, by reason and what became of them",
             self.notices.clone(),
+        );
+        registry.register(
+            "messages",
+            "Messages to other programs, by channel and what became of them; failed ones are tried again",
+            self.messages.clone(),
+        );
+        registry.register(
+            "messages_waiting",
+            "Messages that are still to be sent",
+            self.messages_waiting.clone(),
         );
         registry.register(
             "watch_failures",
@@ -306,6 +340,25 @@ impl Metrics {
             .inc();
     }
 
+    /// Something became of a message.
+    pub fn message(&self, channel: Channel, result: MessageResult) {
+        self.messages.get_or_create(&labels(channel, result.into())).inc();
+    }
+
+    /// So many messages are still to be sent.
+    pub fn messages_waiting(&self, count: usize) {
+        self.messages_waiting
+            .get_or_create(&[])
+            .set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Messages are sent on this channel, so that its counters are there from the start.
+    pub fn sends_on(&self, channel: Channel) {
+        for result in MessageResult::VARIANTS {
+            self.messages.get_or_create_owned(&labels(channel, result));
+        }
+    }
+
     /// A Job was made, for these reasons.
     pub fn scan_requested(&self, reasons: &[&'static str]) {
         for reason in reasons {
@@ -385,6 +438,7 @@ impl Metrics {
         self.updates_waiting.clear();
         self.records.clear();
         self.oldest_scan_age.clear();
+        self.messages_waiting.clear();
         self.scans.set(None);
         self.set_oldest_scan(None);
     }
@@ -412,6 +466,11 @@ impl Metrics {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner) = oldest;
     }
+}
+
+fn labels(channel: Channel, result: &'static str) -> MessageLabels {
+    let channel = channel.into();
+    MessageLabels { channel, result }
 }
 
 /// What is done with a workload, in one word.
@@ -480,6 +539,9 @@ mod tests {
         metrics.noticed("ImageUpdated", NoticeResult::AlreadyTold);
         metrics.updated(WorkloadKind::CronJob, UpdateResult::Completed);
         metrics.watch_failed("deployments");
+        metrics.sends_on(Channel::Webhook);
+        metrics.message(Channel::Webhook, MessageResult::GivenUp);
+        metrics.messages_waiting(2);
         metrics.looked(&Snapshot::default(), &plan());
         let text = metrics.encode(true, Timestamp::UNIX_EPOCH).unwrap();
         for line in [
@@ -488,6 +550,9 @@ mod tests {
             "kubefresh_notices_total{reason=\"ImageUpdated\",result=\"already-told\"} 1",
             "kubefresh_updates_total{kind=\"CronJob\",result=\"completed\"} 1",
             "kubefresh_watch_failures_total{resource=\"deployments\"} 1",
+            "kubefresh_messages_total{channel=\"webhook\",result=\"given-up\"} 1",
+            "kubefresh_messages_total{channel=\"webhook\",result=\"sent\"} 0",
+            "kubefresh_messages_waiting{} 2",
             "kubefresh_workloads{kind=\"Deployment\",state=\"settled\"} 1",
             "kubefresh_containers{verdict=\"no-record\"} 1",
             "kubefresh_records{state=\"readable\"} 0",

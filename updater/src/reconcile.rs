@@ -18,6 +18,7 @@ use crate::apply::Applier;
 use crate::gather::gather;
 use crate::leader::Leadership;
 use crate::notify::Notifier;
+use crate::outbox::{Outbox, Told};
 use crate::pods::PodReader;
 use crate::scans::ScanRequester;
 use crate::signals::Signals;
@@ -39,6 +40,8 @@ pub struct Reconciler {
     pub applier: Applier,
     pub pods: PodReader,
     pub scans: ScanRequester,
+    /// `None` where nobody else is to be told anything.
+    pub outbox: Option<Outbox>,
     pub limits: PlanLimits,
     pub signals: Signals,
     pub seen: Seen,
@@ -56,9 +59,15 @@ impl Reconciler {
                 // Whoever comes to lead is woken by its claim and looks at once.
                 self.signals.metrics.forget();
                 self.scans.forget();
+                if let Some(outbox) = &mut self.outbox {
+                    outbox.forget();
+                }
                 self.seen = Seen::default();
                 next_look = None;
             }
+        }
+        if let Some(outbox) = &mut self.outbox {
+            outbox.finish(&self.signals.metrics).await;
         }
     }
 
@@ -120,20 +129,23 @@ impl Reconciler {
         }
 
         self.signals.metrics.reconciled(begun.elapsed());
-        let looks = plan.next_look.into_iter().chain(asked.next_look);
+        let outbox = self.outbox.as_ref();
+        let sends = outbox.and_then(|outbox| outbox.next_look(now));
+        let looks = plan.next_look.into_iter().chain(asked.next_look).chain(sends);
         let deadline = looks.min().map(|at| begun + until(at, now));
         let retries = [
             self.notifier.next_attempt(begun),
             self.applier.next_attempt(begun),
             self.pods.next_attempt(begun),
             self.scans.next_attempt(begun),
+            outbox.and_then(|outbox| outbox.next_attempt(begun)),
         ];
         retries.into_iter().chain([deadline]).flatten().min()
     }
 
     /// Tells and does what the plan says. Returns the updates that have begun, by the uid of their workload.
-    async fn carry_out<'p>(&self, plan: &'p Plan, now: Timestamp) -> Vec<(&'p str, &'p Update)> {
-        let mut work: Vec<(&Assessment, Vec<Notice>)> = plan
+    async fn carry_out<'p>(&mut self, plan: &'p Plan, now: Timestamp) -> Vec<(&'p str, &'p Update)> {
+        let mut work: Vec<Told<'_>> = plan
             .assessments
             .iter()
             .map(|assessment| (assessment, notices(assessment)))
@@ -142,15 +154,16 @@ impl Reconciler {
         work.sort_by_key(|(assessment, _)| matches!(assessment.action, Action::Nothing | Action::Stop(_)));
         self.notifier.prune(work.iter().flat_map(|(_, notices)| notices));
         self.applier.prune(plan);
-        let metrics = &self.signals.metrics;
+        if let Some(outbox) = &mut self.outbox {
+            outbox.look(&work, now, &self.signals.metrics).await;
+        }
+        let this = &*self;
         let begun = Mutex::new(Vec::new());
         stream::iter(work)
             .for_each_concurrent(CONCURRENT_WORKLOADS, |(assessment, notices)| {
                 let begun = &begun;
                 async move {
-                    self.signals.health.turned(Instant::now());
-                    let told = self.notifier.tell(&notices, metrics).await;
-                    let update = self.applier.apply(assessment, told, now, metrics).await;
+                    let update = this.tell_and_apply(assessment, &notices, now).await;
                     let update = update.map(|update| (assessment.uid.as_str(), update));
                     begun
                         .lock()
@@ -160,6 +173,20 @@ impl Reconciler {
             })
             .await;
         begun.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn tell_and_apply<'p>(
+        &self,
+        assessment: &'p Assessment,
+        notices: &[Notice],
+        now: Timestamp,
+    ) -> Option<&'p Update> {
+        self.signals.health.turned(Instant::now());
+        let metrics = &self.signals.metrics;
+        let outbox = self.outbox.as_ref();
+        let entered = outbox.is_none_or(|outbox| outbox.has_entered(notices));
+        let told = self.notifier.tell(notices, metrics).await && entered;
+        self.applier.apply(assessment, told, now, metrics).await
     }
 }
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use reqwest::StatusCode;
 use serde::Deserialize;
 use shared::domain::text::is_plain;
+use shared::io::cause::root_cause;
 
 use super::error::ErrorClass;
 use super::names::LedAstray;
@@ -233,7 +234,7 @@ impl Problem {
     /// What a failure of the HTTP client means, for a request that may take so long and has taken so long. The client's
     /// own text is not used: it holds the whole URL.
     pub(super) fn of(error: &reqwest::Error, timeout: Duration, taken: Duration) -> Self {
-        let cause = root_cause(error);
+        let cause = root_cause(error).unwrap_or_else(|| "the exchange broke off".to_owned());
         if let Some(astray) = found_in::<LedAstray>(error) {
             Self::Untrusted(astray.to_string())
         } else if error.is_builder() {
@@ -254,18 +255,6 @@ fn found_in<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<
     error
         .downcast_ref()
         .or_else(|| error.source().and_then(found_in::<E>))
-}
-
-fn root_cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    if std::ptr::addr_eq(cause, error) {
-        "the exchange broke off".to_owned()
-    } else {
-        cause.to_string()
-    }
 }
 
 fn is_tls(error: &(dyn Error + 'static)) -> bool {

@@ -3,27 +3,14 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use jiff::fmt::rfc2822;
 use shared::domain::cool_down::LONGEST_NAMED;
+use shared::domain::retry_after::{self, seconds};
 
 /// The earliest moment the reply allows: `Retry-After` in seconds or as a date, or GHCR's text in the body.
 pub(super) fn retry_at(header: Option<&str>, body: &str, now: Timestamp) -> Option<Timestamp> {
-    let wait = match header.map(str::trim) {
-        Some(value) => seconds(value).or_else(|| until(value, now)),
-        None => None,
-    };
+    let wait = header.and_then(|value| retry_after::wait(value, now));
     let wait = wait.or_else(|| from_text(body))?;
     now.checked_add(wait.min(LONGEST_NAMED)).ok()
-}
-
-fn seconds(value: &str) -> Option<Duration> {
-    let seconds: f64 = value.parse().ok()?;
-    Duration::try_from_secs_f64(seconds).ok()
-}
-
-fn until(value: &str, now: Timestamp) -> Option<Duration> {
-    let date = rfc2822::parse(value).ok()?.timestamp();
-    Some(Duration::try_from(date.duration_since(now)).unwrap_or(Duration::ZERO))
 }
 
 /// `toomanyrequests: retry-after: 985.86µs, allowed: 44000/minute`

@@ -3,6 +3,7 @@
 pub mod budget;
 pub mod cool_down;
 mod hash;
+pub mod retry_after;
 
 pub mod schedule;
 pub mod shard;
@@ -34,7 +35,9 @@ pub mod plan;
 
 pub mod patch;
 
+pub mod message;
 pub mod notice;
+pub mod outbox;
 pub mod overview;
 pub mod scan_request;
 pub mod steer;

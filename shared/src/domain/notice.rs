@@ -74,9 +74,14 @@ impl Notice {
         }
     }
 
+    /// Its identity in short: 16 hexadecimal digits.
+    pub fn id(&self) -> String {
+        short_hash(&self.identity, 16)
+    }
+
     /// The name of the Event that carries this notice.
     pub fn event_name(&self) -> String {
-        let hash = short_hash(&self.identity, 16);
+        let hash = self.id();
         // A name may have 253 characters; that of the workload may use them all.
         let workload: String = self.workload.name.chars().take(230).collect();
         format!("{}.{hash}", workload.trim_end_matches(['.', '-']))

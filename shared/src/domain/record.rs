@@ -6,6 +6,7 @@
 pub mod choices;
 pub mod config_map;
 pub mod labels;
+pub mod outbox;
 pub mod registry_accounts;
 pub mod rejected_logins;
 pub mod run;

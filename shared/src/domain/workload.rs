@@ -167,7 +167,8 @@ impl WorkloadObject for CronJob {
 }
 
 /// Which workload: unique in a cluster at one time.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct WorkloadId {
     pub kind: WorkloadKind,
     pub namespace: String,

@@ -1,6 +1,7 @@
 //! The input and output that both programs share. Decisions live in `domain`, never here.
 
 pub mod arguments;
+pub mod cause;
 pub mod client;
 pub mod clock;
 pub mod manifest;

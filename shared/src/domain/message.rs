@@ -1,0 +1,279 @@
+//! What other programs are told: that a workload was detected, and that an image's rollout started, completed or failed.
+//!
+//! A message is the facts, made once, when the thing happens; each way of sending gives them a form of its own. Its identity
+//! is that of the notice to people, so what is one happening to them is one to everybody.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::hash::short_hash;
+use super::in_flight::InFlight;
+use super::notice::{Notice, NoticeReason};
+use super::patch::Outcome;
+use super::plan::{Action, Assessment};
+use super::text;
+use super::time::whole_seconds;
+use super::workload::{WorkloadId, WorkloadKind};
+
+/// How much is told of why something failed, in bytes.
+const TEXT_LENGTH: usize = 500;
+
+/// What happened, in the words of watch-cluster.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::IntoStaticStr,
+)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+pub enum EventType {
+    /// A workload is watched that was not, or somebody else than we changed its images.
+    DeploymentDetected,
+    ImageRolloutStarted,
+    ImageRolloutCompleted,
+    /// Also one that somebody ended by setting another image: each that started has one end.
+    ImageRolloutFailed,
+}
+
+impl EventType {
+    /// What a notice is to other programs, if anything.
+    pub fn of(reason: NoticeReason) -> Option<Self> {
+        match reason {
+            NoticeReason::UpdateStarted => Some(Self::ImageRolloutStarted),
+            // A rollback is a rollout, too: what runs after it is what was completed last.
+            NoticeReason::ImageUpdated | NoticeReason::RolledBack => Some(Self::ImageRolloutCompleted),
+            NoticeReason::RolloutFailed | NoticeReason::RollbackFailed | NoticeReason::UpdateSuperseded => {
+                Some(Self::ImageRolloutFailed)
+            }
+            NoticeReason::UpdateAvailable
+            | NoticeReason::UpdateHeld
+            | NoticeReason::InvalidSettings
+            | NoticeReason::InvalidRecord => None,
+        }
+    }
+}
+
+/// One container's image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Image {
+    pub image: String,
+    /// What it had before a rollout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<String>,
+}
+
+/// How far a rollback is of which a message speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Rollback {
+    /// The rollout failed, and what was there before is brought back.
+    Started,
+    Completed,
+    Failed,
+}
+
+/// Something to tell other programs about one workload.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Message {
+    /// The same for the same happening, another for any other: 16 hexadecimal digits.
+    pub id: String,
+    pub event: EventType,
+    /// When it happened, in whole seconds.
+    pub at: Timestamp,
+    pub workload: WorkloadId,
+    /// By container: those that changed, or of a detected workload those that are watched.
+    pub images: BTreeMap<String, Image>,
+    /// How long a rollout took that was completed, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout_millis: Option<u64>,
+    /// Why it failed, or why the update did that a rollback undid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What has to be known beside that it is completed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remark: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<Rollback>,
+}
+
+impl Message {
+    /// That a workload with these images was detected at `now`; it had those of `before`, as far as anybody knows. Somebody may
+    /// come back to images that it had, so the time is part of what is told.
+    pub(super) fn detected(
+        assessment: &Assessment,
+        images: &BTreeMap<&str, &str>,
+        before: Option<&str>,
+        now: Timestamp,
+    ) -> Self {
+        let event = EventType::DeploymentDetected;
+        let before = before.unwrap_or_default();
+        let images = images.iter().map(|(container, image)| {
+            let image = Image {
+                image: (*image).to_owned(),
+                previous: None,
+            };
+            ((*container).to_owned(), image)
+        });
+        Self {
+            id: short_hash(&format!("{}\n{event}\n{before}\n{now}", assessment.uid), 16),
+            event,
+            at: whole_seconds(now),
+            workload: assessment.workload.clone(),
+            images: images.collect(),
+            rollout_millis: None,
+            error: None,
+            remark: None,
+            rollback: None,
+        }
+    }
+
+    /// The body that watch-cluster would post, with more under `details` where there is more to say.
+    pub fn to_webhook(&self) -> String {
+        let Self {
+            id: _,
+            event,
+            at,
+            workload:
+                WorkloadId {
+                    kind,
+                    namespace,
+                    name,
+                },
+            images,
+            rollout_millis,
+            error,
+            remark,
+            rollback,
+        } = self;
+        let mut details = Map::new();
+        let mut detail = |key: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                details.insert(key.to_owned(), value);
+            }
+        };
+        let of_all = |image: fn(&Image) -> Option<&str>| -> Option<Value> {
+            let all: Map<String, Value> = images
+                .iter()
+                .filter_map(|(container, found)| Some((container.clone(), json!(image(found)?))))
+                .collect();
+            (all.len() > 1).then_some(Value::Object(all))
+        };
+        let first = images.values().next();
+        detail("kind", (*kind != WorkloadKind::Deployment).then(|| json!(kind)));
+        detail("images", of_all(|image| Some(&image.image)));
+        if *event == EventType::ImageRolloutStarted {
+            let previous = first.and_then(|image| image.previous.as_ref());
+            detail("previousImage", previous.map(|image| json!(image)));
+            detail("previousImages", of_all(|image| image.previous.as_deref()));
+        }
+        let duration = rollout_millis.map(|millis| json!(format!("{millis}ms")));
+        detail("rolloutDuration", duration);
+        detail("remark", remark.as_ref().map(|remark| json!(remark)));
+        detail("rollback", rollback.map(|rollback| json!(rollback)));
+        detail("error", error.as_ref().map(|error| json!(error)));
+        let image = first.map(|image| image.image.as_str()).unwrap_or_default();
+        json!({
+            "eventType": event,
+            "timestamp": at.to_string(),
+            "deployment": { "namespace": namespace, "name": name, "image": image },
+            "details": details,
+        })
+        .to_string()
+    }
+}
+
+/// What `notices` of a workload are to other programs, in their order, as of `now`.
+pub fn messages(assessment: &Assessment, notices: &[Notice], now: Timestamp) -> Vec<Message> {
+    let (in_flight, outcome, undone) = match &assessment.action {
+        Action::Follow {
+            in_flight,
+            status,
+            holds: _,
+            promised: _,
+        } => (in_flight, Outcome::of(in_flight, status), false),
+        Action::RollBack {
+            in_flight,
+            failure,
+            undo: _,
+        } => (in_flight, Some(Outcome::Failed(failure.to_string())), true),
+        Action::Nothing
+        | Action::Stop(_)
+        | Action::StopForMarker(_)
+        | Action::Start(_)
+        | Action::TakenBack(_) => return Vec::new(),
+    };
+    notices
+        .iter()
+        .filter_map(|notice| {
+            let event = EventType::of(notice.reason)?;
+            let mut message = about(assessment, in_flight, notice, event);
+            if event != EventType::ImageRolloutStarted {
+                message.end(in_flight, outcome.as_ref()?, undone, now);
+            }
+            Some(message)
+        })
+        .collect()
+}
+
+/// That a rollout started, or what all messages of one have in common.
+fn about(assessment: &Assessment, in_flight: &InFlight, notice: &Notice, event: EventType) -> Message {
+    let images = in_flight.containers.iter().map(|(container, change)| {
+        let image = Image {
+            image: change.to.clone(),
+            previous: Some(change.from.clone()),
+        };
+        (container.clone(), image)
+    });
+    Message {
+        id: notice.id(),
+        event,
+        at: in_flight.started,
+        workload: assessment.workload.clone(),
+        images: images.collect(),
+        rollout_millis: None,
+        error: None,
+        remark: None,
+        rollback: None,
+    }
+}
+
+impl Message {
+    /// How it ended; `undone` says that it is now brought back.
+    fn end(&mut self, in_flight: &InFlight, outcome: &Outcome, undone: bool, now: Timestamp) {
+        self.at = whole_seconds(now);
+        let (error, rollback) = match outcome {
+            Outcome::Completed(completion) => {
+                self.remark = completion.remark();
+                (None, None)
+            }
+            Outcome::Failed(why) => (Some(why.clone()), undone.then_some(Rollback::Started)),
+            Outcome::Superseded(by) => (Some(format!("superseded: {by}")), None),
+            Outcome::RolledBack(why) => (Some(why.clone()), Some(Rollback::Completed)),
+            Outcome::RollbackFailed { update: _, rollback } => {
+                (Some(rollback.clone()), Some(Rollback::Failed))
+            }
+        };
+        if self.event == EventType::ImageRolloutCompleted {
+            let took = now.duration_since(in_flight.started).as_millis();
+            self.rollout_millis = Some(u64::try_from(took).unwrap_or_default());
+        }
+        self.error = error.map(|error| text::cut(&error, TEXT_LENGTH));
+        self.rollback = rollback;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,276 @@
+//! What is still to be sent to other programs, what was, and when what is tried again.
+//!
+//! It is stored (`record::outbox`), so that whoever leads next goes on from it: a message is entered once, by its identity,
+//! before the patch that ends what it speaks of; it is tried until somebody took it or it is given up; and it is remembered for
+//! as long as anybody could enter it again. Nothing here waits for a receiver.
+
+mod answer;
+mod detection;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+pub use self::answer::Answer;
+use super::message::{EventType, Message};
+use super::workload::WorkloadId;
+
+/// After a first failure. Each further one waits six times as long, so that three repetitions outlast a receiver's restart.
+const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(5);
+const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(15);
+/// The longest wait that a receiver may name.
+const LONGEST_NAMED: SignedDuration = SignedDuration::from_hours(1);
+/// What is older than this is no news: it was left by an updater that stopped, or waits for a receiver that is gone.
+const STALE: SignedDuration = SignedDuration::from_hours(24);
+/// For how long what was settled is remembered after nothing speaks of it any more: as long as an Event lives by default, so that
+/// a leader with an old view, or a marker that `kubectl rollout undo` brought back, tells nobody twice.
+const REMEMBERED: SignedDuration = SignedDuration::from_hours(1);
+/// How many of those are remembered; the oldest go.
+const MOST_REMEMBERED: usize = 500;
+/// How many bytes waiting messages may take; the oldest go. A ConfigMap may have 1 MiB.
+const WAITING_BYTES: usize = 256 << 10;
+
+/// A way of sending.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::IntoStaticStr,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum Channel {
+    Webhook,
+}
+
+/// A message that nobody took yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Waiting {
+    pub channel: Channel,
+    pub message: Message,
+    /// How often it was tried.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub attempts: u32,
+    /// Before this it is not tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// What became of a message by an answer, or for want of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    Sent,
+    /// It is tried again then.
+    Waits(Timestamp),
+    GivenUp,
+}
+
+/// Everything that is stored of messages.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Outbox {
+    /// In the order in which they were entered.
+    #[serde(default)]
+    waiting: Vec<Waiting>,
+    /// When each message was sent or given up, by its id.
+    #[serde(default)]
+    settled: BTreeMap<Channel, BTreeMap<String, Timestamp>>,
+    /// What workloads looked like when they were detected: a hash of their images by one of their uid.
+    #[serde(default)]
+    detected: BTreeMap<String, String>,
+    /// Whether anything has to be written.
+    #[serde(skip)]
+    changed: bool,
+}
+
+impl Outbox {
+    /// Whether it is not what was read or written last.
+    pub fn has_changed(&self) -> bool {
+        self.changed
+    }
+
+    /// It was written.
+    pub fn stored(&mut self) {
+        self.changed = false;
+    }
+
+    /// What waits, in the order in which it was entered.
+    pub fn waiting(&self) -> &[Waiting] {
+        &self.waiting
+    }
+
+    fn knows(&self, channel: Channel, id: &str) -> bool {
+        let settled = self.settled.get(&channel);
+        settled.is_some_and(|settled| settled.contains_key(id))
+            || self
+                .waiting
+                .iter()
+                .any(|waiting| waiting.channel == channel && waiting.message.id == id)
+    }
+
+    /// Enters a message, unless it is known. Returns those that had to go for it.
+    pub fn enter(&mut self, channel: Channel, message: Message) -> Vec<Waiting> {
+        if self.knows(channel, &message.id) {
+            return Vec::new();
+        }
+        self.changed = true;
+        let now = message.at;
+        self.waiting.push(Waiting {
+            channel,
+            message,
+            attempts: 0,
+            not_before: None,
+        });
+        let mut bytes: usize = self.waiting.iter().map(Waiting::bytes).sum();
+        let mut dropped = 0;
+        for waiting in &self.waiting {
+            if bytes <= WAITING_BYTES {
+                break;
+            }
+            bytes -= waiting.bytes();
+            dropped += 1;
+        }
+        let dropped: Vec<Waiting> = self.waiting.drain(..dropped).collect();
+        self.settle(&dropped, now);
+        dropped
+    }
+
+    /// What may be tried at `now`: of each workload the message that was entered first, and of `busy` ones none. Detections come
+    /// last, of which there can be many.
+    pub fn due(&self, now: Timestamp, busy: &BTreeSet<(Channel, WorkloadId)>) -> Vec<&Waiting> {
+        let mut due: Vec<&Waiting> = self
+            .first_of_each()
+            .filter(|waiting| waiting.not_before.is_none_or(|not_before| not_before <= now))
+            .filter(|waiting| !busy.contains(&waiting.queue()))
+            .collect();
+        due.sort_by_key(|waiting| waiting.message.event == EventType::DeploymentDetected);
+        due
+    }
+
+    /// When something will be due that is not at `now`.
+    pub fn next(&self, now: Timestamp) -> Option<Timestamp> {
+        let times = self.first_of_each().filter_map(|waiting| waiting.not_before);
+        times.filter(|time| *time > now).min()
+    }
+
+    fn first_of_each(&self) -> impl Iterator<Item = &Waiting> {
+        let mut seen = BTreeSet::new();
+        self.waiting
+            .iter()
+            .filter(move |waiting| seen.insert((waiting.channel, &waiting.message.workload)))
+    }
+
+    /// Takes in an answer that came at `now`; a message is tried again `retries` times. `None` where it does not wait any more.
+    pub fn answered(
+        &mut self,
+        channel: Channel,
+        id: &str,
+        answer: &Answer,
+        retries: u32,
+        now: Timestamp,
+    ) -> Option<Fate> {
+        let is_it = |waiting: &Waiting| waiting.channel == channel && waiting.message.id == id;
+        let index = self.waiting.iter().position(is_it)?;
+        let waiting = self.waiting.get_mut(index)?;
+        self.changed = true;
+        waiting.attempts = waiting.attempts.saturating_add(1);
+        let fate = match answer {
+            Answer::Taken => Fate::Sent,
+            Answer::Refused(_) => Fate::GivenUp,
+            Answer::TryAgain { .. } if waiting.attempts > retries => Fate::GivenUp,
+            Answer::TryAgain { why: _, after } => {
+                let pause = after.unwrap_or_else(|| pause(waiting.attempts));
+                let due = now.checked_add(pause.min(LONGEST_NAMED)).unwrap_or(now);
+                waiting.not_before = Some(due);
+                Fate::Waits(due)
+            }
+        };
+        match fate {
+            Fate::Waits(_) => {}
+            Fate::Sent | Fate::GivenUp => {
+                let settled = self.waiting.remove(index);
+                self.settle(&[settled], now);
+            }
+        }
+        Some(fate)
+    }
+
+    /// Nobody enters these again.
+    fn settle(&mut self, gone: &[Waiting], now: Timestamp) {
+        for Waiting { channel, message, .. } in gone {
+            let settled = self.settled.entry(*channel).or_default();
+            settled.insert(message.id.clone(), now);
+        }
+    }
+
+    /// Gives up what is too old to be told.
+    pub fn give_up_stale(&mut self, now: Timestamp) -> Vec<Waiting> {
+        let is_stale = |waiting: &Waiting| now.duration_since(waiting.message.at) > STALE;
+        let stale: Vec<Waiting> = self.waiting.extract_if(.., |waiting| is_stale(waiting)).collect();
+        self.changed |= !stale.is_empty();
+        self.settle(&stale, now);
+        stale
+    }
+
+    /// Forgets what was settled a while before `now` and nothing speaks of any more, `spoken_of` being the ids of all that could
+    /// be entered. That alone is no reason to write.
+    pub fn prune(&mut self, spoken_of: &BTreeSet<String>, now: Timestamp) {
+        for settled in self.settled.values_mut() {
+            let unspoken = settled.iter().filter(|(id, _)| !spoken_of.contains(*id));
+            let mut times: Vec<Timestamp> = unspoken.map(|(_, time)| *time).collect();
+            times.sort_unstable_by(|one, other| other.cmp(one));
+            let oldest = times.get(MOST_REMEMBERED).copied();
+            settled.retain(|id, time| {
+                spoken_of.contains(id)
+                    || (now.duration_since(*time) <= REMEMBERED && oldest.is_none_or(|oldest| *time > oldest))
+            });
+        }
+    }
+}
+
+impl Waiting {
+    /// What must not overtake each other.
+    pub fn queue(&self) -> (Channel, WorkloadId) {
+        (self.channel, self.message.workload.clone())
+    }
+
+    /// About how much it takes in the record, and rather more than less.
+    fn bytes(&self) -> usize {
+        const ALL_ELSE: usize = 400;
+        let Message {
+            workload,
+            images,
+            error,
+            ..
+        } = &self.message;
+        let images = images.iter().map(|(container, image)| {
+            let previous = image.previous.as_deref().unwrap_or_default();
+            40 + container.len() + image.image.len() + previous.len()
+        });
+        let error = error.as_deref().unwrap_or_default();
+        ALL_ELSE + workload.namespace.len() + workload.name.len() + error.len() + images.sum::<usize>()
+    }
+}
+
+/// The pause after so many attempts.
+fn pause(attempts: u32) -> SignedDuration {
+    let factor = 6_i32.saturating_pow(attempts.saturating_sub(1));
+    FIRST_PAUSE.saturating_mul(factor).min(LONGEST_PAUSE)
+}
+
+#[cfg(test)]
+mod tests;

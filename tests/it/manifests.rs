@@ -213,6 +213,19 @@ async fn the_updater_can_read_no_secret_and_write_no_record() {
     assert!(forbidden(
         records.patch("any", &PatchParams::default(), &patch).await
     ));
+    let config_map: ConfigMap = serde_json::from_value(json!({ "metadata": { "name": "any" } })).unwrap();
+    assert!(forbidden(
+        records.create(&PostParams::default(), &config_map).await
+    ));
+    // But the one of its own, which is made by its name.
+    for (name, refused) in [("any", true), ("kubefresh-updater-outbox", false)] {
+        let applied = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name } });
+        let parameters = PatchParams::apply("kubefresh-updater");
+        let answer = records.patch(name, &parameters, &Patch::Apply(&applied)).await;
+        assert_eq!(forbidden(answer), refused, "{name}");
+        assert_eq!(forbidden(records.get(name).await), refused, "{name}");
+        assert!(forbidden(records.delete(name, &DeleteParams::default()).await));
+    }
 }
 
 #[test]

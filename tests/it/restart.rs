@@ -13,11 +13,13 @@ use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt as _};
 use sandbox::apiserver::faults::{Fault, FaultRule};
 use sandbox::cluster::{Cluster, eventually};
+use sandbox::receiver::Receiver;
 use sandbox::registry::ImageSpec;
 use serde_json::{Value, json};
-use shared::domain::record::ScanRecord;
+use shared::domain::record::{ScanRecord, outbox};
+use tokio::process::Child;
 
-use crate::shop::{self, scan, start, start_updater};
+use crate::shop::{self, scan, start, start_updater_with};
 
 /// Longer than any run; the program is killed long before.
 const HELD: Duration = Duration::from_mins(2);
@@ -162,6 +164,59 @@ fn finished(ending: Ending) -> State {
     }
 }
 
+/// What another program is told of it, in its order.
+fn messages(ending: Ending) -> &'static [&'static str] {
+    match ending {
+        Ending::Completed => &[
+            "DEPLOYMENT_DETECTED",
+            "IMAGE_ROLLOUT_STARTED",
+            "IMAGE_ROLLOUT_COMPLETED",
+        ],
+        Ending::RolledBack => &[
+            "DEPLOYMENT_DETECTED",
+            "IMAGE_ROLLOUT_STARTED",
+            "IMAGE_ROLLOUT_FAILED",
+            "IMAGE_ROLLOUT_COMPLETED",
+        ],
+    }
+}
+
+/// An updater that tells this receiver everything.
+fn start_updater(cluster: &Cluster, receiver: &Receiver) -> Child {
+    start_updater_with(
+        cluster,
+        &[
+            "--webhook-url",
+            &receiver.url("/"),
+            "--webhook-enable-deployment-detected",
+            "--webhook-enable-image-rollout-started",
+            "--webhook-enable-image-rollout-completed",
+            "--webhook-enable-image-rollout-failed",
+        ],
+    )
+}
+
+/// Waits until nothing is left to be sent: each happening was heard under an id of its own, in order, and if twice then
+/// under the same id.
+async fn until_heard(cluster: &Cluster, receiver: &Receiver, ending: Ending, what: &str) {
+    let records: Api<ConfigMap> = Api::namespaced(cluster.client().await, "kubefresh");
+    eventually(&format!("all is sent: {what}"), LIMIT, || async {
+        let stored = records.get_opt("kubefresh-updater-outbox").await.unwrap()?;
+        let waiting = outbox::parse(&stored).unwrap().waiting().len();
+        (waiting == 0 && receiver.took().len() >= messages(ending).len()).then_some(())
+    })
+    .await;
+    let mut ids: Vec<String> = Vec::new();
+    let mut events: Vec<String> = Vec::new();
+    for request in receiver.received() {
+        if !ids.contains(&request.id().to_owned()) {
+            ids.push(request.id().to_owned());
+            events.push(request.event().to_owned());
+        }
+    }
+    assert_eq!(events, messages(ending), "{what}");
+}
+
 async fn until_finished(cluster: &Cluster, ending: Ending, what: &str) {
     let client = cluster.client().await;
     eventually(what, LIMIT, || async {
@@ -180,7 +235,8 @@ async fn kill_updater_at(nth: u64, moment: Moment, ending: Ending) -> bool {
     let rule = FaultRule::new(moment.fault()).user(":kubefresh-updater").nth(nth);
     let fault = cluster.api.faults().install(rule);
     let client = cluster.client().await;
-    let mut updater = start_updater(&cluster);
+    let receiver = Receiver::start().await;
+    let mut updater = start_updater(&cluster, &receiver);
     let reached = eventually("the request is reached or the update is over", LIMIT, || async {
         let over = state(&cluster, &client)
             .await
@@ -190,13 +246,10 @@ async fn kill_updater_at(nth: u64, moment: Moment, ending: Ending) -> bool {
     .await;
     updater.kill().await.unwrap();
     cluster.api.faults().clear();
-    let _again = start_updater(&cluster);
-    until_finished(
-        &cluster,
-        ending,
-        &format!("the update killed at request {nth} ({moment:?}) has {ending:?}"),
-    )
-    .await;
+    let _again = start_updater(&cluster, &receiver);
+    let what = format!("the update killed at request {nth} ({moment:?}) has {ending:?}");
+    until_finished(&cluster, ending, &what).await;
+    until_heard(&cluster, &receiver, ending, &what).await;
     reached
 }
 

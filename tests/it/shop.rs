@@ -57,11 +57,16 @@ pub(crate) fn start(cluster: &Cluster, name: &str, arguments: &[&str]) -> Child 
 }
 
 pub(crate) fn start_updater(cluster: &Cluster) -> Child {
+    start_updater_with(cluster, &[])
+}
+
+/// The same, with more on its command line.
+pub(crate) fn start_updater_with(cluster: &Cluster, more: &[&str]) -> Child {
     let listen = ["--listen-address", "127.0.0.1", "--port", "0"];
     start(
         cluster,
         "kubefresh-updater",
-        &[&["run", "--lease-duration", "2s"], &listen[..]].concat(),
+        &[&["run", "--lease-duration", "2s"], &listen[..], more].concat(),
     )
 }
 

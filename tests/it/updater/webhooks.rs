@@ -8,6 +8,7 @@ use sandbox::apiserver::error::ApiError;
 use sandbox::apiserver::faults::{Fault, FaultRule};
 use sandbox::programs::programs;
 use sandbox::receiver::{Behaviour, Received, Receiver};
+use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 
 use super::*;
@@ -204,12 +205,12 @@ async fn an_update_that_is_rolled_back_has_failed_and_its_rollback_completes() {
     stage.image_becomes("checkout", OLD).await;
     stage.roll_out("checkout").await;
     takes(&receiver, &[STARTED, FAILED, COMPLETED]).await;
-    let received = receiver.received();
-    assert_eq!(received[1].body["deployment"]["image"], NEW);
-    assert_eq!(received[1].body["details"]["rollback"], "started");
-    assert!(received[1].body["details"]["error"].as_str().unwrap().len() > 10);
-    assert_eq!(received[2].body["deployment"]["image"], OLD);
-    assert_eq!(received[2].body["details"]["rollback"], "completed");
+    let requests = receiver.received();
+    assert_eq!(requests[1].body["deployment"]["image"], NEW);
+    assert_eq!(requests[1].body["details"]["rollback"], "started");
+    assert!(requests[1].body["details"]["error"].as_str().unwrap().len() > 10);
+    assert_eq!(requests[2].body["deployment"]["image"], OLD);
+    assert_eq!(requests[2].body["details"]["rollback"], "completed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -281,7 +282,7 @@ async fn a_record_that_is_lost_raced_for_or_broken_costs_no_update_and_no_messag
     let updater = leader(&stage, &receiver, &[DETECTIONS]).await;
     takes(&receiver, &[DETECTED]).await;
     updater.shows("kubefresh_messages_waiting{} 0").await;
-    // Somebody else writes it, deletes it, and an answer is lost.
+    // Somebody else writes it.
     let patch = Patch::Merge(json!({ "metadata": { "labels": { "a": "b" } } }));
     records(&stage)
         .patch(OUTBOX, &PatchParams::default(), &patch)
@@ -290,7 +291,7 @@ async fn a_record_that_is_lost_raced_for_or_broken_costs_no_update_and_no_messag
     stage.offer_1_5_0().await;
     takes(&receiver, &[DETECTED, STARTED]).await;
     updater.shows("kubefresh_messages_waiting{} 0").await;
-    records(&stage).delete(OUTBOX, &Default::default()).await.unwrap();
+    // An answer is lost.
     let lost = FaultRule::new(Fault::DropAfter)
         .verb("patch")
         .resource("configmaps");
@@ -300,6 +301,15 @@ async fn a_record_that_is_lost_raced_for_or_broken_costs_no_update_and_no_messag
     assert_eq!(stage.result("checkout").await, "completed");
     takes(&receiver, &[DETECTED, STARTED, COMPLETED]).await;
     assert_eq!(lost.struck(), 1);
+    updater.shows("kubefresh_messages_waiting{} 0").await;
+    // Somebody deletes it: what is in memory is stored anew.
+    let delete = kube::api::DeleteParams::default();
+    records(&stage).delete(OUTBOX, &delete).await.unwrap();
+    stage
+        .set_image("checkout", "registry.example/shop/checkout:1.6.0")
+        .await;
+    takes(&receiver, &[DETECTED, STARTED, COMPLETED, DETECTED]).await;
+    assert!(records(&stage).get(OUTBOX).await.unwrap().data.is_some());
     updater.stop().await;
 }
 
@@ -327,14 +337,20 @@ async fn neither_address_nor_headers_are_logged_at_any_level() {
         .kill_on_drop(true)
         .spawn()
         .unwrap();
+    let mut log = child.stderr.take().unwrap();
+    let log = tokio::spawn(async move {
+        let mut said = Vec::new();
+        log.read_to_end(&mut said).await.unwrap();
+        said
+    });
     stage.offer_1_5_0().await;
-    let received = comes(&receiver, 2).await;
-    assert_eq!(received[0].headers["authorization"], "Bearer hunter2");
-    assert_eq!(received[0].target, "/hunter2?token=hunter2");
+    let requests = comes(&receiver, 2).await;
+    assert_eq!(requests[0].headers["authorization"], "Bearer hunter2");
+    assert_eq!(requests[0].target, "/hunter2?token=hunter2");
     receiver.behave(Behaviour::Hang);
     comes(&receiver, 3).await;
-    child.start_kill().unwrap();
-    let said = child.wait_with_output().await.unwrap().stderr;
+    child.kill().await.unwrap();
+    let said = log.await.unwrap();
     let said = String::from_utf8_lossy(&said);
     assert!(said.contains("it answered 500"), "{said}");
     let leak = said.lines().find(|line| line.contains(SECRET));

@@ -9,12 +9,12 @@ use kube::core::Status;
 use kube::{Api, Client};
 use serde_json::json;
 use shared::domain::outbox::Outbox;
+use shared::domain::ownership::FIELD_MANAGER;
 use shared::domain::record::outbox as record;
 use shared::io::client::explain;
 use tokio::time::{Instant, timeout};
 
 use crate::answer::{Failure, failure};
-use crate::apply::FIELD_MANAGER;
 use crate::retry::Retries;
 
 const CALL_LIMIT: Duration = Duration::from_secs(5);

@@ -85,6 +85,7 @@ fn assessment(kind: WorkloadKind, action: Action) -> Assessment {
         }],
         action,
         pending: Pending::Unchanged,
+        prospect: None,
     }
 }
 

@@ -202,6 +202,7 @@ fn watched(uid: &str, images: &[(&str, &str)]) -> Assessment {
         containers: images.iter().map(verdict).collect(),
         action: Action::Nothing,
         pending: Pending::Unchanged,
+        prospect: None,
     }
 }
 

@@ -375,7 +375,7 @@ impl Metrics {
 
     /// What a look at the cluster found.
     pub fn looked(&self, snapshot: &Snapshot, plan: &Plan) {
-        self.forget();
+        self.forget_views();
         let (readable, unreadable) =
             snapshot
                 .records
@@ -433,12 +433,16 @@ impl Metrics {
 
     /// Only the leader looks: what a former one saw last is no longer true.
     pub fn forget(&self) {
+        self.messages_waiting.clear();
+        self.forget_views();
+    }
+
+    fn forget_views(&self) {
         self.workloads.clear();
         self.containers.clear();
         self.updates_waiting.clear();
         self.records.clear();
         self.oldest_scan_age.clear();
-        self.messages_waiting.clear();
         self.scans.set(None);
         self.set_oldest_scan(None);
     }

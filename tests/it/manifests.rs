@@ -337,9 +337,16 @@ fn image_names_and_versions_stand_in_one_place() {
 /// The scanner looks for what the updater will want.
 #[test]
 fn both_programs_take_their_defaults_from_one_config_map_that_need_not_be_there() {
+    let defaults = json!({ "configMapRef": { "name": "kubefresh-defaults", "optional": true } });
+    // Whom to tell is the updater's alone, and may be secret.
+    let receivers = json!({ "secretRef": { "name": "kubefresh-notifications", "optional": true } });
     for pod in templates() {
-        let expected = json!([{ "configMapRef": { "name": "kubefresh-defaults", "optional": true } }]);
-        assert_eq!(pod["containers"][0]["envFrom"], expected);
+        let container = &pod["containers"][0];
+        let mut expected = vec![defaults.clone()];
+        if container["name"] == "updater" {
+            expected.push(receivers.clone());
+        }
+        assert_eq!(container["envFrom"], json!(expected));
     }
 }
 

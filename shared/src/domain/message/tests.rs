@@ -145,6 +145,7 @@ fn each_rollout_that_started_has_one_end() {
     let superseded = RolloutStatus::Superseded {
         container: "app".to_owned(),
         image: Some("myapp:3".to_owned()),
+        by: None,
     };
     for (action, details) in [
         (

@@ -1,5 +1,7 @@
 //! One event, two shapes: it is stored as core `v1` and shown as `events.k8s.io/v1` to those who ask for that.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use super::error::{ApiError, Cause};
@@ -18,6 +20,15 @@ const RENAMED: &[(&str, &str)] = &[
 
 /// The longest note `events.k8s.io/v1` accepts, in bytes.
 const MAX_NOTE: usize = 1024;
+
+/// What a selector is held against: the stored object as the asked-for resource shows it, copied only where it looks different.
+pub(super) fn shown<'a>(resource: &Resource, object: &'a Value) -> Cow<'a, Value> {
+    if *resource == EVENTS_V1 {
+        Cow::Owned(present(resource, object.clone()))
+    } else {
+        Cow::Borrowed(object)
+    }
+}
 
 /// The stored object as the asked-for resource shows it.
 pub(super) fn present(resource: &Resource, mut object: Value) -> Value {

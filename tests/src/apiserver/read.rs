@@ -41,8 +41,8 @@ pub(super) fn list(store: &Store, call: &Call, target: &Target) -> Result<Answer
     let page = Page::of(call)?;
     let snapshot = snapshot(store, call, target, &page)?;
     let selected = snapshot.items.iter().filter(|object| {
-        selector.matches(&events::present(target.resource, Value::clone(object)))
-            && page.after.as_ref().is_none_or(|last| key(object) > *last)
+        page.after.as_ref().is_none_or(|last| key(object) > *last)
+            && selector.matches(&events::shown(target.resource, object))
     });
     let mut items: Vec<_> = selected.cloned().collect();
     let mut meta = ListMeta {

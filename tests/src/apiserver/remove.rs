@@ -57,7 +57,7 @@ pub(super) fn collection(store: &Store, call: &Call, target: &Target) -> Result<
     let snapshot = store.snapshot(target.resource, target.list_namespace());
     let mut deleted = Vec::new();
     for object in snapshot.items {
-        if !selector.matches(&events::present(target.resource, Value::clone(&object))) {
+        if !selector.matches(&events::shown(target.resource, &object)) {
             continue;
         }
         let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default();

@@ -106,13 +106,16 @@ impl Store {
         revision: u64,
     ) -> Result<Snapshot, ApiError> {
         let inner = self.lock();
-        let mut table = inner.table(resource).cloned().unwrap_or_default();
-        for change in inner
-            .history
-            .since(revision)?
-            .rev()
+        let since = inner.history.since(revision)?.rev();
+        let mut since = since
             .filter(|change| change.resource == resource.stored())
-        {
+            .peekable();
+        if since.peek().is_none() {
+            let items = inner.list(resource, namespace);
+            return Ok(Snapshot { revision, items });
+        }
+        let mut table = inner.table(resource).cloned().unwrap_or_default();
+        for change in since {
             let key = key_of(&change.object);
             match &change.previous {
                 Some(previous) => table.insert(key, Arc::clone(previous)),

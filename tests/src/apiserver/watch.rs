@@ -184,7 +184,7 @@ impl Watch {
 
     fn selects(&self, object: &Value) -> bool {
         self.selector
-            .matches(&events::present(self.view.resource, object.clone()))
+            .matches(&events::shown(self.view.resource, object))
     }
 
     async fn send(&mut self, kind: &str, object: Value) -> Result<(), Over> {

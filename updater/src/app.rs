@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::Client;
 use shared::domain::outbox::Channel;
-use shared::domain::plan::Seen;
+use shared::domain::plan::{Readings, Seen};
 use shared::io::client::{ClientError, WATCH_LIMIT, connect};
 use shared::io::clock;
 use tokio::net::TcpListener;
@@ -212,6 +212,7 @@ fn reconciler(
         limits: *limits,
         signals,
         seen: Seen::default(),
+        readings: Readings::default(),
     }
 }
 

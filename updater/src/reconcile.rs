@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use shared::domain::notice::{Notice, notices};
-use shared::domain::plan::{Action, Assessment, Plan, PlanLimits, Seen, Update};
+use shared::domain::plan::{Action, Assessment, Plan, PlanLimits, Readings, Seen, Update};
 use shared::io::clock;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -26,8 +26,11 @@ use crate::watch::Stores;
 
 /// Workloads that are written to at the same time: one that hangs does not hold up the others.
 const CONCURRENT_WORKLOADS: usize = 4;
-/// Between two looks, so that a busy cluster is looked at a few times a second and not for each change.
-const PAUSE: Duration = Duration::from_millis(200);
+/// The pause after a look is so many times as long as it took to decide: a busy cluster costs a fifth of a core at most, and
+/// a small one is answered at once.
+const REST: u32 = 4;
+const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How often the loop turns when nothing happens, to say that it is alive. It looks at nothing then.
 const TURN: Duration = Duration::from_secs(20);
 
@@ -45,6 +48,16 @@ pub struct Reconciler {
     pub limits: PlanLimits,
     pub signals: Signals,
     pub seen: Seen,
+    pub readings: Readings,
+}
+
+/// What came of a look.
+#[derive(Debug)]
+struct Look {
+    /// When to look again although nothing changed.
+    next: Option<Instant>,
+    /// How long it took to see and decide, before anything was done.
+    decided_in: Duration,
 }
 
 impl Reconciler {
@@ -53,8 +66,10 @@ impl Reconciler {
         let mut next_look = None;
         while self.wait(next_look, &stop).await {
             if self.may_look() {
-                next_look = self.reconcile().await;
-                stop.run_until_cancelled(tokio::time::sleep(PAUSE)).await;
+                let look = self.reconcile().await;
+                next_look = look.next;
+                let pause = (look.decided_in * REST).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+                stop.run_until_cancelled(tokio::time::sleep(pause)).await;
             } else {
                 // Whoever comes to lead is woken by its claim and looks at once.
                 self.signals.metrics.forget();
@@ -63,6 +78,7 @@ impl Reconciler {
                     outbox.forget();
                 }
                 self.seen = Seen::default();
+                self.readings = Readings::default();
                 next_look = None;
             }
         }
@@ -93,21 +109,24 @@ impl Reconciler {
         self.leadership.may_act() && self.signals.health.missing().is_empty()
     }
 
-    /// One look and everything that follows from it. Returns when to look again although nothing changed.
-    async fn reconcile(&mut self) -> Option<Instant> {
+    /// One look and everything that follows from it.
+    async fn reconcile(&mut self) -> Look {
         let begun = Instant::now();
         let now = clock::now();
         let (mut snapshot, last_run) = gather(&self.stores);
         snapshot.tried = self.applier.tried(begun);
         snapshot.seen = std::mem::take(&mut self.seen);
+        snapshot.readings = std::mem::take(&mut self.readings).renewed(&snapshot);
         let plan = self
             .pods
             .plan(&mut snapshot, &self.limits, now, Assessment::needs_pods)
             .await;
         self.signals.metrics.looked(&snapshot, &plan);
         self.signals.metrics.scanned(last_run.as_ref());
+        self.readings = std::mem::take(&mut snapshot.readings);
         self.seen = std::mem::take(&mut snapshot.seen);
         self.seen.take_in(&snapshot.workloads, &plan);
+        let decided_in = begun.elapsed();
         for (uid, update) in self.carry_out(&plan, now).await {
             self.seen.gave(uid, update);
         }
@@ -140,7 +159,10 @@ impl Reconciler {
             self.scans.next_attempt(begun),
             outbox.and_then(|outbox| outbox.next_attempt(begun)),
         ];
-        retries.into_iter().chain([deadline]).flatten().min()
+        Look {
+            next: retries.into_iter().chain([deadline]).flatten().min(),
+            decided_in,
+        }
     }
 
     /// Tells and does what the plan says. Returns the updates that have begun, by the uid of their workload.

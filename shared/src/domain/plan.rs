@@ -2,7 +2,7 @@
 //!
 //! Nothing here reads a clock or a cluster. The same plan serves the updater's run and everything that explains it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -10,6 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use self::decide::decide;
 pub use self::gate::Gate;
 pub use self::pending::Pending;
+use self::readings::Read;
+pub use self::readings::Readings;
 pub use self::rollouts::Tried;
 pub use self::running::RunningUnknown;
 pub use self::seen::Seen;
@@ -23,12 +25,13 @@ use super::record::config_map::{RecordError, record_name};
 use super::record::{ScanRecord, TagRecord};
 use super::reference::{Repository, Tag};
 use super::rollout::{self, Failure, RolloutStatus};
-use super::watched::{self, Problem, Watched};
+use super::watched::{self, Problem, Reading, Watched};
 use super::workload::{Workload, WorkloadId};
 
 mod decide;
 mod gate;
 mod pending;
+mod readings;
 mod rollback;
 mod rollouts;
 mod running;
@@ -43,7 +46,7 @@ pub struct Snapshot {
     pub workloads: Vec<Arc<Workload>>,
     /// By the name of their ConfigMap; one that cannot be read stops the workloads that need it and no others. Shared with
     /// whoever read it: a record can be large, and the next snapshot mostly holds the same.
-    pub records: BTreeMap<String, Result<Arc<ScanRecord>, RecordError>>,
+    pub records: HashMap<String, Result<Arc<ScanRecord>, RecordError>>,
     /// What became of the last patches, by the uid of the workload, where it cannot be seen yet.
     pub tried: BTreeMap<String, Tried>,
     /// What the pods of a workload said, by its uid; only those that were asked for have an entry.
@@ -54,6 +57,8 @@ pub struct Snapshot {
     pub namespaces: Namespaces,
     /// What the same updater saw before; nothing where it has just come to lead, or does not run at all.
     pub seen: Seen,
+    /// The settings as far as they were read before; the rest is read by the plan.
+    pub readings: Readings,
 }
 
 /// What a workload's pods said as it stands now, or why they could not be read.
@@ -190,6 +195,30 @@ pub struct Update {
     pub holds: BTreeMap<String, String>,
 }
 
+/// What is to become of a workload, were it the only one.
+struct Assessed {
+    containers: Vec<ContainerVerdict>,
+    action: Action,
+    /// What the workload says, where an update of it may start: the update is made once its turn has come.
+    start: Option<Read>,
+}
+
+impl Assessed {
+    fn new(containers: Vec<ContainerVerdict>, action: Action) -> Self {
+        Self {
+            containers,
+            action,
+            start: None,
+        }
+    }
+}
+
+/// A workload, and what it says where an update of it may start.
+struct Candidate<'a> {
+    workload: &'a Workload,
+    start: Option<Read>,
+}
+
 /// Plans for everything in the snapshot.
 pub fn plan(snapshot: &Snapshot, limits: &PlanLimits, now: Timestamp) -> Plan {
     let present = snapshot
@@ -197,7 +226,11 @@ pub fn plan(snapshot: &Snapshot, limits: &PlanLimits, now: Timestamp) -> Plan {
         .iter()
         .filter(|workload| workload.deleted_at.is_none());
     let assessed = present.filter_map(|workload| {
-        let (containers, action) = assess(workload, snapshot, limits, now)?;
+        let Assessed {
+            containers,
+            action,
+            start,
+        } = assess(workload, snapshot, limits, now)?;
         let assessment = Assessment {
             workload: workload.id.clone(),
             uid: workload.uid.clone(),
@@ -207,11 +240,14 @@ pub fn plan(snapshot: &Snapshot, limits: &PlanLimits, now: Timestamp) -> Plan {
             action,
             pending: Pending::Unchanged,
         };
-        Some((workload.as_ref(), assessment))
+        Some((Candidate { workload, start }, assessment))
     });
-    let (workloads, mut assessments): (Vec<&Workload>, Vec<Assessment>) = assessed.unzip();
-    rollouts::hold_back(&mut assessments, &workloads, snapshot, limits);
-    for (assessment, workload) in assessments.iter_mut().zip(workloads) {
+    let (mut candidates, mut assessments): (Vec<Candidate<'_>>, Vec<Assessment>) = assessed.unzip();
+    rollouts::hold_back(&mut assessments, &mut candidates, snapshot, limits);
+    for (assessment, Candidate { workload, start }) in assessments.iter_mut().zip(candidates) {
+        if let Some(Ok(reading)) = start.as_deref() {
+            assessment.action = Action::Start(update(workload, reading, &assessment.containers, now));
+        }
         assessment.pending = Pending::of(workload, &assessment.containers, &assessment.action);
     }
     let looks = assessments
@@ -260,11 +296,11 @@ fn next_look(containers: &[ContainerVerdict], action: &Action) -> Option<Timesta
 
 /// `None` for a workload that has nothing to do with us.
 fn assess(
-    workload: &Workload,
+    workload: &Arc<Workload>,
     snapshot: &Snapshot,
     limits: &PlanLimits,
     now: Timestamp,
-) -> Option<(Vec<ContainerVerdict>, Action)> {
+) -> Option<Assessed> {
     let layer = snapshot.namespaces.layer(&workload.id.namespace);
     let is_over = |marker: &InFlight| {
         let seen = snapshot.seen.of(workload);
@@ -275,24 +311,26 @@ fn assess(
         Ok(None) => {}
         Ok(Some(in_flight)) if is_over(&in_flight) => over = true,
         Ok(Some(in_flight)) => return Some(follow(workload, in_flight, snapshot, now)),
-        Err(error) => return Some((Vec::new(), Action::StopForMarker(error))),
+        Err(error) => return Some(Assessed::new(Vec::new(), Action::StopForMarker(error))),
     }
-    let reading = match watched::read(workload, layer?) {
+    let read = snapshot.readings.of(workload, layer?);
+    let reading = match read.as_ref() {
         Ok(reading) => reading,
-        Err(problems) => return Some((Vec::new(), Action::Stop(problems))),
+        Err(problems) => return Some(Assessed::new(Vec::new(), Action::Stop(problems.clone()))),
     };
     if reading.watched.is_empty() && reading.passed_over.is_empty() {
         // What we wrote before it opted out is not left behind.
         let has_pending = workload.annotations.contains_key(PENDING);
-        return has_pending.then_some((Vec::new(), Action::Nothing));
+        return has_pending.then(|| Assessed::new(Vec::new(), Action::Nothing));
     }
-    if let Some(taken_back) = taken_back::taken_back(workload, &reading, snapshot, over) {
+    if let Some(taken_back) = taken_back::taken_back(workload, reading, snapshot, over) {
         let noted = taken_back.noted(workload);
-        let reading = watched::read(&noted, layer?).unwrap_or(reading);
+        let read_anew = watched::read(&noted, layer?);
+        let reading = read_anew.as_ref().unwrap_or(reading);
         let containers = verdicts(&reading.watched, |watched| {
             decide(&noted, watched, snapshot, limits, now)
         });
-        return Some((containers, Action::TakenBack(taken_back)));
+        return Some(Assessed::new(containers, Action::TakenBack(taken_back)));
     }
     let mut containers = verdicts(&reading.watched, |watched| {
         decide(workload, watched, snapshot, limits, now)
@@ -306,27 +344,28 @@ fn assess(
             entry.verdict.wait(gate.clone(), until);
         }
     }
-    containers.extend(reading.passed_over.into_iter().map(ContainerVerdict::from));
-    let changes = changes(&containers);
-    if changes.is_empty() {
-        return Some((containers, Action::Nothing));
-    }
-    let update = Update {
+    containers.extend(reading.passed_over.iter().map(ContainerVerdict::from));
+    let is_update = |entry: &ContainerVerdict| matches!(entry.verdict, Verdict::Update(_));
+    let start = containers.iter().any(is_update).then_some(read);
+    Some(Assessed {
+        start,
+        ..Assessed::new(containers, Action::Nothing)
+    })
+}
+
+/// The update of all containers of a workload that have one.
+fn update(workload: &Workload, reading: &Reading, containers: &[ContainerVerdict], now: Timestamp) -> Update {
+    let changes = changes(containers);
+    Update {
         init_containers: init_containers(&reading.watched, &changes),
         spent_approvals: spent_approvals(workload, &reading.watched, &changes),
         in_flight: InFlight::new(changes, now, reading.settings.rollout_timeout),
         holds: BTreeMap::new(),
-    };
-    Some((containers, Action::Start(update)))
+    }
 }
 
 /// An update under way is followed to its end even when somebody broke the settings or opted out meanwhile.
-fn follow(
-    workload: &Workload,
-    in_flight: InFlight,
-    snapshot: &Snapshot,
-    now: Timestamp,
-) -> (Vec<ContainerVerdict>, Action) {
+fn follow(workload: &Arc<Workload>, in_flight: InFlight, snapshot: &Snapshot, now: Timestamp) -> Assessed {
     let status = rollout::evaluate(workload, &in_flight, now);
     let status = match (status, snapshot.trouble(&workload.uid)) {
         (RolloutStatus::Failed(failure), Some(said)) => RolloutStatus::Failed(failure.said_by(said)),
@@ -334,11 +373,12 @@ fn follow(
     };
     // Nobody is shown a verdict where the settings cannot be read.
     let layer = snapshot.namespaces.layer(&workload.id.namespace);
-    let reading = layer.and_then(|layer| watched::read(workload, layer).ok());
-    let watched = reading.as_ref().map(|reading| reading.watched.as_slice());
+    let read = layer.map(|layer| snapshot.readings.of(workload, layer));
+    let reading = read.as_ref().and_then(|read| read.as_ref().as_ref().ok());
+    let watched = reading.map(|reading| reading.watched.as_slice());
     let containers = verdicts(watched.unwrap_or_default(), |_| Verdict::InFlight);
-    let action = rollback::follow(workload, in_flight, status, reading.as_ref(), now);
-    (containers, action)
+    let action = rollback::follow(workload, in_flight, status, reading, now);
+    Assessed::new(containers, action)
 }
 
 /// The verdict on each watched container.

@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use super::annotations::{self, AnnotationError, ContainerSettings, Layer, Mode, Pin};
 use super::policy::{self, PolicyError, PolicyOptions, UpdatePolicy};
+use super::record::config_map::record_name;
 use super::reference::{ImageReference, ReferenceError, Tag};
 use super::schedule::Schedule;
 use super::workload::Workload;
@@ -84,6 +85,8 @@ pub struct Watched {
     pub container: String,
     pub init: bool,
     pub image: ImageReference,
+    /// The name of the ConfigMap in which its repository is recorded.
+    pub record: String,
     pub settings: ContainerSettings,
     pub demand: Demand,
     /// When its repository is to be asked; `None`: whenever the scanner runs.
@@ -223,6 +226,7 @@ fn watch(container: &str, init: bool, image: &str, settings: &ContainerSettings)
     Ok(Watched {
         container: container.to_owned(),
         init,
+        record: record_name(reference.repository()),
         image: reference,
         settings: settings.clone(),
         demand,

@@ -8,7 +8,7 @@ use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::CronJob;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use shared::domain::plan::{PlanLimits, Snapshot, plan};
+use shared::domain::plan::{PlanLimits, Readings, Snapshot, plan};
 use shared::domain::record::config_map::record_name;
 use shared::domain::workload::{Workload, WorkloadObject};
 
@@ -59,6 +59,8 @@ fn snapshot(workloads: usize, tags: &[&str]) -> Snapshot {
             .records
             .insert(record_name(&record.repository), Ok(Arc::new(record)));
     }
+    // As at each look but the first.
+    snapshot.readings = Readings::default().renewed(&snapshot);
     snapshot
 }
 

@@ -183,8 +183,7 @@ impl Watch {
     }
 
     fn selects(&self, object: &Value) -> bool {
-        self.selector
-            .matches(&events::shown(self.view.resource, object))
+        self.selector.matches(&events::shown(self.view.resource, object))
     }
 
     async fn send(&mut self, kind: &str, object: Value) -> Result<(), Over> {

@@ -245,10 +245,10 @@ impl Default for Namespaces {
 
 impl Namespaces {
     /// What lies beneath the workloads of a namespace; `None` where nothing may be decided for them.
-    pub fn layer(&self, namespace: &str) -> Option<&Layer> {
+    pub fn layer(&self, namespace: &str) -> Option<&Arc<Layer>> {
         match self {
             Self::Unread(installation) => Some(installation.beneath(namespace)),
-            Self::Read(layers) => layers.get(namespace).map(Arc::as_ref),
+            Self::Read(layers) => layers.get(namespace),
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::domain::policy::{
     Conditions, Maturity, Rejection, Selection, SelectionReason, SelectionRequest, UpdatePolicy, select,
     suits,
 };
-use crate::domain::record::config_map::{RecordError, record_name};
+use crate::domain::record::config_map::RecordError;
 use crate::domain::record::{Findings, TagRecord};
 use crate::domain::reference::{Digest, ImageReference, Tag};
 use crate::domain::schedule::Schedule;
@@ -97,14 +97,13 @@ fn findings<'a>(
     now: Timestamp,
 ) -> Result<&'a Findings, Verdict> {
     let repository = watched.image.repository();
-    let name = record_name(repository);
-    let record = match snapshot.records.get(&name) {
+    let record = match snapshot.records.get(&watched.record) {
         None => return Err(Verdict::NoRecord),
         Some(Err(error)) => return Err(Verdict::RecordUnreadable(error.clone())),
         Some(Ok(record)) if record.repository != *repository => {
             let (found, expected) = (record.repository.clone(), repository.clone());
             return Err(Verdict::RecordUnreadable(RecordError::OtherRepository {
-                name,
+                name: watched.record.clone(),
                 found,
                 expected,
             }));

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::gate::Gate;
-use super::{Action, Assessment, PlanLimits, Snapshot};
+use super::{Action, Assessment, Candidate, PlanLimits, Snapshot};
 use crate::domain::annotations::LAST_UPDATE;
 use crate::domain::workload::Workload;
 
@@ -51,21 +51,22 @@ impl<'a> UnderWay<'a> {
     }
 }
 
-/// Takes from `assessments` the starts that there is no room for now. What is under way goes on, and so does every rollback.
+/// Takes from `candidates` the starts that there is no room for now. What is under way goes on, and so does every rollback.
 pub(super) fn hold_back(
     assessments: &mut [Assessment],
-    workloads: &[&Workload],
+    candidates: &mut [Candidate<'_>],
     snapshot: &Snapshot,
     limits: &PlanLimits,
 ) {
     if limits.max_rollouts.is_none() && limits.max_rollouts_per_namespace.is_none() {
         return;
     }
-    for (index, gate) in held_back(assessments, workloads, snapshot, limits) {
-        let Some(assessment) = assessments.get_mut(index) else {
+    for (index, gate) in held_back(assessments, candidates, snapshot, limits) {
+        let (Some(assessment), Some(candidate)) = (assessments.get_mut(index), candidates.get_mut(index))
+        else {
             continue;
         };
-        assessment.action = Action::Nothing;
+        candidate.start = None;
         for entry in &mut assessment.containers {
             entry.verdict.wait(gate.clone(), None);
         }
@@ -75,7 +76,7 @@ pub(super) fn hold_back(
 /// Which of the assessments, and what they wait for.
 fn held_back(
     assessments: &[Assessment],
-    workloads: &[&Workload],
+    candidates: &[Candidate<'_>],
     snapshot: &Snapshot,
     limits: &PlanLimits,
 ) -> Vec<(usize, Gate)> {
@@ -86,14 +87,14 @@ fn held_back(
     };
     let mut last_updates: BTreeMap<&str, Option<Timestamp>> = BTreeMap::new();
     let mut waiting: BTreeMap<&str, Vec<_>> = BTreeMap::new();
-    for (index, (assessment, workload)) in assessments.iter().zip(workloads).enumerate() {
+    for (index, (assessment, candidate)) in assessments.iter().zip(candidates).enumerate() {
         let namespace = assessment.workload.namespace.as_str();
-        let last_update = last_update(workload);
+        let last_update = last_update(candidate.workload);
         let newest = last_updates.entry(namespace).or_default();
         *newest = last_update.max(*newest);
         match &assessment.action {
             Action::Follow { .. } | Action::RollBack { .. } => under_way.add(namespace),
-            Action::Start(_) => match snapshot.tried.get(&assessment.uid) {
+            Action::Nothing if candidate.start.is_some() => match snapshot.tried.get(&assessment.uid) {
                 Some(Tried::Answered { resource_version })
                     if *resource_version == assessment.resource_version =>
                 {
@@ -106,7 +107,11 @@ fn held_back(
                     waiting.entry(namespace).or_default().push((turn, index));
                 }
             },
-            Action::Nothing | Action::Stop(_) | Action::StopForMarker(_) | Action::TakenBack(_) => {}
+            Action::Nothing
+            | Action::Start(_)
+            | Action::Stop(_)
+            | Action::StopForMarker(_)
+            | Action::TakenBack(_) => {}
         }
     }
     for turns in waiting.values_mut() {

@@ -2,6 +2,7 @@ mod gates;
 mod kept;
 mod pinning;
 mod platforms;
+mod readings;
 mod rollback;
 mod rollouts;
 mod running;

@@ -24,13 +24,13 @@ pub struct ContainerVerdict {
     pub verdict: Verdict,
 }
 
-impl From<PassedOver> for ContainerVerdict {
-    fn from(passed_over: PassedOver) -> Self {
+impl From<&PassedOver> for ContainerVerdict {
+    fn from(passed_over: &PassedOver) -> Self {
         Self {
-            container: passed_over.container,
-            image: passed_over.image,
+            container: passed_over.container.clone(),
+            image: passed_over.image.clone(),
             mode: passed_over.mode,
-            verdict: Verdict::PassedOver(passed_over.problem),
+            verdict: Verdict::PassedOver(passed_over.problem.clone()),
         }
     }
 }

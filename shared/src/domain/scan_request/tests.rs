@@ -518,7 +518,7 @@ fn check_now_is_taken_back_in_the_words_that_count() {
             &["1.4.0 minor", "1.4.0 major"],
             &["1.4.0"],
         );
-        snapshot.records = BTreeMap::from([known]);
+        snapshot.records = [known].into();
         checkout.uid = "checkout".to_owned();
         snapshot.workloads = vec![Arc::new(checkout)];
         let plan = plan(&snapshot, &LIMITS, now());

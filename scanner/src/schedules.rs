@@ -1,5 +1,7 @@
 //! Whether a repository is to be asked in this run.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use shared::domain::record::ScanRecord;
 use shared::domain::reference::Repository;
@@ -9,13 +11,13 @@ use shared::domain::watched::Demand;
 /// The schedules of all workloads that use one repository.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Schedules {
-    given: Vec<Schedule>,
+    given: Vec<Arc<Schedule>>,
     /// A workload without one wants its repository asked in every run.
     is_every_run: bool,
 }
 
 impl Schedules {
-    pub fn add(&mut self, schedule: Option<Schedule>) {
+    pub fn add(&mut self, schedule: Option<Arc<Schedule>>) {
         match schedule {
             None => self.is_every_run = true,
             Some(schedule) if !self.given.contains(&schedule) => self.given.push(schedule),
@@ -71,7 +73,7 @@ mod tests {
         let mut schedules = Schedules::default();
         for schedule in written {
             let parsed = schedule.map(|written| Schedule::parse(written, time_zone("UTC").unwrap()).unwrap());
-            schedules.add(parsed);
+            schedules.add(parsed.map(Arc::new));
         }
         schedules
     }

@@ -3,7 +3,9 @@
 //! Scanner and updater both read a workload through here, so that one never looks for what the other does not want.
 
 use std::fmt;
+use std::mem;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use super::annotations::{self, AnnotationError, ContainerSettings, Layer, Mode, Pin};
 use super::policy::{self, PolicyError, PolicyOptions, UpdatePolicy};
@@ -90,7 +92,7 @@ pub struct Watched {
     pub settings: ContainerSettings,
     pub demand: Demand,
     /// When its repository is to be asked; `None`: whenever the scanner runs.
-    pub schedule: Option<Schedule>,
+    pub schedule: Option<Arc<Schedule>>,
 }
 
 impl Watched {
@@ -143,6 +145,7 @@ pub struct PassedOver {
 /// A workload's settings and its watched containers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reading {
+    /// Those of the workload as a whole. Those of its containers are with the containers.
     pub settings: annotations::Settings,
     /// Empty when nobody opted the workload in.
     pub watched: Vec<Watched>,
@@ -151,18 +154,17 @@ pub struct Reading {
 
 /// Reads a workload, over what lies beneath its own annotations; all problems at once.
 pub fn read(workload: &Workload, layer: &Layer) -> Result<Reading, Vec<Problem>> {
-    let settings = annotations::settings(&workload.subject(), layer)
+    let mut settings = annotations::settings(&workload.subject(), layer)
         .map_err(|errors| errors.into_iter().map(Problem::from).collect::<Vec<_>>())?;
+    // Taken whole: an empty map keeps room for several.
+    let mut containers = mem::take(&mut settings.containers);
     let (mut watched, mut passed_over) = (Vec::new(), Vec::new());
     let mut problems = Vec::new();
     for container in &workload.containers {
-        let Some(wanted) = settings
-            .containers
-            .get(&container.name)
-            .filter(|wanted| wanted.watch)
-        else {
+        let Some(wanted) = containers.remove(&container.name).filter(|wanted| wanted.watch) else {
             continue;
         };
+        let (by_default, mode) = (wanted.by_default.watch, wanted.mode);
         match watch(&container.name, container.init, &container.image, wanted) {
             Ok(found) => watched.push(Watched {
                 schedule: settings.schedule.clone(),
@@ -170,15 +172,16 @@ pub fn read(workload: &Workload, layer: &Layer) -> Result<Reading, Vec<Problem>>
             }),
             // Said for this workload itself, so that somebody waits for what it says.
             Err(problem @ Problem::PinnedTagMoves { .. }) => problems.push(problem),
-            Err(problem) if wanted.by_default.watch => passed_over.push(PassedOver {
+            Err(problem) if by_default => passed_over.push(PassedOver {
                 container: container.name.clone(),
                 image: container.image.clone(),
-                mode: wanted.mode,
+                mode,
                 problem,
             }),
             Err(problem) => problems.push(problem),
         }
     }
+    watched.shrink_to_fit();
     if problems.is_empty() {
         Ok(Reading {
             settings,
@@ -190,7 +193,7 @@ pub fn read(workload: &Workload, layer: &Layer) -> Result<Reading, Vec<Problem>>
     }
 }
 
-fn watch(container: &str, init: bool, image: &str, settings: &ContainerSettings) -> Result<Watched, Problem> {
+fn watch(container: &str, init: bool, image: &str, settings: ContainerSettings) -> Result<Watched, Problem> {
     let reference = ImageReference::from_str(image).map_err(|source| Problem::Image {
         container: container.to_owned(),
         image: image.to_owned(),
@@ -228,7 +231,7 @@ fn watch(container: &str, init: bool, image: &str, settings: &ContainerSettings)
         init,
         record: record_name(reference.repository()),
         image: reference,
-        settings: settings.clone(),
+        settings,
         demand,
         schedule: None,
     })

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
@@ -62,7 +63,7 @@ pub struct Settings {
     /// Whether an update that fails is undone; where nothing is said, the mode decides.
     pub rollback: Option<bool>,
     /// When its repositories are to be asked; `None`: whenever the scanner runs.
-    pub schedule: Option<Schedule>,
+    pub schedule: Option<Arc<Schedule>>,
     /// By container name; every container has an entry.
     pub containers: BTreeMap<String, ContainerSettings>,
 }
@@ -82,7 +83,7 @@ pub(super) struct Base {
     rollback: Option<bool>,
     window: Option<Windows>,
     freeze: Option<Windows>,
-    schedule: Option<Schedule>,
+    schedule: Option<Arc<Schedule>>,
 }
 
 impl Default for Base {
@@ -121,7 +122,7 @@ impl Base {
             Err(error) => tell(Setting::ScheduleTimezone, error),
             Ok(zone) => match find(Setting::Schedule).map(|given| parse_schedule(&given, zone)) {
                 None => {}
-                Some(Ok(schedule)) => base.schedule = Some(schedule),
+                Some(Ok(schedule)) => base.schedule = Some(Arc::new(schedule)),
                 Some(Err(error)) => tell(Setting::Schedule, error),
             },
         }
@@ -219,7 +220,7 @@ fn inherited_errors(
 }
 
 /// When the workload's repositories are to be asked. `check-now` overrides any schedule.
-fn schedule(said: &Said<'_>, layer: &Layer) -> Result<Option<Schedule>, AnnotationError> {
+fn schedule(said: &Said<'_>, layer: &Layer) -> Result<Option<Arc<Schedule>>, AnnotationError> {
     let parts = [Setting::Schedule, Setting::ScheduleTimezone, Setting::CheckNow];
     if !parts.iter().any(|part| said.common.contains_key(part)) {
         return Ok(layer.base.schedule.clone());
@@ -240,7 +241,7 @@ fn schedule(said: &Said<'_>, layer: &Layer) -> Result<Option<Schedule>, Annotati
             None => Ok(None),
         };
     };
-    let schedule = parse_schedule(&given, zone)?;
+    let schedule = Arc::new(parse_schedule(&given, zone)?);
     Ok(Some(schedule).filter(|_| !said.common.contains_key(&Setting::CheckNow)))
 }
 

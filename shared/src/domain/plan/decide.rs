@@ -111,7 +111,7 @@ fn findings<'a>(
         Some(Ok(record)) => record,
     };
     let findings = record.findings.as_ref().ok_or(Verdict::NeverScanned)?;
-    if !is_fresh(findings.scanned_at, watched.schedule.as_ref(), limits, now) {
+    if !is_fresh(findings.scanned_at, watched.schedule.as_deref(), limits, now) {
         return Err(Verdict::RecordStale {
             scanned_at: findings.scanned_at,
         });

@@ -114,9 +114,9 @@ async fn what_waits_is_written_on_the_workload_once_and_goes_with_the_start() {
     stage.roll_out("checkout").await;
     assert_eq!(stage.result("checkout").await, "completed");
     assert_eq!(stage.annotation("checkout", "pending").await, None);
+    updater.stop().await;
     let codes: Vec<u16> = stage.patches("checkout").iter().map(|patch| patch.code).collect();
     assert_eq!(codes, [200, 200, 200]);
-    updater.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

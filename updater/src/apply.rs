@@ -14,9 +14,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::Client;
 use kube::api::{Patch, PatchParams};
+use shared::domain::annotations::PENDING;
+use shared::domain::in_flight::Cause;
 use shared::domain::ownership::FIELD_MANAGER;
 use shared::domain::patch::{self, Outcome, PatchBody};
-use shared::domain::plan::{Action, Assessment, Pending, Plan, TakenBack, Tried, Update};
+use shared::domain::plan::{Action, Assessment, Pending, Plan, RefusedUndo, TakenBack, Tried, Update};
 use shared::domain::workload::WorkloadId;
 use shared::io::client::explain;
 use tokio::sync::Notify;
@@ -70,9 +72,12 @@ impl Applier {
         let version = &assessment.resource_version;
         match &assessment.action {
             Action::Nothing | Action::Stop(_) | Action::StopForMarker(_) => {
-                self.say_what_waits(assessment, metrics).await;
+                self.note(assessment, told, metrics).await;
             }
-            Action::Start(update) => return self.start(assessment, update, metrics).await,
+            // That it was asked for is told from its marker.
+            Action::Start(update) | Action::Undo(update) => {
+                return self.start(assessment, update, metrics).await;
+            }
             // The failure is not written down until its undoing has ended, so this is the last chance to tell of it.
             Action::RollBack { undo, .. } => {
                 if told {
@@ -89,10 +94,13 @@ impl Applier {
                 in_flight,
                 status,
                 holds,
-                promised,
+                kept,
             } => {
-                let outcome = Outcome::of(in_flight, status).filter(|_| told)?;
-                let body = patch::finish(version, in_flight, &outcome, holds, promised, now);
+                let Some(outcome) = Outcome::of(in_flight, status).filter(|_| told) else {
+                    self.note(assessment, told, metrics).await;
+                    return None;
+                };
+                let body = patch::finish(version, in_flight, &outcome, holds, kept, now);
                 if self.send(assessment, &body, metrics).await == Some(PatchResult::Sent) {
                     tracing::info!(
                         workload = %assessment.workload,
@@ -177,20 +185,32 @@ impl Applier {
         }
     }
 
-    async fn say_what_waits(&self, assessment: &Assessment, metrics: &Metrics) {
-        let text = match &assessment.pending {
-            Pending::Unchanged => return,
-            Pending::Write(text) => Some(text.as_str()),
-            Pending::Remove => None,
+    /// Says what waits, and takes away requests that fit nothing, once people were `told`.
+    async fn note(&self, assessment: &Assessment, told: bool, metrics: &Metrics) {
+        let waits = match &assessment.pending {
+            Pending::Unchanged => None,
+            Pending::Write(text) => Some(Some(text.clone())),
+            Pending::Remove => Some(None),
         };
-        let body = patch::pending(&assessment.resource_version, text);
-        if self.send(assessment, &body, metrics).await == Some(PatchResult::Sent) {
-            let workload = &assessment.workload;
-            if let Some(pending) = text {
-                tracing::info!(%workload, pending, "update waits");
-            } else {
-                tracing::info!(%workload, "no update waits any more");
-            }
+        let refused = assessment.refused.iter().filter(|_| told);
+        let refused = refused.map(|refused| (refused.key.clone(), None));
+        let pending = waits.iter().map(|text| (PENDING.to_owned(), text.clone()));
+        let annotations: BTreeMap<String, Option<String>> = pending.chain(refused).collect();
+        if annotations.is_empty() {
+            return;
+        }
+        let body = patch::annotate(&assessment.resource_version, &annotations);
+        if self.send(assessment, &body, metrics).await != Some(PatchResult::Sent) {
+            return;
+        }
+        let workload = &assessment.workload;
+        match waits {
+            None => {}
+            Some(Some(pending)) => tracing::info!(%workload, pending, "update waits"),
+            Some(None) => tracing::info!(%workload, "no update waits any more"),
+        }
+        for RefusedUndo { key, value, why } in assessment.refused.iter().filter(|_| told) {
+            tracing::warn!(%workload, key, value, %why, "nothing is undone, and the request is removed");
         }
     }
 
@@ -209,6 +229,7 @@ impl Applier {
             action: _,
             pending: _,
             prospect: _,
+            refused: _,
         } = assessment;
         if !self.attempts().may_try(uid, resource_version, Instant::now()) || !self.leadership.may_act() {
             return None;
@@ -281,7 +302,8 @@ fn result(outcome: &Outcome) -> UpdateResult {
         Outcome::Completed(_) => UpdateResult::Completed,
         Outcome::Failed(_) => UpdateResult::Failed,
         Outcome::Superseded(_) => UpdateResult::Superseded,
-        Outcome::RolledBack(_) => UpdateResult::RolledBack,
+        Outcome::RolledBack(Cause::Failure(_)) => UpdateResult::RolledBack,
+        Outcome::RolledBack(Cause::Request(_)) => UpdateResult::RolledBackOnRequest,
         Outcome::RollbackFailed { .. } => UpdateResult::RollbackFailed,
     }
 }

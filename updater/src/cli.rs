@@ -107,6 +107,14 @@ pub enum Command {
     /// Exit code 0: it is written. 2: nothing is held, or there is no cluster, no permission, or an option is wrong.
     #[command(after_help = steer::EXAMPLES)]
     Release(HoldOptions),
+    /// Undo the last update, also while it is under way.
+    ///
+    /// Writes the annotation `kubefresh.dev/undo` with exactly what the last update gave, so that no other is undone. The updater
+    /// that leads then gives back the exact images of before, in any mode and at any time, and holds what is left.
+    ///
+    /// Exit code 0: it is written. 2: there is nothing to undo, or there is no cluster, no permission, or an option is wrong.
+    #[command(after_help = steer::EXAMPLES)]
+    Rollback(WorkloadOptions),
     /// Have a workload's repositories asked at once, whatever the schedule says.
     ///
     /// Writes the annotation `kubefresh.dev/check-now`. The updater that leads then makes a Job of the scanner's CronJob.

@@ -1,6 +1,6 @@
 //! What people ask of the updater on a command line. It reads what the run reads and decides by the same code.
 //!
-//! `plan`, `status` and [`migrate`] change nothing; `approve`, `hold`, `release` and `check-now` ([`steer`]) change annotations of one workload.
+//! `plan`, `status` and [`migrate`] change nothing; `approve`, `hold`, `release`, `rollback` and `check-now` ([`steer`]) change annotations of one workload.
 
 mod json;
 pub mod migrate;

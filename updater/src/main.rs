@@ -32,6 +32,7 @@ async fn main() -> ExitCode {
         Some(Command::Approve(options)) => answer(steer(Step::Approve(options), settings)).await,
         Some(Command::Hold(options)) => answer(steer(Step::Hold(options), settings)).await,
         Some(Command::Release(options)) => answer(steer(Step::Release(options), settings)).await,
+        Some(Command::Rollback(options)) => answer(steer(Step::Rollback(options), settings)).await,
         Some(Command::CheckNow(options)) => answer(steer(Step::CheckNow(options), settings)).await,
     }
 }

@@ -79,7 +79,9 @@ pub enum UpdateResult {
     Superseded,
     /// It failed, and what was there before is back.
     RolledBack,
-    /// It failed, and so did the way back.
+    /// Somebody asked for what was there before, and it is back.
+    RolledBackOnRequest,
+    /// It failed, or was to be undone, and the way back failed.
     RollbackFailed,
     /// It had ended, and somebody went back to an older image.
     TakenBack,
@@ -483,7 +485,7 @@ fn state(action: &Action) -> &'static str {
         Action::Nothing => "settled",
         Action::Stop(_) | Action::StopForMarker(_) => "stopped",
         Action::Start(_) => "starting",
-        Action::RollBack { .. } => "rolling-back",
+        Action::RollBack { .. } | Action::Undo(_) => "rolling-back",
         Action::TakenBack(_) => "taken-back",
         Action::Follow {
             status: RolloutStatus::InProgress(_),
@@ -529,6 +531,7 @@ mod tests {
             action: Action::Nothing,
             pending: Pending::Unchanged,
             prospect: None,
+            refused: Vec::new(),
         };
         Plan {
             assessments: vec![assessment],

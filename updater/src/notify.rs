@@ -177,7 +177,10 @@ fn action(reason: NoticeReason) -> &'static str {
         | NoticeReason::ImageUpdated
         | NoticeReason::RolloutFailed
         | NoticeReason::UpdateSuperseded => "Update",
-        NoticeReason::RolledBack | NoticeReason::RollbackFailed => "Rollback",
+        NoticeReason::RollbackRequested
+        | NoticeReason::RolledBack
+        | NoticeReason::RollbackFailed
+        | NoticeReason::RollbackRefused => "Rollback",
         NoticeReason::UpdateHeld => "Hold",
     }
 }

@@ -19,6 +19,7 @@ use super::workload::Container;
 pub use dialect::{Dialect, Migration, Remark, check_now, migration, status_annotations};
 pub use layer::{Installation, Layer, Namespaces, is_variable};
 pub use settings::{ByDefault, ContainerSettings, DEFAULT_ROLLOUT_TIMEOUT, Settings, settings};
+pub(super) use value::parse_undo;
 pub use value::{Approved, Mode, Pin, WriteBack};
 
 /// The prefix of all our keys; `CONTAINER.kubefresh.dev/KEY` speaks of one container.
@@ -36,6 +37,9 @@ pub const WRITE_BACK: &str = "kubefresh.dev/write-back";
 /// Asks for a scan at once, whatever its value; removed by the updater once it was made.
 pub const CHECK_NOW: &str = "kubefresh.dev/check-now";
 
+/// Asks for the last update to be undone, by what is to be left; removed by the updater once that has begun.
+pub const UNDO: &str = "kubefresh.dev/undo";
+
 /// State: written by the updater, never by people.
 pub const IN_FLIGHT: &str = "kubefresh.dev/in-flight";
 /// What waits to be updated, why, and until when.
@@ -44,7 +48,17 @@ pub const LAST_UPDATE: &str = "kubefresh.dev/last-update";
 pub const LAST_CHANGE: &str = "kubefresh.dev/last-change";
 pub const LAST_RESULT: &str = "kubefresh.dev/last-result";
 
-const STATE_KEYS: [&str; 5] = [IN_FLIGHT, PENDING, LAST_UPDATE, LAST_CHANGE, LAST_RESULT];
+/// What the last update did, for whoever undoes it.
+pub const LAST_IMAGES: &str = "kubefresh.dev/last-images";
+
+const STATE_KEYS: [&str; 6] = [
+    IN_FLIGHT,
+    PENDING,
+    LAST_UPDATE,
+    LAST_CHANGE,
+    LAST_RESULT,
+    LAST_IMAGES,
+];
 
 /// An annotation, or a default in its place, that cannot be obeyed. It names where it was given and the value, and says what
 /// would be right.

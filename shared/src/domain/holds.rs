@@ -9,27 +9,22 @@ use super::workload::Workload;
 /// How many holds an annotation keeps when another is written; the oldest go.
 const MOST: usize = 20;
 
-/// The annotations that hold this for these containers beside what is held, as keys and whole values.
+/// The annotations that hold this for these containers (`None`: for all) beside what is held, as keys and whole values.
 pub fn with_holds<'a>(
     workload: &Workload,
-    holds: impl IntoIterator<Item = (&'a str, Hold)>,
+    holds: impl IntoIterator<Item = (Option<&'a str>, Hold)>,
 ) -> BTreeMap<String, String> {
     let mut written = BTreeMap::new();
     for (container, hold) in holds {
-        let key = key(workload, container);
+        let key = container.map_or_else(
+            || HOLD.to_owned(),
+            |container| workload.annotation_of(container, HOLD),
+        );
         let there = written.get(&key).or_else(|| workload.annotations.get(&key));
         let value = with_hold(there.map_or("", String::as_str), &hold);
         written.insert(key, value);
     }
     written
-}
-
-/// With one container, the key that people would write.
-fn key(workload: &Workload, container: &str) -> String {
-    match workload.containers.as_slice() {
-        [_] => HOLD.to_owned(),
-        _ => format!("{container}.{HOLD}"),
-    }
 }
 
 /// What is there is taken as it is: nobody asked for its correction.

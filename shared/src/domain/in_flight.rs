@@ -4,11 +4,12 @@
 //! without an update, and whoever leads next can go on from it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::annotations::{IN_FLIGHT, LAST_CHANGE, LAST_UPDATE};
+use super::annotations::{IN_FLIGHT, LAST_CHANGE, LAST_IMAGES, LAST_UPDATE};
 use super::policy::Hold;
 use super::reference::{Digest, ImageReference};
 use super::text;
@@ -29,13 +30,34 @@ pub struct ImageChange {
 
 impl ImageChange {
     /// What brings back what ran before.
-    fn image_before(&self) -> String {
+    pub fn image_before(&self) -> String {
         let exact = || {
             let from: ImageReference = self.from.parse().ok()?;
             let ran = self.ran.as_ref().filter(|_| from.digest().is_none())?;
             Some(from.with_tag_and_digest(&from.effective_tag()?, ran).to_string())
         };
         exact().unwrap_or_else(|| self.from.clone())
+    }
+
+    /// What names exactly what would be left; `None` where nothing does. Where the tag stays the same, it says nothing.
+    pub fn left(&self) -> Option<Hold> {
+        let read = |image: &str| image.parse::<ImageReference>().ok()?.effective_tag();
+        let tag = read(&self.to).filter(|tag| read(&self.from).as_ref() != Some(tag));
+        tag.map(Hold::Tag).or_else(|| self.hold())
+    }
+
+    /// Whether this names what would be left.
+    pub fn is_left_by(&self, named: &Hold) -> bool {
+        let digest_of = |hold: Option<Hold>| match hold {
+            Some(Hold::Digest(digest) | Hold::Image(_, digest)) => Some(digest),
+            Some(Hold::Tag(_) | Hold::UpTo(_)) | None => None,
+        };
+        match named {
+            Hold::Tag(_) => self.left().as_ref() == Some(named),
+            Hold::Digest(digest) => digest_of(self.hold()).as_ref() == Some(digest),
+            Hold::Image(..) => self.hold().as_ref() == Some(named),
+            Hold::UpTo(_) => false,
+        }
     }
 
     /// What has to be held so that `to` is not offered again; `None` where it is no image.
@@ -59,9 +81,55 @@ pub struct InFlight {
     pub started: Timestamp,
     /// When we stop waiting and call the rollout failed.
     pub deadline: Timestamp,
-    /// Set where this undoes an update that failed: why that one did.
+    /// Set where this undoes an update: why that one failed, or what asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback: Option<String>,
+    /// Whether somebody asked for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    asked: bool,
+}
+
+/// Why an update is undone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// It failed, for this reason.
+    Failure(String),
+    /// Somebody asked for it, by this annotation.
+    Request(String),
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failure(reason) => f.write_str(reason),
+            Self::Request(annotation) => write!(f, "asked for by {annotation}"),
+        }
+    }
+}
+
+/// What the last update did, as exactly as it was known, so that it can be undone later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastImages {
+    /// By container name.
+    pub containers: BTreeMap<String, ImageChange>,
+    /// Which revision of the pod template it made, where the kind counts them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<i64>,
+}
+
+impl LastImages {
+    /// `None` where no update is written down that could be undone.
+    pub fn read(annotations: &BTreeMap<String, String>) -> Result<Option<Self>, String> {
+        let value = annotations
+            .get(LAST_IMAGES)
+            .map(|value| serde_json::from_str(value));
+        value.transpose().map_err(|error| error.to_string())
+    }
+
+    /// The annotation's value.
+    pub fn to_annotation(&self) -> String {
+        serde_json::json!(self).to_string()
+    }
 }
 
 /// How much of the reason for a rollback is kept, in bytes.
@@ -88,24 +156,41 @@ impl InFlight {
             started,
             deadline,
             rollback: None,
+            asked: false,
         }
     }
 
-    /// The marker of the update that undoes this one, because of `reason`: each container gets back what it had.
-    #[must_use]
-    pub fn undone(&self, reason: &str, now: Timestamp, timeout: SignedDuration) -> Self {
+    /// The marker of the update that undoes these changes: each container gets back what it had.
+    pub fn undoing(
+        changes: &BTreeMap<String, ImageChange>,
+        cause: &Cause,
+        now: Timestamp,
+        timeout: SignedDuration,
+    ) -> Self {
         let back = |change: &ImageChange| ImageChange {
             from: change.to.clone(),
             to: change.image_before(),
             digest: None,
             ran: None,
         };
-        let containers = self.containers.iter();
+        let containers = changes.iter();
         let containers = containers.map(|(name, change)| (name.clone(), back(change)));
+        let (Cause::Failure(reason) | Cause::Request(reason)) = cause;
         Self {
             rollback: Some(text::cut(reason, REASON_LENGTH)),
+            asked: matches!(cause, Cause::Request(_)),
             ..Self::new(containers.collect(), now, timeout)
         }
+    }
+
+    /// Why this undoes an update, if it does.
+    pub fn cause(&self) -> Option<Cause> {
+        let cause = if self.asked {
+            Cause::Request
+        } else {
+            Cause::Failure
+        };
+        self.rollback.clone().map(cause)
     }
 
     /// The marker of a workload, if an update is under way.
@@ -194,11 +279,8 @@ mod tests {
         let change = update.containers.get_mut("checkout").unwrap();
         change.from = format!("shop/checkout:1.4.0@{digest}");
         let later = "2026-11-21T03:05:00Z".parse().unwrap();
-        let undone = update.undone(
-            &"no pod is ready ".repeat(100),
-            later,
-            SignedDuration::from_mins(1),
-        );
+        let cause = Cause::Failure("no pod is ready ".repeat(100));
+        let undone = InFlight::undoing(&update.containers, &cause, later, SignedDuration::from_mins(1));
         let change = &undone.containers["checkout"];
         assert_eq!(change.to, format!("shop/checkout:1.4.0@{digest}"));
         assert_eq!(change.from, "shop/checkout:1.5.0");

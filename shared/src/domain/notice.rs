@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use super::hash::short_hash;
-use super::in_flight::InFlight;
+use super::in_flight::{Cause, InFlight};
 use super::patch::Outcome;
-use super::plan::{self, Action, Assessment, ContainerVerdict, Gate, TakenBack, Target, Verdict};
+use super::plan::{self, Action, Assessment, ContainerVerdict, Gate, RefusedUndo, TakenBack, Target, Verdict};
 use super::rollout::RolloutStatus;
 use super::text;
 use super::workload::WorkloadId;
@@ -30,8 +30,10 @@ pub enum NoticeReason {
     UpdateStarted,
     ImageUpdated,
     RolloutFailed,
+    RollbackRequested,
     RolledBack,
     RollbackFailed,
+    RollbackRefused,
     UpdateSuperseded,
     UpdateHeld,
     InvalidSettings,
@@ -55,11 +57,13 @@ impl Notice {
         let severity = match reason {
             NoticeReason::RolloutFailed
             | NoticeReason::RollbackFailed
+            | NoticeReason::RollbackRefused
             | NoticeReason::InvalidSettings
             | NoticeReason::InvalidRecord => Severity::Warning,
             NoticeReason::UpdateAvailable
             | NoticeReason::UpdateStarted
             | NoticeReason::ImageUpdated
+            | NoticeReason::RollbackRequested
             | NoticeReason::RolledBack
             | NoticeReason::UpdateSuperseded
             | NoticeReason::UpdateHeld => Severity::Normal,
@@ -90,6 +94,18 @@ impl Notice {
 
 /// Everything there is to tell about a workload as it stands.
 pub fn notices(assessment: &Assessment) -> Vec<Notice> {
+    let refused = assessment.refused.iter();
+    let refused = refused.map(|refused| self::refused(assessment, refused));
+    happening(assessment).into_iter().chain(refused).collect()
+}
+
+fn refused(assessment: &Assessment, refused: &RefusedUndo) -> Notice {
+    let RefusedUndo { key, value, why } = refused;
+    let note = format!("nothing is undone, and annotation {key}={value} is removed: {why}");
+    Notice::new(assessment, NoticeReason::RollbackRefused, &note, &note)
+}
+
+fn happening(assessment: &Assessment) -> Vec<Notice> {
     match &assessment.action {
         Action::Stop(problems) => {
             let note = problems
@@ -114,12 +130,12 @@ pub fn notices(assessment: &Assessment) -> Vec<Notice> {
             )]
         }
         // The marker is not stored yet: that the update started is told once it is.
-        Action::Start(_) => Vec::new(),
+        Action::Start(_) | Action::Undo(_) => Vec::new(),
         Action::Follow {
             in_flight,
             status,
             holds,
-            promised: _,
+            kept: _,
         } => following(assessment, in_flight, status, holds),
         Action::RollBack {
             in_flight,
@@ -167,9 +183,21 @@ fn following(
     holds: &BTreeMap<String, String>,
 ) -> Vec<Notice> {
     let change = in_flight.summary();
-    // That a rollback starts was told with the failure.
-    let is_update = in_flight.rollback.is_none();
-    let started = is_update.then(|| started(assessment, in_flight));
+    let identity = in_flight.to_annotation();
+    let started = match in_flight.cause() {
+        None => Some(started(assessment, in_flight)),
+        // That it starts was told with the failure.
+        Some(Cause::Failure(_)) => None,
+        Some(cause @ Cause::Request(_)) => {
+            let WorkloadId { namespace, name, .. } = &assessment.workload;
+            let note = format!(
+                "{change}: {cause}; what is left is held, and only what is newer is offered; to lift it: kubefresh-updater release \
+                 {namespace}/{name}"
+            );
+            let reason = NoticeReason::RollbackRequested;
+            Some(Notice::new(assessment, reason, &note, &identity))
+        }
+    };
     let ended = Outcome::of(in_flight, status).map(|outcome| match outcome {
         Outcome::Completed(completion) => {
             let remark = completion.remark().map(|remark| format!("; {remark}"));
@@ -180,13 +208,16 @@ fn following(
             format!("{change}: {why}; {}", are_held(holds)),
         ),
         Outcome::Superseded(by) => (NoticeReason::UpdateSuperseded, format!("{change}: {by}")),
-        Outcome::RolledBack(reason) => (NoticeReason::RolledBack, format!("{change}: {reason}")),
-        Outcome::RollbackFailed { update, rollback } => (
-            NoticeReason::RollbackFailed,
-            format!("{change}: {rollback}; nothing more is tried. The update had failed: {update}"),
-        ),
+        Outcome::RolledBack(cause) => (NoticeReason::RolledBack, format!("{change}: {cause}")),
+        Outcome::RollbackFailed { cause, rollback } => {
+            let why = match cause {
+                Cause::Failure(update) => format!("The update had failed: {update}"),
+                Cause::Request(_) => format!("It was {cause}"),
+            };
+            let note = format!("{change}: {rollback}; nothing more is tried. {why}");
+            (NoticeReason::RollbackFailed, note)
+        }
     });
-    let identity = in_flight.to_annotation();
     let ended = ended.map(|(reason, note)| Notice::new(assessment, reason, &note, &identity));
     started.into_iter().chain(ended).collect()
 }

@@ -160,12 +160,13 @@ fn lines(assessment: &Assessment, workload: Option<&Workload>, snapshot: &Snapsh
                 )
             })
             .collect(),
-        Action::RollBack { failure, undo, .. } => entries
+        Action::RollBack { undo, .. } | Action::Undo(undo) => entries
             .map(|entry| {
                 let change = undo.in_flight.containers.get(&entry.container);
+                let why = undo.in_flight.cause().map(|cause| format!("going back: {cause}"));
                 let standing = Standing {
                     target: change.map(|change| change.to.clone()),
-                    ..Standing::new(State::RollingOut, format!("going back: {failure}"))
+                    ..Standing::new(State::RollingOut, why.unwrap_or_default())
                 };
                 line(Some(entry), standing)
             })

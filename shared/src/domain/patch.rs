@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::annotations::{IN_FLIGHT, LAST_CHANGE, LAST_RESULT, LAST_UPDATE, PENDING};
-use super::in_flight::{ImageChange, InFlight};
+use super::annotations::{IN_FLIGHT, LAST_CHANGE, LAST_IMAGES, LAST_RESULT, LAST_UPDATE, PENDING};
+use super::in_flight::{Cause, ImageChange, InFlight, LastImages};
 use super::plan::{TakenBack, Update};
 use super::rollout::{Completion, RolloutStatus};
 use super::time::whole_seconds;
@@ -25,11 +25,11 @@ pub enum Outcome {
     Completed(Completion),
     Failed(String),
     Superseded(String),
-    /// A rollback ended well: the update that it undid had failed for this reason.
-    RolledBack(String),
-    /// A rollback failed as well.
+    /// A rollback ended well.
+    RolledBack(Cause),
+    /// It failed.
     RollbackFailed {
-        update: String,
+        cause: Cause,
         rollback: String,
     },
 }
@@ -37,7 +37,7 @@ pub enum Outcome {
 impl Outcome {
     /// The outcome of a rollout that ended, or `None` while it goes on.
     pub fn of(in_flight: &InFlight, status: &RolloutStatus) -> Option<Self> {
-        let undone = in_flight.rollback.clone();
+        let undone = in_flight.cause();
         match status {
             RolloutStatus::InProgress(_) => None,
             RolloutStatus::Completed(completion) => {
@@ -47,8 +47,8 @@ impl Outcome {
                 let failure = failure.to_string();
                 Some(match undone {
                     None => Self::Failed(failure),
-                    Some(update) => Self::RollbackFailed {
-                        update,
+                    Some(cause) => Self::RollbackFailed {
+                        cause,
                         rollback: failure,
                     },
                 })
@@ -79,10 +79,15 @@ impl Outcome {
                 .map_or_else(|| "completed".to_owned(), |remark| format!("completed: {remark}")),
             Self::Failed(reason) => format!("failed: {reason}"),
             Self::Superseded(by) => format!("superseded: {by}"),
-            Self::RolledBack(reason) => format!("rolled back: {reason}"),
-            Self::RollbackFailed { update, rollback } => {
-                format!("failed: {update}; rollback failed: {rollback}")
-            }
+            Self::RolledBack(cause) => format!("rolled back: {cause}"),
+            Self::RollbackFailed {
+                cause: Cause::Failure(update),
+                rollback,
+            } => format!("failed: {update}; rollback failed: {rollback}"),
+            Self::RollbackFailed {
+                cause: cause @ Cause::Request(_),
+                rollback,
+            } => format!("failed: rollback, {cause}: {rollback}"),
         }
     }
 }
@@ -92,12 +97,15 @@ pub fn start(kind: WorkloadKind, resource_version: &str, update: &Update) -> Pat
     let Update {
         in_flight,
         init_containers,
-        spent_approvals,
+        spent,
         holds,
+        last_images,
     } = update;
     let mut annotations = Map::from_iter([(IN_FLIGHT.to_owned(), json!(in_flight.to_annotation()))]);
     annotations.insert(PENDING.to_owned(), Value::Null);
-    annotations.extend(spent_approvals.iter().map(|key| (key.clone(), Value::Null)));
+    let last_images = last_images.as_ref().map(LastImages::to_annotation);
+    annotations.insert(LAST_IMAGES.to_owned(), json!(last_images));
+    annotations.extend(spent.iter().map(|key| (key.clone(), Value::Null)));
     annotations.extend(as_annotations(holds));
     let mut pod = Map::new();
     for (field, init) in [("initContainers", true), ("containers", false)] {
@@ -125,20 +133,14 @@ fn images(
         .collect()
 }
 
-/// Says what waits, or that nothing does any more.
-pub fn pending(resource_version: &str, text: Option<&str>) -> PatchBody {
-    let text = text.map(str::to_owned);
-    annotate(resource_version, &BTreeMap::from([(PENDING.to_owned(), text)]))
-}
-
-/// Removes the marker and writes the result down, also where another tool `promised` it. Annotations alone: a new generation of a Deployment, since its controller
-/// copies them to its ReplicaSet, and no second rollout.
+/// Removes the marker and writes the result down, beside what is `kept` of the update. Annotations alone: a new generation of a
+/// Deployment, since its controller copies them to its ReplicaSet, and no second rollout.
 pub fn finish(
     resource_version: &str,
     in_flight: &InFlight,
     outcome: &Outcome,
     holds: &BTreeMap<String, String>,
-    promised: &BTreeMap<String, Option<String>>,
+    kept: &BTreeMap<String, Option<String>>,
     now: Timestamp,
 ) -> PatchBody {
     let mut annotations = Map::from_iter([
@@ -148,7 +150,7 @@ pub fn finish(
         (LAST_RESULT.to_owned(), json!(outcome.to_annotation())),
     ]);
     annotations.extend(as_annotations(holds));
-    annotations.extend(promised.iter().map(|(key, value)| (key.clone(), json!(value))));
+    annotations.extend(kept.iter().map(|(key, value)| (key.clone(), json!(value))));
     PatchBody(json!({
         "metadata": { "resourceVersion": resource_version, "annotations": annotations },
     }))
@@ -166,6 +168,7 @@ pub fn take_note(resource_version: &str, taken_back: &TakenBack, now: Timestamp)
             (LAST_UPDATE.to_owned(), json!(whole_seconds(now).to_string())),
             (LAST_CHANGE.to_owned(), json!(taken_back.summary())),
             (LAST_RESULT.to_owned(), json!(taken_back.result())),
+            (LAST_IMAGES.to_owned(), Value::Null),
         ]);
     }
     let spent = taken_back.spent_approvals.iter();
@@ -220,8 +223,9 @@ mod tests {
         let update = Update {
             in_flight: in_flight(),
             init_containers: BTreeSet::from(["migrate".to_owned()]),
-            spent_approvals: BTreeSet::from(["kubefresh.dev/approved".to_owned()]),
+            spent: BTreeSet::from(["kubefresh.dev/approved".to_owned()]),
             holds: held(),
+            last_images: None,
         };
         assert_eq!(
             start(WorkloadKind::StatefulSet, "41", &update).0,
@@ -233,6 +237,7 @@ mod tests {
                         "kubefresh.dev/approved": null,
                         "kubefresh.dev/pending": null,
                         "kubefresh.dev/hold": "1.5.0",
+                        "kubefresh.dev/last-images": null,
                     },
                 },
                 "spec": { "template": { "spec": {
@@ -248,8 +253,9 @@ mod tests {
         let update = Update {
             in_flight: in_flight(),
             init_containers: BTreeSet::from(["migrate".to_owned()]),
-            spent_approvals: BTreeSet::new(),
+            spent: BTreeSet::new(),
             holds: BTreeMap::new(),
+            last_images: None,
         };
         let of = |kind| start(kind, "41", &update).0["spec"].take();
         assert_eq!(
@@ -281,16 +287,6 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_one_annotation_and_goes_with_an_explicit_null() {
-        for text in [Some("app: shop/app:2 waits for its window"), None] {
-            assert_eq!(
-                pending("42", text).0,
-                json!({ "metadata": { "resourceVersion": "42", "annotations": { "kubefresh.dev/pending": text } } })
-            );
-        }
-    }
-
-    #[test]
     fn what_somebody_took_back_is_noted_in_annotations_and_nothing_else() {
         let change = ImageChange {
             from: "shop/app:2".to_owned(),
@@ -317,6 +313,7 @@ mod tests {
                     "kubefresh.dev/last-update": "2026-11-21T03:02:00Z",
                     "kubefresh.dev/last-change": "app: shop/app:2 -> shop/app:1",
                     "kubefresh.dev/last-result": "taken back: <=2 is held",
+                    "kubefresh.dev/last-images": null,
                     "kubefresh.dev/hold": "1.5.0",
                 },
             },
@@ -332,7 +329,16 @@ mod tests {
     #[test]
     fn the_end_of_a_rollback_is_told_from_that_of_an_update() {
         let update = in_flight();
-        let rollback = update.undone("no pod is ready", update.deadline, SignedDuration::from_mins(10));
+        let undoing = |cause: &Cause| {
+            InFlight::undoing(
+                &update.containers,
+                cause,
+                update.deadline,
+                SignedDuration::from_mins(10),
+            )
+        };
+        let rollback = undoing(&Cause::Failure("no pod is ready".to_owned()));
+        let asked = undoing(&Cause::Request("kubefresh.dev/undo=2".to_owned()));
         let waiting = Waiting::Revision;
         let failed = RolloutStatus::Failed(Failure::RolloutTimeout { waiting, pod: None });
         let completed = RolloutStatus::Completed(Completion::Whole);
@@ -356,6 +362,17 @@ mod tests {
                  rollout",
             ),
             (&rollback, &superseded, "superseded: container app was removed"),
+            (
+                &asked,
+                &completed,
+                "rolled back: asked for by kubefresh.dev/undo=2",
+            ),
+            (
+                &asked,
+                &failed,
+                "failed: rollback, asked for by kubefresh.dev/undo=2: rollout timeout passed: the controller has not yet closed \
+                 the rollout",
+            ),
         ] {
             let outcome = Outcome::of(in_flight, status).unwrap();
             assert_eq!(outcome.to_annotation(), expected);
@@ -365,7 +382,7 @@ mod tests {
     #[test]
     fn the_finish_patch_removes_the_marker_with_an_explicit_null_and_touches_no_spec() {
         let now = "2026-11-21T03:02:00.7Z".parse().unwrap();
-        let promised = BTreeMap::from([
+        let kept = BTreeMap::from([
             (
                 "watch-cluster.io/last-update-image".to_owned(),
                 Some("shop/app:2".to_owned()),
@@ -377,7 +394,7 @@ mod tests {
             &in_flight(),
             &Outcome::Failed("timed out".to_owned()),
             &held(),
-            &promised,
+            &kept,
             now,
         )
         .0;

@@ -16,9 +16,11 @@ pub use self::rollouts::Tried;
 pub use self::running::RunningUnknown;
 pub use self::seen::Seen;
 pub use self::taken_back::TakenBack;
+use self::undo::Requests;
+pub use self::undo::{Asked, RefusedUndo, Unfit, ask};
 pub use self::verdict::{ContainerVerdict, Target, Verdict, approval, approval_annotation, approval_command};
 use super::annotations::{APPROVED, Mode, Namespaces, PENDING};
-use super::in_flight::{ImageChange, InFlight, InFlightError};
+use super::in_flight::{ImageChange, InFlight, InFlightError, LastImages};
 use super::nodes::{Nodes, NodesUnread};
 use super::pods::Pods;
 use super::record::config_map::{RecordError, record_name};
@@ -37,6 +39,7 @@ mod rollouts;
 mod running;
 mod seen;
 mod taken_back;
+mod undo;
 mod verdict;
 
 /// Everything that a plan is made from.
@@ -98,6 +101,8 @@ pub struct Assessment {
     pub pending: Pending,
     /// What others will make of the update that is under way, where they keep its images.
     pub prospect: Option<String>,
+    /// Requests to undo an update that fit none.
+    pub refused: Vec<RefusedUndo>,
 }
 
 impl Snapshot {
@@ -169,9 +174,9 @@ pub enum Action {
         status: RolloutStatus,
         /// What is held from its end on, as annotations.
         holds: BTreeMap<String, String>,
-        /// What another tool promises to write of an update that is complete: see
-        /// [`status_annotations`](super::annotations::status_annotations).
-        promised: BTreeMap<String, Option<String>>,
+        /// What else is written down at its end: what it did, for whoever undoes it, and what another tool promises to write of an
+        /// update that is complete ([`status_annotations`](super::annotations::status_annotations)).
+        kept: BTreeMap<String, Option<String>>,
     },
     /// An update has failed and is to be undone by another one.
     RollBack {
@@ -179,6 +184,8 @@ pub enum Action {
         failure: Failure,
         undo: Update,
     },
+    /// Somebody asks for the last update to be undone, which this does.
+    Undo(Update),
     /// Somebody went back to an older image. Nothing else is done until that is written down.
     TakenBack(TakenBack),
 }
@@ -189,10 +196,12 @@ pub struct Update {
     pub in_flight: InFlight,
     /// Which of the containers stand under `initContainers`.
     pub init_containers: BTreeSet<String>,
-    /// Annotations that agreed to this update and are used up by it.
-    pub spent_approvals: BTreeSet<String>,
+    /// Annotations that asked for this update or agreed to it, and are used up by it.
+    pub spent: BTreeSet<String>,
     /// What is held from now on, as annotations.
     pub holds: BTreeMap<String, String>,
+    /// What can still be undone of the update before.
+    pub last_images: Option<LastImages>,
 }
 
 /// What is to become of a workload, were it the only one.
@@ -239,6 +248,7 @@ pub fn plan(snapshot: &Snapshot, limits: &PlanLimits, now: Timestamp) -> Plan {
             prospect: prospect(workload, &action),
             action,
             pending: Pending::Unchanged,
+            refused: Requests::of(workload, snapshot.seen.of(workload)).refused,
         };
         Some((Candidate { workload, start }, assessment))
     });
@@ -277,13 +287,14 @@ fn next_look(containers: &[ContainerVerdict], action: &Action) -> Option<Timesta
             in_flight,
             status: RolloutStatus::InProgress(_),
             holds: _,
-            promised: _,
+            kept: _,
         } => Some(in_flight.deadline),
         Action::Follow {
             status: RolloutStatus::Completed(_) | RolloutStatus::Failed(_) | RolloutStatus::Superseded { .. },
             ..
         }
         | Action::RollBack { .. }
+        | Action::Undo(_)
         | Action::TakenBack(_)
         | Action::Stop(_)
         | Action::StopForMarker(_) => None,
@@ -319,9 +330,10 @@ fn assess(
         Err(problems) => return Some(Assessed::new(Vec::new(), Action::Stop(problems.clone()))),
     };
     if reading.watched.is_empty() && reading.passed_over.is_empty() {
-        // What we wrote before it opted out is not left behind.
-        let has_pending = workload.annotations.contains_key(PENDING);
-        return has_pending.then(|| Assessed::new(Vec::new(), Action::Nothing));
+        // What we wrote before it opted out is not left behind, and what we did can be undone.
+        let is_ours = workload.annotations.contains_key(PENDING) || undo::is_asked(workload);
+        let action = undo::undo(workload, reading, snapshot, now).map_or(Action::Nothing, Action::Undo);
+        return is_ours.then(|| Assessed::new(Vec::new(), action));
     }
     if let Some(taken_back) = taken_back::taken_back(workload, reading, snapshot, over) {
         let noted = taken_back.noted(workload);
@@ -331,6 +343,10 @@ fn assess(
             decide(&noted, watched, snapshot, limits, now)
         });
         return Some(Assessed::new(containers, Action::TakenBack(taken_back)));
+    }
+    if let Some(undo) = undo::undo(workload, reading, snapshot, now) {
+        let containers = verdicts(&reading.watched, |_| Verdict::InFlight);
+        return Some(Assessed::new(containers, Action::Undo(undo)));
     }
     let mut containers = verdicts(&reading.watched, |watched| {
         decide(workload, watched, snapshot, limits, now)
@@ -357,10 +373,11 @@ fn assess(
 fn update(workload: &Workload, reading: &Reading, containers: &[ContainerVerdict], now: Timestamp) -> Update {
     let changes = changes(containers);
     Update {
-        init_containers: init_containers(&reading.watched, &changes),
-        spent_approvals: spent_approvals(workload, &reading.watched, &changes),
+        init_containers: init_containers(workload, &changes),
+        spent: spent_approvals(workload, &reading.watched, &changes),
         in_flight: InFlight::new(changes, now, reading.settings.rollout_timeout),
         holds: BTreeMap::new(),
+        last_images: None,
     }
 }
 
@@ -377,7 +394,13 @@ fn follow(workload: &Arc<Workload>, in_flight: InFlight, snapshot: &Snapshot, no
     let reading = read.as_ref().and_then(|read| read.as_ref().as_ref().ok());
     let watched = reading.map(|reading| reading.watched.as_slice());
     let containers = verdicts(watched.unwrap_or_default(), |_| Verdict::InFlight);
-    let action = rollback::follow(workload, in_flight, status, reading, now);
+    let undo = reading
+        .filter(|_| matches!(status, RolloutStatus::InProgress(_)))
+        .and_then(|reading| undo::undo(workload, reading, snapshot, now));
+    let action = undo.map_or_else(
+        || rollback::follow(workload, in_flight, status, reading, now),
+        Action::Undo,
+    );
     Assessed::new(containers, action)
 }
 
@@ -410,11 +433,12 @@ fn changes(containers: &[ContainerVerdict]) -> BTreeMap<String, ImageChange> {
     containers.iter().filter_map(change).collect()
 }
 
-fn init_containers(watched: &[Watched], changes: &BTreeMap<String, ImageChange>) -> BTreeSet<String> {
-    let init = watched
+fn init_containers(workload: &Workload, changes: &BTreeMap<String, ImageChange>) -> BTreeSet<String> {
+    let init = workload
+        .containers
         .iter()
-        .filter(|watched| watched.init && changes.contains_key(&watched.container));
-    init.map(|watched| watched.container.clone()).collect()
+        .filter(|container| container.init && changes.contains_key(&container.name));
+    init.map(|container| container.name.clone()).collect()
 }
 
 /// The approval of the whole workload is left where nothing went by it and a container may still be waiting for it.

@@ -47,6 +47,14 @@ impl RolloutFacts {
         }
     }
 
+    /// Which template this is, where the controller counts them.
+    pub fn revision(&self) -> Option<i64> {
+        match self {
+            Self::Deployment(facts) => facts.revision,
+            Self::StatefulSet(_) | Self::DaemonSet(_) | Self::CronJob => None,
+        }
+    }
+
     /// When the controller came to its verdict that a rollout has failed, by its clock.
     pub fn failed_at(&self) -> Option<Timestamp> {
         match self {

@@ -1,12 +1,13 @@
 //! What people decide of a workload: to agree to an update, to hold versions back, to let them go. Each is a change of
 //! annotations that they could as well make by hand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use super::annotations::{CHECK_NOW, HOLD};
-use super::plan::{Assessment, ContainerVerdict, Target, Verdict, approval_annotation};
+use super::holds::with_holds;
+use super::plan::{Assessment, ContainerVerdict, Target, Unfit, Verdict, approval_annotation, ask};
 use super::policy::Hold;
 use super::time::whole_seconds;
 use super::workload::{Workload, WorkloadId};
@@ -31,6 +32,8 @@ pub enum SteerError {
     NothingToApprove { workload: WorkloadId, why: String },
     #[error("{workload} is offered nothing that could be held; name a version: {why}")]
     NothingOffered { workload: WorkloadId, why: String },
+    #[error("the last update of {workload} cannot be undone: {why}")]
+    NothingToUndo { workload: WorkloadId, why: Unfit },
     #[error("{workload} holds nothing back")]
     NothingHeld { workload: WorkloadId },
     #[error("{workload} does not hold {hold} back; it holds {held}")]
@@ -75,16 +78,16 @@ pub fn hold(
     let mut change = Change::default();
     if !versions.is_empty() {
         chosen(assessment, container)?;
-        change.add(workload, container, versions);
+        let versions = versions.iter().map(|version| (container, version.clone()));
+        change.hold(workload, versions.collect());
         return Ok(change);
     }
-    for entry in chosen(assessment, container)? {
-        let Some(target) = entry.verdict.target() else {
-            continue;
-        };
-        let offered = what_is_new(entry, target);
-        change.add(workload, Some(&entry.container), &[offered]);
-    }
+    let chosen = chosen(assessment, container)?;
+    let offered = chosen.into_iter().filter_map(|entry| {
+        let target = entry.verdict.target()?;
+        Some((Some(entry.container.as_str()), what_is_new(entry, target)))
+    });
+    change.hold(workload, offered.collect());
     if change.annotations.is_empty() {
         return Err(SteerError::NothingOffered {
             workload: assessment.workload.clone(),
@@ -101,6 +104,29 @@ pub fn check_now(now: Timestamp) -> Change {
         annotations: BTreeMap::from([(CHECK_NOW.to_owned(), Some(value))]),
         meaning: vec!["its repositories are asked at once".to_owned()],
     }
+}
+
+/// Asks for the last update to be undone, in one container or in all that it changed.
+pub fn rollback(workload: &Workload, container: Option<&str>) -> Result<Change, SteerError> {
+    let asked = ask(workload, container).map_err(|why| SteerError::NothingToUndo {
+        workload: workload.id.clone(),
+        why,
+    })?;
+    let meaning = asked.changes.iter().map(|(name, change)| {
+        format!(
+            "container {name}: {} -> {} is asked for",
+            change.to,
+            change.image_before()
+        )
+    });
+    Ok(Change {
+        meaning: meaning.collect(),
+        annotations: asked
+            .annotations
+            .into_iter()
+            .map(|(key, value)| (key, Some(value)))
+            .collect(),
+    })
 }
 
 /// Lets these versions go; without any, all that are held for the container or the whole workload.
@@ -153,17 +179,21 @@ pub fn release(
 }
 
 impl Change {
-    fn add(&mut self, workload: &Workload, container: Option<&str>, versions: &[Hold]) {
-        let key = container.map_or_else(|| HOLD.to_owned(), |container| format!("{container}.{HOLD}"));
-        let held = workload.annotations.get(&key).map_or("", String::as_str);
-        let mut words: Vec<String> = held.split_whitespace().map(str::to_owned).collect();
-        for version in versions.iter().map(ToString::to_string) {
-            self.meaning.push(format!("{version} is held by {key}"));
-            if !words.contains(&version) {
-                words.push(version);
-            }
+    /// Holds these beside what is held: for a container, or for all.
+    fn hold(&mut self, workload: &Workload, versions: Vec<(Option<&str>, Hold)>) {
+        let named: BTreeSet<String> = versions.iter().map(|(_, version)| version.to_string()).collect();
+        for (key, value) in with_holds(workload, versions) {
+            let held: Vec<&str> = value.split(' ').collect();
+            let new = held.iter().filter(|word| named.contains(**word));
+            self.meaning
+                .extend(new.map(|word| format!("{word} is held by {key}")));
+            let before = workload.annotations.get(&key).map_or("", String::as_str);
+            let dropped = before.split_whitespace().filter(|word| !held.contains(word));
+            self.meaning.extend(
+                dropped.map(|word| format!("{word} is no longer held by {key}, which keeps the latest only")),
+            );
+            self.annotations.insert(key, Some(value));
         }
-        self.annotations.insert(key, Some(words.join(" ")));
     }
 }
 

@@ -272,6 +272,14 @@ impl Workload {
         }
     }
 
+    /// The annotation that says `key` of one of its containers: with one container, the key that people would write.
+    pub fn annotation_of(&self, container: &str, key: &str) -> String {
+        match self.containers.as_slice() {
+            [_] => key.to_owned(),
+            _ => format!("{container}.{key}"),
+        }
+    }
+
     /// The image of the container of that name, as written.
     pub fn image_of(&self, container: &str) -> Option<&str> {
         self.container(container).map(|found| found.image.as_str())

@@ -1,4 +1,4 @@
-//! `approve`, `hold`, `release` and `check-now`: the annotations that a person could write, written for them and checked first.
+//! `approve`, `hold`, `release`, `rollback` and `check-now`: the annotations that a person could write, written for them and checked first.
 
 use clap::Args;
 use kube::Client;
@@ -31,6 +31,9 @@ Examples:
     kubefresh-updater hold shop/checkout
     kubefresh-updater hold shop/checkout '<=1.5.0'
     kubefresh-updater release shop/checkout
+
+  Undo the last update, which may still be under way:
+    kubefresh-updater rollback shop/checkout
 
   Ask its registries now, whatever the schedule says:
     kubefresh-updater check-now shop/checkout
@@ -72,13 +75,14 @@ pub enum Step {
     Approve(WorkloadOptions),
     Hold(HoldOptions),
     Release(HoldOptions),
+    Rollback(WorkloadOptions),
     CheckNow(WholeOptions),
 }
 
 impl Step {
     fn workload(&self) -> &str {
         match self {
-            Self::Approve(options) => &options.workload,
+            Self::Approve(options) | Self::Rollback(options) => &options.workload,
             Self::Hold(options) | Self::Release(options) => &options.workload.workload,
             Self::CheckNow(options) => &options.workload,
         }
@@ -86,7 +90,7 @@ impl Step {
 
     fn container(&self) -> Option<&str> {
         match self {
-            Self::Approve(options) => options.container.as_deref(),
+            Self::Approve(options) | Self::Rollback(options) => options.container.as_deref(),
             Self::Hold(options) | Self::Release(options) => options.workload.container.as_deref(),
             Self::CheckNow(_) => None,
         }
@@ -99,6 +103,9 @@ impl Step {
             }
             Self::Hold(_) => "kubefresh-updater release takes it back",
             Self::Release(_) => "kubefresh-updater plan says what happens now",
+            Self::Rollback(_) => {
+                "the updater that leads goes back at its next look and holds what is left; kubefresh-updater status follows it"
+            }
             Self::CheckNow(_) => {
                 "the updater that leads has a scan made, and removes the annotation when it has ended with an answer"
             }
@@ -144,6 +151,7 @@ fn decide(step: &Step, workload: &Workload, assessment: Option<&Assessment>) -> 
         Step::Approve(_) => steer::approve(watched()?, container),
         Step::Hold(options) => steer::hold(workload, watched()?, container, &options.versions),
         Step::Release(options) => steer::release(workload, container, &options.versions),
+        Step::Rollback(_) => steer::rollback(workload, container),
         Step::CheckNow(_) => watched().map(|_| Ok(steer::check_now(clock::now())))?,
     };
     Ok(change?)

@@ -36,6 +36,8 @@ pub(super) enum Setting {
     Approved,
     /// What is never to be offered.
     Hold,
+    /// What the last update gave and is to be left.
+    Undo,
     /// How long our scanner must have known a tag, or what a tag that moves points at.
     MinAge,
     /// Whether the digest is written beside the tag.
@@ -73,6 +75,7 @@ impl Setting {
             | Self::Suffix
             | Self::Approved
             | Self::Hold
+            | Self::Undo
             | Self::MinAge
             | Self::Pin
             | Self::WriteBack => true,
@@ -110,7 +113,7 @@ impl Setting {
             | Self::Schedule
             | Self::ScheduleTimezone
             | Self::WriteBack => true,
-            Self::Approved | Self::Hold | Self::CheckNow => false,
+            Self::Approved | Self::Hold | Self::Undo | Self::CheckNow => false,
         }
     }
 

@@ -11,7 +11,8 @@ use super::given::{Given, Origin, Said};
 use super::key::Setting;
 use super::layer::{Layer, LayerError};
 use super::value::{
-    parse_globs, parse_holds, parse_min_age, parse_rollout_timeout, parse_suffix, parse_switch, parse_windows,
+    parse_globs, parse_holds, parse_min_age, parse_rollout_timeout, parse_suffix, parse_switch, parse_undo,
+    parse_windows,
 };
 use super::{AnnotationError, Approved, Mode, PREFIX, Pin, Subject, WriteBack};
 use crate::domain::policy::{Hold, PolicyError, PolicyOptions};
@@ -152,6 +153,7 @@ impl Base {
             | Setting::Suffix
             | Setting::Approved
             | Setting::Hold
+            | Setting::Undo
             | Setting::MinAge
             | Setting::Pin
             | Setting::WriteBack
@@ -316,6 +318,8 @@ fn assign(
         Setting::Approved => value.parse().map(|approved| settings.approved = Some(approved)),
         // What is held for all containers is held for each, whatever else is.
         Setting::Hold => parse_holds(value).map(|holds| settings.held.extend(holds)),
+        // It asks for something once, and says nothing of what is wanted.
+        Setting::Undo => parse_undo(value).map(drop),
         Setting::Policy => {
             settings.policy.policy = Some(value.to_owned());
             settings.by_default.policy = false;

@@ -137,6 +137,17 @@ pub(super) fn parse_holds(value: &str) -> Result<Vec<Hold>, String> {
     value.split_whitespace().map(parse).collect()
 }
 
+/// What the last update gave: one of it, exactly.
+pub(in crate::domain) fn parse_undo(value: &str) -> Result<Hold, String> {
+    let named = value.parse::<Hold>().map_err(|error| error.to_string());
+    match named {
+        Ok(Hold::UpTo(_)) => {
+            Err("it must be TAG, DIGEST or TAG@DIGEST, as the last update gave it".to_owned())
+        }
+        named @ (Ok(Hold::Tag(_) | Hold::Digest(_) | Hold::Image(..)) | Err(_)) => named,
+    }
+}
+
 /// At most a day, so that a typo cannot park a rollout for ever.
 pub(super) fn parse_rollout_timeout(value: &str) -> Result<SignedDuration, String> {
     duration(value, SignedDuration::from_hours(24))

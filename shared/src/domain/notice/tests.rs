@@ -24,6 +24,7 @@ fn assessment(action: Action, containers: Vec<ContainerVerdict>) -> Assessment {
         action,
         pending: Pending::Unchanged,
         prospect: None,
+        refused: Vec::new(),
     }
 }
 
@@ -48,7 +49,7 @@ fn following(status: RolloutStatus) -> Vec<Notice> {
             in_flight: marker(),
             status,
             holds: BTreeMap::from([("kubefresh.dev/hold".to_owned(), "2".to_owned())]),
-            promised: BTreeMap::new(),
+            kept: BTreeMap::new(),
         },
         Vec::new(),
     ))

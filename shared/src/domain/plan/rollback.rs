@@ -1,13 +1,14 @@
 //! An update under way, and what comes after one that failed: whether it is undone, and what is held from then on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{Action, Update};
-use crate::domain::annotations::{Mode, status_annotations};
+use super::undo::Requests;
+use super::{Action, Update, init_containers};
+use crate::domain::annotations::{LAST_IMAGES, Mode, status_annotations};
 use crate::domain::holds::with_holds;
-use crate::domain::in_flight::InFlight;
+use crate::domain::in_flight::{Cause, InFlight, LastImages};
 use crate::domain::rollout::{Failure, RolloutStatus};
 use crate::domain::watched::Reading;
 use crate::domain::workload::Workload;
@@ -30,12 +31,12 @@ pub(super) fn follow(
         | RolloutStatus::Failed(_)
         | RolloutStatus::Superseded { .. }) => {
             let is_complete = matches!(other, RolloutStatus::Completed(_)) && in_flight.rollback.is_none();
+            let mut kept = undoable(workload, &in_flight);
+            if is_complete {
+                kept.extend(status_annotations(&workload.subject(), &in_flight, now));
+            }
             return Action::Follow {
-                promised: if is_complete {
-                    status_annotations(&workload.subject(), &in_flight, now)
-                } else {
-                    BTreeMap::new()
-                },
+                kept,
                 in_flight,
                 status: other,
                 holds: BTreeMap::new(),
@@ -43,7 +44,7 @@ pub(super) fn follow(
         }
     };
     let failed = in_flight.containers.iter();
-    let failed = failed.filter_map(|(name, change)| Some((name.as_str(), change.hold()?)));
+    let failed = failed.filter_map(|(name, change)| Some((Some(name.as_str()), change.hold()?)));
     let holds = with_holds(workload, failed);
     match reading.filter(|reading| is_undone(workload, &in_flight, reading)) {
         Some(reading) => Action::RollBack {
@@ -52,12 +53,31 @@ pub(super) fn follow(
             failure,
         },
         None => Action::Follow {
+            kept: undoable(workload, &in_flight),
             in_flight,
             status,
             holds,
-            promised: BTreeMap::new(),
         },
     }
+}
+
+/// What is kept of an update that ends, so that somebody can have it undone. A rollback is none, and leaves what there is.
+fn undoable(workload: &Workload, in_flight: &InFlight) -> BTreeMap<String, Option<String>> {
+    if in_flight.rollback.is_some() {
+        return BTreeMap::new();
+    }
+    let last = LastImages {
+        containers: in_flight.containers.clone(),
+        revision: workload.rollout.revision(),
+    };
+    BTreeMap::from([(LAST_IMAGES.to_owned(), Some(last.to_annotation()))])
+}
+
+/// When a rollout begins that takes the place of the present one. The controller's clock may be ahead, and its verdict on the
+/// present one must not count as one on the next.
+pub(super) fn started(workload: &Workload, now: Timestamp) -> Timestamp {
+    let failed_at = workload.rollout.failed_at();
+    failed_at.map_or(now, |failed_at| now.max(failed_at))
 }
 
 /// Where nothing is said, an update that nobody was asked about is undone, and one that somebody agreed to is theirs.
@@ -83,19 +103,14 @@ fn undo(
     holds: BTreeMap<String, String>,
     now: Timestamp,
 ) -> Update {
-    // The controller's clock may be ahead, and its verdict on this rollout must not count as one on the next.
-    let started = workload
-        .rollout
-        .failed_at()
-        .map_or(now, |failed_at| now.max(failed_at));
-    let init = workload
-        .containers
-        .iter()
-        .filter(|container| container.init && in_flight.containers.contains_key(&container.name));
+    let cause = Cause::Failure(failure.to_string());
+    let timeout = reading.settings.rollout_timeout;
     Update {
-        init_containers: init.map(|container| container.name.clone()).collect(),
-        spent_approvals: BTreeSet::new(),
-        in_flight: in_flight.undone(&failure.to_string(), started, reading.settings.rollout_timeout),
+        init_containers: init_containers(workload, &in_flight.containers),
+        // Whoever asks for the same has it.
+        spent: Requests::of(workload, None).into_keys(),
+        in_flight: InFlight::undoing(&in_flight.containers, &cause, started(workload, now), timeout),
         holds,
+        last_images: None,
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::{Action, Plan, Update};
+use super::{Action, Assessment, Plan, Update};
 use crate::domain::annotations::IN_FLIGHT;
 use crate::domain::in_flight::InFlight;
 use crate::domain::workload::Workload;
@@ -58,14 +58,20 @@ impl Seen {
             .map(|workload| (workload.uid.as_str(), workload))
             .collect();
         let assessments = plan.assessments.iter();
-        let actions: HashMap<&str, &Action> = assessments
-            .map(|assessment| (assessment.uid.as_str(), &assessment.action))
+        let assessments: HashMap<&str, &Assessment> = assessments
+            .map(|assessment| (assessment.uid.as_str(), assessment))
             .collect();
-        self.0.retain(|uid, _| actions.contains_key(uid.as_str()));
-        for (uid, action) in actions {
-            match action {
+        self.0.retain(|uid, _| assessments.contains_key(uid.as_str()));
+        for (uid, assessment) in assessments {
+            match &assessment.action {
+                // What it is refused for may be what was seen before.
+                _ if !assessment.refused.is_empty() => {}
                 Action::Stop(_) | Action::StopForMarker(_) | Action::TakenBack(_) => {}
-                Action::Nothing | Action::Start(_) | Action::Follow { .. } | Action::RollBack { .. } => {
+                Action::Nothing
+                | Action::Start(_)
+                | Action::Follow { .. }
+                | Action::RollBack { .. }
+                | Action::Undo(_) => {
                     if let Some(workload) = workloads.get(uid) {
                         self.see(workload);
                     }
@@ -76,11 +82,7 @@ impl Seen {
 
     fn see(&mut self, workload: &Arc<Workload>) {
         let Some(sighting) = self.0.get_mut(&workload.uid) else {
-            let sighting = Sighting {
-                workload: Arc::clone(workload),
-                over: Vec::new(),
-                patched: None,
-            };
+            let sighting = Sighting::of(Arc::clone(workload));
             self.0.insert(workload.uid.clone(), sighting);
             return;
         };
@@ -99,6 +101,15 @@ impl Seen {
 }
 
 impl Sighting {
+    /// Nothing but how it stands.
+    pub(super) fn of(workload: Arc<Workload>) -> Self {
+        Self {
+            workload,
+            over: Vec::new(),
+            patched: None,
+        }
+    }
+
     /// Whether this is the workload as it was before our patch.
     fn is_before(&self, workload: &Workload) -> bool {
         self.patched.as_ref() == Some(&workload.resource_version)

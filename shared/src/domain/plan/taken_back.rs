@@ -13,7 +13,7 @@ use crate::domain::annotations::{APPROVED, Approved, LAST_CHANGE, LAST_UPDATE, M
 use crate::domain::holds::with_holds;
 use crate::domain::in_flight::{ImageChange, last_given, summary};
 use crate::domain::ownership::Writer;
-use crate::domain::policy::Hold;
+use crate::domain::policy::{Hold, UpdatePolicy};
 use crate::domain::reference::ImageReference;
 use crate::domain::watched::{Reading, Watched};
 use crate::domain::workload::Workload;
@@ -116,9 +116,13 @@ pub(super) fn taken_back(
         holds: with_holds(
             workload,
             left.iter()
-                .map(|(container, (_, left))| (*container, left.hold.clone())),
+                .map(|(container, (_, left))| (Some(*container), left.hold.clone())),
         ),
-        spent_approvals: spent_approvals(workload, &left),
+        spent_approvals: spent_approvals(
+            workload,
+            left.iter()
+                .map(|(container, (watched, left))| (*container, *watched, left.image.as_str())),
+        ),
         after: left.values().find_map(|(_, left)| left.after.clone()),
         by: left
             .keys()
@@ -141,7 +145,7 @@ fn left(
     }
     let container = watched.container.as_str();
     let hold = |image: &str| {
-        let hold = hold(image, watched, snapshot)?;
+        let hold = hold(image, &watched.image, &watched.demand.policy, snapshot)?;
         (!is_held(&hold, watched)).then_some(hold)
     };
     let seen = sighting.and_then(|sighting| {
@@ -176,22 +180,25 @@ fn is_noted(workload: &Workload, container: &str, left: &str) -> bool {
     changes.is_some_and(|changes| changes.split(", ").any(|change| change == step))
 }
 
-/// What has to be held so that the present image is not left for this one again; `None` where it is no step back.
-fn hold(left: &str, watched: &Watched, snapshot: &Snapshot) -> Option<Hold> {
+/// What has to be held so that `present` is not left for this one again; `None` where it is no step back.
+pub(super) fn hold(
+    left: &str,
+    present: &ImageReference,
+    policy: &UpdatePolicy,
+    snapshot: &Snapshot,
+) -> Option<Hold> {
     let left: ImageReference = left.parse().ok()?;
-    let present = &watched.image;
     if left.repository() != present.repository() {
         return None;
     }
-    let tag = left.effective_tag()?;
-    if tag != watched.demand.tag {
-        let is_older = is_older(&watched.demand.tag, &tag, &watched.demand.policy);
-        return is_older.then_some(Hold::UpTo(tag));
+    let (tag, present_tag) = (left.effective_tag()?, present.effective_tag()?);
+    if tag != present_tag {
+        return is_older(&present_tag, &tag, policy).then_some(Hold::UpTo(tag));
     }
     let digest = left.digest()?;
     let published = snapshot.recorded(present.repository(), &tag);
     // Nobody can tell which digest of a tag is older, but the published one is what would be given again.
-    let is_step_back = watched.demand.policy.follows_digest()
+    let is_step_back = policy.follows_digest()
         && present.digest().is_some_and(|present| present != digest)
         && published.is_some_and(|published| published.digest.as_ref() == Some(digest));
     is_step_back.then(|| Hold::Image(tag, digest.clone()))
@@ -210,17 +217,20 @@ fn is_held(wanted: &Hold, watched: &Watched) -> bool {
     watched.settings.held.iter().any(says_as_much)
 }
 
-/// An undo can bring back what agreed to the very update that it takes back.
-fn spent_approvals(workload: &Workload, left: &BTreeMap<&str, (&Watched, Left)>) -> BTreeSet<String> {
-    let agreed = left.iter().filter(|(_, (watched, left))| {
-        let image: Option<ImageReference> = left.image.parse().ok();
+/// What agreed to the very images that are left, by container: an undo can bring that back.
+pub(super) fn spent_approvals<'a>(
+    workload: &Workload,
+    left: impl Iterator<Item = (&'a str, &'a Watched, &'a str)>,
+) -> BTreeSet<String> {
+    let agreed = left.filter(|(_, watched, left)| {
+        let image: Option<ImageReference> = left.parse().ok();
         image.is_some_and(|image| match &watched.settings.approved {
             Some(Approved::Tag(tag)) => image.effective_tag().as_ref() == Some(tag),
             Some(Approved::Digest(digest)) => image.digest() == Some(digest),
             None => false,
         })
     });
-    let keys = agreed.flat_map(|(container, _)| [format!("{container}.{APPROVED}"), APPROVED.to_owned()]);
+    let keys = agreed.flat_map(|(container, _, _)| [format!("{container}.{APPROVED}"), APPROVED.to_owned()]);
     keys.filter(|key| workload.annotations.contains_key(key))
         .collect()
 }

@@ -8,6 +8,7 @@ mod rollouts;
 mod running;
 mod same_image;
 mod taken_back;
+mod undo;
 
 use super::*;
 use crate::domain::annotations::IN_FLIGHT;
@@ -70,6 +71,7 @@ pub(in crate::domain) fn workload(annotations: &[(&str, &str)], images: &[(&str,
             available: 1,
             deadline_exceeded: None,
             deadline_exceeded_at: None,
+            revision: None,
         }),
     }
 }
@@ -272,7 +274,7 @@ fn an_approval_is_left_for_the_container_that_waits_for_it() {
     let Some(Action::Start(update)) = found.map(|found| found.action) else {
         panic!("the container in mode auto is not updated");
     };
-    assert_eq!(update.spent_approvals, BTreeSet::new());
+    assert_eq!(update.spent, BTreeSet::new());
 }
 
 #[test]
@@ -317,7 +319,7 @@ fn several_containers_go_in_one_update_and_init_containers_are_told_apart() {
     );
     assert_eq!(update.init_containers, BTreeSet::from(["migrate".to_owned()]));
     assert_eq!(
-        update.spent_approvals,
+        update.spent,
         BTreeSet::from(["app.kubefresh.dev/approved".to_owned()])
     );
 }

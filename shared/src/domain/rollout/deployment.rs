@@ -26,7 +26,12 @@ pub struct Facts {
     pub deadline_exceeded: Option<String>,
     /// When the controller came to that verdict.
     pub deadline_exceeded_at: Option<Timestamp>,
+    /// Which template this is, by the controller's count: another one for each rollout, also for one that goes back.
+    pub revision: Option<i64>,
 }
+
+/// Where the controller keeps its count.
+const REVISION: &str = "deployment.kubernetes.io/revision";
 
 impl From<&Deployment> for Facts {
     /// What a fresh object does not yet have counts as nothing seen, so never as finished.
@@ -37,7 +42,10 @@ impl From<&Deployment> for Facts {
                 && condition.reason.as_deref() == Some("ProgressDeadlineExceeded")
         });
         let spec = deployment.spec.as_ref();
+        let annotations = deployment.metadata.annotations.as_ref();
+        let revision = annotations.and_then(|annotations| annotations.get(REVISION));
         Self {
+            revision: revision.and_then(|revision| revision.parse().ok()),
             generation: deployment.metadata.generation.unwrap_or(0),
             observed_generation: status.observed_generation.unwrap_or(-1),
             desired: spec.and_then(|spec| spec.replicas).unwrap_or(1),
@@ -71,6 +79,7 @@ impl Facts {
             available,
             deadline_exceeded: _,
             deadline_exceeded_at: _,
+            revision: _,
         } = *self;
         Waiting::for_controller(observed_generation, generation)?;
         if updated < desired {
@@ -112,6 +121,7 @@ mod tests {
         available: 3,
         deadline_exceeded: None,
         deadline_exceeded_at: None,
+        revision: None,
     };
 
     #[test]

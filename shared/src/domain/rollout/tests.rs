@@ -65,6 +65,7 @@ fn complete() -> Facts {
         available: 3,
         deadline_exceeded: None,
         deadline_exceeded_at: None,
+        revision: None,
     }
 }
 

@@ -108,3 +108,48 @@ fn what_is_held_is_let_go_one_version_or_all() {
         Err(SteerError::NothingHeld { .. })
     ));
 }
+
+#[test]
+fn the_last_update_is_asked_to_be_undone_by_exactly_what_it_gave() {
+    let new = "shop.example/app:1.5.0";
+    let given = format!(r#"{{"from":"{OLD}","to":"{new}"}}"#);
+    let last = format!(r#"{{"containers":{{"app":{given},"side":{given}}}}}"#);
+    let last = [("kubefresh.dev/last-images", last.as_str())];
+    let two = workload(&last, &[("app", new), ("side", new)]);
+    let asked = |workload: &Workload, container| rollback(workload, container).map(|change| written(&change));
+    assert_eq!(
+        asked(&two, None).unwrap(),
+        ["app.kubefresh.dev/undo=1.5.0", "side.kubefresh.dev/undo=1.5.0"]
+    );
+    assert_eq!(
+        asked(&two, Some("side")).unwrap(),
+        ["side.kubefresh.dev/undo=1.5.0"]
+    );
+    assert_eq!(
+        rollback(&two, Some("side")).unwrap().meaning,
+        [format!("container side: {new} -> {OLD} is asked for")]
+    );
+    let changed = workload(&last, &[("app", OLD), ("side", new)]);
+    for (workload, container) in [
+        (&two, Some("web")),
+        (&changed, None),
+        (&workload(&[], &[("app", new)]), None),
+    ] {
+        let error = rollback(workload, container).unwrap_err();
+        assert!(matches!(error, SteerError::NothingToUndo { .. }), "{error}");
+    }
+}
+
+#[test]
+fn what_no_longer_fits_among_what_is_held_is_told() {
+    let many: Vec<String> = (0..20).map(|number| format!("1.4.{number}")).collect();
+    let (workload, assessment) = stage(&[("kubefresh.dev/hold", &many.join(" "))]);
+    let change = hold(&workload, &assessment, None, &holds(&["1.5.0"])).unwrap();
+    assert_eq!(
+        change.meaning,
+        [
+            "1.5.0 is held by kubefresh.dev/hold",
+            "1.4.0 is no longer held by kubefresh.dev/hold, which keeps the latest only"
+        ]
+    );
+}

@@ -1,13 +1,14 @@
 //! What follows from an update that failed.
 
 use super::*;
+use crate::domain::in_flight::Cause;
 use crate::domain::rollout::Failure;
 use crate::domain::text;
 
 const OLD: &str = "shop.example/app:1.4.0";
 const NEW: &str = "shop.example/app:1.5.0";
 
-fn change(from: &str, to: &str) -> ImageChange {
+pub(super) fn change(from: &str, to: &str) -> ImageChange {
     ImageChange {
         from: from.to_owned(),
         to: to.to_owned(),
@@ -16,7 +17,13 @@ fn change(from: &str, to: &str) -> ImageChange {
     }
 }
 
-fn marker(changes: &[(&str, ImageChange)]) -> InFlight {
+/// The marker of what undoes an update that failed.
+pub(super) fn undone(update: &InFlight) -> InFlight {
+    let cause = Cause::Failure("no pod is ready".to_owned());
+    InFlight::undoing(&update.containers, &cause, now(), SignedDuration::from_mins(10))
+}
+
+pub(super) fn marker(changes: &[(&str, ImageChange)]) -> InFlight {
     let changes = changes.iter();
     let containers = changes.map(|(name, change)| ((*name).to_owned(), change.clone()));
     InFlight::new(containers.collect(), now(), SignedDuration::from_mins(10))
@@ -107,7 +114,7 @@ fn the_exact_images_of_before_come_back_in_one_update_with_its_own_deadline() {
 #[test]
 fn a_rollback_that_fails_and_an_update_that_somebody_took_over_are_left_alone() {
     let update = marker(&[("app", change(OLD, NEW))]);
-    let rollback = update.undone("no pod is ready", now(), SignedDuration::from_mins(10));
+    let rollback = undone(&update);
     let failed = action(&rollback, &[], &[("app", OLD)], false);
     let taken_over = action(&update, &[], &[("app", "shop.example/app:1.4.1")], false);
     for (action, is_failure) in [(failed, true), (taken_over, false)] {
@@ -140,6 +147,7 @@ fn the_verdict_that_failed_an_update_is_none_on_its_rollback() {
         replicas: 1,
         updated: 0,
         available: 0,
+        revision: None,
         deadline_exceeded: Some("timed out".to_owned()),
         deadline_exceeded_at: Some(failed_at),
     };

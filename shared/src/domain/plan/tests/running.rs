@@ -138,9 +138,7 @@ fn what_ran_is_remembered_so_that_an_undo_does_not_go_back_to_a_tag_that_has_mov
         let Action::Start(update) = action else {
             panic!("{action:?}")
         };
-        let undone = update
-            .in_flight
-            .undone("it failed", now(), SignedDuration::from_mins(1));
+        let undone = rollback::undone(&update.in_flight);
         undone.containers["app"].to.clone()
     };
     let (a, c) = (named('a'), named('c'));

@@ -9,10 +9,10 @@ const NEW: &str = "shop.example/app:1.5.0";
 
 /// An updater that leads: each look is at what it saw before.
 #[derive(Default)]
-struct Leader(Seen);
+pub(super) struct Leader(Seen);
 
 impl Leader {
-    fn look(&mut self, workload: &Workload) -> Assessment {
+    pub(super) fn look(&mut self, workload: &Workload) -> Assessment {
         let edge = record("shop.example/edge", &["edge digest pinned"], &["edge"]);
         let snapshot = Snapshot {
             seen: std::mem::take(&mut self.0),
@@ -172,7 +172,7 @@ fn a_rollback_of_ours_is_nothing_that_somebody_took_back() {
         now(),
         SignedDuration::from_mins(10),
     );
-    let back = update.undone("no pod is ready", now(), SignedDuration::from_mins(10));
+    let back = rollback::undone(&update);
     let (update, back_marker) = (update.to_annotation(), back.to_annotation());
     let change = back.summary();
     let ended = checkout(&[(LAST_CHANGE, &change), (HOLD, "1.5.0")], OLD);
@@ -237,7 +237,7 @@ fn a_marker_that_an_undo_brings_back_is_not_followed_by_whoever_saw_its_end() {
         now() - SignedDuration::from_hours(1),
         SignedDuration::from_mins(10),
     );
-    let back = failed.undone("no pod is ready", now(), SignedDuration::from_mins(10));
+    let back = rollback::undone(&failed);
     let failed = failed.to_annotation();
     let brought_back = checkout(&[(IN_FLIGHT, &failed)], NEW);
     let mut leader = Leader::default();

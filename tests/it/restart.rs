@@ -9,7 +9,7 @@ use futures::StreamExt as _;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::events::v1::Event;
-use kube::api::ListParams;
+use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, Client, ResourceExt as _};
 use sandbox::apiserver::faults::{Fault, FaultRule};
 use sandbox::cluster::{Cluster, eventually};
@@ -48,14 +48,37 @@ impl Moment {
 enum Ending {
     Completed,
     RolledBack,
+    /// The update had ended, and somebody asks for it to be undone.
+    Undone,
+    /// They ask in the middle of its rollout.
+    Abandoned,
+}
+
+impl Ending {
+    /// What stands on the Deployment, and its tag, when the updater starts.
+    fn annotations(self, cluster: &Cluster) -> Option<Value> {
+        let image = |tag| cluster.registry.reference("shop/checkout", tag);
+        let containers = json!({ "app": { "from": image("1.4.0"), "to": image("1.5.0") } });
+        let (key, value) = match self {
+            Self::Completed | Self::RolledBack => return None,
+            Self::Undone => ("kubefresh.dev/last-images", json!({ "containers": containers })),
+            Self::Abandoned => (
+                "kubefresh.dev/in-flight",
+                json!({
+                    "containers": containers, "started": "2026-11-21T03:00:00Z", "deadline": "2126-11-21T03:00:00Z",
+                }),
+            ),
+        };
+        Some(json!({ key: value.to_string(), "kubefresh.dev/undo": "1.5.0" }))
+    }
 }
 
 /// A shop with one Deployment and a newer image, which works or does not.
 async fn with_checkout(ending: Ending) -> Cluster {
     let cluster = shop::open().await;
     let never_ready = match ending {
-        Ending::Completed => "false",
-        Ending::RolledBack => "true",
+        Ending::Completed | Ending::Undone => "false",
+        Ending::RolledBack | Ending::Abandoned => "true",
     };
     let new = ImageSpec::new("shop/checkout", "1.5.0");
     let new = new.label("sandbox.kubefresh.dev/never-ready", never_ready);
@@ -64,16 +87,26 @@ async fn with_checkout(ending: Ending) -> Cluster {
     }
     cluster.apply(&[checkout(&cluster)]).await;
     let deployments: Api<Deployment> = Api::namespaced(cluster.client().await, "shop");
-    eventually("checkout runs", LIMIT, || async {
-        let status = deployments
-            .get("checkout")
+    let runs = || async {
+        let deployment = deployments.get("checkout").await.unwrap();
+        let status = deployment.status.unwrap_or_default();
+        let is_seen = status.observed_generation == deployment.metadata.generation;
+        (is_seen && status.available_replicas >= Some(2)).then_some(())
+    };
+    eventually("checkout runs", LIMIT, runs).await;
+    if let Some(annotations) = ending.annotations(&cluster) {
+        let container =
+            json!({ "name": "app", "image": cluster.registry.reference("shop/checkout", "1.5.0") });
+        let patch = json!({
+            "metadata": { "annotations": annotations },
+            "spec": { "template": { "spec": { "containers": [container] } } },
+        });
+        deployments
+            .patch("checkout", &PatchParams::default(), &Patch::Strategic(patch))
             .await
-            .unwrap()
-            .status
-            .unwrap_or_default();
-        (status.available_replicas == Some(2)).then_some(())
-    })
-    .await;
+            .unwrap();
+        eventually("the newer image is on its way", LIMIT, runs).await;
+    }
     cluster
 }
 
@@ -155,6 +188,9 @@ fn finished(ending: Ending) -> State {
             "rolled back",
             &["RolledBack", "RolloutFailed", "UpdateStarted"][..],
         ),
+        Ending::Undone | Ending::Abandoned => {
+            ("1.4.0", "rolled back", &["RollbackRequested", "RolledBack"][..])
+        }
     };
     State {
         image: format!("registry/shop/checkout:{tag}"),
@@ -290,6 +326,18 @@ async fn a_rollback_is_made_once_however_often_the_updater_is_killed_before_a_re
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rollback_is_made_once_however_often_the_updater_is_killed_after_a_request() {
     every_kill_point(Moment::AfterIt, Ending::RolledBack).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_asked_for_is_undone_once_however_often_the_updater_is_killed() {
+    every_kill_point(Moment::BeforeIt, Ending::Undone).await;
+    every_kill_point(Moment::AfterIt, Ending::Undone).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_is_abandoned_once_however_often_the_updater_is_killed() {
+    every_kill_point(Moment::BeforeIt, Ending::Abandoned).await;
+    every_kill_point(Moment::AfterIt, Ending::Abandoned).await;
 }
 
 /// The records, without the times that differ from run to run.

@@ -15,6 +15,7 @@ mod programs;
 mod rolling_back;
 mod scanning;
 mod telling;
+mod undoing;
 mod updating;
 mod waiting;
 mod webhooks;
@@ -228,6 +229,32 @@ impl Stage {
             self.annotation(name, "last-result").await
         })
         .await
+    }
+
+    /// Waits until `checkout` has this result.
+    async fn result_becomes(&self, result: &str) {
+        eventually(&format!("the result is {result:?}"), LIMIT, || async {
+            let found = self.annotation("checkout", "last-result").await;
+            (found.as_deref() == Some(result)).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until `checkout` holds this.
+    async fn is_held(&self, hold: &str) {
+        eventually(&format!("{hold} is held"), LIMIT, || async {
+            let found = self.annotation("checkout", "hold").await;
+            (found.as_deref() == Some(hold)).then_some(())
+        })
+        .await;
+    }
+
+    /// Updates `checkout`, and plays the controller for it.
+    async fn update_to_1_5_0(&self) {
+        self.offer_1_5_0().await;
+        self.image_becomes("checkout", NEW).await;
+        self.roll_out("checkout").await;
+        self.result_becomes("completed").await;
     }
 
     /// Reasons of the Events on a workload, in order.

@@ -33,7 +33,7 @@ pub enum SteerError {
     #[error("{workload} is offered nothing that could be held; name a version: {why}")]
     NothingOffered { workload: WorkloadId, why: String },
     #[error("the last update of {workload} cannot be undone: {why}")]
-    NothingToUndo { workload: WorkloadId, why: Unfit },
+    NothingToUndo { workload: WorkloadId, why: Box<Unfit> },
     #[error("{workload} holds nothing back")]
     NothingHeld { workload: WorkloadId },
     #[error("{workload} does not hold {hold} back; it holds {held}")]
@@ -110,7 +110,7 @@ pub fn check_now(now: Timestamp) -> Change {
 pub fn rollback(workload: &Workload, container: Option<&str>) -> Result<Change, SteerError> {
     let asked = ask(workload, container).map_err(|why| SteerError::NothingToUndo {
         workload: workload.id.clone(),
-        why,
+        why: Box::new(why),
     })?;
     let meaning = asked.changes.iter().map(|(name, change)| {
         format!(

@@ -44,10 +44,10 @@ impl Stage {
         sets.patch("db", &PatchParams::default(), &patch).await.unwrap();
     }
 
-    /// The same with a Deployment: the template of the ReplicaSet, and its copy of the annotations in the place of those that
+    /// The same with a Deployment, back to this tag: the template of the ReplicaSet, and its copy of the annotations in the place of those that
     /// are there.
-    fn undo_deployment(&self) {
-        let old = self.image("shop/db", "1.4.0");
+    pub(super) fn undo_deployment(&self, tag: &str) {
+        let old = self.image("shop/db", tag);
         let sets = self.store.list(&REPLICA_SETS, Some("shop"));
         let is_old =
             |set: &&Arc<Value>| set["spec"]["template"]["spec"]["containers"][0]["image"] == old.as_str();
@@ -191,7 +191,7 @@ async fn an_undo_of_a_deployment_brings_annotations_back_and_is_not_fought_eithe
     stage.wait(&DEPLOYMENTS, "db runs", available).await;
     let _updater = stage.offer(&[]).await;
     assert_eq!(stage.result(&DEPLOYMENTS).await, "completed");
-    stage.undo_deployment();
+    stage.undo_deployment("1.4.0");
     stage.is_held(&DEPLOYMENTS).await;
     stage
         .wait(&DEPLOYMENTS, "db is back", |deployment| {

@@ -109,7 +109,7 @@ async fn what_waits_is_approved_by_one_command_and_what_is_held_by_another_is_no
     };
     let held = said(&run(&stage, &["hold", "shop/checkout"]).await);
     assert!(
-        held.starts_with("1.5.0 is held by app.kubefresh.dev/hold\n"),
+        held.starts_with("1.5.0 is held by kubefresh.dev/hold\n"),
         "{held}"
     );
     let refused = run(&stage, &["approve", "deployment/shop/checkout"]).await;
@@ -122,7 +122,7 @@ async fn what_waits_is_approved_by_one_command_and_what_is_held_by_another_is_no
 
     let released = said(&run(&stage, &["release", "shop/checkout"]).await);
     assert!(released.contains("1.5.0 is no longer held"), "{released}");
-    let left = stage.annotation("checkout", "app.kubefresh.dev/hold").await;
+    let left = stage.annotation("checkout", "hold").await;
     assert_eq!(left, None);
 
     let approved = said(&run(&stage, &["approve", "shop/checkout"]).await);

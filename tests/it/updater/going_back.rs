@@ -12,29 +12,6 @@ impl Stage {
         (stage, updater)
     }
 
-    async fn update_to_1_5_0(&self) {
-        self.offer_1_5_0().await;
-        self.image_becomes("checkout", NEW).await;
-        self.roll_out("checkout").await;
-        self.result_becomes("completed").await;
-    }
-
-    async fn result_becomes(&self, result: &str) {
-        eventually(&format!("the result is {result:?}"), LIMIT, || async {
-            let found = self.annotation("checkout", "last-result").await;
-            (found.as_deref() == Some(result)).then_some(())
-        })
-        .await;
-    }
-
-    async fn is_held(&self, hold: &str) {
-        eventually(&format!("{hold} is held"), LIMIT, || async {
-            let found = self.annotation("checkout", "hold").await;
-            (found.as_deref() == Some(hold)).then_some(())
-        })
-        .await;
-    }
-
     /// What `kubefresh-updater release` does.
     async fn release(&self) {
         let patch = json!({ "metadata": { "annotations": { "kubefresh.dev/hold": null } } });

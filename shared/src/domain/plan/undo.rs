@@ -60,7 +60,7 @@ pub struct Asked {
 
 /// What would ask for the last update to be undone, in one container or in all of them.
 pub fn ask(workload: &Workload, container: Option<&str>) -> Result<Asked, Unfit> {
-    let last = last(workload, None)?;
+    let last = Last::of(workload, None)?;
     let named = last.containers.into_iter().filter_map(|(name, change)| {
         let is_wanted = container.is_none_or(|container| container == name);
         let left = change.left().filter(|_| is_wanted)?;
@@ -138,8 +138,7 @@ pub(super) fn undo(
         return None;
     }
     let Requests { fitting, keys, .. } = requests;
-    let under_way = InFlight::read(&workload.annotations).ok().flatten();
-    let last = last(workload, snapshot.seen.of(workload)).ok()?;
+    let last = Last::of(workload, snapshot.seen.of(workload)).ok()?;
     let (undone, rest): (BTreeMap<_, _>, BTreeMap<_, _>) = last
         .containers
         .into_iter()
@@ -148,7 +147,7 @@ pub(super) fn undo(
     let started = rollback::started(workload, now);
     let timeout = reading.settings.rollout_timeout;
     let mut in_flight = InFlight::undoing(&undone, &Cause::Request(by.join(" and ")), started, timeout);
-    if under_way.is_some() {
+    if last.is_under_way {
         // They are part of the same rollout, and it is not over for them either.
         in_flight.containers.extend(rest.clone());
     }
@@ -203,7 +202,7 @@ fn fitting(
     named: &Hold,
     (key, value): (&String, &String),
 ) -> Result<BTreeMap<String, ImageChange>, Unfit> {
-    let mut last = last(workload, sighting)?;
+    let mut last = Last::of(workload, sighting)?;
     last.containers
         .retain(|name, _| container.is_none_or(|container| container == name));
     if last.containers.is_empty() {
@@ -228,20 +227,7 @@ fn fitting(
             given: change.to.clone(),
         });
     }
-    let came_with_its_image = |sighting: &Sighting| {
-        let before = &sighting.workload;
-        let is_new = before.annotations.get(key) != Some(value);
-        is_new
-            && changes
-                .iter()
-                .any(|(name, change)| before.image_of(name) != Some(change.to.as_str()))
-    };
-    // Whoever comes to lead saw nothing, and the controller's count tells as much.
-    let is_other_revision = || {
-        last.revision
-            .is_some_and(|revision| workload.rollout.revision() != Some(revision))
-    };
-    if sighting.map_or_else(is_other_revision, came_with_its_image) {
+    if !last.is_under_way && may_have_come_back(workload, sighting, &last, &changes, (key, value)) {
         return Err(Unfit::BroughtBack);
     }
     if workload.paused {
@@ -250,18 +236,54 @@ fn fitting(
     Ok(changes)
 }
 
-/// The last update: that which is under way, or that which has ended.
-fn last(workload: &Workload, sighting: Option<&Sighting>) -> Result<LastImages, Unfit> {
-    let marker = InFlight::read(&workload.annotations).ok().flatten();
-    let is_over = |marker: &InFlight| sighting.is_some_and(|sighting| sighting.is_over(marker));
-    match marker.filter(|marker| !is_over(marker)) {
-        Some(marker) if marker.rollback.is_some() => Err(Unfit::RollbackUnderWay),
-        Some(marker) => Ok(LastImages {
-            containers: marker.containers,
-            revision: None,
-        }),
-        None => LastImages::read(&workload.annotations)
-            .map_err(Unfit::Unreadable)?
-            .ok_or(Unfit::NothingToUndo),
+/// Whether a request may be an old one that came back together with an older template. That of an update under way is none: its
+/// marker would have come back as well.
+fn may_have_come_back(
+    workload: &Workload,
+    sighting: Option<&Sighting>,
+    last: &Last,
+    changes: &BTreeMap<String, ImageChange>,
+    (key, value): (&String, &String),
+) -> bool {
+    let Some(sighting) = sighting else {
+        // Whoever comes to lead saw nothing, and the controller's count tells as much.
+        let revision = workload.rollout.revision();
+        return last.revision.is_some_and(|made| revision != Some(made));
+    };
+    let before = &sighting.workload;
+    let is_new = before.annotations.get(key) != Some(value);
+    let mut changes = changes.iter();
+    is_new && changes.any(|(name, change)| before.image_of(name) != Some(change.to.as_str()))
+}
+
+/// The last update.
+struct Last {
+    containers: BTreeMap<String, ImageChange>,
+    /// Which revision of the pod template it made, where that is known.
+    revision: Option<i64>,
+    is_under_way: bool,
+}
+
+impl Last {
+    /// That which is under way, or that which has ended.
+    fn of(workload: &Workload, sighting: Option<&Sighting>) -> Result<Self, Unfit> {
+        let marker = InFlight::read(&workload.annotations).ok().flatten();
+        let is_over = |marker: &InFlight| sighting.is_some_and(|sighting| sighting.is_over(marker));
+        match marker.filter(|marker| !is_over(marker)) {
+            Some(marker) if marker.rollback.is_some() => Err(Unfit::RollbackUnderWay),
+            Some(marker) => Ok(Self {
+                containers: marker.containers,
+                revision: None,
+                is_under_way: true,
+            }),
+            None => LastImages::read(&workload.annotations)
+                .map_err(Unfit::Unreadable)?
+                .map(|last| Self {
+                    containers: last.containers,
+                    revision: last.revision,
+                    is_under_way: false,
+                })
+                .ok_or(Unfit::NothingToUndo),
+        }
     }
 }

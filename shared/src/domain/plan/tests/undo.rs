@@ -26,10 +26,10 @@ fn look(workload: &Workload) -> Assessment {
 }
 
 fn undo(assessment: &Assessment) -> &Update {
-    match &assessment.action {
-        Action::Undo(undo) => undo,
-        other => panic!("{other:?}"),
-    }
+    let Action::Undo(undo) = &assessment.action else {
+        panic!("{:?} {:?}", assessment.action, assessment.refused)
+    };
+    undo
 }
 
 /// What each container is given.
@@ -97,76 +97,57 @@ fn what_ran_before_comes_back_by_its_digest_and_a_digest_is_left_by_its_digest_a
     }
 }
 
+/// Why the only request of a workload is refused.
+fn refusal(workload: &Workload) -> String {
+    let assessment = look(workload);
+    let refused = assessment.refused.as_slice();
+    assert!(!matches!(assessment.action, Action::Undo(_)), "{refused:?}");
+    let [RefusedUndo { key, value: _, why }] = refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(key, UNDO);
+    why.to_string()
+}
+
 #[test]
 fn a_request_that_fits_nothing_stops_only_itself() {
     let newer = marker(&[("app", change(NEW, "shop.example/app:1.6.0"))]).to_annotation();
     let rollback = undone(&marker(&[("app", change(OLD, NEW))])).to_annotation();
     let ask = (UNDO, "1.5.0");
-    let changed = |image: &str| Workload {
+    let with = |annotations: &[(&str, &str)], image: &str| Workload {
         containers: workload(&[], &[("app", image)]).containers,
-        ..updated(&[ask])
+        ..updated(annotations)
     };
     let paused = Workload {
         paused: true,
         ..updated(&[ask])
     };
-    for (name, workload, expected) in [
+    let nothing = workload(&[&AUTO[..], &[ask]].concat(), &[("app", NEW)]);
+    let under_way = |marker: &str, image| with(&[ask, (IN_FLIGHT, marker)], image);
+    let edited = updated(&[ask, (LAST_IMAGES, "1.4.0")]);
+    for (workload, expected) in [
+        (nothing, "no update is written down"),
         (
-            "nothing is written down",
-            workload(&[&AUTO[..], &[ask]].concat(), &[("app", NEW)]),
-            "no update is written down",
-        ),
-        (
-            "another tag",
             updated(&[(UNDO, "1.6.0")]),
             "it gave container app shop.example/app:1.5.0",
         ),
         (
-            "somebody set another image",
-            changed("shop.example/app:1.4.9"),
-            "container app has shop.example/app:1.4.9 by now",
+            with(&[ask], "shop.example/app:1.4.9"),
+            "has shop.example/app:1.4.9 by now",
         ),
         (
-            "a later update is under way",
-            Workload {
-                annotations: updated(&[ask, (IN_FLIGHT, newer.as_str())]).annotations,
-                ..changed("shop.example/app:1.6.0")
-            },
+            under_way(&newer, "shop.example/app:1.6.0"),
             "it gave container app shop.example/app:1.6.0",
         ),
-        (
-            "a rollback is under way",
-            Workload {
-                annotations: updated(&[ask, (IN_FLIGHT, rollback.as_str())]).annotations,
-                ..changed(OLD)
-            },
-            "none is undone",
-        ),
-        ("paused", paused, "the rollout is paused"),
-        (
-            "what is written down was edited",
-            updated(&[ask, (LAST_IMAGES, "1.4.0")]),
-            "cannot be read",
-        ),
+        (under_way(&rollback, OLD), "a rollback is under way"),
+        (paused, "the rollout is paused"),
+        (edited, "cannot be read"),
     ] {
-        let assessment = look(&workload);
-        assert!(
-            !matches!(assessment.action, Action::Undo(_)),
-            "{name}: {:?}",
-            assessment.action
-        );
-        let [refused] = assessment.refused.as_slice() else {
-            panic!("{name}: {:?}", assessment.refused)
-        };
-        assert_eq!(refused.key, UNDO);
-        let why = refused.why.to_string();
-        assert!(why.contains(expected), "{name}: {why}");
+        let why = refusal(&workload);
+        assert!(why.contains(expected), "{why}");
     }
     // All else goes on.
-    let assessment = look(&Workload {
-        containers: workload(&[], &[("app", OLD)]).containers,
-        ..updated(&[ask])
-    });
+    let assessment = look(&with(&[ask], OLD));
     assert!(
         matches!(assessment.action, Action::Start(_)),
         "{:?}",
@@ -194,6 +175,17 @@ fn an_update_is_undone_in_the_middle_of_its_rollout_in_one_container_or_in_all()
     assert_eq!(holds, ["app.kubefresh.dev/hold"]);
 }
 
+/// Between two looks an update can begin and somebody ask for its end.
+#[test]
+fn a_request_that_is_seen_together_with_the_update_that_it_undoes_is_obeyed() {
+    let mut leader = Leader::default();
+    leader.look(&workload(&AUTO, &[("app", OLD)]));
+    let value = marker(&[("app", change(OLD, NEW))]).to_annotation();
+    let all = [&AUTO[..], &[(IN_FLIGHT, value.as_str()), (UNDO, "1.5.0")]].concat();
+    let assessment = leader.look(&workload(&all, &[("app", NEW)]));
+    assert_eq!(given(undo(&assessment)), [("app", OLD)]);
+}
+
 #[test]
 fn what_an_update_did_is_kept_at_its_end_and_a_rollback_leaves_that_alone() {
     let update = marker(&[("app", change(OLD, NEW))]);
@@ -204,10 +196,10 @@ fn what_an_update_did_is_kept_at_its_end_and_a_rollback_leaves_that_alone() {
             &[("app", image)],
         );
         workload.rollout = RolloutFacts::CronJob;
-        match look(&workload).action {
-            Action::Follow { kept, .. } => kept.get(LAST_IMAGES).cloned(),
-            other => panic!("{other:?}"),
-        }
+        let Action::Follow { kept, .. } = look(&workload).action else {
+            panic!("its rollout is over")
+        };
+        kept.get(LAST_IMAGES).cloned()
     };
     let expected = last_images(&[("app", change(OLD, NEW))], None);
     assert_eq!(kept(&update, NEW), Some(Some(expected)));

@@ -99,7 +99,8 @@ async fn with_checkout(ending: Ending) -> Cluster {
             json!({ "name": "app", "image": cluster.registry.reference("shop/checkout", "1.5.0") });
         let patch = json!({
             "metadata": { "annotations": annotations },
-            "spec": { "template": { "spec": { "containers": [container] } } },
+            // The controller does not give up before anybody has asked.
+            "spec": { "progressDeadlineSeconds": 6000, "template": { "spec": { "containers": [container] } } },
         });
         deployments
             .patch("checkout", &PatchParams::default(), &Patch::Strategic(patch))

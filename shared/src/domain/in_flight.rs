@@ -39,21 +39,22 @@ impl ImageChange {
         exact().unwrap_or_else(|| self.from.clone())
     }
 
-    /// What names exactly what would be left; `None` where nothing does. Where the tag stays the same, it says nothing.
-    pub fn left(&self) -> Option<Hold> {
+    /// What is new about `to`: its tag, or where that stays the same, which says nothing then, the tag with its digest. `None`
+    /// where it is no image.
+    pub fn what_is_new(&self) -> Option<Hold> {
         let read = |image: &str| image.parse::<ImageReference>().ok()?.effective_tag();
         let tag = read(&self.to).filter(|tag| read(&self.from).as_ref() != Some(tag));
         tag.map(Hold::Tag).or_else(|| self.hold())
     }
 
-    /// Whether this names what would be left.
-    pub fn is_left_by(&self, named: &Hold) -> bool {
+    /// Whether this names what is new about `to`.
+    pub fn is_named_by(&self, named: &Hold) -> bool {
         let digest_of = |hold: Option<Hold>| match hold {
             Some(Hold::Digest(digest) | Hold::Image(_, digest)) => Some(digest),
             Some(Hold::Tag(_) | Hold::UpTo(_)) | None => None,
         };
         match named {
-            Hold::Tag(_) => self.left().as_ref() == Some(named),
+            Hold::Tag(_) => self.what_is_new().as_ref() == Some(named),
             Hold::Digest(digest) => digest_of(self.hold()).as_ref() == Some(digest),
             Hold::Image(..) => self.hold().as_ref() == Some(named),
             Hold::UpTo(_) => false,
@@ -311,6 +312,34 @@ mod tests {
                 ran: None,
             };
             assert_eq!(change.hold().map(|hold| hold.to_string()), expected, "{to}");
+        }
+    }
+
+    #[test]
+    fn what_is_new_of_an_image_is_its_tag_or_its_digest_where_only_that_is() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let pinned = format!("shop/app:1.5.0@{digest}");
+        let image = format!("1.5.0@{digest}");
+        let latest = format!("shop/app:latest@{digest}");
+        for (from, to, recorded, expected) in [
+            ("shop/app:1.4.0", "shop/app:1.5.0", None, "1.5.0"),
+            ("shop/app:1.4.0", pinned.as_str(), None, "1.5.0"),
+            ("shop/app:1.5.0", &pinned, None, &image),
+            ("shop/app:1.5.0", "shop/app:1.5.0", Some(&digest), &image),
+            ("shop/app", &latest, None, &format!("latest@{digest}")),
+        ] {
+            let change = ImageChange {
+                from: from.to_owned(),
+                to: to.to_owned(),
+                digest: recorded.map(|digest| digest.parse().unwrap()),
+                ran: None,
+            };
+            let new = change.what_is_new().unwrap();
+            assert_eq!(new.to_string(), expected, "{from} -> {to}");
+            assert!(change.is_named_by(&new), "{new}");
+            let by_digest = Hold::Digest(digest.parse().unwrap());
+            let has_digest = to.contains('@') || recorded.is_some();
+            assert_eq!(change.is_named_by(&by_digest), has_digest, "{from} -> {to}");
         }
     }
 

@@ -420,15 +420,7 @@ fn changes(containers: &[ContainerVerdict]) -> BTreeMap<String, ImageChange> {
         let Verdict::Update(target) = &entry.verdict else {
             return None;
         };
-        Some((
-            entry.container.clone(),
-            ImageChange {
-                from: entry.image.clone(),
-                to: target.image.clone(),
-                digest: target.digest.clone(),
-                ran: target.ran.as_deref().cloned(),
-            },
-        ))
+        Some((entry.container.clone(), target.change(&entry.image)))
     };
     containers.iter().filter_map(change).collect()
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::annotations::{CHECK_NOW, HOLD};
 use super::holds::with_holds;
-use super::plan::{Assessment, ContainerVerdict, Target, Unfit, Verdict, approval_annotation, ask};
+use super::plan::{Assessment, ContainerVerdict, Unfit, Verdict, approval_annotation, ask};
 use super::policy::Hold;
 use super::time::whole_seconds;
 use super::workload::{Workload, WorkloadId};
@@ -85,7 +85,8 @@ pub fn hold(
     let chosen = chosen(assessment, container)?;
     let offered = chosen.into_iter().filter_map(|entry| {
         let target = entry.verdict.target()?;
-        Some((Some(entry.container.as_str()), what_is_new(entry, target)))
+        let new = target.change(&entry.image).what_is_new()?;
+        Some((Some(entry.container.as_str()), new))
     });
     change.hold(workload, offered.collect());
     if change.annotations.is_empty() {
@@ -216,14 +217,6 @@ fn chosen<'a>(
             })
         }
         Some(_) | None => Ok(chosen),
-    }
-}
-
-/// The tag, with the digest where that is all that is new.
-fn what_is_new(entry: &ContainerVerdict, target: &Target) -> Hold {
-    match &target.digest {
-        Some(digest) if target.has_tag_of(&entry.image) => Hold::Image(target.tag.clone(), digest.clone()),
-        Some(_) | None => Hold::Tag(target.tag.clone()),
     }
 }
 

@@ -1,8 +1,9 @@
 //! The words and colours that both tables use.
 
 use anstyle::Style;
+use shared::domain::in_flight::ImageChange;
 use shared::domain::overview::{Line, State};
-use shared::domain::reference::ImageReference;
+use shared::domain::policy::Hold;
 use shared::io::terminal::page::{BAD, Cell, DIM, GOOD, NOTE, PLAIN};
 
 /// How many digits of a digest are enough to tell it from another.
@@ -45,18 +46,18 @@ pub(super) fn target_cell(line: &Line) -> Cell {
     let Some(target) = &line.target else {
         return Cell::new("-", DIM);
     };
-    let read = |image: &String| image.parse::<ImageReference>().ok();
-    let new = read(target).map(|target| {
-        let current = line.image.as_ref().and_then(read);
-        let has_same_tag = current.is_some_and(|current| current.effective_tag() == target.effective_tag());
-        match (target.effective_tag(), target.digest()) {
-            (Some(tag), None) => tag.to_string(),
-            (Some(tag), Some(_)) if !has_same_tag => tag.to_string(),
-            (_, Some(digest)) => shortened(&format!("@{digest}")),
-            (None, None) => target.to_string(),
-        }
-    });
-    Cell::new(new.unwrap_or_else(|| target.clone()), PLAIN)
+    let change = ImageChange {
+        from: line.image.clone().unwrap_or_default(),
+        to: target.clone(),
+        digest: None,
+        ran: None,
+    };
+    let new = match change.what_is_new() {
+        Some(Hold::Image(_, digest) | Hold::Digest(digest)) => shortened(&format!("@{digest}")),
+        Some(Hold::Tag(tag) | Hold::UpTo(tag)) => tag.to_string(),
+        None => target.clone(),
+    };
+    Cell::new(new, PLAIN)
 }
 
 fn shortened(image: &str) -> String {

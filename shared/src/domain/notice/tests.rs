@@ -237,3 +237,47 @@ fn what_is_held_because_somebody_went_back_is_told_each_time_and_says_how_to_lif
     assert_ne!(first[0].event_name(), next[0].event_name());
     assert_eq!(told("2026-11-21T03:00:00Z", None), []);
 }
+
+#[test]
+fn that_somebody_asked_is_told_when_it_begins_and_when_it_ends_and_why_nothing_came_of_it() {
+    let cause = Cause::Request("kubefresh.dev/undo=2".to_owned());
+    let update = marker();
+    let in_flight = InFlight::undoing(
+        &update.containers,
+        &cause,
+        update.started,
+        SignedDuration::from_mins(10),
+    );
+    let told = |status| {
+        let following = Action::Follow {
+            in_flight: in_flight.clone(),
+            status,
+            holds: BTreeMap::new(),
+            kept: BTreeMap::new(),
+        };
+        notices(&assessment(following, Vec::new()))
+    };
+    let begun = told(RolloutStatus::InProgress(Waiting::Revision));
+    assert_eq!(reasons(&begun), [NoticeReason::RollbackRequested]);
+    assert!(
+        begun[0].note.contains("asked for by kubefresh.dev/undo=2"),
+        "{}",
+        begun[0].note
+    );
+    let ended = told(RolloutStatus::Completed(Completion::Whole));
+    assert_eq!(
+        reasons(&ended),
+        [NoticeReason::RollbackRequested, NoticeReason::RolledBack]
+    );
+    assert_eq!(ended[0], begun[0]);
+
+    let mut refused = assessment(Action::Nothing, Vec::new());
+    refused.refused.push(RefusedUndo {
+        key: "kubefresh.dev/undo".to_owned(),
+        value: "3".to_owned(),
+        why: plan::Unfit::NothingToUndo,
+    });
+    let [notice] = notices(&refused).try_into().unwrap();
+    let expected = (NoticeReason::RollbackRefused, Severity::Warning);
+    assert_eq!((notice.reason, notice.severity), expected);
+}

@@ -63,7 +63,7 @@ pub fn ask(workload: &Workload, container: Option<&str>) -> Result<Asked, Unfit>
     let last = Last::of(workload, None)?;
     let named = last.containers.into_iter().filter_map(|(name, change)| {
         let is_wanted = container.is_none_or(|container| container == name);
-        let left = change.left().filter(|_| is_wanted)?;
+        let left = change.what_is_new().filter(|_| is_wanted)?;
         Some((name, change, left))
     });
     let (mut annotations, mut changes) = (BTreeMap::new(), BTreeMap::new());
@@ -99,7 +99,7 @@ impl Requests {
             let Some((container, named)) = request(key, value) else {
                 continue;
             };
-            match fitting(workload, sighting, container, &named, (key, value)) {
+            match fitting(workload, sighting, container, &named) {
                 Ok(changes) => {
                     requests.fitting.extend(changes);
                     requests.keys.insert(key.clone(), value.clone());
@@ -200,7 +200,6 @@ fn fitting(
     sighting: Option<&Sighting>,
     container: Option<&str>,
     named: &Hold,
-    (key, value): (&String, &String),
 ) -> Result<BTreeMap<String, ImageChange>, Unfit> {
     let mut last = Last::of(workload, sighting)?;
     last.containers
@@ -214,7 +213,7 @@ fn fitting(
         given.collect::<Vec<_>>().join(", ")
     };
     let mut changes = last.containers.clone();
-    changes.retain(|_, change| change.is_left_by(named));
+    changes.retain(|_, change| change.is_named_by(named));
     if changes.is_empty() {
         return Err(Unfit::NotGiven { given: given() });
     }
@@ -227,7 +226,7 @@ fn fitting(
             given: change.to.clone(),
         });
     }
-    if !last.is_under_way && may_have_come_back(workload, sighting, &last, &changes, (key, value)) {
+    if !last.is_under_way && may_have_come_back(workload, sighting, &last, &changes) {
         return Err(Unfit::BroughtBack);
     }
     if workload.paused {
@@ -243,7 +242,6 @@ fn may_have_come_back(
     sighting: Option<&Sighting>,
     last: &Last,
     changes: &BTreeMap<String, ImageChange>,
-    (key, value): (&String, &String),
 ) -> bool {
     let Some(sighting) = sighting else {
         // Whoever comes to lead saw nothing, and the controller's count tells as much.
@@ -251,9 +249,8 @@ fn may_have_come_back(
         return last.revision.is_some_and(|made| revision != Some(made));
     };
     let before = &sighting.workload;
-    let is_new = before.annotations.get(key) != Some(value);
     let mut changes = changes.iter();
-    is_new && changes.any(|(name, change)| before.image_of(name) != Some(change.to.as_str()))
+    changes.any(|(name, change)| before.image_of(name) != Some(change.to.as_str()))
 }
 
 /// The last update.

@@ -8,10 +8,11 @@ use jiff::Timestamp;
 use super::gate::Gate;
 use super::running::RunningUnknown;
 use crate::domain::annotations::{APPROVED, Mode, Pin};
+use crate::domain::in_flight::ImageChange;
 use crate::domain::ownership::Keeper;
-use crate::domain::policy::SelectionReason;
+use crate::domain::policy::{Hold, SelectionReason};
 use crate::domain::record::config_map::RecordError;
-use crate::domain::reference::{Digest, ImageReference, Tag};
+use crate::domain::reference::{Digest, Tag};
 use crate::domain::watched::{PassedOver, Problem};
 use crate::domain::workload::WorkloadId;
 
@@ -115,11 +116,14 @@ impl Target {
         keeper.map_or_else(String::new, |keeper| format!("; {}", keeper.advice()))
     }
 
-    /// Whether only the digest is new: the tag is that of `image`, written or left to be `latest`.
-    pub(in crate::domain) fn has_tag_of(&self, image: &str) -> bool {
-        image
-            .parse()
-            .is_ok_and(|image: ImageReference| image.effective_tag().as_ref() == Some(&self.tag))
+    /// What it does to a container that has `image`.
+    pub(in crate::domain) fn change(&self, image: &str) -> ImageChange {
+        ImageChange {
+            from: image.to_owned(),
+            to: self.image.clone(),
+            digest: self.digest.clone(),
+            ran: self.ran.as_deref().cloned(),
+        }
     }
 }
 
@@ -268,9 +272,9 @@ pub fn approval_annotation(
     current: &str,
     target: &Target,
 ) -> (String, String) {
-    let value = match &target.digest {
-        Some(digest) if target.has_tag_of(current) => digest.to_string(),
-        _ => target.tag.to_string(),
+    let value = match target.change(current).what_is_new() {
+        Some(Hold::Image(_, digest) | Hold::Digest(digest)) => digest.to_string(),
+        Some(Hold::Tag(_) | Hold::UpTo(_)) | None => target.tag.to_string(),
     };
     let key = if only_container {
         APPROVED.to_owned()

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use super::hash::short_hash;
 use super::in_flight::{Cause, InFlight};
 use super::patch::Outcome;
-use super::plan::{self, Action, Assessment, ContainerVerdict, Gate, RefusedUndo, TakenBack, Target, Verdict};
+use super::plan::{
+    self, Action, Assessment, ContainerVerdict, Gate, RefusedUndo, TakenBack, Target, Verdict,
+};
 use super::rollout::RolloutStatus;
 use super::text;
 use super::workload::WorkloadId;

@@ -10,6 +10,7 @@ use super::annotations::{LAST_CHANGE, LAST_RESULT, LAST_UPDATE, Mode};
 use super::in_flight::{InFlight, last_given};
 use super::patch::Outcome;
 use super::plan::{Action, Assessment, ContainerVerdict, Plan, Snapshot, Target, Verdict};
+use super::policy::Hold;
 use super::reference::ImageReference;
 use super::rollout::RolloutStatus;
 use super::workload::{Workload, WorkloadId};
@@ -281,9 +282,9 @@ fn state(verdict: &Verdict) -> State {
 fn first_seen(entry: &ContainerVerdict, target: &Target, snapshot: &Snapshot) -> Option<Timestamp> {
     let image: ImageReference = entry.image.parse().ok()?;
     let recorded = snapshot.recorded(image.repository(), &target.tag)?;
-    let digest_first_seen = recorded
-        .digest_first_seen
-        .filter(|_| target.has_tag_of(&entry.image));
+    let new = target.change(&entry.image).what_is_new();
+    let is_tag_new = matches!(new, Some(Hold::Tag(_)));
+    let digest_first_seen = recorded.digest_first_seen.filter(|_| !is_tag_new);
     Some(digest_first_seen.unwrap_or(recorded.first_seen))
 }
 

@@ -204,7 +204,7 @@ fn finished(ending: Ending) -> State {
 /// What another program is told of it, in its order.
 fn messages(ending: Ending) -> &'static [&'static str] {
     match ending {
-        Ending::Completed => &[
+        Ending::Completed | Ending::Undone | Ending::Abandoned => &[
             "DEPLOYMENT_DETECTED",
             "IMAGE_ROLLOUT_STARTED",
             "IMAGE_ROLLOUT_COMPLETED",

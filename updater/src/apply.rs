@@ -75,7 +75,11 @@ impl Applier {
                 self.note(assessment, told, metrics).await;
             }
             // That it was asked for is told from its marker.
-            Action::Start(update) | Action::Undo(update) => {
+            Action::Start(update)
+            | Action::Undo {
+                undo: update,
+                abandoned: _,
+            } => {
                 return self.start(assessment, update, metrics).await;
             }
             // The failure is not written down until its undoing has ended, so this is the last chance to tell of it.

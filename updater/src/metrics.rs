@@ -485,7 +485,7 @@ fn state(action: &Action) -> &'static str {
         Action::Nothing => "settled",
         Action::Stop(_) | Action::StopForMarker(_) => "stopped",
         Action::Start(_) => "starting",
-        Action::RollBack { .. } | Action::Undo(_) => "rolling-back",
+        Action::RollBack { .. } | Action::Undo { .. } => "rolling-back",
         Action::TakenBack(_) => "taken-back",
         Action::Follow {
             status: RolloutStatus::InProgress(_),

@@ -50,7 +50,8 @@ impl EventType {
     /// What a notice is to other programs, if anything.
     pub fn of(reason: NoticeReason) -> Option<Self> {
         match reason {
-            NoticeReason::UpdateStarted => Some(Self::ImageRolloutStarted),
+            // One that somebody asked for was told of by no failure before.
+            NoticeReason::UpdateStarted | NoticeReason::RollbackRequested => Some(Self::ImageRolloutStarted),
             // A rollback is a rollout, too: what runs after it is what was completed last.
             NoticeReason::ImageUpdated | NoticeReason::RolledBack => Some(Self::ImageRolloutCompleted),
             NoticeReason::RolloutFailed | NoticeReason::RollbackFailed | NoticeReason::UpdateSuperseded => {
@@ -58,6 +59,7 @@ impl EventType {
             }
             NoticeReason::UpdateAvailable
             | NoticeReason::UpdateHeld
+            | NoticeReason::RollbackRefused
             | NoticeReason::InvalidSettings
             | NoticeReason::InvalidRecord => None,
         }
@@ -202,7 +204,7 @@ pub fn messages(assessment: &Assessment, notices: &[Notice], now: Timestamp) -> 
             in_flight,
             status,
             holds: _,
-            promised: _,
+            kept: _,
         } => (in_flight, Outcome::of(in_flight, status), false),
         Action::RollBack {
             in_flight,
@@ -213,6 +215,7 @@ pub fn messages(assessment: &Assessment, notices: &[Notice], now: Timestamp) -> 
         | Action::Stop(_)
         | Action::StopForMarker(_)
         | Action::Start(_)
+        | Action::Undo { .. }
         | Action::TakenBack(_) => return Vec::new(),
     };
     notices
@@ -261,8 +264,8 @@ impl Message {
             }
             Outcome::Failed(why) => (Some(why.clone()), undone.then_some(Rollback::Started)),
             Outcome::Superseded(by) => (Some(format!("superseded: {by}")), None),
-            Outcome::RolledBack(why) => (Some(why.clone()), Some(Rollback::Completed)),
-            Outcome::RollbackFailed { update: _, rollback } => {
+            Outcome::RolledBack(cause) => (Some(cause.to_string()), Some(Rollback::Completed)),
+            Outcome::RollbackFailed { cause: _, rollback } => {
                 (Some(rollback.clone()), Some(Rollback::Failed))
             }
         };

@@ -132,7 +132,7 @@ fn happening(assessment: &Assessment) -> Vec<Notice> {
             )]
         }
         // The marker is not stored yet: that the update started is told once it is.
-        Action::Start(_) | Action::Undo(_) => Vec::new(),
+        Action::Start(_) | Action::Undo { .. } => Vec::new(),
         Action::Follow {
             in_flight,
             status,

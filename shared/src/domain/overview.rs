@@ -161,7 +161,7 @@ fn lines(assessment: &Assessment, workload: Option<&Workload>, snapshot: &Snapsh
                 )
             })
             .collect(),
-        Action::RollBack { undo, .. } | Action::Undo(undo) => entries
+        Action::RollBack { undo, .. } | Action::Undo { undo, .. } => entries
             .map(|entry| {
                 let change = undo.in_flight.containers.get(&entry.container);
                 let why = undo.in_flight.cause().map(|cause| format!("going back: {cause}"));

@@ -185,7 +185,11 @@ pub enum Action {
         undo: Update,
     },
     /// Somebody asks for the last update to be undone, which this does.
-    Undo(Update),
+    Undo {
+        undo: Update,
+        /// That update, where it is still under way.
+        abandoned: Option<InFlight>,
+    },
     /// Somebody went back to an older image. Nothing else is done until that is written down.
     TakenBack(TakenBack),
 }
@@ -294,7 +298,7 @@ fn next_look(containers: &[ContainerVerdict], action: &Action) -> Option<Timesta
             ..
         }
         | Action::RollBack { .. }
-        | Action::Undo(_)
+        | Action::Undo { .. }
         | Action::TakenBack(_)
         | Action::Stop(_)
         | Action::StopForMarker(_) => None,
@@ -332,7 +336,11 @@ fn assess(
     if reading.watched.is_empty() && reading.passed_over.is_empty() {
         // What we wrote before it opted out is not left behind, and what we did can be undone.
         let is_ours = workload.annotations.contains_key(PENDING) || undo::is_asked(workload);
-        let action = undo::undo(workload, reading, snapshot, now).map_or(Action::Nothing, Action::Undo);
+        let action =
+            undo::undo(workload, reading, snapshot, now).map_or(Action::Nothing, |undo| Action::Undo {
+                undo,
+                abandoned: None,
+            });
         return is_ours.then(|| Assessed::new(Vec::new(), action));
     }
     if let Some(taken_back) = taken_back::taken_back(workload, reading, snapshot, over) {
@@ -346,7 +354,8 @@ fn assess(
     }
     if let Some(undo) = undo::undo(workload, reading, snapshot, now) {
         let containers = verdicts(&reading.watched, |_| Verdict::InFlight);
-        return Some(Assessed::new(containers, Action::Undo(undo)));
+        let abandoned = None;
+        return Some(Assessed::new(containers, Action::Undo { undo, abandoned }));
     }
     let mut containers = verdicts(&reading.watched, |watched| {
         decide(workload, watched, snapshot, limits, now)
@@ -397,10 +406,13 @@ fn follow(workload: &Arc<Workload>, in_flight: InFlight, snapshot: &Snapshot, no
     let undo = reading
         .filter(|_| matches!(status, RolloutStatus::InProgress(_)))
         .and_then(|reading| undo::undo(workload, reading, snapshot, now));
-    let action = undo.map_or_else(
-        || rollback::follow(workload, in_flight, status, reading, now),
-        Action::Undo,
-    );
+    let action = match undo {
+        Some(undo) => Action::Undo {
+            undo,
+            abandoned: Some(in_flight),
+        },
+        None => rollback::follow(workload, in_flight, status, reading, now),
+    };
     Assessed::new(containers, action)
 }
 

@@ -46,24 +46,32 @@ fn follow(in_flight: InFlight, status: RolloutStatus) -> Action {
         in_flight,
         status,
         holds: BTreeMap::new(),
-        promised: BTreeMap::new(),
+        kept: BTreeMap::new(),
     }
 }
 
-fn roll_back(in_flight: InFlight) -> Action {
-    let undo = in_flight.undone(
-        "no pod",
-        time("2024-01-01T12:00:00Z"),
+/// The marker of what undoes an update that failed.
+fn undone(update: &InFlight, reason: &str, begun: &str) -> InFlight {
+    let cause = crate::domain::in_flight::Cause::Failure(reason.to_owned());
+    InFlight::undoing(
+        &update.containers,
+        &cause,
+        time(begun),
         SignedDuration::from_mins(10),
-    );
+    )
+}
+
+fn roll_back(in_flight: InFlight) -> Action {
+    let undo = undone(&in_flight, "no pod", "2024-01-01T12:00:00Z");
     Action::RollBack {
         in_flight,
         failure: failure(),
         undo: Update {
             in_flight: undo,
             init_containers: std::collections::BTreeSet::new(),
-            spent_approvals: std::collections::BTreeSet::new(),
+            spent: std::collections::BTreeSet::new(),
             holds: BTreeMap::new(),
+            last_images: None,
         },
     }
 }
@@ -86,6 +94,7 @@ fn assessment(kind: WorkloadKind, action: Action) -> Assessment {
         action,
         pending: Pending::Unchanged,
         prospect: None,
+        refused: Vec::new(),
     }
 }
 
@@ -168,7 +177,7 @@ fn each_rollout_that_started_has_one_end() {
 
 #[test]
 fn the_end_of_a_rollback_is_that_of_a_rollout_to_the_image_before() {
-    let undone = || update().undone("no pod is ready", time(BEGUN), SignedDuration::from_mins(10));
+    let undone = || undone(&update(), "no pod is ready", BEGUN);
     let details =
         json!({ "rolloutDuration": "45400ms", "rollback": "completed", "error": "no pod is ready" });
     let back = body("IMAGE_ROLLOUT_COMPLETED", NOW, OLD, &details);
@@ -255,7 +264,7 @@ fn nothing_is_told_of_what_waits_or_is_wrong() {
 #[test]
 fn a_long_reason_is_cut() {
     let reason = "no pod is ready ".repeat(100);
-    let undone = update().undone(&reason, time(BEGUN), SignedDuration::from_mins(10));
+    let undone = undone(&update(), &reason, BEGUN);
     let status = RolloutStatus::Failed(failure());
     let messages = told(WorkloadKind::Deployment, follow(undone, status));
     assert!(messages[0].error.as_ref().unwrap().len() <= TEXT_LENGTH + '…'.len_utf8());

@@ -203,6 +203,7 @@ fn watched(uid: &str, images: &[(&str, &str)]) -> Assessment {
         action: Action::Nothing,
         pending: Pending::Unchanged,
         prospect: None,
+        refused: Vec::new(),
     }
 }
 
@@ -220,7 +221,7 @@ fn rolling(uid: &str, images: &[(&str, &str)]) -> Assessment {
             in_flight: InFlight::new(changes, now(), SignedDuration::from_mins(10)),
             status: RolloutStatus::InProgress(RolloutWaiting::Revision),
             holds: BTreeMap::new(),
-            promised: BTreeMap::new(),
+            kept: BTreeMap::new(),
         },
         ..watched(uid, images)
     }

@@ -30,7 +30,7 @@ impl Pending {
             | Action::Start(_)
             | Action::Follow { .. }
             | Action::RollBack { .. }
-            | Action::Undo(_)
+            | Action::Undo { .. }
             | Action::TakenBack(_) => return Self::Unchanged,
         };
         match (wanted, workload.annotations.get(PENDING)) {

@@ -93,7 +93,7 @@ fn held_back(
         let newest = last_updates.entry(namespace).or_default();
         *newest = last_update.max(*newest);
         match &assessment.action {
-            Action::Follow { .. } | Action::RollBack { .. } | Action::Undo(_) => under_way.add(namespace),
+            Action::Follow { .. } | Action::RollBack { .. } | Action::Undo { .. } => under_way.add(namespace),
             Action::Nothing if candidate.start.is_some() => match snapshot.tried.get(&assessment.uid) {
                 Some(Tried::Answered { resource_version })
                     if *resource_version == assessment.resource_version =>

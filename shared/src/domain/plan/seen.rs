@@ -71,7 +71,7 @@ impl Seen {
                 | Action::Start(_)
                 | Action::Follow { .. }
                 | Action::RollBack { .. }
-                | Action::Undo(_) => {
+                | Action::Undo { .. } => {
                     if let Some(workload) = workloads.get(uid) {
                         self.see(workload);
                     }

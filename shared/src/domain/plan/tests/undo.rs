@@ -26,7 +26,7 @@ fn look(workload: &Workload) -> Assessment {
 }
 
 fn undo(assessment: &Assessment) -> &Update {
-    let Action::Undo(undo) = &assessment.action else {
+    let Action::Undo { undo, .. } = &assessment.action else {
         panic!("{:?} {:?}", assessment.action, assessment.refused)
     };
     undo
@@ -101,7 +101,7 @@ fn what_ran_before_comes_back_by_its_digest_and_a_digest_is_left_by_its_digest_a
 fn refusal(workload: &Workload) -> String {
     let assessment = look(workload);
     let refused = assessment.refused.as_slice();
-    assert!(!matches!(assessment.action, Action::Undo(_)), "{refused:?}");
+    assert!(!matches!(assessment.action, Action::Undo { .. }), "{refused:?}");
     let [RefusedUndo { key, value: _, why }] = refused else {
         panic!("{refused:?}")
     };
@@ -218,7 +218,7 @@ fn a_request_that_comes_back_with_an_older_template_is_refused_and_one_that_is_m
         assert_eq!(refused[0].why, Unfit::BroughtBack);
     }
     leader.look(&updated(&[]));
-    assert!(matches!(leader.look(&brought_back).action, Action::Undo(_)));
+    assert!(matches!(leader.look(&brought_back).action, Action::Undo { .. }));
 
     let revision = |number: i64| {
         let mut workload = brought_back.clone();
@@ -229,7 +229,7 @@ fn a_request_that_comes_back_with_an_older_template_is_refused_and_one_that_is_m
         }
         workload
     };
-    assert!(matches!(look(&revision(2)).action, Action::Undo(_)));
+    assert!(matches!(look(&revision(2)).action, Action::Undo { .. }));
     assert_eq!(look(&revision(4)).refused[0].why, Unfit::BroughtBack);
 }
 

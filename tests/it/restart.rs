@@ -189,9 +189,17 @@ fn finished(ending: Ending) -> State {
             "rolled back",
             &["RolledBack", "RolloutFailed", "UpdateStarted"][..],
         ),
-        Ending::Undone | Ending::Abandoned => {
-            ("1.4.0", "rolled back", &["RollbackRequested", "RolledBack"][..])
-        }
+        Ending::Undone => ("1.4.0", "rolled back", &["RollbackRequested", "RolledBack"][..]),
+        Ending::Abandoned => (
+            "1.4.0",
+            "rolled back",
+            &[
+                "RollbackRequested",
+                "RolledBack",
+                "UpdateStarted",
+                "UpdateSuperseded",
+            ][..],
+        ),
     };
     State {
         image: format!("registry/shop/checkout:{tag}"),
@@ -204,8 +212,15 @@ fn finished(ending: Ending) -> State {
 /// What another program is told of it, in its order.
 fn messages(ending: Ending) -> &'static [&'static str] {
     match ending {
-        Ending::Completed | Ending::Undone | Ending::Abandoned => &[
+        Ending::Completed | Ending::Undone => &[
             "DEPLOYMENT_DETECTED",
+            "IMAGE_ROLLOUT_STARTED",
+            "IMAGE_ROLLOUT_COMPLETED",
+        ],
+        Ending::Abandoned => &[
+            "DEPLOYMENT_DETECTED",
+            "IMAGE_ROLLOUT_STARTED",
+            "IMAGE_ROLLOUT_FAILED",
             "IMAGE_ROLLOUT_STARTED",
             "IMAGE_ROLLOUT_COMPLETED",
         ],

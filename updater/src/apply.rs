@@ -78,12 +78,16 @@ impl Applier {
             Action::Start(update)
             | Action::Undo {
                 undo: update,
-                abandoned: _,
+                abandoned: None,
             } => {
                 return self.start(assessment, update, metrics).await;
             }
-            // The failure is not written down until its undoing has ended, so this is the last chance to tell of it.
-            Action::RollBack { undo, .. } => {
+            // The end of what is undone is written down by no patch of its own, so this is the last chance to tell of it.
+            Action::RollBack { undo, .. }
+            | Action::Undo {
+                undo,
+                abandoned: Some(_),
+            } => {
                 if told {
                     return self.start(assessment, undo, metrics).await;
                 }

@@ -42,7 +42,7 @@ pub enum EventType {
     DeploymentDetected,
     ImageRolloutStarted,
     ImageRolloutCompleted,
-    /// Also one that somebody ended by setting another image: each that started has one end.
+    /// Also one that somebody ended by setting another image, or by asking for it to be undone: each that started has one end.
     ImageRolloutFailed,
 }
 
@@ -80,7 +80,7 @@ pub struct Image {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Rollback {
-    /// The rollout failed, and what was there before is brought back.
+    /// The rollout failed or was abandoned, and what was there before is brought back.
     Started,
     Completed,
     Failed,
@@ -211,11 +211,19 @@ pub fn messages(assessment: &Assessment, notices: &[Notice], now: Timestamp) -> 
             failure,
             undo: _,
         } => (in_flight, Some(Outcome::Failed(failure.to_string())), true),
+        Action::Undo {
+            undo,
+            abandoned: Some(in_flight),
+        } => {
+            let cause = undo.in_flight.cause().map(|cause| cause.to_string());
+            let why = format!("abandoned, {}", cause.unwrap_or_default());
+            (in_flight, Some(Outcome::Failed(why)), true)
+        }
         Action::Nothing
         | Action::Stop(_)
         | Action::StopForMarker(_)
         | Action::Start(_)
-        | Action::Undo { .. }
+        | Action::Undo { abandoned: None, .. }
         | Action::TakenBack(_) => return Vec::new(),
     };
     notices

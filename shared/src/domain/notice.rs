@@ -9,7 +9,7 @@ use super::hash::short_hash;
 use super::in_flight::{Cause, InFlight};
 use super::patch::Outcome;
 use super::plan::{
-    self, Action, Assessment, ContainerVerdict, Gate, RefusedUndo, TakenBack, Target, Verdict,
+    self, Action, Assessment, ContainerVerdict, Gate, RefusedUndo, TakenBack, Target, Update, Verdict,
 };
 use super::rollout::RolloutStatus;
 use super::text;
@@ -110,29 +110,16 @@ fn refused(assessment: &Assessment, refused: &RefusedUndo) -> Notice {
 fn happening(assessment: &Assessment) -> Vec<Notice> {
     match &assessment.action {
         Action::Stop(problems) => {
-            let note = problems
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join("; ");
-            vec![Notice::new(
-                assessment,
-                NoticeReason::InvalidSettings,
-                &note,
-                &note,
-            )]
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            vec![invalid(assessment, &problems.join("; "))]
         }
-        Action::StopForMarker(error) => {
-            let note = error.to_string();
-            vec![Notice::new(
-                assessment,
-                NoticeReason::InvalidSettings,
-                &note,
-                &note,
-            )]
-        }
+        Action::StopForMarker(error) => vec![invalid(assessment, &error.to_string())],
         // The marker is not stored yet: that the update started is told once it is.
-        Action::Start(_) | Action::Undo { .. } => Vec::new(),
+        Action::Start(_) | Action::Undo { abandoned: None, .. } => Vec::new(),
+        Action::Undo {
+            undo,
+            abandoned: Some(in_flight),
+        } => abandoned(assessment, undo, in_flight),
         Action::Follow {
             in_flight,
             status,
@@ -166,6 +153,10 @@ fn happening(assessment: &Assessment) -> Vec<Notice> {
             .filter_map(|entry| standing(assessment, entry))
             .collect(),
     }
+}
+
+fn invalid(assessment: &Assessment, note: &str) -> Notice {
+    Notice::new(assessment, NoticeReason::InvalidSettings, note, note)
 }
 
 fn started(assessment: &Assessment, in_flight: &InFlight) -> Notice {
@@ -222,6 +213,15 @@ fn following(
     });
     let ended = ended.map(|(reason, note)| Notice::new(assessment, reason, &note, &identity));
     started.into_iter().chain(ended).collect()
+}
+
+/// Its marker is overwritten by that of its undoing, so it ends here.
+fn abandoned(assessment: &Assessment, undo: &Update, in_flight: &InFlight) -> Vec<Notice> {
+    let why = undo.in_flight.cause().map(|cause| cause.to_string());
+    let note = format!("{}: abandoned, {}", in_flight.summary(), why.unwrap_or_default());
+    let identity = in_flight.to_annotation();
+    let ended = Notice::new(assessment, NoticeReason::UpdateSuperseded, &note, &identity);
+    vec![started(assessment, in_flight), ended]
 }
 
 /// That somebody went back, what is held for it, and how that ends.

@@ -357,6 +357,23 @@ fn assess(
         let abandoned = None;
         return Some(Assessed::new(containers, Action::Undo { undo, abandoned }));
     }
+    let containers = offered(workload, reading, snapshot, limits, now);
+    let is_update = |entry: &ContainerVerdict| matches!(entry.verdict, Verdict::Update(_));
+    let start = containers.iter().any(is_update).then_some(read);
+    Some(Assessed {
+        start,
+        ..Assessed::new(containers, Action::Nothing)
+    })
+}
+
+/// The verdicts on a workload that nothing else is to be done with.
+fn offered(
+    workload: &Workload,
+    reading: &Reading,
+    snapshot: &Snapshot,
+    limits: &PlanLimits,
+    now: Timestamp,
+) -> Vec<ContainerVerdict> {
     let mut containers = verdicts(&reading.watched, |watched| {
         decide(workload, watched, snapshot, limits, now)
     });
@@ -370,12 +387,7 @@ fn assess(
         }
     }
     containers.extend(reading.passed_over.iter().map(ContainerVerdict::from));
-    let is_update = |entry: &ContainerVerdict| matches!(entry.verdict, Verdict::Update(_));
-    let start = containers.iter().any(is_update).then_some(read);
-    Some(Assessed {
-        start,
-        ..Assessed::new(containers, Action::Nothing)
-    })
+    containers
 }
 
 /// The update of all containers of a workload that have one.

@@ -2,7 +2,7 @@ use jiff::SignedDuration;
 
 use super::*;
 use crate::domain::annotations::Mode;
-use crate::domain::in_flight::ImageChange;
+use crate::domain::in_flight::{Cause, ImageChange};
 use crate::domain::notice::notices;
 use crate::domain::plan::{ContainerVerdict, Pending, Update, Verdict};
 use crate::domain::rollout::{Completion, Failure, RolloutStatus, Waiting};
@@ -52,7 +52,7 @@ fn follow(in_flight: InFlight, status: RolloutStatus) -> Action {
 
 /// The marker of what undoes an update that failed.
 fn undone(update: &InFlight, reason: &str, begun: &str) -> InFlight {
-    let cause = crate::domain::in_flight::Cause::Failure(reason.to_owned());
+    let cause = Cause::Failure(reason.to_owned());
     InFlight::undoing(
         &update.containers,
         &cause,
@@ -61,18 +61,32 @@ fn undone(update: &InFlight, reason: &str, begun: &str) -> InFlight {
     )
 }
 
+fn by(in_flight: InFlight) -> Update {
+    Update {
+        in_flight,
+        init_containers: std::collections::BTreeSet::new(),
+        spent: std::collections::BTreeSet::new(),
+        holds: BTreeMap::new(),
+        last_images: None,
+    }
+}
+
 fn roll_back(in_flight: InFlight) -> Action {
-    let undo = undone(&in_flight, "no pod", "2024-01-01T12:00:00Z");
+    let undo = by(undone(&in_flight, "no pod", "2024-01-01T12:00:00Z"));
     Action::RollBack {
         in_flight,
         failure: failure(),
-        undo: Update {
-            in_flight: undo,
-            init_containers: std::collections::BTreeSet::new(),
-            spent: std::collections::BTreeSet::new(),
-            holds: BTreeMap::new(),
-            last_images: None,
-        },
+        undo,
+    }
+}
+
+/// Somebody asks for this to be undone, which is still under way or not.
+fn undo(update: &InFlight, abandoned: bool) -> Action {
+    let timeout = SignedDuration::from_mins(10);
+    let cause = Cause::Request("kubefresh.dev/undo=1.0.1".to_owned());
+    Action::Undo {
+        undo: by(InFlight::undoing(&update.containers, &cause, time(NOW), timeout)),
+        abandoned: abandoned.then(|| update.clone()),
     }
 }
 
@@ -169,10 +183,20 @@ fn each_rollout_that_started_has_one_end() {
             follow(update(), superseded),
             json!({ "error": "superseded: container app was set to myapp:3" }),
         ),
+        (
+            undo(&update(), true),
+            json!({ "error": "abandoned, asked for by kubefresh.dev/undo=1.0.1", "rollback": "started" }),
+        ),
     ] {
         let failed = body("IMAGE_ROLLOUT_FAILED", NOW, NEW, &details);
         assert_eq!(bodies(action), [started(), failed]);
     }
+}
+
+/// That it starts is told from its marker.
+#[test]
+fn an_update_that_had_ended_has_no_other_end_when_it_is_undone() {
+    assert_eq!(bodies(undo(&update(), false)), Vec::<Value>::new());
 }
 
 #[test]

@@ -32,6 +32,13 @@ fn undo(assessment: &Assessment) -> &Update {
     undo
 }
 
+fn abandoned(assessment: &Assessment) -> Option<&InFlight> {
+    let Action::Undo { abandoned, .. } = &assessment.action else {
+        panic!("{:?} {:?}", assessment.action, assessment.refused)
+    };
+    abandoned.as_ref()
+}
+
 /// What each container is given.
 fn given(update: &Update) -> Vec<(&str, &str)> {
     let containers = update.in_flight.containers.iter();
@@ -64,6 +71,7 @@ fn a_request_is_obeyed_in_every_mode_and_at_any_time_and_what_is_left_is_held() 
         assert_eq!(undo.holds[HOLD], held, "{key}={value}");
         assert_eq!(undo.spent, BTreeSet::from([UNDO.to_owned()]), "{key}={value}");
         assert_eq!(undo.last_images, None);
+        assert_eq!(abandoned(&assessment), None, "it had ended");
         let by = "asked for by kubefresh.dev/undo=1.5.0";
         assert_eq!(undo.in_flight.cause().unwrap().to_string(), by);
         assert_eq!(assessment.refused, []);
@@ -165,10 +173,12 @@ fn an_update_is_undone_in_the_middle_of_its_rollout_in_one_container_or_in_all()
     };
     let all = ask(UNDO);
     assert_eq!(given(undo(&all)), [("app", OLD), ("migrate", OLD)]);
+    assert_eq!(abandoned(&all), Some(&marker(&both)));
     assert_eq!(undo(&all).init_containers, BTreeSet::from(["migrate".to_owned()]));
     let one = ask("app.kubefresh.dev/undo");
     // The other one is part of the same rollout, and can be undone later.
     assert_eq!(given(undo(&one)), [("app", OLD), ("migrate", NEW)]);
+    assert_eq!(abandoned(&one), Some(&marker(&both)));
     let rest = undo(&one).last_images.as_ref().unwrap();
     assert_eq!(rest.containers, marker(&both[1..]).containers);
     let holds: Vec<&String> = undo(&one).holds.keys().collect();

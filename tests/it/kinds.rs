@@ -5,6 +5,7 @@ mod meanwhile;
 mod moving_tags;
 mod other_images;
 mod reverting;
+mod rolling_back;
 mod undoing;
 mod updating;
 

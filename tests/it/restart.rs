@@ -52,15 +52,22 @@ enum Ending {
     Undone,
     /// They ask in the middle of its rollout.
     Abandoned,
+    /// The update had ended, and somebody went back while nobody led.
+    TakenBack,
 }
 
 impl Ending {
     /// What stands on the Deployment, and its tag, when the updater starts.
-    fn annotations(self, cluster: &Cluster) -> Option<Value> {
+    fn given(self, cluster: &Cluster) -> Option<(Value, &'static str)> {
         let image = |tag| cluster.registry.reference("shop/checkout", tag);
-        let containers = json!({ "app": { "from": image("1.4.0"), "to": image("1.5.0") } });
+        let (old, new) = (image("1.4.0"), image("1.5.0"));
+        let containers = json!({ "app": { "from": old, "to": new } });
         let (key, value) = match self {
             Self::Completed | Self::RolledBack => return None,
+            Self::TakenBack => {
+                let last = json!({ "kubefresh.dev/last-change": format!("app: {old} -> {new}") });
+                return Some((last, "1.4.0"));
+            }
             Self::Undone => ("kubefresh.dev/last-images", json!({ "containers": containers })),
             Self::Abandoned => (
                 "kubefresh.dev/in-flight",
@@ -69,7 +76,8 @@ impl Ending {
                 }),
             ),
         };
-        Some(json!({ key: value.to_string(), "kubefresh.dev/undo": "1.5.0" }))
+        let annotations = json!({ key: value.to_string(), "kubefresh.dev/undo": "1.5.0" });
+        Some((annotations, "1.5.0"))
     }
 }
 
@@ -77,7 +85,7 @@ impl Ending {
 async fn with_checkout(ending: Ending) -> Cluster {
     let cluster = shop::open().await;
     let never_ready = match ending {
-        Ending::Completed | Ending::Undone => "false",
+        Ending::Completed | Ending::Undone | Ending::TakenBack => "false",
         Ending::RolledBack | Ending::Abandoned => "true",
     };
     let new = ImageSpec::new("shop/checkout", "1.5.0");
@@ -94,9 +102,8 @@ async fn with_checkout(ending: Ending) -> Cluster {
         (is_seen && status.available_replicas >= Some(2)).then_some(())
     };
     eventually("checkout runs", LIMIT, runs).await;
-    if let Some(annotations) = ending.annotations(&cluster) {
-        let container =
-            json!({ "name": "app", "image": cluster.registry.reference("shop/checkout", "1.5.0") });
+    if let Some((annotations, tag)) = ending.given(&cluster) {
+        let container = json!({ "name": "app", "image": cluster.registry.reference("shop/checkout", tag) });
         let patch = json!({
             "metadata": { "annotations": annotations },
             // The controller does not give up before anybody has asked.
@@ -106,7 +113,7 @@ async fn with_checkout(ending: Ending) -> Cluster {
             .patch("checkout", &PatchParams::default(), &Patch::Strategic(patch))
             .await
             .unwrap();
-        eventually("the newer image is on its way", LIMIT, runs).await;
+        eventually("it is on its way", LIMIT, runs).await;
     }
     cluster
 }
@@ -200,11 +207,12 @@ fn finished(ending: Ending) -> State {
                 "UpdateSuperseded",
             ][..],
         ),
+        Ending::TakenBack => ("1.4.0", "taken back", &["UpdateHeld"][..]),
     };
     State {
         image: format!("registry/shop/checkout:{tag}"),
         result: Some(result.to_owned()),
-        templates: 2,
+        templates: if matches!(ending, Ending::TakenBack) { 1 } else { 2 },
         events: events.iter().map(|reason| (*reason).to_owned()).collect(),
     }
 }
@@ -224,6 +232,8 @@ fn messages(ending: Ending) -> &'static [&'static str] {
             "IMAGE_ROLLOUT_STARTED",
             "IMAGE_ROLLOUT_COMPLETED",
         ],
+        // It is as they wanted it, and has been when it was detected.
+        Ending::TakenBack => &["DEPLOYMENT_DETECTED"],
         Ending::RolledBack => &[
             "DEPLOYMENT_DETECTED",
             "IMAGE_ROLLOUT_STARTED",
@@ -354,6 +364,12 @@ async fn what_was_asked_for_is_undone_once_however_often_the_updater_is_killed()
 async fn an_update_is_abandoned_once_however_often_the_updater_is_killed() {
     every_kill_point(Moment::BeforeIt, Ending::Abandoned).await;
     every_kill_point(Moment::AfterIt, Ending::Abandoned).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_took_back_is_noted_once_however_often_the_updater_is_killed() {
+    every_kill_point(Moment::BeforeIt, Ending::TakenBack).await;
+    every_kill_point(Moment::AfterIt, Ending::TakenBack).await;
 }
 
 /// The records, without the times that differ from run to run.

@@ -88,6 +88,9 @@ pub struct InFlight {
     /// Whether somebody asked for it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     asked: bool,
+    /// Which revision of the pod template it replaced, where the kind counts them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<i64>,
 }
 
 /// Why an update is undone.
@@ -158,6 +161,16 @@ impl InFlight {
             deadline,
             rollback: None,
             asked: false,
+            replaced: None,
+        }
+    }
+
+    /// The same, of a workload whose template had this revision when it began.
+    #[must_use]
+    pub fn replacing(self, revision: Option<i64>) -> Self {
+        Self {
+            replaced: revision,
+            ..self
         }
     }
 

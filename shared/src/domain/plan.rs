@@ -317,10 +317,7 @@ fn assess(
     now: Timestamp,
 ) -> Option<Assessed> {
     let layer = snapshot.namespaces.layer(&workload.id.namespace);
-    let is_over = |marker: &InFlight| {
-        let seen = snapshot.seen.of(workload);
-        seen.is_some_and(|seen| seen.is_over(marker))
-    };
+    let is_over = |marker: &InFlight| seen::is_over(marker, workload, snapshot.seen.of(workload));
     let mut over = false;
     match InFlight::read(&workload.annotations) {
         Ok(None) => {}
@@ -396,7 +393,8 @@ fn update(workload: &Workload, reading: &Reading, containers: &[ContainerVerdict
     Update {
         init_containers: init_containers(workload, &changes),
         spent: spent_approvals(workload, &reading.watched, &changes),
-        in_flight: InFlight::new(changes, now, reading.settings.rollout_timeout),
+        in_flight: InFlight::new(changes, now, reading.settings.rollout_timeout)
+            .replacing(workload.rollout.revision()),
         holds: BTreeMap::new(),
         last_images: None,
     }

@@ -296,6 +296,13 @@ impl Workload {
         writer.filter(|writer| writer.manager != FIELD_MANAGER)
     }
 
+    /// Whether we set this container's image last, as far as the API server says.
+    pub fn is_written_by_us(&self, container: &str) -> bool {
+        let container = self.container(container);
+        let writer = container.and_then(|container| container.ownership.writer.as_ref());
+        writer.is_some_and(|writer| writer.manager == FIELD_MANAGER)
+    }
+
     fn container(&self, name: &str) -> Option<&Container> {
         self.containers.iter().find(|candidate| candidate.name == name)
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use sandbox::apiserver::resources::{
@@ -44,27 +44,34 @@ impl Stage {
         sets.patch("db", &PatchParams::default(), &patch).await.unwrap();
     }
 
-    /// The same with a Deployment, back to this tag: the template of the ReplicaSet, and its copy of the annotations in the place of those that
-    /// are there.
-    pub(super) fn undo_deployment(&self, tag: &str) {
+    /// The same with a Deployment, back to this tag: the template of the ReplicaSet, and its copy of the annotations in the
+    /// place of those that are there.
+    pub(super) async fn undo_deployment(&self, tag: &str) {
         let old = self.image("shop/db", tag);
         let sets = self.store.list(&REPLICA_SETS, Some("shop"));
         let is_old =
             |set: &&Arc<Value>| set["spec"]["template"]["spec"]["containers"][0]["image"] == old.as_str();
         let set = sets.iter().find(is_old).unwrap();
-        let undo = |deployment: &mut Value| {
-            deployment["spec"]["template"] = set["spec"]["template"].clone();
-            let labels = &mut deployment["spec"]["template"]["metadata"]["labels"];
-            labels.as_object_mut().unwrap().remove("pod-template-hash");
-            let mut annotations = set["metadata"]["annotations"].clone();
-            let all = annotations.as_object_mut().unwrap();
-            all.retain(|key, _| !key.starts_with("deployment.kubernetes.io/"));
-            let revision = "deployment.kubernetes.io/revision";
-            annotations[revision] = deployment["metadata"]["annotations"][revision].clone();
-            deployment["metadata"]["annotations"] = annotations;
-            Ok(())
+        let mut template = set["spec"]["template"].clone();
+        let labels = template["metadata"]["labels"].as_object_mut().unwrap();
+        labels.remove("pod-template-hash");
+        let mut annotations = set["metadata"]["annotations"].clone();
+        let all = annotations.as_object_mut().unwrap();
+        all.retain(|key, _| !key.starts_with("deployment.kubernetes.io/"));
+        let revision = "deployment.kubernetes.io/revision";
+        let present = self.get(&DEPLOYMENTS).unwrap();
+        annotations[revision] = present["metadata"]["annotations"][revision].clone();
+        let patch = json!([
+            { "op": "replace", "path": "/spec/template", "value": template },
+            { "op": "replace", "path": "/metadata/annotations", "value": annotations },
+        ]);
+        let patch = Patch::Json::<()>(serde_json::from_value(patch).unwrap());
+        let deployments: Api<Deployment> = Api::namespaced(self.cluster.client().await, "shop");
+        let parameters = PatchParams {
+            field_manager: Some("kubectl".to_owned()),
+            ..PatchParams::default()
         };
-        self.store.update(&DEPLOYMENTS, "shop", "db", undo).unwrap();
+        deployments.patch("db", &parameters, &patch).await.unwrap();
     }
 
     async fn is_held(&self, resource: &'static Resource) {
@@ -191,7 +198,7 @@ async fn an_undo_of_a_deployment_brings_annotations_back_and_is_not_fought_eithe
     stage.wait(&DEPLOYMENTS, "db runs", available).await;
     let _updater = stage.offer(&[]).await;
     assert_eq!(stage.result(&DEPLOYMENTS).await, "completed");
-    stage.undo_deployment("1.4.0");
+    stage.undo_deployment("1.4.0").await;
     stage.is_held(&DEPLOYMENTS).await;
     stage
         .wait(&DEPLOYMENTS, "db is back", |deployment| {
@@ -203,4 +210,33 @@ async fn an_undo_of_a_deployment_brings_annotations_back_and_is_not_fought_eithe
     let deployment = stage.get(&DEPLOYMENTS).unwrap();
     let container = &deployment["spec"]["template"]["spec"]["containers"][0];
     assert_eq!(container["image"], stage.image("shop/db", "1.4.0"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_that_failed_and_somebody_brings_back_is_not_undone_again_by_whoever_comes_to_lead() {
+    let stage = Stage::set().await;
+    stage.run_deployment().await;
+    let mut updater = stage.offer(&[("never-ready", "true")]).await;
+    let result = stage.result(&DEPLOYMENTS).await;
+    assert!(result.starts_with("rolled back: "), "{result}");
+    updater.kill().await.unwrap();
+    stage.undo_deployment("1.5.0").await;
+    let marker = |deployment: &Value| annotation(deployment, "in-flight");
+    assert!(marker(&stage.get(&DEPLOYMENTS).unwrap()).is_some());
+    stage
+        .wait(&DEPLOYMENTS, "the controller has counted it", |deployment| {
+            deployment["metadata"]["annotations"]["deployment.kubernetes.io/revision"] == "4"
+        })
+        .await;
+    let _next = start_updater(&stage.cluster);
+    stage
+        .wait(&DEPLOYMENTS, "the marker is gone", |deployment| {
+            marker(deployment).is_none()
+        })
+        .await;
+    let deployment = stage.get(&DEPLOYMENTS).unwrap();
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["image"], stage.image("shop/db", "1.5.0"));
+    let expected = ["UpdateStarted", "RolloutFailed", "RolledBack"];
+    assert_eq!(stage.told(), told_of("Deployment", &expected));
 }

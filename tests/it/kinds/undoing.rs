@@ -89,7 +89,7 @@ async fn a_request_that_an_undo_of_a_deployment_brings_back_undoes_nothing() {
     stage.result_is(&DEPLOYMENTS, "completed").await;
     stage.annotate(&DEPLOYMENTS, "kubefresh.dev/undo", "1.5.0");
     stage.result_is(&DEPLOYMENTS, "rolled back").await;
-    stage.undo_deployment("1.5.0");
+    stage.undo_deployment("1.5.0").await;
     stage
         .until("the request is refused", || {
             stage.told().iter().any(|(reason, _)| reason == "RollbackRefused")

@@ -109,7 +109,8 @@ fn undo(
         init_containers: init_containers(workload, &in_flight.containers),
         // Whoever asks for the same has it.
         spent: Requests::of(workload, None).into_keys(),
-        in_flight: InFlight::undoing(&in_flight.containers, &cause, started(workload, now), timeout),
+        in_flight: InFlight::undoing(&in_flight.containers, &cause, started(workload, now), timeout)
+            .replacing(workload.rollout.revision()),
         holds,
         last_images: None,
     }

@@ -114,12 +114,25 @@ impl Sighting {
     fn is_before(&self, workload: &Workload) -> bool {
         self.patched.as_ref() == Some(&workload.resource_version)
     }
+}
 
-    /// Whether the update of this marker was seen to end: then the marker is a copy that `kubectl rollout undo` of a Deployment
-    /// brought back. Whoever saw nothing has to follow it, as it looks like an update whose updater died.
-    pub(super) fn is_over(&self, marker: &InFlight) -> bool {
-        self.over.contains(marker)
-    }
+/// Whether the update of this marker has ended: then the marker is a copy that `kubectl rollout undo` of a Deployment brought back,
+/// and no update whose updater died.
+pub(super) fn is_over(marker: &InFlight, workload: &Workload, sighting: Option<&Sighting>) -> bool {
+    sighting.is_some_and(|sighting| sighting.over.contains(marker)) || is_brought_back(marker, workload)
+}
+
+/// What tells a copy from the marker itself although nobody saw the end: an update makes the next revision of the template, and
+/// whoever brings it back makes a later one, and writes its images themselves. Neither is enough alone: somebody may change the
+/// template in the middle of an update, and Git may have the same image.
+fn is_brought_back(marker: &InFlight, workload: &Workload) -> bool {
+    let revisions = marker.replaced.zip(workload.rollout.revision());
+    let is_later = revisions.is_some_and(|(replaced, present)| present > replaced.saturating_add(1));
+    let mut changes = marker.containers.iter();
+    let has_its_images =
+        changes.all(|(container, change)| workload.image_of(container) == Some(change.to.as_str()));
+    let mut containers = marker.containers.keys();
+    is_later && has_its_images && containers.any(|container| !workload.is_written_by_us(container))
 }
 
 fn marker(workload: &Workload) -> Option<InFlight> {

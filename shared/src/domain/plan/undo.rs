@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::seen::Sighting;
+use super::seen::{Sighting, is_over};
 use super::taken_back::{self, spent_approvals};
 use super::{Snapshot, Update, init_containers, rollback};
 use crate::domain::annotations::{UNDO, parse_undo};
@@ -146,7 +146,8 @@ pub(super) fn undo(
     let by: Vec<String> = keys.iter().map(|(key, value)| format!("{key}={value}")).collect();
     let started = rollback::started(workload, now);
     let timeout = reading.settings.rollout_timeout;
-    let mut in_flight = InFlight::undoing(&undone, &Cause::Request(by.join(" and ")), started, timeout);
+    let mut in_flight = InFlight::undoing(&undone, &Cause::Request(by.join(" and ")), started, timeout)
+        .replacing(workload.rollout.revision());
     if last.is_under_way {
         // They are part of the same rollout, and it is not over for them either.
         in_flight.containers.extend(rest.clone());
@@ -265,8 +266,7 @@ impl Last {
     /// That which is under way, or that which has ended.
     fn of(workload: &Workload, sighting: Option<&Sighting>) -> Result<Self, Unfit> {
         let marker = InFlight::read(&workload.annotations).ok().flatten();
-        let is_over = |marker: &InFlight| sighting.is_some_and(|sighting| sighting.is_over(marker));
-        match marker.filter(|marker| !is_over(marker)) {
+        match marker.filter(|marker| !is_over(marker, workload, sighting)) {
             Some(marker) if marker.rollback.is_some() => Err(Unfit::RollbackUnderWay),
             Some(marker) => Ok(Self {
                 containers: marker.containers,

@@ -1,7 +1,8 @@
 //! What somebody took back is held from then on, and noted once.
 
 use super::*;
-use crate::domain::annotations::{HOLD, LAST_CHANGE, LAST_RESULT, LAST_UPDATE};
+use crate::domain::annotations::{HOLD, LAST_CHANGE, LAST_RESULT, LAST_UPDATE, UNDO};
+use crate::domain::ownership::{FIELD_MANAGER, Writer};
 use crate::domain::patch;
 
 const OLD: &str = "shop.example/app:1.4.0";
@@ -263,6 +264,52 @@ fn a_marker_that_an_undo_brings_back_is_not_followed_by_whoever_saw_its_end() {
     // What they go back to from there is told as ever.
     let found = leader.look(&checkout(&[], OLD));
     assert_eq!(holds(&found).as_deref(), Some("<=1.5.0"));
+}
+
+/// Of a Deployment whose template is the `present` one by its controller's count, and whose image `writer` set.
+fn brought_back(replaced: Option<i64>, present: Option<i64>, writer: Option<&str>) -> Workload {
+    let changes = [("app", rollback::change(OLD, NEW))];
+    let failed = rollback::marker(&changes).replacing(replaced).to_annotation();
+    let mut workload = checkout(&[(IN_FLIGHT, &failed), (UNDO, "1.5.0")], NEW);
+    workload.containers[0].ownership.writer = writer.map(|manager| Writer {
+        manager: manager.to_owned(),
+        at: None,
+    });
+    if let RolloutFacts::Deployment(facts) = &mut workload.rollout {
+        facts.revision = present;
+    }
+    workload
+}
+
+#[test]
+fn whoever_comes_to_lead_tells_a_marker_that_an_undo_brings_back_by_a_later_revision_that_others_wrote() {
+    let (ours, kubectl) = (Some(FIELD_MANAGER), Some("kubectl"));
+    for (replaced, present, writer, expected) in [
+        (Some(1), Some(4), kubectl, true),
+        (Some(1), Some(3), kubectl, true),
+        (Some(1), Some(3), None, true),
+        // Of the update itself, and before its controller has seen it.
+        (Some(1), Some(2), kubectl, false),
+        (Some(1), Some(1), kubectl, false),
+        // Somebody changed something else of the template meanwhile.
+        (Some(1), Some(3), ours, false),
+        // Nobody counts, or an updater of before has written it.
+        (None, Some(4), kubectl, false),
+        (Some(1), None, kubectl, false),
+    ] {
+        let workload = brought_back(replaced, present, writer);
+        let found = Leader::default().look(&workload);
+        let what = format!("{replaced:?} {present:?} {writer:?}");
+        let is_over = matches!(found.action, Action::TakenBack(_));
+        assert_eq!(is_over, expected, "{what}");
+        // A request that came back with it undoes nothing.
+        assert_eq!(!found.refused.is_empty(), expected, "{what}");
+        assert_eq!(matches!(found.action, Action::Undo { .. }), !expected, "{what}");
+        if expected {
+            let noted = noted(&workload, &found);
+            assert!(!noted.annotations.contains_key(IN_FLIGHT), "{what}");
+        }
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ use kube::api::ListParams;
 use kube::{Api, Client, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use shared::domain::annotations::{Installation, Layer, Namespaces};
+use shared::domain::record::choices::Reserve;
 use shared::domain::record::{ScanRecord, TAGS_PER_RECORD};
 use shared::domain::reference::Repository;
 use shared::domain::watched::{self, Demand, Problem};
@@ -48,6 +49,7 @@ pub struct Inventory {
 /// What the workloads that use one repository want of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Wanted {
+    reserves: BTreeMap<String, BTreeSet<(Demand, Reserve)>>,
     by_namespace: BTreeMap<String, BTreeSet<Demand>>,
     schedules: Schedules,
     pullers: BTreeSet<Puller>,
@@ -58,6 +60,8 @@ struct Wanted {
 pub struct Request {
     /// At most [`DEMANDS_PER_REPOSITORY`].
     pub demands: BTreeSet<Demand>,
+    /// Where the newest tag that a demand would have may not be the one that is to be pinned, in turn one of each namespace.
+    pub reserves: Vec<(Demand, Reserve)>,
     pub schedules: Schedules,
     /// Who pulls from it.
     pub pullers: BTreeSet<Puller>,
@@ -84,6 +88,11 @@ impl Inventory {
                 for watched in reading.watched {
                     let wanted = self.wanted.entry(watched.image.repository().clone()).or_default();
                     wanted.pullers.insert(puller.clone());
+                    if let Some(reserve) = Reserve::of(&watched) {
+                        let namespace = workload.id.namespace.clone();
+                        let reserves = wanted.reserves.entry(namespace).or_default();
+                        reserves.insert((watched.demand.clone(), reserve));
+                    }
                     wanted.schedules.add(watched.schedule);
                     self.pullers
                         .entry(puller.clone())
@@ -104,6 +113,7 @@ impl Inventory {
         let request = |(repository, wanted): (Repository, Wanted)| {
             let request = Request {
                 demands: in_turn(&wanted.by_namespace),
+                reserves: one_of_each(wanted.reserves),
                 schedules: wanted.schedules,
                 pullers: wanted.pullers,
             };
@@ -144,6 +154,15 @@ fn in_turn(wanted: &BTreeMap<String, BTreeSet<Demand>>) -> BTreeSet<Demand> {
         }
     }
     demands
+}
+
+/// The first of each namespace, then the second, and so on: where not all can be served, no namespace crowds out another.
+fn one_of_each<T: Ord>(by_namespace: BTreeMap<String, BTreeSet<T>>) -> Vec<T> {
+    let ranked = by_namespace.into_values().flat_map(|wanted| wanted.into_iter().enumerate());
+    let mut ranked: Vec<(usize, T)> = ranked.collect();
+    ranked.sort();
+    ranked.dedup_by(|(_, a), (_, b)| a == b);
+    ranked.into_iter().map(|(_, wanted)| wanted).collect()
 }
 
 /// Where workloads are scanned for, and what holds for those that do not say otherwise.
@@ -301,6 +320,16 @@ mod tests {
         assert!(bytes <= DEMAND_BYTES_PER_REPOSITORY, "{bytes}");
         assert!(demands(0..20).is_subset(&asked));
         assert!(asked.len() > 400);
+    }
+
+    #[test]
+    fn of_what_not_everybody_can_have_each_namespace_gets_some_first() {
+        let wanted = BTreeMap::from([
+            ("greedy".to_owned(), BTreeSet::from([1, 2, 3])),
+            ("shop".to_owned(), BTreeSet::from([9])),
+            ("tools".to_owned(), BTreeSet::from([1, 4])),
+        ]);
+        assert_eq!(one_of_each(wanted), [1, 9, 2, 4, 3]);
     }
 
     #[test]

@@ -204,10 +204,8 @@ impl Pass {
 
     async fn one(&self, repository: Repository, request: Request, at_most: Duration) -> Outcome {
         let previous = self.known.record(&repository);
-        let Request {
-            demands, schedules, ..
-        } = request;
-        let asked = scan_one::ask(&self.registry, &repository, demands, previous, self.now);
+        let schedules = request.schedules.clone();
+        let asked = scan_one::ask(&self.registry, &repository, request, previous, self.now);
         let asked = match timeout(at_most, asked).await {
             Ok(asked) => asked,
             Err(_) => Err(RegistryError::out_of_time(&repository, at_most)),

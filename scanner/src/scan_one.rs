@@ -7,13 +7,14 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use shared::domain::record::choices::Choices;
+use shared::domain::record::choices::{Choices, Reserve};
 use shared::domain::record::labels::ImageLabels;
 use shared::domain::record::scan::{self, Answer, TagDigests};
 use shared::domain::record::{Findings, ScanRecord};
 use shared::domain::reference::{Digest, Repository, Tag};
 use shared::domain::watched::Demand;
 
+use crate::inventory::Request;
 use crate::registry::{DigestMap, ErrorClass, Expected, Platforms, RegistryClient, RegistryError};
 
 /// How long a repository may take to say what its images say of themselves.
@@ -21,6 +22,9 @@ const DESCRIBING: Duration = Duration::from_secs(10);
 
 /// How many tags of a repository may meet with trouble at the registry before the others are not asked for.
 const TROUBLED_TAGS: usize = 3;
+
+/// For how many tags of a repository a digest is looked up besides those of the newest: each may cost a request in every run.
+const RESERVED_TAGS: usize = 20;
 
 /// What a repository has answered.
 pub(crate) struct Asked {
@@ -36,10 +40,13 @@ pub(crate) struct Asked {
 pub(crate) async fn ask(
     registry: &RegistryClient,
     repository: &Repository,
-    demands: BTreeSet<Demand>,
+    request: Request,
     previous: Option<&ScanRecord>,
     now: Timestamp,
 ) -> Result<Asked, RegistryError> {
+    let Request {
+        demands, reserves, ..
+    } = request;
     let known = previous.and_then(|record| record.findings.as_ref());
     let (mut choices, sent_along) = if scan::needs_list(&demands) {
         let expected = Expected {
@@ -47,10 +54,13 @@ pub(crate) async fn ask(
             choices: demands.len(),
             with_digests: scan::needs_digests(&demands),
         };
+        let reserved: BTreeSet<Demand> = reserves.iter().map(|(demand, _)| demand.clone()).collect();
         let choose = move |list: Vec<Tag>, digests: &DigestMap| {
             let choices = Choices::among(demands, Some(&list));
+            let mut needed = choices.to_resolve();
+            needed.extend(reserved.iter().flat_map(|demand| choices.candidates(demand)).cloned());
             let digest = |tag: Tag| digests.get(&tag).cloned().map(|digest| (tag, digest));
-            let sent_along = choices.to_resolve().into_iter().filter_map(digest).collect();
+            let sent_along = needed.into_iter().filter_map(digest).collect();
             (choices, sent_along)
         };
         registry.read_tags(repository, expected, choose).await?
@@ -70,6 +80,9 @@ pub(crate) async fn ask(
     {
         return Err(error.clone());
     }
+    question
+        .resolve_reserves(&choices, &reserves, now, &mut answer)
+        .await?;
     let describe = async {
         for tag in choices.to_describe(question.known, now) {
             if question.describe(tag, &mut answer).await.is_break() {
@@ -117,6 +130,36 @@ impl Question<'_> {
             first.get_or_insert(error);
         }
         Ok(first)
+    }
+
+    /// What the tags point at that are given in spite of what is held against newer ones. What is found of one may refuse it, too,
+    /// so that the next is looked at, until there are enough. One that cannot be resolved is missed by nobody but who needs it.
+    async fn resolve_reserves(
+        &self,
+        choices: &Choices,
+        reserves: &[(Demand, Reserve)],
+        now: Timestamp,
+        answer: &mut Answer,
+    ) -> Result<(), RegistryError> {
+        let mut room = RESERVED_TAGS;
+        while room > 0 {
+            let mut wanted = BTreeSet::new();
+            let given = reserves
+                .iter()
+                .flat_map(|reserve| choices.with_reserve(reserve, self.known, &answer.digests, now));
+            for tag in given {
+                let is_asked = answer.digests.contains_key(&tag) || answer.unresolved.contains(&tag);
+                if !is_asked && wanted.len() < room {
+                    wanted.insert(tag);
+                }
+            }
+            if wanted.is_empty() {
+                break;
+            }
+            room -= wanted.len();
+            self.resolve_all(wanted, answer).await?;
+        }
+        Ok(())
     }
 
     /// What a tag points at. A digest never changes its meaning, so what is recorded of it need not be asked again.

@@ -184,19 +184,18 @@ impl Findings {
         })
     }
 
-    /// Whether the scan looked for what `demand` asks. It also did, for a release, if it looked on behalf of an older tag of the same
-    /// policy and kept this one: then everything newer was kept with it.
+    /// Whether the scan looked for what `demand` asks. It also did if it looked for more, and, for a release, if it looked on
+    /// behalf of an older tag of the same policy and kept this one: then everything newer was kept with it.
     pub fn covers(&self, demand: &Demand) -> bool {
-        self.scanned_for.contains(demand)
-            || (may_stand_in(demand)
-                && self.tag(&demand.tag).is_some()
-                && self.scanned_for.iter().any(|scanned| {
-                    let same = Demand {
-                        tag: demand.tag.clone(),
-                        ..scanned.clone()
-                    };
-                    same == *demand && scanned.chose(demand, self)
-                }))
+        if self.scanned_for.contains(demand) {
+            return true;
+        }
+        let may_stand_in = may_stand_in(demand) && self.tag(&demand.tag).is_some();
+        self.scanned_for.iter().any(|scanned| {
+            scanned.policy == demand.policy
+                && scanned.has_digests_for(demand)
+                && (scanned.tag == demand.tag || (may_stand_in && scanned.chose(demand, self)))
+        })
     }
 
     /// The tags that the policy of `demand` accepts, newest first.
@@ -216,6 +215,12 @@ impl Demand {
     /// As a question to the policy.
     pub fn request(&self) -> SelectionRequest<'_> {
         SelectionRequest::new(&self.tag, &self.policy)
+    }
+
+    /// Whether what is kept for us has the digests that `other` needs. Under the policy `digest` there is one, however the image
+    /// is written: the first update of a tag that moves writes it, and asks nothing new by that.
+    fn has_digests_for(&self, other: &Demand) -> bool {
+        self.pinned || !other.pinned || self.policy.follows_digest()
     }
 
     /// Whether the tag of `other` was a candidate of ours. What is none by itself is none among others, which spares

@@ -29,3 +29,41 @@ async fn the_digest_of_the_choice_is_looked_up_in_every_run_as_long_as_it_is_to_
         assert_eq!(asked(&cluster), [1, heads, 0, 0], "{pin:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_newest_is_held_the_digest_of_what_is_given_instead_is_looked_up_too() {
+    let cluster = installed().await;
+    let tags = ["1.4.0", "1.4.1", "1.4.2", "1.5.0"];
+    for tag in tags {
+        cluster.registry.publish(&ImageSpec::new("shop/web", tag));
+    }
+    let digest = |tag: &str| cluster.registry.digest("shop/web", tag).unwrap();
+    let image = cluster.registry.reference("shop/web", "1.4.0");
+    let mut annotations = watched();
+    annotations["kubefresh.dev/pin"] = json!("digest");
+    let held = digest("1.4.2");
+    for (hold, looked_up) in [
+        ("1.5.0".to_owned(), &["1.4.2", "1.5.0"][..]),
+        // That it is what is held shows when it was looked up.
+        (format!("1.5.0 {held}"), &["1.4.1", "1.4.2", "1.5.0"]),
+        (format!("<=1.5.0 {held}"), &["1.5.0"]),
+    ] {
+        annotations["kubefresh.dev/hold"] = json!(hold);
+        cluster.apply(&[deployment("web", &image, &annotations)]).await;
+        scan(&cluster, &[]).await;
+        let record = records(&cluster).await.remove(0);
+        let findings = record.findings.clone().unwrap();
+        let recorded = |tag: &&str| {
+            let digest = findings.tag(&tag.parse().unwrap())?.digest.as_ref()?;
+            Some(digest.to_string())
+        };
+        for tag in tags {
+            let expected = looked_up.contains(&tag).then(|| digest(tag));
+            assert_eq!(recorded(&tag), expected, "{hold}: {tag}");
+        }
+        asked(&cluster);
+        scan(&cluster, &[]).await;
+        assert_eq!(asked(&cluster), [1, looked_up.len(), 0, 0], "{hold}");
+        assert_eq!(records(&cluster).await, [record], "{hold}");
+    }
+}

@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
+use super::scan::TagDigests;
 use super::{CANDIDATES_PER_DEMAND, DESCRIPTION_LASTS, Described, Findings, TAGS_PER_RECORD};
-use crate::domain::policy::{Candidates, newest_candidates};
+use crate::domain::policy::{
+    Candidates, Conditions, Hold, Maturity, Offer, SelectionRequest, newest_candidates, select,
+};
 use crate::domain::reference::Tag;
-use crate::domain::watched::Demand;
+use crate::domain::watched::{Demand, Watched};
 
 /// How many images are asked what they say of themselves in one scan of a repository; the others have to wait for the next.
 const DESCRIBED_AT_ONCE: usize = 10;
@@ -20,6 +23,27 @@ pub struct Choices {
     tag_count: Option<usize>,
     /// Tags in use that are published.
     listed: BTreeSet<Tag>,
+}
+
+/// What a container holds against tags although its policy would have them. Where it is to be written with a digest, that of what
+/// it would be given all the same has to be known.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reserve {
+    pub min_age: Option<SignedDuration>,
+    pub held: Vec<Hold>,
+}
+
+impl Reserve {
+    /// Of a container for whose sake another digest than that of the newest candidate may be needed.
+    pub fn of(watched: &Watched) -> Option<Self> {
+        let Watched { demand, settings, .. } = watched;
+        let reserve = Self {
+            min_age: settings.min_age,
+            held: settings.held.clone(),
+        };
+        let needs_digests = demand.pinned && !demand.policy.follows_digest();
+        (needs_digests && reserve != Self::default()).then_some(reserve)
+    }
 }
 
 /// What one demand would have kept; nothing where it follows a digest.
@@ -52,6 +76,49 @@ impl Choices {
     pub fn to_resolve(&self) -> BTreeSet<Tag> {
         let needed = self.of.iter().filter_map(|(demand, choice)| choice.needs(demand));
         needed.cloned().collect()
+    }
+
+    /// What a demand could be given where something is held against its tags.
+    pub fn candidates(&self, demand: &Demand) -> &[Tag] {
+        self.of.get(demand).map_or(&[], |choice| &choice.newest_first)
+    }
+
+    /// What a demand would be given in spite of this reserve: at `now`, and once the next tag is old enough. What the tags point
+    /// at is what this scan has found so far, so that the answer does not depend on what another scan looked up.
+    pub fn with_reserve(
+        &self,
+        (demand, reserve): &(Demand, Reserve),
+        known: Option<&Findings>,
+        found: &BTreeMap<Tag, Option<TagDigests>>,
+        now: Timestamp,
+    ) -> Vec<Tag> {
+        let offer = |tag| {
+            let record = known.and_then(|findings| findings.tag(tag));
+            let found = found.get(tag).and_then(Option::as_ref);
+            Offer {
+                first_seen: Some(record.map_or(now, |record| record.first_seen)),
+                digest: found.map(|found| &found.digest),
+                platforms: found.and_then(|found| found.platforms.as_ref()),
+                ..Offer::from(tag)
+            }
+        };
+        // Whether a tag still is the image that is held shows when its digest was looked up.
+        let is_known = |hold: &&Hold| !matches!(hold, Hold::Image(tag, _) if !found.contains_key(tag));
+        let held: Vec<Hold> = reserve.held.iter().filter(is_known).cloned().collect();
+        let at = |now| {
+            let request = SelectionRequest {
+                conditions: Conditions {
+                    maturity: reserve.min_age.map(|min_age| Maturity { min_age, now }),
+                    held: &held,
+                    ..Conditions::default()
+                },
+                ..demand.request()
+            };
+            select(&request, self.candidates(demand).iter().map(offer))
+        };
+        let selection = at(now);
+        let coming = selection.matures_at.and_then(|then| at(then).update().cloned());
+        selection.update().cloned().into_iter().chain(coming).collect()
     }
 
     /// Leaves out the demands that need the digest of one of these tags, because the registry does not tell it. `false`: no

@@ -3,6 +3,7 @@ mod labels;
 use super::*;
 use crate::domain::policy::select;
 use crate::domain::record::TAGS_PER_RECORD;
+use crate::domain::record::choices::Reserve;
 
 const NOW: &str = "2026-11-21T03:00:00Z";
 
@@ -256,6 +257,49 @@ fn digests_are_asked_for_moving_tags_and_for_the_choice_of_pinned_images_only() 
 }
 
 #[test]
+fn what_is_pinned_in_spite_of_holds_and_a_minimum_age_is_chosen_as_the_updater_will_choose_it() {
+    let wanted = demands(&["1.4.0 minor pinned"]);
+    let demand = wanted.first().unwrap();
+    let stock = published(&["1.4.0", "1.4.1", "1.5.0", "1.6.0"]);
+    let before = complete(
+        None,
+        repository(),
+        wanted.clone(),
+        &published(&["1.4.0", "1.4.1"]),
+        now(),
+    );
+    let known = complete(Some(&before), repository(), wanted.clone(), &stock, later(2)).findings;
+    let choices = Choices::among(wanted.clone(), stock.published.as_deref());
+    let found = resolved(&[("1.6.0", 'a')]);
+    let digest = |fill: char| format!("sha256:{}", fill.to_string().repeat(64));
+    let image = |tag: &str, fill: char| format!("{tag}@{}", digest(fill));
+    let chosen = |hours: Option<i64>, held: &[&str]| {
+        let reserve = Reserve {
+            min_age: hours.map(jiff::SignedDuration::from_hours),
+            held: held.iter().map(|hold| hold.parse().unwrap()).collect(),
+        };
+        let chosen = choices.with_reserve(&(demand.clone(), reserve), known.as_ref(), &found, later(3));
+        chosen.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    for (hours, held, expected) in [
+        (None, &["1.6.0"][..], &["1.5.0"][..]),
+        (None, &[&digest('a')], &["1.5.0"]),
+        (None, &[&image("1.6.0", 'a')], &["1.5.0"]),
+        (None, &[&image("1.6.0", 'b')], &["1.6.0"]),
+        // Nobody has looked yet whether it still is this image.
+        (None, &["1.6.0", &image("1.5.0", 'b')], &["1.5.0"]),
+        (Some(1), &[], &["1.6.0"]),
+        // The first two were seen three hours ago, the others one.
+        (Some(3), &[], &["1.4.1", "1.6.0"]),
+        (Some(4), &[], &["1.4.1"]),
+        (Some(4), &["1.4.1"], &["1.6.0"]),
+        (Some(1), &["<=1.6.0"], &[]),
+    ] {
+        assert_eq!(chosen(hours, held), expected, "{hours:?} {held:?}");
+    }
+}
+
+#[test]
 fn since_when_a_tag_points_where_it_does_is_kept_until_it_points_elsewhere_or_nobody_looked() {
     let wanted = demands(&["edge digest"]);
     let scan = |previous: Option<&ScanRecord>, fill: Option<char>, hours: i64| {
@@ -420,6 +464,29 @@ fn a_scan_for_an_older_tag_covers_the_candidate_that_was_updated_to() {
         ("1.4.0 digest", false),
     ] {
         assert_eq!(findings.covers(&line.parse().unwrap()), expected, "{line}");
+    }
+}
+
+#[test]
+fn findings_cover_what_asks_no_more_than_was_looked_for() {
+    let answer = published(&["edge", "1.4.0", "1.5.0"]);
+    let covers = |scanned: &str, demand: &str| {
+        let record = complete(None, repository(), demands(&[scanned]), &answer, now());
+        record.findings.unwrap().covers(&demand.parse().unwrap())
+    };
+    for (scanned, demand, expected) in [
+        // The first update of a tag that moves pins it; somebody may take that back.
+        ("edge digest", "edge digest pinned", true),
+        ("edge digest pinned", "edge digest", true),
+        ("edge digest", "1.4.0 digest pinned", false),
+        // A digest more than is needed does no harm, one that is missing does.
+        ("1.4.0 minor pinned", "1.4.0 minor", true),
+        ("1.4.0 minor pinned", "1.5.0 minor", true),
+        ("1.4.0 minor", "1.4.0 minor pinned", false),
+        ("1.4.0 minor", "1.5.0 minor pinned", false),
+        ("1.4.0 minor pinned", "1.4.0 major", false),
+    ] {
+        assert_eq!(covers(scanned, demand), expected, "{scanned} for {demand}");
     }
 }
 

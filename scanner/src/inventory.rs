@@ -158,7 +158,9 @@ fn in_turn(wanted: &BTreeMap<String, BTreeSet<Demand>>) -> BTreeSet<Demand> {
 
 /// The first of each namespace, then the second, and so on: where not all can be served, no namespace crowds out another.
 fn one_of_each<T: Ord>(by_namespace: BTreeMap<String, BTreeSet<T>>) -> Vec<T> {
-    let ranked = by_namespace.into_values().flat_map(|wanted| wanted.into_iter().enumerate());
+    let ranked = by_namespace
+        .into_values()
+        .flat_map(|wanted| wanted.into_iter().enumerate());
     let mut ranked: Vec<(usize, T)> = ranked.collect();
     ranked.sort();
     ranked.dedup_by(|(_, a), (_, b)| a == b);

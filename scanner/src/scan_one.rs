@@ -58,7 +58,12 @@ pub(crate) async fn ask(
         let choose = move |list: Vec<Tag>, digests: &DigestMap| {
             let choices = Choices::among(demands, Some(&list));
             let mut needed = choices.to_resolve();
-            needed.extend(reserved.iter().flat_map(|demand| choices.candidates(demand)).cloned());
+            needed.extend(
+                reserved
+                    .iter()
+                    .flat_map(|demand| choices.candidates(demand))
+                    .cloned(),
+            );
             let digest = |tag: Tag| digests.get(&tag).cloned().map(|digest| (tag, digest));
             let sent_along = needed.into_iter().filter_map(digest).collect();
             (choices, sent_along)

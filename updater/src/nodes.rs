@@ -34,6 +34,8 @@ pub(crate) struct NodeReader {
 struct Kept {
     answer: Option<(NodesRead, Instant)>,
     trouble: Retries<()>,
+    /// Something waits because of them, and would not if some were gone.
+    is_waited_for: bool,
 }
 
 impl fmt::Debug for NodeReader {
@@ -69,9 +71,14 @@ impl NodeReader {
         kept.answer.as_ref().map(|(nodes, _)| nodes.clone())
     }
 
-    /// When to look again for the sake of nodes that could not be read.
+    /// Whether something waits because of what was answered.
+    pub(crate) fn waited_for(&self, is_waited_for: bool) {
+        self.kept().is_waited_for = is_waited_for;
+    }
+
+    /// When to look again for the sake of nodes that could not be read, or that may be gone by then.
     pub(crate) fn next_attempt(&self, now: Instant) -> Option<Instant> {
-        self.kept().trouble.next(now)
+        self.kept().next_attempt(now)
     }
 
     /// Asks for them.
@@ -130,5 +137,30 @@ impl NodeReader {
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn next_attempt(&self, now: Instant) -> Option<Instant> {
+        let answer = self.answer.as_ref().filter(|_| self.is_waited_for);
+        let lasts_until = answer.map(|(_, read_at)| *read_at + LASTS);
+        self.trouble.next(now).into_iter().chain(lasts_until).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_are_looked_at_again_where_something_waits_because_of_them_and_not_otherwise() {
+        let now = Instant::now();
+        let kept = |is_waited_for| Kept {
+            answer: Some((Ok(Arc::default()), now)),
+            is_waited_for,
+            ..Kept::default()
+        };
+        assert_eq!(kept(true).next_attempt(now), Some(now + LASTS));
+        assert_eq!(kept(false).next_attempt(now), None);
     }
 }

@@ -83,7 +83,7 @@ impl PodReader {
         snapshot.pods = self.kept().known(&snapshot.workloads, Instant::now());
         let mut made = plan(snapshot, limits, now);
         self.prune(&made);
-        // Pods say which nodes matter, so that these may be asked for after them.
+        // What runs may show that nodes matter, and nodes that it matters where it runs.
         for _ in 0..2 {
             let missing = made
                 .assessments
@@ -110,6 +110,8 @@ impl PodReader {
             snapshot.pods = self.kept().known(&snapshot.workloads, Instant::now());
             made = plan(snapshot, limits, now);
         }
+        let waits = made.assessments.iter().any(Assessment::waits_for_nodes);
+        self.nodes.waited_for(waits);
         made
     }
 

@@ -151,6 +151,20 @@ impl Assessment {
         self.waits_for(&RunningUnknown::NodesNotAsked)
     }
 
+    /// Whether it is decided otherwise once nodes of some platform are gone.
+    pub fn waits_for_nodes(&self) -> bool {
+        let mut verdicts = self.containers.iter().map(|entry| &entry.verdict);
+        verdicts.any(|verdict| {
+            matches!(
+                verdict,
+                Verdict::Waiting {
+                    gate: Gate::PlatformMissing { .. },
+                    ..
+                }
+            )
+        })
+    }
+
     fn waits_for(&self, unknown: &RunningUnknown) -> bool {
         let mut verdicts = self.containers.iter().map(|entry| &entry.verdict);
         verdicts.any(|verdict| matches!(verdict, Verdict::RunningUnknown(found) if found == unknown))

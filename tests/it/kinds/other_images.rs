@@ -52,7 +52,7 @@ async fn an_image_that_is_not_published_for_the_node_that_it_would_run_on_waits_
     let generation = stage.generation(&DEPLOYMENTS);
     let _updater = start_updater(&stage.cluster);
     stage
-        .says("1.5.0 waits until it is published for linux/amd64, on which 1 node runs")
+        .says("1.5.0 waits until it is published for linux/amd64, on which nodes run")
         .await;
     assert_eq!(stage.generation(&DEPLOYMENTS), generation);
     assert_eq!(stage.asked_for("nodes"), 1, "one answer lasts for a while");

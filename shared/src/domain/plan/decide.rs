@@ -147,10 +147,15 @@ fn target(
     let selection = selection(watched, findings, running, now);
     if let Some(tag) = selection.update() {
         let superseded_at = selection.matures_at;
-        return Ok(Target {
+        let target = written_target(watched, findings, running, tag);
+        let target = target.map(|target| Target {
             superseded_at,
-            ..written_target(watched, findings, running, tag)?
+            ..target
         });
+        // The scanner knows of no nodes: the digest of what could go before an image that lacks a platform is not looked up.
+        let instead =
+            |unwritten| without_platform(watched, findings, running, &selection, tag).unwrap_or(unwritten);
+        return target.map_err(instead);
     }
     let matures_at = selection.matures_at;
     let coming = matures_at.and_then(|then| self::selection(watched, findings, running, then).update());
@@ -189,13 +194,36 @@ fn refused(
         return None;
     }
     let tag = newest(Rejection::PlatformMissing);
-    let waiting = |target| Verdict::Waiting {
-        target: Box::new(target),
+    let verdict = waits_for_platform(watched, findings, running, tag);
+    Some(verdict.unwrap_or_else(|unwritten| unwritten))
+}
+
+/// The verdict where what is newer than `tag` lacks a platform.
+fn without_platform(
+    watched: &Watched,
+    findings: &Findings,
+    running: &Running,
+    selection: &Selection<'_>,
+    tag: &Tag,
+) -> Option<Verdict> {
+    let lacking = newest_rejected(watched, findings, selection, Rejection::PlatformMissing);
+    let candidates = findings.candidates(&watched.demand).into_iter();
+    let mut newer = candidates.take_while(|candidate| *candidate != tag);
+    newer.find(|candidate| *candidate == lacking)?;
+    waits_for_platform(watched, findings, running, lacking).ok()
+}
+
+fn waits_for_platform(
+    watched: &Watched,
+    findings: &Findings,
+    running: &Running,
+    tag: &Tag,
+) -> Result<Verdict, Verdict> {
+    Ok(Verdict::Waiting {
+        target: Box::new(written_target(watched, findings, running, tag)?),
         gate: platform_missing(findings, running, tag),
         until: None,
-    };
-    let target = written_target(watched, findings, running, tag);
-    Some(target.map_or_else(|verdict| verdict, waiting))
+    })
 }
 
 fn selection<'a>(
@@ -266,13 +294,10 @@ fn platform_missing(findings: &Findings, running: &Running, tag: &Tag) -> Gate {
     let published = findings.tag(tag).and_then(TagRecord::known_platforms);
     let is_missing =
         |node: &str| published.is_some_and(|published| !published.keys().any(|image| suits(image, node)));
-    let missing = running.nodes.iter().filter(|(platform, _)| is_missing(platform));
-    let (platforms, nodes): (Vec<&str>, Vec<usize>) = missing
-        .map(|(platform, nodes)| (platform.as_str(), nodes))
-        .unzip();
+    let platforms = running.platforms.iter().map(String::as_str);
+    let missing: Vec<&str> = platforms.filter(|platform| is_missing(platform)).collect();
     Gate::PlatformMissing {
-        platforms: platforms.join(", "),
-        nodes: nodes.into_iter().sum(),
+        platforms: missing.join(", "),
     }
 }
 

@@ -5,8 +5,9 @@ use std::fmt;
 
 use super::verdict::Verdict;
 use super::{PodsRead, Snapshot};
-use crate::domain::nodes::NodesUnread;
-use crate::domain::policy::suits;
+use crate::domain::nodes::{Nodes, NodesUnread};
+use crate::domain::pods::Pods;
+use crate::domain::policy::{candidates, suits};
 use crate::domain::record::{Findings, TagRecord};
 use crate::domain::reference::Digest;
 use crate::domain::watched::Watched;
@@ -62,10 +63,8 @@ pub(super) struct Running {
     pub(super) nowhere: bool,
     /// What could be gone back to, where the image as it is written does not say it.
     pub(super) exact: Option<Digest>,
-    /// The platforms on which an update has to run, as `os/architecture`.
+    /// The platforms on which an update has to run and not all that is offered does, as `os/architecture`.
     pub(super) platforms: Vec<String>,
-    /// How many nodes there are of each.
-    pub(super) nodes: BTreeMap<String, usize>,
 }
 
 /// What runs of a container. Only the policy `digest` has to ask the pods, and only for an image without a digest.
@@ -106,7 +105,7 @@ pub(super) fn running(
 
 /// The same with what only matters once there is something to update to: whether that is what runs already, under another name
 /// (rule 14), and the platforms on which it has to run. Pods and nodes are asked for it where the record says enough of what is
-/// offered to hold it against them.
+/// offered to hold it against them, and pods not for the sake of platforms that all of it is published for.
 pub(super) fn with_surroundings(
     mut running: Running,
     workload: &Workload,
@@ -117,14 +116,14 @@ pub(super) fn with_surroundings(
     let demand = &watched.demand;
     let compares_tags = !demand.policy.follows_digest();
     let offered = offered(watched, findings);
-    let name_matters = compares_tags && watched.image.digest().is_none();
-    let name_matters = name_matters && offered.iter().any(|record| record.last_known().is_some());
-    let platforms_matter = offered.iter().any(|record| record.known_platforms().is_some());
+    let name_matters = compares_tags && watched.image.digest().is_none() && !offered.is_empty();
     let current = findings.tag(&demand.tag).filter(|_| compares_tags);
-    let platforms_now = current.and_then(TagRecord::known_platforms);
+    let nodes = nodes(&offered, snapshot)?;
+    let lacking = nodes.map(|nodes| lacking(workload, &offered, current, nodes));
+    let lacking = lacking.unwrap_or_default();
     let pods = match snapshot.pods.get(&workload.uid) {
         _ if workload.rollout.wants_no_pods() => None,
-        _ if !name_matters && (!platforms_matter || platforms_now.is_some()) => None,
+        _ if !name_matters && lacking.iter().all(|(_, needed)| needed.is_some()) => None,
         None => return Err(Verdict::RunningUnknown(RunningUnknown::NotAsked)),
         // The way on is open then: a rollout that was not worth it does no harm, and one that cannot run does not get far.
         Some(Err(_)) => None,
@@ -143,41 +142,77 @@ pub(super) fn with_surroundings(
             .and_then(|seen| known_as(findings, &seen.digests))
             .or_else(next);
     }
-    if platforms_matter {
-        let nodes = match &snapshot.nodes {
-            None => return Err(Verdict::RunningUnknown(RunningUnknown::NodesNotAsked)),
-            Some(Err(NodesUnread::Unreadable(problem))) => {
-                let unknown = RunningUnknown::NodesUnreadable(problem.clone());
-                return Err(Verdict::RunningUnknown(unknown));
-            }
-            Some(Err(NodesUnread::NotAllowed)) => return Ok(running),
-            Some(Ok(nodes)) => nodes,
-        };
-        let ran_on = |platform: &str| match platforms_now {
-            Some(now) => now.keys().any(|image| suits(image, platform)),
-            None => pods.is_some_and(|pods| {
-                let mut platforms = pods.nodes().filter_map(|node| nodes.platform_of(node));
-                platforms.any(|found| found == platform)
-            }),
-        };
-        let selected = nodes.selected(&workload.platforms).into_iter();
-        let needed = selected.filter(|(platform, _)| ran_on(platform));
-        running.nodes = needed
-            .map(|(platform, count)| (platform.to_owned(), count))
-            .collect();
-        running.platforms = running.nodes.keys().cloned().collect();
-    }
+    let runs_on = |platform: &str| {
+        let mut on = pods.into_iter().flat_map(Pods::nodes);
+        on.any(|node| nodes.and_then(|nodes| nodes.platform_of(node)) == Some(platform))
+    };
+    let needed = lacking
+        .into_iter()
+        .filter(|(platform, needed)| needed.unwrap_or_else(|| runs_on(platform)));
+    running.platforms = needed.map(|(platform, _)| platform.to_owned()).collect();
     Ok(running)
 }
 
-/// What is recorded of the tags that a container could be given.
+/// The nodes, where it matters what they are; `None` where it does not, or is for nobody to know.
+fn nodes<'a>(offered: &[&TagRecord], snapshot: &'a Snapshot) -> Result<Option<&'a Nodes>, Verdict> {
+    if !offered.iter().any(|record| record.known_platforms().is_some()) {
+        return Ok(None);
+    }
+    let unknown = match &snapshot.nodes {
+        Some(Ok(nodes)) => return Ok(Some(nodes.as_ref())),
+        Some(Err(NodesUnread::NotAllowed)) => return Ok(None),
+        Some(Err(NodesUnread::Unreadable(problem))) => RunningUnknown::NodesUnreadable(problem.clone()),
+        None => RunningUnknown::NodesNotAsked,
+    };
+    Err(Verdict::RunningUnknown(unknown))
+}
+
+/// The platforms of nodes that a pod may be on, and for which something that is offered is not published, each with whether an
+/// update has to run there. `None` where that depends on whether its pods are there now: those nodes may be kept for others.
+fn lacking<'a>(
+    workload: &Workload,
+    offered: &[&TagRecord],
+    current: Option<&TagRecord>,
+    nodes: &'a Nodes,
+) -> Vec<(&'a str, Option<bool>)> {
+    let is_for = |published: &BTreeMap<String, Digest>, node: &str| {
+        let mut published = published.keys();
+        published.any(|image| suits(image, node))
+    };
+    let published = || offered.iter().filter_map(|record| record.known_platforms());
+    let is_lacking = |platform: &str| published().any(|published| !is_for(published, platform));
+    let now = current.and_then(TagRecord::known_platforms);
+    let by_others = workload.platforms.is_by_others();
+    let needed = |platform: &str, is_open: bool| match now {
+        Some(now) if !is_for(now, platform) => Some(false),
+        Some(_) if is_open && !by_others => Some(true),
+        Some(_) | None => None,
+    };
+    let platforms = nodes.platforms();
+    platforms
+        .filter(|(platform, _)| workload.platforms.selects(platform) && is_lacking(platform))
+        .map(|(platform, is_open)| (platform, needed(platform, is_open)))
+        .collect()
+}
+
+/// What is recorded of the tags that a container could be given, of those whose image was ever asked.
 fn offered<'a>(watched: &'a Watched, findings: &'a Findings) -> Vec<&'a TagRecord> {
     let demand = &watched.demand;
     if demand.policy.follows_digest() {
-        return findings.tag(&demand.tag).into_iter().collect();
+        let record = findings.tag(&demand.tag).into_iter();
+        return record.filter(|record| record.last_known().is_some()).collect();
     }
-    let candidates = findings.candidates(demand).into_iter();
-    candidates.filter_map(|tag| findings.tag(tag)).collect()
+    // Of many tags these are few, and many workloads are looked at.
+    let known = findings
+        .tags
+        .iter()
+        .filter(|record| record.last_known().is_some());
+    let known: Vec<&TagRecord> = known.collect();
+    let accepted = candidates(&demand.request(), known.iter().map(|record| &record.tag)).newest_first;
+    known
+        .into_iter()
+        .filter(|record| accepted.contains(&&record.tag))
+        .collect()
 }
 
 /// The digest by which the record knows the image of all these, of which some may be of one platform. `None` where they are several.

@@ -47,13 +47,11 @@ impl Offer<'_> {
 
 /// Whether an image for a platform, which may name a variant or the version of the system, may run on a node, which names neither.
 pub fn suits(platform: &str, node: &str) -> bool {
-    let base = |platform: &str| {
+    fn base(platform: &str) -> (Option<&str>, Option<&str>) {
         let mut parts = platform.splitn(3, '/');
-        let system = parts
-            .next()
-            .map(|os| os.split('(').next().unwrap_or(os).to_owned());
-        (system, parts.next().map(str::to_owned))
-    };
+        let system = parts.next().and_then(|os| os.split('(').next());
+        (system, parts.next())
+    }
     base(platform) == base(node)
 }
 

@@ -30,6 +30,9 @@ const PAGE: u32 = 100;
 /// Clusters have a few dozen; more is a mistake, or somebody who wants to crowd out the others.
 pub const DEMANDS_PER_REPOSITORY: usize = TAGS_PER_RECORD / 2;
 
+/// How much of what is held against the newest tags of a repository is looked at.
+const RESERVES_PER_REPOSITORY: usize = 100;
+
 /// How many bytes the demands may take in the record of a repository, in all.
 const DEMAND_BYTES_PER_REPOSITORY: usize = 256 << 10;
 
@@ -49,6 +52,7 @@ pub struct Inventory {
 /// What the workloads that use one repository want of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Wanted {
+    /// By namespace, at most [`RESERVES_PER_REPOSITORY`] of each.
     reserves: BTreeMap<String, BTreeSet<(Demand, Reserve)>>,
     by_namespace: BTreeMap<String, BTreeSet<Demand>>,
     schedules: Schedules,
@@ -61,6 +65,7 @@ pub struct Request {
     /// At most [`DEMANDS_PER_REPOSITORY`].
     pub demands: BTreeSet<Demand>,
     /// Where the newest tag that a demand would have may not be the one that is to be pinned, in turn one of each namespace.
+    /// At most [`RESERVES_PER_REPOSITORY`].
     pub reserves: Vec<(Demand, Reserve)>,
     pub schedules: Schedules,
     /// Who pulls from it.
@@ -92,6 +97,9 @@ impl Inventory {
                         let namespace = workload.id.namespace.clone();
                         let reserves = wanted.reserves.entry(namespace).or_default();
                         reserves.insert((watched.demand.clone(), reserve));
+                        if reserves.len() > RESERVES_PER_REPOSITORY {
+                            reserves.pop_last();
+                        }
                     }
                     wanted.schedules.add(watched.schedule);
                     self.pullers
@@ -164,7 +172,8 @@ fn one_of_each<T: Ord>(by_namespace: BTreeMap<String, BTreeSet<T>>) -> Vec<T> {
     let mut ranked: Vec<(usize, T)> = ranked.collect();
     ranked.sort();
     ranked.dedup_by(|(_, a), (_, b)| a == b);
-    ranked.into_iter().map(|(_, wanted)| wanted).collect()
+    let first = ranked.into_iter().take(RESERVES_PER_REPOSITORY);
+    first.map(|(_, wanted)| wanted).collect()
 }
 
 /// Where workloads are scanned for, and what holds for those that do not say otherwise.
@@ -332,6 +341,13 @@ mod tests {
             ("tools".to_owned(), BTreeSet::from([1, 4])),
         ]);
         assert_eq!(one_of_each(wanted), [1, 9, 2, 4, 3]);
+        let wanted = BTreeMap::from([
+            ("greedy".to_owned(), (0..1000).collect()),
+            ("shop".to_owned(), BTreeSet::from([9000])),
+        ]);
+        let served = one_of_each(wanted);
+        assert_eq!(served.len(), RESERVES_PER_REPOSITORY);
+        assert!(served.contains(&9000));
     }
 
     #[test]

@@ -15,6 +15,9 @@ use crate::domain::watched::{Demand, Watched};
 /// How many images are asked what they say of themselves in one scan of a repository; the others have to wait for the next.
 const DESCRIBED_AT_ONCE: usize = 10;
 
+/// How many holds of a container are regarded: people write a few, and each is kept until the scan.
+const MOST_HELD: usize = 100;
+
 /// What the demands on one repository choose.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Choices {
@@ -34,7 +37,8 @@ pub struct Reserve {
 }
 
 impl Reserve {
-    /// Of a container for whose sake another digest than that of the newest candidate may be needed.
+    /// Of a container for whose sake another digest than that of the newest candidate may be needed. Not of one that holds more
+    /// than anybody does: what it would be given can then wait until nothing newer is held.
     pub fn of(watched: &Watched) -> Option<Self> {
         let Watched { demand, settings, .. } = watched;
         let reserve = Self {
@@ -42,7 +46,8 @@ impl Reserve {
             held: settings.held.clone(),
         };
         let needs_digests = demand.pinned && !demand.policy.follows_digest();
-        (needs_digests && reserve != Self::default()).then_some(reserve)
+        let is_short = reserve.held.len() <= MOST_HELD;
+        (needs_digests && is_short && reserve != Self::default()).then_some(reserve)
     }
 }
 

@@ -3,6 +3,8 @@
 //! Each run stops the program at its n-th request to the API server, once before the request is handled and once after
 //! it was, before its answer comes back; kills it there; and starts it again. That is done for every n there is.
 
+mod trouble;
+
 use std::time::Duration;
 
 use futures::StreamExt as _;

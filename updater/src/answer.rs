@@ -3,7 +3,9 @@
 /// The fate of a request that did not succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// 409: the object is not as the request presumed.
+    /// 409: the object that the request would make is there.
+    AlreadyExists,
+    /// 409: the object is not as the request presumed, or another one that the server had to change with it.
     Conflict,
     /// Not carried out, and it will not be as long as nobody changes something.
     Refused,
@@ -17,6 +19,8 @@ pub(crate) fn failure(error: &kube::Error) -> Failure {
         return Failure::Unknown;
     };
     match status.code {
+        409 if status.reason == "AlreadyExists" => Failure::AlreadyExists,
+        // Also of a creation, where a quota was changed at the same moment.
         409 => Failure::Conflict,
         // Too many requests and timeouts are states of the server; everything else below 500 is about the request.
         408 | 429 | 500.. => Failure::Unknown,
@@ -46,6 +50,17 @@ mod tests {
         for (code, expected) in cases {
             let error = kube::Error::Api(Box::new(Status::failure("no", "because").with_code(code)));
             assert_eq!(failure(&error), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn only_an_object_that_is_there_says_that_it_was_made_before() {
+        for (reason, expected) in [
+            ("AlreadyExists", Failure::AlreadyExists),
+            ("Conflict", Failure::Conflict),
+        ] {
+            let status = Status::failure("Operation cannot be fulfilled", reason).with_code(409);
+            assert_eq!(failure(&kube::Error::Api(Box::new(status))), expected, "{reason}");
         }
     }
 

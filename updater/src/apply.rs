@@ -279,7 +279,7 @@ impl Applier {
 impl From<Failure> for PatchResult {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Conflict => Self::Conflict,
+            Failure::Conflict | Failure::AlreadyExists => Self::Conflict,
             Failure::Refused => Self::Refused,
             Failure::Unknown => Self::Unknown,
         }

@@ -144,9 +144,9 @@ impl Notifier {
 impl From<Failure> for NoticeResult {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Conflict => Self::AlreadyTold,
+            Failure::AlreadyExists => Self::AlreadyTold,
             Failure::Refused => Self::Refused,
-            Failure::Unknown => Self::Failed,
+            Failure::Conflict | Failure::Unknown => Self::Failed,
         }
     }
 }

@@ -162,7 +162,7 @@ impl ScanRequester {
                 metrics.scan_requested(&reasons);
                 return;
             }
-            Ok(Err(error)) if failure(&error) == Failure::Conflict => {
+            Ok(Err(error)) if failure(&error) == Failure::AlreadyExists => {
                 tracing::debug!(job = name, "somebody asked for this scan before");
                 return;
             }

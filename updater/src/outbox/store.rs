@@ -141,7 +141,7 @@ impl OutboxStore {
     fn failed(&mut self, failure: Failure, problem: &str) -> bool {
         match failure {
             // Somebody else wrote it, or we did and have not heard so: it has to be read anew.
-            Failure::Conflict => {
+            Failure::Conflict | Failure::AlreadyExists => {
                 tracing::debug!(problem, "the messages to send have changed");
                 self.tries.failed(&(), Instant::now());
                 false

@@ -57,6 +57,8 @@ const OLD: &str = "registry.example/shop/checkout:1.4.0";
 const NEW: &str = "registry.example/shop/checkout:1.5.0";
 const NAMESPACE: &str = "kubefresh";
 const LEASE: &str = "kubefresh-updater";
+/// How long it lasts.
+const LEASE_SECONDS: u64 = 2;
 
 /// A cluster with Kubefresh's rights installed, a namespace for workloads, and a client with every right.
 struct Stage {
@@ -394,7 +396,12 @@ impl Updater {
             "--lease-name",
             lease,
         ];
-        let words = words.iter().chain(&["--lease-duration", "2s"]).chain(more);
+        let lasts = format!("--lease-duration={LEASE_SECONDS}s");
+        let words = words
+            .iter()
+            .copied()
+            .chain([lasts.as_str()])
+            .chain(more.iter().copied());
         let cli = Cli::try_parse_from(words).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -1,23 +1,32 @@
 //! Leadership: one updater acts, the others stand by with warm caches.
 //!
 //! `kube-leader-election` makes the calls to the Lease; the loop around it is ours, because the lease alone proves
-//! little: its patches carry no precondition, so two candidates can both believe that they took an expired one, and a
-//! call without an answer would block for ever. `tenure` says what each outcome means.
+//! little: its patches carry no precondition, so two candidates can both believe that they took an expired one, it compares
+//! the clocks of two nodes, and a call without an answer would block for ever. `tenure` says what each outcome means, `rival`
+//! when somebody else's lease has run out.
 //!
 //! Leadership saves work; it does not give correctness. For the moment in which two updaters might both believe to lead,
 //! every write to a workload carries the `resourceVersion` it was computed from.
 
+mod rival;
 mod tenure;
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
 use kube_leader_election::{Error as LeaseError, LeaseLock, LeaseLockParams, LeaseLockResult};
+use serde_json::json;
 use shared::io::client::explain;
+use shared::io::clock;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use rival::{Rival, Standing};
 pub use tenure::Claim;
 use tenure::{Sighting, Tenure};
 
@@ -91,52 +100,120 @@ pub async fn run(
     stop: CancellationToken,
     idle: CancellationToken,
 ) {
-    let LeaseOptions {
-        namespace,
-        name,
-        holder,
-        duration,
-    } = options;
-    let parameters = LeaseLockParams {
-        lease_name: name,
-        holder_id: holder.clone(),
-        lease_ttl: duration,
-    };
-    let lock = LeaseLock::new(client, &namespace, parameters);
-    let mut tenure = Tenure::new(duration);
+    let mut candidate = Candidate::new(client, options);
+    let mut tenure = Tenure::new(candidate.options.duration);
     let (mut last_problem, mut leading) = (None, false);
     // A call under way is dropped at once: whatever it did, stepping down looks at the lease itself.
     stop.run_until_cancelled(async {
         loop {
             let begun = Instant::now();
-            let (sighting, problem) = attempt(&lock, &holder, tenure.interval()).await;
+            let (sighting, problem) = candidate.attempt(&tenure).await;
             tell_problem(&mut last_problem, problem);
             let pause = tenure.observe(sighting, begun, Instant::now());
-            publish(&claim, tenure.claim(), &mut leading, &holder);
+            publish(&claim, tenure.claim(), &mut leading, &candidate.options.holder);
             sleep(jittered(pause)).await;
         }
     })
     .await;
     idle.cancelled().await;
     claim.send_replace(Claim::NONE);
-    step_down(&lock, tenure.interval()).await;
+    step_down(&candidate.lock, tenure.interval()).await;
 }
 
-async fn attempt(lock: &LeaseLock, holder: &str, limit: Duration) -> (Sighting, Option<String>) {
-    match timeout(limit, lock.try_acquire_or_renew()).await {
+/// One of those who would lead.
+struct Candidate {
+    options: LeaseOptions,
+    lock: LeaseLock,
+    leases: Api<Lease>,
+    rival: Rival,
+}
+
+impl Candidate {
+    fn new(client: kube::Client, options: LeaseOptions) -> Self {
+        let parameters = LeaseLockParams {
+            lease_name: options.name.clone(),
+            holder_id: options.holder.clone(),
+            lease_ttl: options.duration,
+        };
+        Self {
+            lock: LeaseLock::new(client.clone(), &options.namespace, parameters),
+            leases: Api::namespaced(client, &options.namespace),
+            rival: Rival::default(),
+            options,
+        }
+    }
+
+    async fn attempt(&mut self, tenure: &Tenure) -> (Sighting, Option<String>) {
+        let limit = tenure.interval();
+        let try_it = async {
+            if tenure.is_standby()
+                && let Some(theirs) = self.held_by_another().await?
+            {
+                return Ok(theirs);
+            }
+            claim(&self.lock, &self.options.holder).await
+        };
+        match timeout(limit, try_it).await {
+            Ok(Ok(sighting)) => (sighting, None),
+            Ok(Err(error)) => (Sighting::Unknown, Some(describe(error))),
+            Err(_) => (
+                Sighting::Unknown,
+                Some(format!("the lease: no answer within {limit:?}")),
+            ),
+        }
+    }
+
+    /// Whether somebody else holds the lease. One that has run out is made to look so by every clock, for the call that takes
+    /// it; only one candidate succeeds in that.
+    async fn held_by_another(&mut self) -> Result<Option<Sighting>, LeaseError> {
+        let LeaseOptions {
+            name,
+            holder,
+            duration,
+            ..
+        } = &self.options;
+        let lease = self.leases.get_opt(name).await.map_err(LeaseError::GetLease)?;
+        match self
+            .rival
+            .observe(lease.as_ref(), holder, *duration, Instant::now())
+        {
+            Standing::Ours => return Ok(None),
+            Standing::Held { until } => return Ok(Some(Sighting::Theirs { until: Some(until) })),
+            Standing::Free => {}
+        }
+        let lasts = SignedDuration::try_from(*duration).unwrap_or(SignedDuration::MAX);
+        let long_ago = clock::now()
+            .saturating_sub(lasts + lasts)
+            .unwrap_or(Timestamp::MIN);
+        let body = json!({
+            "metadata": { "resourceVersion": lease.and_then(|lease| lease.metadata.resource_version) },
+            "spec": { "renewTime": MicroTime(long_ago), "leaseDurationSeconds": 1 },
+        });
+        let parameters = PatchParams {
+            field_manager: Some(holder.clone()),
+            ..PatchParams::default()
+        };
+        match self.leases.patch(name, &parameters, &Patch::Merge(&body)).await {
+            Ok(_) => Ok(None),
+            // Somebody else was faster.
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(Some(Sighting::Theirs { until: None })),
+            Err(error) => Err(LeaseError::AcquireLease(error)),
+        }
+    }
+}
+
+/// Takes the lease or renews it.
+async fn claim(lock: &LeaseLock, holder: &str) -> Result<Sighting, LeaseError> {
+    match lock.try_acquire_or_renew().await {
         // A renewal does not look at the holder it renews, so the answer has to be read.
-        Ok(Ok(LeaseLockResult::Acquired(lease))) if holder_of(&lease) == Some(holder) => {
-            (Sighting::Ours, None)
+        Ok(LeaseLockResult::Acquired(lease)) if holder_of(&lease) == Some(holder) => Ok(Sighting::Ours),
+        Ok(LeaseLockResult::Acquired(_) | LeaseLockResult::NotAcquired(_)) => {
+            Ok(Sighting::Theirs { until: None })
         }
-        Ok(Ok(LeaseLockResult::Acquired(_) | LeaseLockResult::NotAcquired(_))) => (Sighting::Theirs, None),
-        Ok(Err(LeaseError::CreateLease(kube::Error::Api(status)))) if status.code == 409 => {
-            (Sighting::Theirs, None)
+        Err(LeaseError::CreateLease(kube::Error::Api(status))) if status.code == 409 => {
+            Ok(Sighting::Theirs { until: None })
         }
-        Ok(Err(error)) => (Sighting::Unknown, Some(describe(error))),
-        Err(_) => (
-            Sighting::Unknown,
-            Some(format!("the lease: no answer within {limit:?}")),
-        ),
+        Err(error) => Err(error),
     }
 }
 

@@ -6,6 +6,11 @@ use tokio::time::Instant;
 
 /// The pause before the second call, which proves that nobody else took the same expired lease at the same moment.
 const CONFIRMATION_PAUSE: Duration = Duration::from_millis(200);
+/// The pause between two looks at a lease that somebody else holds: with it a leader that is gone is missed within a second.
+/// Other controllers look every 2 s (`RetryPeriod` of client-go).
+const STANDBY_PAUSE: Duration = Duration::from_secs(1);
+/// So that waiting for the very moment in which a lease runs out keeps nobody busy.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 /// The pause after a failed call while leading: there is still time to renew before the claim lapses.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
@@ -41,7 +46,10 @@ pub(super) enum Sighting {
     /// The stored lease names us as its holder.
     Ours,
     /// It names somebody else, or somebody else was faster.
-    Theirs,
+    Theirs {
+        /// When it runs out, if it is not renewed; `None`: nobody knows yet.
+        until: Option<Instant>,
+    },
     /// No answer, or none that says who holds it.
     Unknown,
 }
@@ -85,10 +93,24 @@ impl Tenure {
             Sighting::Ours => (Stage::Confirming, CONFIRMATION_PAUSE),
             // Nothing was learnt: the claim runs on until it lapses by itself.
             Sighting::Unknown if led => (self.stage, RETRY_PAUSE.min(self.interval())),
-            Sighting::Theirs | Sighting::Unknown => (Stage::Standby, self.interval()),
+            Sighting::Unknown => (Stage::Standby, self.interval()),
+            // Not a moment later than it may be taken.
+            Sighting::Theirs { until } => {
+                let runs_out = until.map(|until| until.saturating_duration_since(ended));
+                let look = STANDBY_PAUSE.min(self.interval());
+                (
+                    Stage::Standby,
+                    runs_out.map_or(look, |runs_out| runs_out.clamp(SHORTEST_PAUSE, look)),
+                )
+            }
         };
         self.stage = stage;
         pause
+    }
+
+    /// Whether the lease was not ours when we last looked.
+    pub(super) fn is_standby(&self) -> bool {
+        self.stage == Stage::Standby
     }
 
     /// What may be done by this standing.
@@ -139,10 +161,11 @@ mod tests {
 
     #[test]
     fn what_the_lease_says_becomes_what_we_may_do() {
-        use Sighting::{Ours, Theirs, Unknown};
+        use Sighting::{Ours, Unknown};
+        const THEIRS: Sighting = Sighting::Theirs { until: None };
         let cases: [Case; 10] = [
             ("nothing is known", &[(Unknown, 0, 5000)], (None, 5000)),
-            ("somebody else leads", &[(Theirs, 0, 10)], (None, 5000)),
+            ("somebody else leads", &[(THEIRS, 0, 10)], (None, 1000)),
             ("one success is not enough", &[(Ours, 0, 10)], (None, 200)),
             (
                 "the second counts from its beginning",
@@ -151,8 +174,8 @@ mod tests {
             ),
             (
                 "the other one won the race",
-                &[(Ours, 0, 10), (Theirs, 210, 220)],
-                (None, 5000),
+                &[(Ours, 0, 10), (THEIRS, 210, 220)],
+                (None, 1000),
             ),
             (
                 "no second answer",
@@ -176,8 +199,8 @@ mod tests {
             ),
             (
                 "taken away",
-                &[(Ours, 0, 1), (Ours, 200, 201), (Theirs, 5000, 5001)],
-                (None, 5000),
+                &[(Ours, 0, 1), (Ours, 200, 201), (THEIRS, 5000, 5001)],
+                (None, 1000),
             ),
         ];
         for (name, calls, expected) in cases {

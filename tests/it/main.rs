@@ -12,6 +12,7 @@ mod controllers;
 mod defaults;
 mod e2e;
 mod explain;
+mod itself;
 mod kinds;
 mod kubectl;
 mod manifests;

@@ -7,6 +7,7 @@ mod faults;
 mod going_back;
 mod kept;
 mod leading;
+mod meanwhile;
 mod memory_limit;
 mod migrate;
 mod namespaces;

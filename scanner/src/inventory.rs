@@ -165,13 +165,14 @@ fn in_turn(wanted: &BTreeMap<String, BTreeSet<Demand>>) -> BTreeSet<Demand> {
 }
 
 /// The first of each namespace, then the second, and so on: where not all can be served, no namespace crowds out another.
-fn one_of_each<T: Ord>(by_namespace: BTreeMap<String, BTreeSet<T>>) -> Vec<T> {
+fn one_of_each<T: Ord + Clone>(by_namespace: BTreeMap<String, BTreeSet<T>>) -> Vec<T> {
     let ranked = by_namespace
         .into_values()
         .flat_map(|wanted| wanted.into_iter().enumerate());
     let mut ranked: Vec<(usize, T)> = ranked.collect();
     ranked.sort();
-    ranked.dedup_by(|(_, a), (_, b)| a == b);
+    let mut seen = BTreeSet::new();
+    ranked.retain(|(_, wanted)| seen.insert(wanted.clone()));
     let first = ranked.into_iter().take(RESERVES_PER_REPOSITORY);
     first.map(|(_, wanted)| wanted).collect()
 }

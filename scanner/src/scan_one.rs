@@ -230,16 +230,18 @@ impl Question<'_> {
             answer.described.insert(tag, found);
             return ControlFlow::Continue(());
         }
+        let mut described_now = None;
         let found = match digest {
+            Ok(Some(_)) if !self.registry.has_pulls_to_spare(self.repository) => {
+                return ControlFlow::Break(());
+            }
             Ok(Some(digest)) => {
                 let found = self.registry.describe(self.repository, &digest).await;
                 if let Ok(platforms) = &found
                     && !answer.digests.contains_key(&tag)
                 {
                     let platforms = Some(platforms.digests.clone());
-                    answer
-                        .described
-                        .insert(tag.clone(), TagDigests { digest, platforms });
+                    described_now = Some(TagDigests { digest, platforms });
                 }
                 found
             }
@@ -251,7 +253,11 @@ impl Question<'_> {
             Err(error) => nothing_said(&error),
         };
         match labels {
+            // Both or neither: what is described is not asked for its labels again.
             Some(labels) => {
+                answer
+                    .described
+                    .extend(described_now.map(|found| (tag.clone(), found)));
                 answer.labels.insert(tag, labels);
                 ControlFlow::Continue(())
             }

@@ -24,13 +24,13 @@ async fn an_updater_that_updates_itself_hands_its_own_rollout_over_and_its_succe
             .publish(&ImageSpec::new("team/kubefresh-updater", tag));
     }
     let reference = |tag| cluster.registry.reference("team/kubefresh-updater", tag);
-    let mut updater = manifests::install();
-    updater.retain(|object| object["kind"] == "Deployment");
-    for object in &mut updater {
+    let mut deployment = manifests::install();
+    deployment.retain(|object| object["kind"] == "Deployment");
+    for object in &mut deployment {
         object["metadata"]["annotations"] = json!({ "kubefresh.dev/watch": "true", "kubefresh.dev/mode": "auto", "kubefresh.dev/policy": "patch" });
         object["spec"]["template"]["spec"]["containers"][0]["image"] = json!(reference("0.1.0"));
     }
-    cluster.apply(&updater).await;
+    cluster.apply(&deployment).await;
     let client = cluster.client().await;
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), "kubefresh");
     eventually("both replicas are ready", LIMIT, || async {

@@ -6,7 +6,7 @@
 
 mod attempts;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -134,11 +134,11 @@ impl Applier {
 
     /// Forgets workloads that are no longer part of the plan.
     pub fn prune(&self, plan: &Plan) {
-        let shown = |uid: &String| {
-            let found = plan.assessments.iter().find(|assessment| assessment.uid == *uid);
-            found.map(|assessment| assessment.resource_version.as_str())
-        };
-        self.attempts().prune(shown);
+        let assessments = plan.assessments.iter();
+        let shown: HashMap<&str, &str> = assessments
+            .map(|assessment| (assessment.uid.as_str(), assessment.resource_version.as_str()))
+            .collect();
+        self.attempts().prune(|uid| shown.get(uid.as_str()).copied());
     }
 
     /// What became of patches that cannot be seen yet at `now`, by uid.

@@ -13,7 +13,7 @@ mod tenure;
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::Api;
@@ -21,7 +21,6 @@ use kube::api::{Patch, PatchParams};
 use kube_leader_election::{Error as LeaseError, LeaseLock, LeaseLockParams, LeaseLockResult};
 use serde_json::json;
 use shared::io::client::explain;
-use shared::io::clock;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -181,13 +180,9 @@ impl Candidate {
             Standing::Held { until } => return Ok(Some(Sighting::Theirs { until: Some(until) })),
             Standing::Free => {}
         }
-        let lasts = SignedDuration::try_from(*duration).unwrap_or(SignedDuration::MAX);
-        let long_ago = clock::now()
-            .saturating_sub(lasts + lasts)
-            .unwrap_or(Timestamp::MIN);
         let body = json!({
             "metadata": { "resourceVersion": lease.and_then(|lease| lease.metadata.resource_version) },
-            "spec": { "renewTime": MicroTime(long_ago), "leaseDurationSeconds": 1 },
+            "spec": { "renewTime": MicroTime(Timestamp::UNIX_EPOCH), "leaseDurationSeconds": 1 },
         });
         let parameters = PatchParams {
             field_manager: Some(holder.clone()),

@@ -10,7 +10,7 @@ use kube::api::ListParams;
 use kube::{Api, Client};
 use shared::domain::nodes::{Nodes, NodesUnread};
 use shared::domain::plan::NodesRead;
-use shared::io::client::{explain, is_forbidden};
+use shared::io::client::explain;
 use tokio::time::{Instant, timeout};
 
 use crate::retry::Retries;
@@ -119,7 +119,8 @@ impl NodeReader {
         let mut nodes = Nodes::default();
         loop {
             let page = api.list(&parameters).await.map_err(|error| {
-                if is_forbidden(&error) {
+                // 401 is no such answer: a token that is about to be renewed takes no right away.
+                if matches!(&error, kube::Error::Api(status) if status.code == 403) {
                     NodesUnread::NotAllowed
                 } else {
                     NodesUnread::Unreadable(explain(WHAT, &error))

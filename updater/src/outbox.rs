@@ -50,6 +50,8 @@ pub struct Outbox {
     busy: BTreeSet<(Channel, WorkloadId)>,
     answers: mpsc::UnboundedReceiver<Answered>,
     answered: mpsc::UnboundedSender<Answered>,
+    /// Whether all that the last look had to tell is written down.
+    is_current: bool,
     /// Not yet written down.
     noted: Vec<Answered>,
     look_again: Arc<Notify>,
@@ -92,6 +94,7 @@ impl Outbox {
             leadership,
             store: OutboxStore::new(client, namespace, lease),
             book: None,
+            is_current: false,
             sending: JoinSet::new(),
             busy: BTreeSet::new(),
             answers,
@@ -104,14 +107,16 @@ impl Outbox {
     /// Takes in the answers that came and what a look at `now` has to tell, writes that down, and sends what is due.
     pub async fn look(&mut self, work: &[Told<'_>], now: Timestamp, metrics: &Metrics) {
         self.collect();
-        if !self.leadership.may_act() || !self.load().await {
+        self.is_current = false;
+        if !self.load().await || !self.leadership.may_act() {
             return;
         }
+        // Written even if the claim lapses now: what was taken in is not lost, and by its version it is nobody else's yet.
         let decided = self.take_in(work, now);
-        if !self.leadership.may_act() || !self.save(decided, metrics).await {
-            return;
+        self.is_current = self.save(decided, metrics).await;
+        if self.is_current && self.leadership.may_act() {
+            self.send_due(now);
         }
-        self.send_due(now);
     }
 
     /// Whether all that there is to tell with these notices is entered, so that it may be forgotten.
@@ -120,7 +125,7 @@ impl Outbox {
         let concerns = |notice: &Notice| {
             EventType::of(notice.reason).is_some_and(|event| detects || self.events.contains(&event))
         };
-        self.book.is_some() || !notices.iter().any(concerns)
+        self.is_current || !notices.iter().any(concerns)
     }
 
     /// When a message will be due, after a look at `now`.

@@ -15,7 +15,7 @@ use shared::io::tls;
 use crate::cli::webhook::WebhookSettings;
 
 /// Tells a message that is sent again from one that is not.
-const EVENT_ID: HeaderName = HeaderName::from_static("kubefresh-event-id");
+pub(crate) const EVENT_ID: HeaderName = HeaderName::from_static("kubefresh-event-id");
 /// How much of an answer is read, so that its connection can be used again. Nobody reads it.
 const MOST_BYTES: usize = 64 << 10;
 

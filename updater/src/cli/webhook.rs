@@ -8,10 +8,14 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 use reqwest::Url;
-use reqwest::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use reqwest::header::{
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
+};
 use secrecy::{ExposeSecret as _, SecretString};
 use shared::domain::message::EventType;
 use shared::io::arguments::given;
+
+use crate::webhook::EVENT_ID;
 
 /// In milliseconds.
 const DEFAULT_TIMEOUT: u64 = 10_000;
@@ -191,8 +195,7 @@ fn headers(written: Option<&SecretString>) -> Result<HeaderMap, WebhookError> {
     for (entry, number) in entries.filter(|(entry, _)| !entry.is_empty()) {
         let (name, value) = entry.split_once('=').ok_or(WebhookError::NoValue(number))?;
         let name: HeaderName = name.trim().parse().map_err(|_| WebhookError::Name(number))?;
-        let ours = ["kubefresh-event-id", "host"].contains(&name.as_str());
-        if ours || [CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION].contains(&name) {
+        if [EVENT_ID, HOST, CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION].contains(&name) {
             return Err(WebhookError::Reserved(number));
         }
         let value = HeaderValue::from_str(value.trim());

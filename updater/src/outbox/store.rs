@@ -160,7 +160,8 @@ impl OutboxStore {
             Failure::Unknown => {
                 self.tries.failed(&(), Instant::now());
                 tracing::warn!(problem, "messages to send cannot be stored; trying again later");
-                false
+                // What is kept in memory alone is not given up for one answer that did not come.
+                self.refused
             }
         }
     }

@@ -21,10 +21,8 @@ pub(super) fn follow(
     reading: Option<&Reading>,
     now: Timestamp,
 ) -> Action {
-    let (status, failure) = match status {
-        RolloutStatus::Failed(failure) if in_flight.rollback.is_none() => {
-            (RolloutStatus::Failed(failure.clone()), failure)
-        }
+    let failure = match status {
+        RolloutStatus::Failed(failure) if in_flight.rollback.is_none() => failure,
         // A rollback that fails is left alone: what it undoes is held already.
         other @ (RolloutStatus::InProgress(_)
         | RolloutStatus::Completed(_)
@@ -55,7 +53,7 @@ pub(super) fn follow(
         None => Action::Follow {
             kept: undoable(workload, &in_flight),
             in_flight,
-            status,
+            status: RolloutStatus::Failed(failure),
             holds,
         },
     }

@@ -135,6 +135,7 @@ fn is_brought_back(marker: &InFlight, workload: &Workload) -> bool {
     is_later && has_its_images && containers.any(|container| !workload.is_written_by_us(container))
 }
 
-fn marker(workload: &Workload) -> Option<InFlight> {
+/// The marker of an update that is under way, if there is one that can be read.
+pub(super) fn marker(workload: &Workload) -> Option<InFlight> {
     InFlight::read(&workload.annotations).ok().flatten()
 }

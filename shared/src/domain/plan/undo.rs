@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::seen::{Sighting, is_over};
+use super::seen::{Sighting, is_over, marker};
 use super::taken_back::{self, spent_approvals};
 use super::{Snapshot, Update, init_containers, rollback};
 use crate::domain::annotations::{UNDO, parse_undo};
@@ -265,8 +265,7 @@ struct Last {
 impl Last {
     /// That which is under way, or that which has ended.
     fn of(workload: &Workload, sighting: Option<&Sighting>) -> Result<Self, Unfit> {
-        let marker = InFlight::read(&workload.annotations).ok().flatten();
-        match marker.filter(|marker| !is_over(marker, workload, sighting)) {
+        match marker(workload).filter(|marker| !is_over(marker, workload, sighting)) {
             Some(marker) if marker.rollback.is_some() => Err(Unfit::RollbackUnderWay),
             Some(marker) => Ok(Self {
                 containers: marker.containers,

@@ -2,6 +2,7 @@
 
 use std::process::Output;
 
+use sandbox::apiserver::faults::{Fault, FaultRule};
 use sandbox::programs::programs;
 
 use super::*;
@@ -142,4 +143,24 @@ async fn what_waits_is_approved_by_one_command_and_what_is_held_by_another_is_no
         assert_eq!(output.status.code(), Some(2));
         assert!(stderr(&output).contains(says), "{}", stderr(&output));
     }
+}
+
+#[tokio::test]
+async fn a_workload_that_changes_between_a_commands_look_and_its_write_is_looked_at_again() {
+    let stage = Stage::with_checkout(&[]).await;
+    stage.offer_1_5_0().await;
+    let faults = stage.cluster.api.faults();
+    let race = || FaultRule::new(Fault::conflict()).user(UPDATER).verb("patch");
+    faults.install(race().times(3));
+    let held = run(&stage, &["hold", "shop/checkout"]).await;
+    assert_eq!(held.status.code(), Some(0), "{}", stderr(&held));
+    assert_eq!(
+        stage.annotation("checkout", "hold").await.as_deref(),
+        Some("1.5.0")
+    );
+
+    faults.install(race());
+    let lost = run(&stage, &["release", "shop/checkout"]).await;
+    assert_eq!(lost.status.code(), Some(2));
+    assert!(stderr(&lost).contains("keeps changing"), "{}", stderr(&lost));
 }

@@ -113,11 +113,35 @@ impl Step {
     }
 }
 
+/// How often it is looked at and decided anew: the status of a workload that rolls out changes from moment to moment.
+const TRIES: usize = 10;
+
 /// Decides, writes, and says what was written.
 pub async fn steer(step: Step, settings: Settings) -> Result<(), CommandError> {
     let client = client::connect(client::CALL_LIMIT).await?;
+    let mut tries = 1..=TRIES;
+    let change = loop {
+        let is_last = tries.next().is_none_or(|number| number == TRIES);
+        if let Some(change) = attempt(&client, &step, &settings, is_last).await? {
+            break change;
+        }
+    };
+    let mut page = change.meaning.join("\n");
+    page.push_str("\nnext: ");
+    page.push_str(step.next());
+    page.push('\n');
+    output::page(&page).map_err(CommandError::Stream)
+}
+
+/// What was written; `None` where the workload changed between the look and the write, and may be looked at again.
+async fn attempt(
+    client: &Client,
+    step: &Step,
+    settings: &Settings,
+    is_last: bool,
+) -> Result<Option<Change>, CommandError> {
     let named = step.workload();
-    let survey = survey::survey(&client, &settings, |workload| is_named(workload, named))
+    let survey = survey::survey(client, settings, |workload| is_named(workload, named))
         .await
         .map_err(CommandError::Cluster)?;
     let workload = find(&survey.snapshot, named).map_err(CommandError::Cluster)?;
@@ -126,15 +150,22 @@ pub async fn steer(step: Step, settings: Settings) -> Result<(), CommandError> {
         .assessments
         .iter()
         .find(|assessment| assessment.uid == workload.uid);
-    let change = decide(&step, workload, assessment)?;
-    write(&client, workload, &change)
-        .await
-        .map_err(CommandError::Cluster)?;
-    let mut page = change.meaning.join("\n");
-    page.push_str("\nnext: ");
-    page.push_str(step.next());
-    page.push('\n');
-    output::page(&page).map_err(CommandError::Stream)
+    let change = decide(step, workload, assessment)?;
+    match write(client, workload, &change).await {
+        Ok(()) => Ok(Some(change)),
+        Err(Unwritten::Changed) if !is_last => Ok(None),
+        Err(Unwritten::Changed) => Err(CommandError::Cluster(format!(
+            "{} keeps changing, so nothing was written; repeat the command when its rollout is over",
+            workload.id
+        ))),
+        Err(Unwritten::Failed(why)) => Err(CommandError::Cluster(why)),
+    }
+}
+
+/// Why nothing was written.
+enum Unwritten {
+    Changed,
+    Failed(String),
 }
 
 fn decide(step: &Step, workload: &Workload, assessment: Option<&Assessment>) -> Result<Change, CommandError> {
@@ -187,7 +218,7 @@ fn find<'a>(snapshot: &'a Snapshot, name: &str) -> Result<&'a Workload, String> 
 }
 
 /// Only if the workload is still what the decision was made from.
-async fn write(client: &Client, workload: &Workload, change: &Change) -> Result<(), String> {
+async fn write(client: &Client, workload: &Workload, change: &Change) -> Result<(), Unwritten> {
     let parameters = PatchParams {
         field_manager: Some(FIELD_MANAGER.to_owned()),
         ..PatchParams::default()
@@ -203,10 +234,10 @@ async fn write(client: &Client, workload: &Workload, change: &Change) -> Result<
         .await;
     match written {
         Ok(_) => Ok(()),
-        Err(error) if failure(&error) == Failure::Conflict => Err(format!(
-            "{} was changed in this very moment, so nothing was written; look again and repeat the command",
-            workload.id
-        )),
-        Err(error) => Err(explain(&format!("patching {}", workload.id), &error)),
+        Err(error) if failure(&error) == Failure::Conflict => Err(Unwritten::Changed),
+        Err(error) => Err(Unwritten::Failed(explain(
+            &format!("patching {}", workload.id),
+            &error,
+        ))),
     }
 }

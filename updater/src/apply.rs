@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::Client;
-use kube::api::{Patch, PatchParams};
 use shared::domain::annotations::PENDING;
 use shared::domain::in_flight::Cause;
 use shared::domain::ownership::FIELD_MANAGER;
@@ -242,7 +241,11 @@ impl Applier {
         if !self.attempts().may_try(uid, resource_version, Instant::now()) || !self.leadership.may_act() {
             return None;
         }
-        let answer = timeout(CALL_LIMIT, self.patch(workload, body)).await;
+        let answer = timeout(
+            CALL_LIMIT,
+            api::patch(&self.client, workload, body, FIELD_MANAGER),
+        )
+        .await;
         let result = match &answer {
             Ok(Ok(())) => PatchResult::Sent,
             Ok(Err(error)) => failure(error).into(),
@@ -253,22 +256,6 @@ impl Applier {
         metrics.patched(result);
         tell(workload, result, &answer);
         Some(result)
-    }
-
-    async fn patch(&self, workload: &WorkloadId, body: &PatchBody) -> Result<(), kube::Error> {
-        let parameters = PatchParams {
-            field_manager: Some(FIELD_MANAGER.to_owned()),
-            ..PatchParams::default()
-        };
-        let WorkloadId {
-            kind,
-            namespace,
-            name,
-        } = workload;
-        api::workloads(&self.client, *kind, Some(namespace))
-            .patch(name, &parameters, &Patch::Strategic(&body.0))
-            .await
-            .map(drop)
     }
 
     fn attempts(&self) -> MutexGuard<'_, Attempts> {

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::Api;
-use kube::api::{Patch, PatchParams};
+use kube::api::Patch;
 use kube_leader_election::{Error as LeaseError, LeaseLock, LeaseLockParams, LeaseLockResult};
 use serde_json::json;
 use shared::io::client::explain;
@@ -25,6 +25,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::api;
 use rival::{Rival, Standing};
 pub use tenure::Claim;
 use tenure::{Sighting, Tenure};
@@ -184,10 +185,7 @@ impl Candidate {
             "metadata": { "resourceVersion": lease.and_then(|lease| lease.metadata.resource_version) },
             "spec": { "renewTime": MicroTime(Timestamp::UNIX_EPOCH), "leaseDurationSeconds": 1 },
         });
-        let parameters = PatchParams {
-            field_manager: Some(holder.clone()),
-            ..PatchParams::default()
-        };
+        let parameters = api::managed_by(holder);
         match self.leases.patch(name, &parameters, &Patch::Merge(&body)).await {
             Ok(_) => Ok(None),
             // Somebody else was faster.

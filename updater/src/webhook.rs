@@ -90,7 +90,7 @@ impl Webhook {
         let why = if error.is_timeout() {
             format!("no answer within {:?}", self.timeout)
         } else {
-            root_cause(error).unwrap_or_else(|| "the exchange broke off".to_owned())
+            root_cause(error)
         };
         Answer::TryAgain { why, after: None }
     }

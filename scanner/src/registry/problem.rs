@@ -234,7 +234,7 @@ impl Problem {
     /// What a failure of the HTTP client means, for a request that may take so long and has taken so long. The client's
     /// own text is not used: it holds the whole URL.
     pub(super) fn of(error: &reqwest::Error, timeout: Duration, taken: Duration) -> Self {
-        let cause = root_cause(error).unwrap_or_else(|| "the exchange broke off".to_owned());
+        let cause = root_cause(error);
         if let Some(astray) = found_in::<LedAstray>(error) {
             Self::Untrusted(astray.to_string())
         } else if error.is_builder() {

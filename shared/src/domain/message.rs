@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::hash::short_hash;
 use super::in_flight::InFlight;
-use super::notice::{Notice, NoticeReason};
+use super::notice::{Notice, NoticeReason, abandonment};
 use super::patch::Outcome;
 use super::plan::{Action, Assessment};
 use super::text;
@@ -214,11 +214,7 @@ pub fn messages(assessment: &Assessment, notices: &[Notice], now: Timestamp) -> 
         Action::Undo {
             undo,
             abandoned: Some(in_flight),
-        } => {
-            let cause = undo.in_flight.cause().map(|cause| cause.to_string());
-            let why = format!("abandoned, {}", cause.unwrap_or_default());
-            (in_flight, Some(Outcome::Failed(why)), true)
-        }
+        } => (in_flight, Some(Outcome::Failed(abandonment(undo))), true),
         Action::Nothing
         | Action::Stop(_)
         | Action::StopForMarker(_)
@@ -271,7 +267,7 @@ impl Message {
                 (None, None)
             }
             Outcome::Failed(why) => (Some(why.clone()), undone.then_some(Rollback::Started)),
-            Outcome::Superseded(by) => (Some(format!("superseded: {by}")), None),
+            Outcome::Superseded(_) => (Some(outcome.to_annotation()), None),
             Outcome::RolledBack(cause) => (Some(cause.to_string()), Some(Rollback::Completed)),
             Outcome::RollbackFailed { cause: _, rollback } => {
                 (Some(rollback.clone()), Some(Rollback::Failed))

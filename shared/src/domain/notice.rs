@@ -215,10 +215,15 @@ fn following(
     started.into_iter().chain(ended).collect()
 }
 
+/// Why an update was abandoned, for the one that undoes it.
+pub(super) fn abandonment(undo: &Update) -> String {
+    let why = undo.in_flight.cause().map(|cause| cause.to_string());
+    format!("abandoned, {}", why.unwrap_or_default())
+}
+
 /// Its marker is overwritten by that of its undoing, so it ends here.
 fn abandoned(assessment: &Assessment, undo: &Update, in_flight: &InFlight) -> Vec<Notice> {
-    let why = undo.in_flight.cause().map(|cause| cause.to_string());
-    let note = format!("{}: abandoned, {}", in_flight.summary(), why.unwrap_or_default());
+    let note = format!("{}: {}", in_flight.summary(), abandonment(undo));
     let identity = in_flight.to_annotation();
     let ended = Notice::new(assessment, NoticeReason::UpdateSuperseded, &note, &identity);
     vec![started(assessment, in_flight), ended]

@@ -2,11 +2,13 @@
 
 use std::error::Error;
 
-/// The innermost error of the chain, which says what went wrong and not what was being done; `None` where nothing caused it.
-pub fn root_cause(error: &(dyn Error + 'static)) -> Option<String> {
-    let mut cause = error.source()?;
+/// The innermost error of the chain, which says what went wrong with an exchange and not what was being done.
+pub fn root_cause(error: &(dyn Error + 'static)) -> String {
+    let Some(mut cause) = error.source() else {
+        return "the exchange broke off".to_owned();
+    };
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }
-    Some(cause.to_string())
+    cause.to_string()
 }

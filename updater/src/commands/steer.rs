@@ -2,7 +2,6 @@
 
 use clap::Args;
 use kube::Client;
-use kube::api::{Patch, PatchParams};
 use shared::domain::patch;
 use shared::domain::plan::{Assessment, Snapshot};
 use shared::domain::policy::Hold;
@@ -119,27 +118,20 @@ const TRIES: usize = 10;
 /// Decides, writes, and says what was written.
 pub async fn steer(step: Step, settings: Settings) -> Result<(), CommandError> {
     let client = client::connect(client::CALL_LIMIT).await?;
-    let mut tries = 1..=TRIES;
-    let change = loop {
-        let is_last = tries.next().is_none_or(|number| number == TRIES);
-        if let Some(change) = attempt(&client, &step, &settings, is_last).await? {
-            break change;
+    for _ in 0..TRIES {
+        if let Some(change) = attempt(&client, &step, &settings).await? {
+            let page = format!("{}\nnext: {}\n", change.meaning.join("\n"), step.next());
+            return output::page(&page).map_err(CommandError::Stream);
         }
-    };
-    let mut page = change.meaning.join("\n");
-    page.push_str("\nnext: ");
-    page.push_str(step.next());
-    page.push('\n');
-    output::page(&page).map_err(CommandError::Stream)
+    }
+    Err(CommandError::Cluster(format!(
+        "{} keeps changing, so nothing was written; repeat the command when its rollout is over",
+        step.workload()
+    )))
 }
 
 /// What was written; `None` where the workload changed between the look and the write, and may be looked at again.
-async fn attempt(
-    client: &Client,
-    step: &Step,
-    settings: &Settings,
-    is_last: bool,
-) -> Result<Option<Change>, CommandError> {
+async fn attempt(client: &Client, step: &Step, settings: &Settings) -> Result<Option<Change>, CommandError> {
     let named = step.workload();
     let survey = survey::survey(client, settings, |workload| is_named(workload, named))
         .await
@@ -151,21 +143,10 @@ async fn attempt(
         .iter()
         .find(|assessment| assessment.uid == workload.uid);
     let change = decide(step, workload, assessment)?;
-    match write(client, workload, &change).await {
-        Ok(()) => Ok(Some(change)),
-        Err(Unwritten::Changed) if !is_last => Ok(None),
-        Err(Unwritten::Changed) => Err(CommandError::Cluster(format!(
-            "{} keeps changing, so nothing was written; repeat the command when its rollout is over",
-            workload.id
-        ))),
-        Err(Unwritten::Failed(why)) => Err(CommandError::Cluster(why)),
-    }
-}
-
-/// Why nothing was written.
-enum Unwritten {
-    Changed,
-    Failed(String),
+    let is_written = write(client, workload, &change)
+        .await
+        .map_err(CommandError::Cluster)?;
+    Ok(is_written.then_some(change))
 }
 
 fn decide(step: &Step, workload: &Workload, assessment: Option<&Assessment>) -> Result<Change, CommandError> {
@@ -217,27 +198,12 @@ fn find<'a>(snapshot: &'a Snapshot, name: &str) -> Result<&'a Workload, String> 
     }
 }
 
-/// Only if the workload is still what the decision was made from.
-async fn write(client: &Client, workload: &Workload, change: &Change) -> Result<(), Unwritten> {
-    let parameters = PatchParams {
-        field_manager: Some(FIELD_MANAGER.to_owned()),
-        ..PatchParams::default()
-    };
+/// Only if the workload is still what the decision was made from; whether it was.
+async fn write(client: &Client, workload: &Workload, change: &Change) -> Result<bool, String> {
     let body = patch::annotate(&workload.resource_version, &change.annotations);
-    let WorkloadId {
-        kind,
-        namespace,
-        name,
-    } = &workload.id;
-    let written = api::workloads(client, *kind, Some(namespace))
-        .patch(name, &parameters, &Patch::Strategic(&body.0))
-        .await;
-    match written {
-        Ok(_) => Ok(()),
-        Err(error) if failure(&error) == Failure::Conflict => Err(Unwritten::Changed),
-        Err(error) => Err(Unwritten::Failed(explain(
-            &format!("patching {}", workload.id),
-            &error,
-        ))),
+    match api::patch(client, &workload.id, &body, FIELD_MANAGER).await {
+        Ok(()) => Ok(true),
+        Err(error) if failure(&error) == Failure::Conflict => Ok(false),
+        Err(error) => Err(explain(&format!("patching {}", workload.id), &error)),
     }
 }

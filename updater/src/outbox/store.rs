@@ -15,6 +15,7 @@ use shared::io::client::explain;
 use tokio::time::{Instant, timeout};
 
 use crate::answer::{Failure, failure};
+use crate::api;
 use crate::retry::Retries;
 
 const CALL_LIMIT: Duration = Duration::from_secs(5);
@@ -128,10 +129,7 @@ impl OutboxStore {
             }
             version = made.metadata.resource_version;
         }
-        let parameters = PatchParams {
-            field_manager: Some(FIELD_MANAGER.to_owned()),
-            ..PatchParams::default()
-        };
+        let parameters = api::managed_by(FIELD_MANAGER);
         let body = json!({ "metadata": { "resourceVersion": version }, "data": data });
         let stored = self.api.patch(&name, &parameters, &Patch::Merge(&body)).await?;
         Ok(stored.metadata.resource_version)

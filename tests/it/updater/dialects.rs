@@ -150,6 +150,8 @@ async fn the_status_that_watch_cluster_promises_comes_with_ours_in_the_same_patc
         .await;
     stage.roll_out("checkout").await;
     stage.result("checkout").await;
+    // A patch can be seen before it is in the log: it is there once its sender has the answer.
+    updater.stop().await;
     assert_eq!(
         stage.patches("checkout").len(),
         2,
@@ -168,5 +170,4 @@ async fn the_status_that_watch_cluster_promises_comes_with_ours_in_the_same_patc
     assert_eq!(status("last-update-from-digest"), None, "that of another update");
     // A tag is followed here, and no record holds its digest.
     assert_eq!(status("last-update-to-digest"), None);
-    updater.stop().await;
 }

@@ -330,7 +330,10 @@ fn may_start(workload: &Workload, watched: &Watched, target: &Target) -> bool {
 pub(super) fn taken_back(workload: &Workload, watched: &Watched, target: &str) -> bool {
     let given = last_given(&workload.annotations, &watched.container);
     let parse = |image: &str| image.parse::<ImageReference>().ok();
-    let (Some(given), Some(target)) = (given.and_then(parse), parse(target)) else {
+    let Some((given, target)) = given
+        .and_then(parse)
+        .and_then(|given| Some((given, parse(target)?)))
+    else {
         return false;
     };
     let (Some(given_tag), Some(target_tag)) = (given.effective_tag(), target.effective_tag()) else {

@@ -5,7 +5,7 @@
 //! is true. So neither a large namespace nor a name early in the alphabet gets more than its share.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use jiff::Timestamp;
 
@@ -86,7 +86,8 @@ fn held_back(
         by_namespace: BTreeMap::new(),
     };
     let mut last_updates: BTreeMap<&str, Option<Timestamp>> = BTreeMap::new();
-    let mut waiting: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+    // Of many that wait few have their turn, and only those are put in order.
+    let mut waiting: BTreeMap<&str, BinaryHeap<_>> = BTreeMap::new();
     for (index, (assessment, candidate)) in assessments.iter().zip(candidates).enumerate() {
         let namespace = assessment.workload.namespace.as_str();
         let last_update = last_update(candidate.workload);
@@ -113,9 +114,6 @@ fn held_back(
             | Action::StopForMarker(_)
             | Action::TakenBack(_) => {}
         }
-    }
-    for turns in waiting.values_mut() {
-        turns.sort_unstable();
     }
     while let Some(namespace) = waiting
         .keys()

@@ -208,6 +208,9 @@ fn offered<'a>(watched: &'a Watched, findings: &'a Findings) -> Vec<&'a TagRecor
         .iter()
         .filter(|record| record.last_known().is_some());
     let known: Vec<&TagRecord> = known.collect();
+    if known.is_empty() {
+        return known;
+    }
     let accepted = candidates(&demand.request(), known.iter().map(|record| &record.tag)).newest_first;
     known
         .into_iter()

@@ -34,7 +34,8 @@ struct Likeness {
 pub(super) struct Ranking<'a> {
     pub(super) ruler: Ruler<'a>,
     current: Option<&'a Tag>,
-    current_version: Option<TagVersion>,
+    /// Read when it has to decide between equal keys.
+    current_version: OnceCell<Option<TagVersion>>,
 }
 
 impl<'a> Ranking<'a> {
@@ -42,7 +43,7 @@ impl<'a> Ranking<'a> {
         Self {
             ruler,
             current: request.current,
-            current_version: request.current.and_then(TagVersion::parse),
+            current_version: OnceCell::new(),
         }
     }
 
@@ -78,7 +79,12 @@ impl<'a> Ranking<'a> {
     fn likeness(&self, candidate: &Candidate<'_>) -> Likeness {
         *candidate.likeness.get_or_init(|| {
             let tag = candidate.offer.tag;
-            let family = self.current_version.as_ref().map(TagVersion::family);
+            let current_version = || self.current.and_then(TagVersion::parse);
+            let family = self
+                .current_version
+                .get_or_init(current_version)
+                .as_ref()
+                .map(TagVersion::family);
             Likeness {
                 family: family.is_some_and(|family| TagVersion::parse_on(tag, family).is_ok()),
                 spelling: self.current.is_some_and(|current| is_spelled_like(tag, current)),

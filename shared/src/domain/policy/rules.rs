@@ -1,10 +1,10 @@
 //! A policy that is understood: options read, patterns compiled, contradictions refused.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::options::{MAX_GLOBS, MAX_VALUE_LENGTH, PolicyError, PolicyOption, PolicyOptions};
 use super::order::{Direction, OrderBy, TagOrder};
@@ -137,8 +137,9 @@ impl UpdatePolicy {
     }
 }
 
-/// The rules of the policies that were asked last. The same few are asked for every workload, again and again.
-static COMPILED: LazyLock<Mutex<HashMap<PolicyOptions, Arc<Rules>>>> = LazyLock::new(Mutex::default);
+/// The rules of the policies that were asked last. The same few are asked for every workload, again and again. Ordered, as
+/// options are compared sooner than hashed.
+static COMPILED: Mutex<BTreeMap<PolicyOptions, Arc<Rules>>> = Mutex::new(BTreeMap::new());
 
 /// How many are kept; a pattern takes up to some hundred kilobytes.
 const MAX_COMPILED: usize = 64;

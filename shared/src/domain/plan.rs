@@ -243,40 +243,52 @@ impl Assessed {
 /// A workload, and what it says where an update of it may start.
 struct Candidate<'a> {
     workload: &'a Workload,
+    last_update: Option<Timestamp>,
     start: Option<Read>,
 }
 
 /// Plans for everything in the snapshot.
 pub fn plan(snapshot: &Snapshot, limits: &PlanLimits, now: Timestamp) -> Plan {
-    let present = snapshot
-        .workloads
-        .iter()
-        .filter(|workload| workload.deleted_at.is_none());
-    let assessed = present.filter_map(|workload| {
+    // Of the greatest size there can be, as growing would copy them again and again.
+    let most = snapshot.workloads.len();
+    let (mut candidates, mut assessments) = (Vec::with_capacity(most), Vec::with_capacity(most));
+    let workloads = snapshot.workloads.iter();
+    for workload in workloads.filter(|workload| workload.deleted_at.is_none()) {
+        let Some(assessed) = assess(workload, snapshot, limits, now) else {
+            continue;
+        };
         let Assessed {
             containers,
             action,
             start,
-        } = assess(workload, snapshot, limits, now)?;
-        let assessment = Assessment {
+        } = assessed;
+        // Where an update may start, that is told once it is known whose turn it is.
+        let pending = match start {
+            Some(_) => Pending::Unchanged,
+            None => Pending::of(workload, &containers, &action),
+        };
+        candidates.push(Candidate {
+            workload,
+            last_update: rollouts::last_update(workload),
+            start,
+        });
+        assessments.push(Assessment {
             workload: workload.id.clone(),
             uid: workload.uid.clone(),
             resource_version: workload.resource_version.clone(),
             containers,
             prospect: prospect(workload, &action),
             action,
-            pending: Pending::Unchanged,
-            refused: Requests::of(workload, snapshot.seen.of(workload)).refused,
-        };
-        Some((Candidate { workload, start }, assessment))
-    });
-    let (mut candidates, mut assessments): (Vec<Candidate<'_>>, Vec<Assessment>) = assessed.unzip();
+            pending,
+            refused: Requests::in_snapshot(workload, snapshot).refused,
+        });
+    }
     rollouts::hold_back(&mut assessments, &mut candidates, snapshot, limits);
-    for (assessment, Candidate { workload, start }) in assessments.iter_mut().zip(candidates) {
-        if let Some(Ok(reading)) = start.as_deref() {
-            assessment.action = Action::Start(update(workload, reading, &assessment.containers, now));
+    for (assessment, candidate) in assessments.iter_mut().zip(candidates) {
+        if let Some(Ok(reading)) = candidate.start.as_deref() {
+            let update = update(candidate.workload, reading, &assessment.containers, now);
+            assessment.action = Action::Start(update);
         }
-        assessment.pending = Pending::of(workload, &assessment.containers, &assessment.action);
     }
     let looks = assessments
         .iter()

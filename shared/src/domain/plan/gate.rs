@@ -1,5 +1,7 @@
 //! What keeps an update from starting although it is wanted and agreed to.
 
+use std::fmt;
+
 use jiff::Timestamp;
 
 use crate::domain::annotations::Settings;
@@ -46,29 +48,39 @@ impl Gate {
     }
 
     /// `waits for its window, until …`.
-    pub(super) fn told(&self, until: Option<Timestamp>) -> String {
+    pub(super) fn tell(&self, until: Option<Timestamp>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self {
-            Self::Kept => return "waits".to_owned(),
-            Self::Paused => return "waits until the rollout is resumed (kubectl rollout resume)".to_owned(),
+            Self::Kept => return f.write_str("waits"),
+            Self::Paused => {
+                return f.write_str("waits until the rollout is resumed (kubectl rollout resume)");
+            }
             Self::MaxRollouts { limit } => {
-                return format!("waits for its turn: no more than {limit} rollouts at once (MAX_ROLLOUTS)");
+                return write!(
+                    f,
+                    "waits for its turn: no more than {limit} rollouts at once (MAX_ROLLOUTS)"
+                );
             }
             Self::MaxRolloutsPerNamespace { limit } => {
-                return format!(
+                return write!(
+                    f,
                     "waits for its turn: no more than {limit} rollouts at once in a namespace (MAX_ROLLOUTS_PER_NAMESPACE)"
                 );
             }
             // Not on how many, which changes all the time where nodes come and go, and this is written down.
             Self::PlatformMissing { platforms } => {
-                return format!("waits until it is published for {platforms}, on which nodes run");
+                return write!(
+                    f,
+                    "waits until it is published for {platforms}, on which nodes run"
+                );
             }
             Self::MinAge => "waits until it is old enough",
             Self::Freeze => "waits for the end of a freeze",
             Self::Window => "waits for its window",
         };
+        f.write_str(what)?;
         match until {
-            Some(until) => format!("{what}, until {until}"),
-            None => format!("{what}, with no end in sight"),
+            Some(until) => write!(f, ", until {until}"),
+            None => f.write_str(", with no end in sight"),
         }
     }
 }

@@ -1,11 +1,16 @@
 //! What a workload says of itself while an update waits: what for, and until when or what to do.
 
+use std::fmt::Write as _;
+
 use super::verdict::{ContainerVerdict, Verdict, approval_command};
 use super::{Action, Workload};
 use crate::domain::annotations::PENDING;
 
 /// How many containers are spoken of; an annotation is read by people, and its size is bounded.
 const MOST_CONTAINERS: usize = 10;
+
+/// Room for one container, in bytes: text that outgrows its room is copied.
+const USUAL_LENGTH: usize = 128;
 
 /// What has to become of the annotation that says what waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,27 +49,36 @@ impl Pending {
 
 /// `checkout: shop/checkout:1.5.0 waits for its window, until …`, one container after the other.
 fn text(workload: &Workload, containers: &[ContainerVerdict]) -> Option<String> {
-    let waiting: Vec<&ContainerVerdict> = containers
-        .iter()
-        .filter(|entry| entry.verdict.waits_for().is_some())
-        .collect();
-    let line = |entry: &&ContainerVerdict| {
-        let told = format!("{}: {}", entry.container, entry.verdict);
+    let waiting = || {
+        containers
+            .iter()
+            .filter(|entry| entry.verdict.waits_for().is_some())
+    };
+    let mut text = String::new();
+    for entry in waiting().take(MOST_CONTAINERS) {
+        if text.is_empty() {
+            text.reserve(USUAL_LENGTH);
+        } else {
+            text.push_str("; ");
+        }
+        text.extend([entry.container.as_str(), ": "]);
+        // A text takes all that is written to it.
+        let _ = write!(text, "{}", entry.verdict);
         if let Verdict::AwaitingApproval(target) = &entry.verdict
             && target.kept_by.is_none()
         {
-            let command = approval_command(&workload.id, entry, containers.len() == 1, target);
-            return format!("{told}: {command}");
+            text.push_str(": ");
+            text.push_str(&approval_command(
+                &workload.id,
+                entry,
+                containers.len() == 1,
+                target,
+            ));
         }
-        told
-    };
-    let mut lines: Vec<String> = waiting.iter().take(MOST_CONTAINERS).map(line).collect();
-    if let Some(more) = waiting
-        .len()
-        .checked_sub(MOST_CONTAINERS)
-        .filter(|more| *more > 0)
-    {
-        lines.push(format!("and {more} more"));
     }
-    (!lines.is_empty()).then(|| lines.join("; "))
+    let more = waiting().skip(MOST_CONTAINERS).count();
+    if more > 0 {
+        let _ = write!(text, "; and {more} more");
+    }
+    (!text.is_empty()).then_some(text)
 }

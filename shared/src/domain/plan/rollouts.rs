@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use jiff::Timestamp;
 
 use super::gate::Gate;
-use super::{Action, Assessment, Candidate, PlanLimits, Snapshot};
+use super::{Action, Assessment, Candidate, Pending, PlanLimits, Snapshot};
 use crate::domain::annotations::LAST_UPDATE;
 use crate::domain::workload::Workload;
 
@@ -70,6 +70,7 @@ pub(super) fn hold_back(
         for entry in &mut assessment.containers {
             entry.verdict.wait(gate.clone(), None);
         }
+        assessment.pending = Pending::of(candidate.workload, &assessment.containers, &assessment.action);
     }
 }
 
@@ -90,7 +91,7 @@ fn held_back(
     let mut waiting: BTreeMap<&str, BinaryHeap<_>> = BTreeMap::new();
     for (index, (assessment, candidate)) in assessments.iter().zip(candidates).enumerate() {
         let namespace = assessment.workload.namespace.as_str();
-        let last_update = last_update(candidate.workload);
+        let last_update = candidate.last_update;
         let newest = last_updates.entry(namespace).or_default();
         *newest = last_update.max(*newest);
         match &assessment.action {
@@ -138,6 +139,6 @@ fn held_back(
     rest.collect()
 }
 
-fn last_update(workload: &Workload) -> Option<Timestamp> {
+pub(super) fn last_update(workload: &Workload) -> Option<Timestamp> {
     workload.annotations.get(LAST_UPDATE)?.parse().ok()
 }

@@ -3,7 +3,7 @@
 //!
 //! Losing it costs no update and does none twice; only what somebody did while nobody watched may go unnoticed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Action, Assessment, Plan, Update};
@@ -16,7 +16,7 @@ const MOST_OVER: usize = 20;
 
 /// The workloads as they were when nothing of them was left to be noted, by their uid.
 #[derive(Debug, Clone, Default)]
-pub struct Seen(BTreeMap<String, Sighting>);
+pub struct Seen(HashMap<String, Sighting>);
 
 /// One of them.
 #[derive(Debug, Clone)]

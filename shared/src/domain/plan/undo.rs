@@ -92,6 +92,14 @@ pub(super) struct Requests {
 }
 
 impl Requests {
+    /// What is asked of nearly all workloads is nothing, and then nobody has to know what was seen of them.
+    pub(super) fn in_snapshot(workload: &Workload, snapshot: &Snapshot) -> Self {
+        if !is_asked(workload) {
+            return Self::default();
+        }
+        Self::of(workload, snapshot.seen.of(workload))
+    }
+
     /// A value that is none stops the workload, as with any other key, and is nothing here.
     pub(super) fn of(workload: &Workload, sighting: Option<&Sighting>) -> Self {
         let mut requests = Self::default();
@@ -133,7 +141,7 @@ pub(super) fn undo(
     snapshot: &Snapshot,
     now: Timestamp,
 ) -> Option<Update> {
-    let requests = Requests::of(workload, snapshot.seen.of(workload));
+    let requests = Requests::in_snapshot(workload, snapshot);
     if requests.fitting.is_empty() {
         return None;
     }

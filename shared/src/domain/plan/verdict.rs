@@ -1,6 +1,7 @@
 //! What was decided for one container, and how it is told.
 
 use std::fmt;
+use std::mem;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -130,8 +131,10 @@ impl Target {
 impl Verdict {
     /// Puts a gate in the way of an update.
     pub(super) fn wait(&mut self, gate: Gate, until: Option<Timestamp>) {
-        if let Self::Update(target) = self {
-            let target = Box::new(target.clone());
+        if matches!(self, Self::Update(_))
+            && let Self::Update(target) = mem::replace(self, Self::InFlight)
+        {
+            let target = Box::new(target);
             *self = Self::Waiting { target, gate, until };
         }
     }
@@ -217,7 +220,9 @@ impl fmt::Display for Verdict {
                 write!(f, "{} waits for approval{}", target.image, target.advice())
             }
             Self::Waiting { target, gate, until } => {
-                write!(f, "{} {}{}", target.image, gate.told(*until), target.advice())
+                write!(f, "{} ", target.image)?;
+                gate.tell(*until, f)?;
+                f.write_str(&target.advice())
             }
             Self::Notify(target) => write!(
                 f,

@@ -62,10 +62,10 @@ test:
 demo *ARGUMENTS:
     cargo demo {{ ARGUMENTS }}
 
-# The same binaries against Debian's docker-registry, with the real kubectl and skopeo.
+# The same binaries against Debian's docker-registry and Prometheus, with the real kubectl and skopeo.
 [group("test")]
 e2e:
-    for tool in kubectl skopeo docker-registry; do command -v $tool > /dev/null || { echo "e2e needs $tool on the PATH"; exit 1; }; done
+    for tool in kubectl skopeo docker-registry prometheus promtool; do command -v $tool > /dev/null || { echo "e2e needs $tool on the PATH"; exit 1; }; done
     cargo test --locked --package tests --test it -- --ignored --test-threads 2
 
 # How long decisions take; FILTER is a part of a bench's name. docs/benchmarks.md says what to expect.

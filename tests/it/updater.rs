@@ -10,6 +10,7 @@ mod leading;
 mod meanwhile;
 mod memory_limit;
 mod migrate;
+mod monitoring;
 mod namespaces;
 mod policies;
 mod programs;

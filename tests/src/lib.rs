@@ -16,5 +16,6 @@ pub mod docker_registry;
 pub mod manifests;
 pub mod patch;
 pub mod programs;
+pub mod prometheus;
 pub mod receiver;
 pub mod registry;

@@ -368,6 +368,12 @@ impl Metrics {
         }
     }
 
+    /// A watch begins, which has not broken yet.
+    pub fn watches(&self, resource: &'static str) {
+        self.watch_failures
+            .get_or_create_owned(&ResourceLabel { resource });
+    }
+
     /// A watch broke.
     pub fn watch_failed(&self, resource: &'static str) {
         self.watch_failures

@@ -397,6 +397,7 @@ async fn drain<K: Object, V>(
     mut writer: Writer<K, V>,
     signals: Signals,
 ) {
+    signals.metrics.watches(resource);
     let mut events = pin!(stream);
     while let Some(event) = events.next().await {
         match event {

@@ -46,7 +46,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use updater::app::{self, AppError};
-use updater::cli::Cli;
+use updater::cli::{Cli, Settings};
 
 /// Far more than anything here takes, on a busy machine too.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -323,6 +323,16 @@ impl Stage {
         self.leader_with(&[]).await
     }
 
+    /// The same, with more on its command line, and for ends that wait so long for what cannot be told.
+    async fn impatient_leader(&self, options: &[&str], patience: Duration) -> Updater {
+        let client = client(&self.cluster.api.kubeconfig_for(NAMESPACE, UPDATER)).await;
+        let mut settings = settings(UPDATER, LEASE, options);
+        settings.patience = patience;
+        let updater = Updater::run(client, settings).await;
+        updater.leads().await;
+        updater
+    }
+
     /// The same, with more on its command line.
     async fn leader_with(&self, options: &[&str]) -> Updater {
         let client = client(&self.cluster.api.kubeconfig_for(NAMESPACE, UPDATER)).await;
@@ -375,6 +385,26 @@ fn second_account() -> Vec<Value> {
     ]
 }
 
+/// What an updater is told on its command line.
+fn settings(pod: &str, lease: &str, more: &[&str]) -> Settings {
+    let words = [
+        "kubefresh-updater",
+        "--namespace",
+        NAMESPACE,
+        "--pod-name",
+        pod,
+        "--lease-name",
+        lease,
+    ];
+    let lasts = format!("--lease-duration={LEASE_SECONDS}s");
+    let words = words
+        .iter()
+        .copied()
+        .chain([lasts.as_str()])
+        .chain(more.iter().copied());
+    Cli::try_parse_from(words).unwrap().run.settings().unwrap()
+}
+
 /// An updater in this process.
 struct Updater {
     address: SocketAddr,
@@ -389,26 +419,13 @@ impl Updater {
 
     /// Starts one that is told more.
     async fn start_with(client: Client, pod: &str, lease: &str, more: &[&str]) -> Self {
-        let words = [
-            "kubefresh-updater",
-            "--namespace",
-            NAMESPACE,
-            "--pod-name",
-            pod,
-            "--lease-name",
-            lease,
-        ];
-        let lasts = format!("--lease-duration={LEASE_SECONDS}s");
-        let words = words
-            .iter()
-            .copied()
-            .chain([lasts.as_str()])
-            .chain(more.iter().copied());
-        let cli = Cli::try_parse_from(words).unwrap();
+        Self::run(client, settings(pod, lease, more)).await
+    }
+
+    async fn run(client: Client, settings: Settings) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        let settings = cli.run.settings().unwrap();
         let task = tokio::spawn(app::run(settings, client, listener, stop.clone()));
         Self { address, stop, task }
     }

@@ -162,7 +162,8 @@ fn outbox(
     view.signals.metrics.sends_on(Channel::Webhook);
     let (leadership, look_again) = (view.leadership.clone(), Arc::clone(&view.signals.look_again));
     let names = (namespace, settings.lease_name.as_str());
-    Outbox::new(client.clone(), names, webhook, leadership, look_again).map(Some)
+    let settings = (webhook, settings.patience);
+    Outbox::new(client.clone(), names, settings, leadership, look_again).map(Some)
 }
 
 fn reconciler(
@@ -190,11 +191,12 @@ fn reconciler(
         pod_name,
         installation: _,
         webhook: _,
+        patience,
     } = settings;
     Reconciler {
         outbox,
         stores,
-        notifier: Notifier::new(client.clone(), leadership.clone(), pod_name),
+        notifier: Notifier::new(client.clone(), leadership.clone(), pod_name, *patience),
         applier: Applier::new(
             client.clone(),
             leadership.clone(),

@@ -21,6 +21,8 @@ use crate::commands::{self, ShowOptions};
 
 /// How a process is called that is told no name: outside a pod.
 const DEFAULT_NAME: &str = "kubefresh-updater";
+/// Long enough for an API server that restarts. Whoever waits longer for a rollback waits for nothing but our words.
+const PATIENCE: Duration = Duration::from_mins(1);
 /// The CronJob of `deploy/manifests`.
 const SCANNER: &str = "kubefresh-scanner";
 
@@ -297,6 +299,8 @@ pub struct Settings {
     pub installation: Installation,
     /// `None`: nobody wants to be told.
     pub webhook: Option<WebhookSettings>,
+    /// How long the end of an update waits for what the API server does not let us tell of it. The same for everybody.
+    pub patience: Duration,
 }
 
 /// A setting that cannot be meant.
@@ -359,6 +363,7 @@ impl RunOptions {
             pod_name: given(Some(pod_name)).unwrap_or_else(|| DEFAULT_NAME.to_owned()),
             installation: installation(&defaults, override_annotations)?,
             webhook: webhook.settings()?,
+            patience: PATIENCE,
         })
     }
 }

@@ -42,6 +42,8 @@ pub mod metrics;
 pub mod signals;
 
 mod answer;
+#[cfg(test)]
+mod answering;
 mod api;
 mod random;
 mod retry;

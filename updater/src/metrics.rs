@@ -55,6 +55,8 @@ pub enum NoticeResult {
     Refused,
     /// To be tried again.
     Failed,
+    /// What it speaks of went ahead without it; it is told as soon as it can be.
+    Postponed,
 }
 
 /// What became of a message to another program.
@@ -68,6 +70,8 @@ pub enum MessageResult {
     GivenUp,
     /// Too many waited.
     Dropped,
+    /// It could not be entered in time, and what it speaks of went ahead without it.
+    Postponed,
 }
 
 /// How an update ended.

@@ -152,6 +152,17 @@ impl Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answering::{self, Reply};
+
+    #[tokio::test]
+    async fn only_a_missing_right_says_that_nobody_may_ever_look() {
+        for (code, is_refusal) in [(401, false), (403, true), (500, false)] {
+            let nodes = NodeReader::new(answering::client(move |_, _| Reply::failure(code)));
+            nodes.ask().await;
+            let known = nodes.last().unwrap().unwrap_err();
+            assert_eq!(known == NodesUnread::NotAllowed, is_refusal, "{code}: {known:?}");
+        }
+    }
 
     #[test]
     fn nodes_are_looked_at_again_where_something_waits_because_of_them_and_not_otherwise() {

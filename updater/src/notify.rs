@@ -1,9 +1,10 @@
 //! Tells people: each notice is an Event on its workload, and a line in the log.
 //!
 //! The Event is named by what it speaks of, so the API server refuses to have it told twice, by whomever. What is told
-//! is remembered while it is current, to spare the question.
+//! is remembered while it is current, to spare the question. What cannot be told holds up the end of what it speaks of for a while, and
+//! is told later then, from memory.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -30,6 +31,8 @@ const CONTROLLER: &str = "kubefresh.dev/updater";
 /// How long an instance's name may be: <https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/>.
 const INSTANCE_LENGTH: usize = 128;
 const CALL_LIMIT: Duration = Duration::from_secs(10);
+/// How many notices are kept that could not be told in time.
+const MOST_LATE: usize = 500;
 
 /// Tells notices, each once.
 pub struct Notifier {
@@ -37,6 +40,8 @@ pub struct Notifier {
     leadership: Leadership,
     /// Our pod's name.
     instance: String,
+    /// How long ends wait for what cannot be told.
+    patience: Duration,
     state: Mutex<State>,
 }
 
@@ -44,6 +49,8 @@ pub struct Notifier {
 struct State {
     /// Names of Events that are there, or will never be.
     settled: BTreeSet<String>,
+    /// What ended without being told, by the name of its Event.
+    late: BTreeMap<String, Notice>,
     retries: Retries<String>,
 }
 
@@ -56,12 +63,13 @@ impl fmt::Debug for Notifier {
 }
 
 impl Notifier {
-    pub fn new(client: Client, leadership: Leadership, pod: &str) -> Self {
+    pub fn new(client: Client, leadership: Leadership, pod: &str, patience: Duration) -> Self {
         let instance = pod.chars().take(INSTANCE_LENGTH).collect();
         Self {
             client,
             leadership,
             instance,
+            patience,
             state: Mutex::default(),
         }
     }
@@ -75,17 +83,75 @@ impl Notifier {
         all
     }
 
+    /// Tells what ends with what the assessment asks for, like [`tell`](Self::tell). Whether it may end: all is settled, or was tried for
+    /// as long as anybody should wait. Then it is kept in memory.
+    pub async fn tell_before_the_end(&self, notices: &[Notice], metrics: &Metrics) -> bool {
+        let all = self.tell(notices, metrics).await;
+        let now = Instant::now();
+        let untold: Vec<&Notice> = {
+            let state = self.state();
+            let untold = notices
+                .iter()
+                .filter(|notice| !state.settled.contains(&notice.event_name()));
+            untold.collect()
+        };
+        let is_overdue = |notice: &&Notice| {
+            let name = notice.event_name();
+            self.state().retries.is_overdue(&name, self.patience, now)
+        };
+        // One that fails longer than it should speaks for what comes after it: it is the same server.
+        if all || !self.leadership.may_act() || !untold.iter().any(is_overdue) {
+            return all;
+        }
+        for notice in untold {
+            self.postpone(notice, metrics);
+        }
+        true
+    }
+
+    fn postpone(&self, notice: &Notice, metrics: &Metrics) {
+        let mut state = self.state();
+        if state.late.len() < MOST_LATE && state.late.insert(notice.event_name(), notice.clone()).is_none() {
+            metrics.noticed(notice.reason.into(), NoticeResult::Postponed);
+            log(notice, NoticeResult::Postponed, None);
+        }
+    }
+
+    /// Tries what ended without being told, up to the first that cannot be told now either.
+    pub async fn tell_late(&self, metrics: &Metrics) {
+        let late: Vec<Notice> = self.state().late.values().cloned().collect();
+        let mut tried = late.iter().filter(|notice| self.is_due(notice));
+        while let Some(notice) = tried.next()
+            && self.tell_one(notice, metrics).await
+        {
+            let name = notice.event_name();
+            let mut state = self.state();
+            state.late.remove(&name);
+        }
+    }
+
+    fn is_due(&self, notice: &Notice) -> bool {
+        self.state().retries.is_due(&notice.event_name(), Instant::now())
+    }
+
     /// Forgets notices that are no longer current.
     pub fn prune<'a>(&self, current: impl IntoIterator<Item = &'a Notice>) {
         let current: BTreeSet<String> = current.into_iter().map(Notice::event_name).collect();
         let mut state = self.state();
-        state.settled.retain(|name| current.contains(name));
-        state.retries.retain(|name| current.contains(name));
+        let State {
+            settled,
+            late,
+            retries,
+        } = &mut *state;
+        settled.retain(|name| current.contains(name));
+        retries.retain(|name| current.contains(name) || late.contains_key(name));
     }
 
     /// When to look again, after a look at `now`, for the sake of a notice that has to be tried again.
     pub fn next_attempt(&self, now: Instant) -> Option<Instant> {
-        self.state().retries.next(now)
+        let state = self.state();
+        let overdue = state.retries.next_overdue(self.patience, now);
+        state.retries.next(now).into_iter().chain(overdue).min()
     }
 
     async fn tell_one(&self, notice: &Notice, metrics: &Metrics) -> bool {
@@ -129,7 +195,7 @@ impl Notifier {
                 state.settled.insert(name);
                 true
             }
-            NoticeResult::Failed => {
+            NoticeResult::Failed | NoticeResult::Postponed => {
                 state.retries.failed(&name, Instant::now());
                 false
             }
@@ -163,6 +229,12 @@ fn log(notice: &Notice, result: NoticeResult, problem: Option<&str>) {
         }
         NoticeResult::Failed => {
             tracing::warn!(%workload, %reason, note, problem, "notice not told yet; trying again later");
+        }
+        NoticeResult::Postponed => {
+            tracing::warn!(
+                %workload, %reason, severity, note,
+                "notice could not be told for too long, and what it tells of goes ahead; kept in memory alone until it can be"
+            );
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Enters what other programs are to be told into a record, sends what waits there, and notes what became of it.
 //!
 //! Entering is part of each look and comes before any patch of it, so that no end of an update is written down that could be
-//! forgotten. Sending is not: a receiver that hangs holds up nothing. A kill between an answer and our note of it sends a message
-//! twice, under the same id.
+//! forgotten, unless the record cannot be reached for longer than anybody should wait: then it is kept in memory. Sending is no part
+//! of it: a receiver that hangs holds up nothing. A kill between an answer and our note of it sends a message twice, under the same id.
 
 mod store;
 
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::Client;
-use shared::domain::message::{EventType, messages};
+use shared::domain::message::{EventType, Message, messages};
 use shared::domain::notice::Notice;
 use shared::domain::outbox::{self, Answer, Channel, Fate, Waiting};
 use shared::domain::plan::Assessment;
@@ -32,7 +32,11 @@ use store::OutboxStore;
 /// Messages that are sent at the same time.
 const CONCURRENT: usize = 8;
 /// How long we wait, when told to stop, for answers under way; what has none by then is sent again by the next leader.
-const STOP_LIMIT: Duration = Duration::from_secs(3);
+const STOP_LIMIT: Duration = Duration::from_secs(1);
+/// The least between two writes that only detections are the reason for, of which there can be thousands.
+const DETECTIONS_REST: Duration = Duration::from_secs(1);
+
+const TOO_MANY: &str = "too many messages wait, and this is the oldest";
 
 /// A workload and what people are told of it.
 pub type Told<'a> = (&'a Assessment, Vec<Notice>);
@@ -42,6 +46,8 @@ pub struct Outbox {
     webhook: Arc<Webhook>,
     events: BTreeSet<EventType>,
     retries: u32,
+    /// How long ends of updates wait for the record.
+    patience: Duration,
     leadership: Leadership,
     store: OutboxStore,
     /// As it is stored, with what is yet to be written; `None` where that is not known.
@@ -52,6 +58,14 @@ pub struct Outbox {
     answered: mpsc::UnboundedSender<Answered>,
     /// Whether all that the last look had to tell is written down.
     is_current: bool,
+    /// What ended without having been entered, until it is.
+    late: outbox::Outbox,
+    /// Whether the last look has kept there all that it could not enter of what ends.
+    is_kept: bool,
+    /// When the record was written last.
+    written_at: Option<Instant>,
+    /// Whether something about detections was left to a later look.
+    is_resting: bool,
     /// Not yet written down.
     noted: Vec<Answered>,
     look_again: Arc<Notify>,
@@ -82,7 +96,7 @@ impl Outbox {
     pub fn new(
         client: Client,
         (namespace, lease): (&str, &str),
-        settings: &WebhookSettings,
+        (settings, patience): (&WebhookSettings, Duration),
         leadership: Leadership,
         look_again: Arc<Notify>,
     ) -> Result<Self, reqwest::Error> {
@@ -91,10 +105,15 @@ impl Outbox {
             webhook: Arc::new(Webhook::new(settings)?),
             events: settings.events.clone(),
             retries: settings.retries,
+            patience,
             leadership,
             store: OutboxStore::new(client, namespace, lease),
             book: None,
             is_current: false,
+            late: outbox::Outbox::default(),
+            is_kept: false,
+            written_at: None,
+            is_resting: false,
             sending: JoinSet::new(),
             busy: BTreeSet::new(),
             answers,
@@ -108,14 +127,22 @@ impl Outbox {
     pub async fn look(&mut self, work: &[Told<'_>], now: Timestamp, metrics: &Metrics) {
         self.collect();
         self.is_current = false;
-        if !self.load().await || !self.leadership.may_act() {
+        self.is_kept = false;
+        let is_known = self.load().await;
+        if !self.leadership.may_act() {
             return;
         }
-        // Written even if the claim lapses now: what was taken in is not lost, and by its version it is nobody else's yet.
-        let decided = self.take_in(work, now);
-        self.is_current = self.save(decided, metrics).await;
-        if self.is_current && self.leadership.may_act() {
-            self.send_due(now);
+        if is_known {
+            // Written even if the claim lapses now: what was taken in is not lost, and by its version it is nobody else's yet.
+            let decided = self.take_in(work, now);
+            self.is_current = self.save(decided, metrics).await;
+        }
+        if self.is_current {
+            if self.leadership.may_act() {
+                self.send_due(now);
+            }
+        } else if self.store.is_overdue(self.patience, Instant::now()) {
+            self.keep(work, now, metrics);
         }
     }
 
@@ -125,7 +152,7 @@ impl Outbox {
         let concerns = |notice: &Notice| {
             EventType::of(notice.reason).is_some_and(|event| detects || self.events.contains(&event))
         };
-        self.is_current || !notices.iter().any(concerns)
+        self.is_current || self.is_kept || !notices.iter().any(concerns)
     }
 
     /// When a message will be due, after a look at `now`.
@@ -135,7 +162,10 @@ impl Outbox {
 
     /// When to look again, after a look at `now`, for the sake of the record.
     pub fn next_attempt(&self, now: Instant) -> Option<Instant> {
-        self.store.next_attempt(now)
+        let rested = self.written_at.filter(|_| self.is_resting);
+        let rested = rested.map(|at| at + DETECTIONS_REST);
+        let attempt = self.store.next_attempt(self.patience, now);
+        rested.into_iter().chain(attempt).min()
     }
 
     /// Somebody else leads, and goes on from the record.
@@ -144,6 +174,7 @@ impl Outbox {
         self.collect();
         self.noted.clear();
         self.book = None;
+        self.store.forget();
     }
 
     /// Waits a little for the answers that are under way, and notes them. Called at the end, before the lease is given back.
@@ -153,9 +184,18 @@ impl Outbox {
             tracing::warn!("a receiver has not answered yet; what it was sent may be sent again");
         }
         self.collect();
+        self.is_resting = false;
         if self.leadership.holds_claim() && self.book.is_some() {
-            let decided = self.take_answers();
+            let mut decided = self.take_answers();
+            decided.extend(self.take_late(clock::now()));
             self.save(decided, metrics).await;
+        }
+        let lost = self.late.waiting().len();
+        if lost > 0 {
+            tracing::warn!(
+                lost,
+                "messages that could not be stored are lost with this process"
+            );
         }
     }
 
@@ -199,30 +239,41 @@ impl Outbox {
         decided
     }
 
+    /// Those that had to go for what was kept aside.
+    fn take_late(&mut self, now: Timestamp) -> Vec<Decided> {
+        let book = self.book.as_mut();
+        let gone = book.map(|book| book.take_over(&self.late, now));
+        gone.into_iter().flatten().map(dropped).collect()
+    }
+
     fn take_in(&mut self, work: &[Told<'_>], now: Timestamp) -> Vec<Decided> {
+        let told = work
+            .iter()
+            .flat_map(|(assessment, notices)| messages(assessment, notices, now));
+        let (told, others): (Vec<Message>, Vec<Message>) =
+            told.partition(|message| self.events.contains(&message.event));
+        let spoken_of = told
+            .iter()
+            .chain(&others)
+            .map(|message| message.id.clone())
+            .collect();
+        self.is_resting = self.may_rest(work, &told, now);
+        if self.is_resting {
+            return Vec::new();
+        }
         let mut decided = self.take_answers();
+        decided.extend(self.take_late(now));
         let Some(book) = &mut self.book else {
             return decided;
         };
         let mut gone = Vec::new();
         if self.events.contains(&EventType::DeploymentDetected) {
-            let assessments: Vec<&Assessment> = work.iter().map(|(assessment, _)| *assessment).collect();
-            gone.extend(book.detect(Channel::Webhook, &assessments, now));
+            gone.extend(book.detect(Channel::Webhook, &assessments(work), true, now));
         }
-        let mut spoken_of = BTreeSet::new();
-        for (assessment, notices) in work {
-            for message in messages(assessment, notices, now) {
-                spoken_of.insert(message.id.clone());
-                if self.events.contains(&message.event) {
-                    gone.extend(book.enter(Channel::Webhook, message));
-                }
-            }
+        for message in told {
+            gone.extend(book.enter(Channel::Webhook, message, now));
         }
-        let gone = gone.into_iter();
-        decided.extend(gone.map(|waiting| {
-            let why = "too many messages wait, and this is the oldest".to_owned();
-            (waiting, MessageResult::Dropped, why)
-        }));
+        decided.extend(gone.into_iter().map(dropped));
         let stale = book.give_up_stale(now).into_iter();
         decided.extend(stale.map(|waiting| {
             let why = "it is older than a day".to_owned();
@@ -232,18 +283,49 @@ impl Outbox {
         decided
     }
 
+    /// Whether the record was written a moment ago and only detections are a reason to write it again. What our own rollouts have
+    /// changed is noted by that.
+    fn may_rest(&mut self, work: &[Told<'_>], told: &[Message], now: Timestamp) -> bool {
+        let Some(book) = &mut self.book else {
+            return false;
+        };
+        let is_fresh = self.written_at.is_some_and(|at| at.elapsed() < DETECTIONS_REST);
+        let detects = self.events.contains(&EventType::DeploymentDetected);
+        let is_detection =
+            |answered: &Answered| answered.waiting.message.event == EventType::DeploymentDetected;
+        if !is_fresh
+            || !detects
+            || !self.noted.iter().all(is_detection)
+            || !told
+                .iter()
+                .all(|message| book.knows(Channel::Webhook, &message.id))
+        {
+            return false;
+        }
+        book.detect(Channel::Webhook, &assessments(work), false, now);
+        !book.has_changed()
+    }
+
     /// Writes the record where it has changed, and says what was decided. Whether it is written.
     async fn save(&mut self, decided: Vec<Decided>, metrics: &Metrics) -> bool {
         let Some(book) = &mut self.book else {
             return false;
         };
-        if book.has_changed() && !self.store.save(book).await {
+        if self.is_resting {
+            return true;
+        }
+        if !book.has_changed() {
+            self.store.is_as_read();
+        } else if self.store.save(book).await {
+            self.written_at = Some(Instant::now());
+        } else {
             // What is stored is not known any more, and what was answered has to be noted again.
             self.book = None;
             return false;
         }
         metrics.messages_waiting(book.waiting().len());
         self.noted.clear();
+        self.late = outbox::Outbox::default();
         for (waiting, result, why) in decided {
             metrics.message(waiting.channel, result);
             tell(self.webhook.host(), &waiting, result, &why);
@@ -251,11 +333,39 @@ impl Outbox {
         true
     }
 
+    /// Keeps in memory what nobody would speak of again, so that no end has to wait for the record any longer.
+    fn keep(&mut self, work: &[Told<'_>], now: Timestamp, metrics: &Metrics) {
+        self.is_kept = true;
+        for (assessment, notices) in work {
+            if !assessment.ends_its_notices() {
+                continue;
+            }
+            for message in messages(assessment, notices, now) {
+                let (workload, event, id) = (message.workload.clone(), message.event, message.id.clone());
+                if !self.events.contains(&event) || self.late.knows(Channel::Webhook, &id) {
+                    continue;
+                }
+                metrics.message(Channel::Webhook, MessageResult::Postponed);
+                tracing::warn!(
+                    %workload, %event, id, waited = ?self.patience,
+                    "message could not be stored, and what it tells of goes ahead; kept in memory alone until it can be"
+                );
+                for dropped in self.late.enter(Channel::Webhook, message, now) {
+                    metrics.message(dropped.channel, MessageResult::Dropped);
+                    tell(self.webhook.host(), &dropped, MessageResult::Dropped, TOO_MANY);
+                }
+            }
+        }
+    }
+
     fn send_due(&mut self, now: Timestamp) {
         let Some(book) = &self.book else {
             return;
         };
-        for waiting in book.due(now, &self.busy) {
+        // What was answered and is not noted yet is not sent again.
+        let noted = self.noted.iter().map(|answered| answered.waiting.queue());
+        let busy = noted.chain(self.busy.iter().cloned()).collect();
+        for waiting in book.due(now, &busy) {
             if self.sending.len() >= CONCURRENT || !self.leadership.may_act() {
                 return;
             }
@@ -275,6 +385,14 @@ impl Outbox {
     }
 }
 
+fn assessments<'a>(work: &[Told<'a>]) -> Vec<&'a Assessment> {
+    work.iter().map(|(assessment, _)| *assessment).collect()
+}
+
+fn dropped(waiting: Waiting) -> Decided {
+    (waiting, MessageResult::Dropped, TOO_MANY.to_owned())
+}
+
 fn tell(receiver: &str, waiting: &Waiting, result: MessageResult, why: &str) {
     let Waiting {
         channel,
@@ -288,8 +406,92 @@ fn tell(receiver: &str, waiting: &Waiting, result: MessageResult, why: &str) {
         MessageResult::Failed => {
             tracing::warn!(%workload, %event, id, %channel, receiver, why, "message not sent yet");
         }
-        MessageResult::GivenUp | MessageResult::Dropped => {
+        MessageResult::GivenUp | MessageResult::Dropped | MessageResult::Postponed => {
             tracing::warn!(%workload, %event, id, %channel, receiver, why, "message given up");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::domain::in_flight::{ImageChange, InFlight};
+    use shared::domain::notice::notices;
+    use shared::domain::plan::{Action, Pending};
+    use shared::domain::rollout::{RolloutStatus, Waiting as RolloutWaiting};
+    use shared::domain::workload::WorkloadKind;
+    use tokio::sync::watch;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::answering::{self, Reply};
+    use crate::leader::Claim;
+
+    fn rolling() -> Assessment {
+        let change = ImageChange {
+            from: "app:1".to_owned(),
+            to: "app:2".to_owned(),
+            digest: None,
+            ran: None,
+        };
+        let changes = [("app".to_owned(), change)].into();
+        Assessment {
+            workload: WorkloadId {
+                kind: WorkloadKind::Deployment,
+                namespace: "shop".to_owned(),
+                name: "checkout".to_owned(),
+            },
+            uid: "1234".to_owned(),
+            resource_version: "7".to_owned(),
+            containers: Vec::new(),
+            action: Action::Follow {
+                in_flight: InFlight::new(
+                    changes,
+                    Timestamp::UNIX_EPOCH,
+                    jiff::SignedDuration::from_mins(10),
+                ),
+                status: RolloutStatus::InProgress(RolloutWaiting::Revision),
+                holds: [].into(),
+                kept: [].into(),
+            },
+            pending: Pending::Unchanged,
+            prospect: None,
+            refused: Vec::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn only_what_the_last_look_entered_while_it_led_may_be_forgotten() {
+        let client = answering::client(|method, _| match method {
+            "GET" => Reply::failure(404),
+            _ => Reply::ok(serde_json::json!({ "metadata": { "name": "outbox", "resourceVersion": "8" } })),
+        });
+        let settings = WebhookSettings {
+            url: "http://127.0.0.1:9/".parse().unwrap(),
+            headers: [].into_iter().collect(),
+            timeout: Duration::from_secs(1),
+            retries: 0,
+            events: [EventType::ImageRolloutStarted].into(),
+        };
+        let (claim, claimed) = watch::channel(Claim::NONE);
+        let leadership = Leadership::new(claimed, CancellationToken::new());
+        let names = ("kubefresh", "kubefresh-updater");
+        let settings = (&settings, Duration::from_mins(1));
+        let mut outbox = Outbox::new(client, names, settings, leadership, Arc::default()).unwrap();
+        let assessment = rolling();
+        let notices = notices(&assessment);
+        let work = [(&assessment, notices.clone())];
+        let leads = Claim::until(Instant::now() + Duration::from_mins(1));
+        for (claims, entered) in [
+            (Claim::NONE, false),
+            (leads, true),
+            (Claim::NONE, false),
+            (leads, true),
+        ] {
+            claim.send_replace(claims);
+            outbox.look(&work, clock::now(), &Metrics::default()).await;
+            // It may come to lead again before the patch.
+            claim.send_replace(leads);
+            assert_eq!(outbox.has_entered(&notices), entered);
         }
     }
 }

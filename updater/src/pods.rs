@@ -79,8 +79,10 @@ impl PodReader {
         now: Timestamp,
         wanted: impl Fn(&Assessment) -> bool,
     ) -> Plan {
-        snapshot.nodes = self.nodes.known(Instant::now());
-        snapshot.pods = self.kept().known(&snapshot.workloads, Instant::now());
+        // What could not be read in this look counts until it ends, however long it takes.
+        let begun = Instant::now();
+        snapshot.nodes = self.nodes.known(begun);
+        snapshot.pods = self.kept().known(&snapshot.workloads, begun);
         let mut made = plan(snapshot, limits, now);
         self.prune(&made);
         // What runs may show that nodes matter, and nodes that it matters where it runs.
@@ -107,7 +109,7 @@ impl PodReader {
                 .last()
                 .filter(|_| needs_nodes)
                 .or(snapshot.nodes.take());
-            snapshot.pods = self.kept().known(&snapshot.workloads, Instant::now());
+            snapshot.pods = self.kept().known(&snapshot.workloads, begun);
             made = plan(snapshot, limits, now);
         }
         let waits = made.assessments.iter().any(Assessment::waits_for_nodes);
@@ -210,5 +212,63 @@ impl Kept {
             pods,
         };
         self.answers.insert(workload.uid.clone(), answer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use k8s_openapi::api::apps::v1::Deployment;
+    use serde_json::json;
+
+    use super::*;
+    use crate::answering::{self, Reply};
+
+    fn workload(namespace: &str) -> Arc<Workload> {
+        let deployment: Deployment = serde_json::from_value(json!({
+            "metadata": {
+                "name": "checkout", "namespace": namespace, "uid": namespace, "resourceVersion": "7", "generation": 1,
+                "annotations": { "kubefresh.dev/watch": "true" },
+            },
+            "spec": {
+                "selector": { "matchLabels": { "app": "checkout" } },
+                "template": { "spec": { "containers": [{ "name": "app", "image": "shop.example/app:edge" }] } },
+            },
+        }))
+        .unwrap();
+        Arc::new(Workload::of(&deployment).unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_read_is_asked_for_once_in_a_look_however_long_the_others_take() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&asked);
+        // Longer than the pause after a failure.
+        let slow = Duration::from_millis(1200);
+        let pods = PodReader::new(answering::client(move |_, path| {
+            if path.contains("/namespaces/broken/") {
+                counted.fetch_add(1, Ordering::SeqCst);
+                return Reply::failure(500);
+            }
+            let list = json!({ "kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": [] });
+            Reply {
+                after: slow,
+                ..Reply::ok(list)
+            }
+        }));
+        let mut snapshot = Snapshot {
+            workloads: vec![workload("broken"), workload("slow")],
+            ..Snapshot::default()
+        };
+        let limits = PlanLimits {
+            max_record_age: jiff::SignedDuration::MAX,
+            max_rollouts: None,
+            max_rollouts_per_namespace: None,
+        };
+        pods.plan(&mut snapshot, &limits, Timestamp::UNIX_EPOCH, |_| true)
+            .await;
+        assert_eq!(snapshot.pods.len(), 2);
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
     }
 }

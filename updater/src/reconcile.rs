@@ -127,8 +127,8 @@ impl Reconciler {
         self.seen = std::mem::take(&mut snapshot.seen);
         self.seen.take_in(&snapshot.workloads, &plan);
         let decided_in = begun.elapsed();
-        for (uid, update) in self.carry_out(&plan, now).await {
-            self.seen.gave(uid, update);
+        for (assessment, update) in self.carry_out(&plan, now).await {
+            self.seen.gave(assessment, update);
         }
 
         let asked = self
@@ -165,8 +165,8 @@ impl Reconciler {
         }
     }
 
-    /// Tells and does what the plan says. Returns the updates that have begun, by the uid of their workload.
-    async fn carry_out<'p>(&mut self, plan: &'p Plan, now: Timestamp) -> Vec<(&'p str, &'p Update)> {
+    /// Tells and does what the plan says. Returns the updates that have begun, with what they were decided by.
+    async fn carry_out<'p>(&mut self, plan: &'p Plan, now: Timestamp) -> Vec<(&'p Assessment, &'p Update)> {
         let mut work: Vec<Told<'_>> = plan
             .assessments
             .iter()
@@ -186,7 +186,7 @@ impl Reconciler {
                 let begun = &begun;
                 async move {
                     let update = this.tell_and_apply(assessment, &notices, now).await;
-                    let update = update.map(|update| (assessment.uid.as_str(), update));
+                    let update = update.map(|update| (assessment, update));
                     begun
                         .lock()
                         .unwrap_or_else(PoisonError::into_inner)
@@ -194,6 +194,7 @@ impl Reconciler {
                 }
             })
             .await;
+        this.notifier.tell_late(&this.signals.metrics).await;
         begun.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -207,7 +208,12 @@ impl Reconciler {
         let metrics = &self.signals.metrics;
         let outbox = self.outbox.as_ref();
         let entered = outbox.is_none_or(|outbox| outbox.has_entered(notices));
-        let told = self.notifier.tell(notices, metrics).await && entered;
+        let told = if assessment.ends_its_notices() {
+            self.notifier.tell_before_the_end(notices, metrics).await
+        } else {
+            self.notifier.tell(notices, metrics).await
+        };
+        let told = told && entered;
         self.applier.apply(assessment, told, now, metrics).await
     }
 }

@@ -18,6 +18,8 @@ pub(crate) struct Retries<Key> {
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
+    /// When the series began.
+    since: Instant,
     failures: u32,
     not_before: Instant,
 }
@@ -46,11 +48,9 @@ impl<Key: Ord + Clone> Retries<Key> {
 
     /// Another failure in a row: the pause doubles, up to five minutes.
     pub(crate) fn failed(&mut self, key: &Key, now: Instant) {
-        let failures = self
-            .entries
-            .get(key)
-            .map_or(0, |entry| entry.failures)
-            .saturating_add(1);
+        let before = self.entries.get(key);
+        let since = before.map_or(now, |entry| entry.since);
+        let failures = before.map_or(0, |entry| entry.failures).saturating_add(1);
         let pause = self
             .first_pause
             .saturating_mul(2_u32.saturating_pow(failures - 1))
@@ -58,10 +58,23 @@ impl<Key: Ord + Clone> Retries<Key> {
         self.entries.insert(
             key.clone(),
             Entry {
+                since,
                 failures,
                 not_before: now + pause,
             },
         );
+    }
+
+    /// Whether `key` has failed for as long as `patience` at `now`, and never went well meanwhile.
+    pub(crate) fn is_overdue(&self, key: &Key, patience: Duration, now: Instant) -> bool {
+        let entry = self.entries.get(key);
+        entry.is_some_and(|entry| now.saturating_duration_since(entry.since) >= patience)
+    }
+
+    /// When the next one is overdue that was not at `now`.
+    pub(crate) fn next_overdue(&self, patience: Duration, now: Instant) -> Option<Instant> {
+        let ends = self.entries.values().map(|entry| entry.since + patience);
+        ends.filter(|end| *end > now).min()
     }
 
     /// It went well, so its next failure is a first one.
@@ -119,6 +132,25 @@ mod tests {
         retries.failed(&"a", start);
         assert!(!retries.is_due(&"a", start) && retries.is_due(&"b", start));
         assert!(retries.is_due(&"a", start + FIRST_PAUSE));
+    }
+
+    #[test]
+    fn patience_runs_from_the_first_failure_and_ends_with_a_success() {
+        let patience = Duration::from_mins(1);
+        let start = Instant::now();
+        let mut retries = Retries::default();
+        assert!(!retries.is_overdue(&"a", patience, start + patience));
+        for seconds in [0, 1, 3, 50] {
+            retries.failed(&"a", start + Duration::from_secs(seconds));
+        }
+        let almost = start + Duration::from_secs(59);
+        assert!(!retries.is_overdue(&"a", patience, almost));
+        assert_eq!(retries.next_overdue(patience, almost), Some(start + patience));
+        assert!(retries.is_overdue(&"a", patience, start + patience));
+        assert_eq!(retries.next_overdue(patience, start + patience), None);
+        retries.succeeded(&"a");
+        retries.failed(&"a", start + patience);
+        assert!(!retries.is_overdue(&"a", patience, start + patience));
     }
 
     #[test]

@@ -16,7 +16,8 @@ pub use self::answer::Answer;
 use super::message::{EventType, Message};
 use super::workload::WorkloadId;
 
-/// After a first failure. Each further one waits six times as long, so that three repetitions outlast a receiver's restart.
+/// After a first failure, and the least after any: a receiver that names none at all would be asked without a pause. Each further
+/// one waits six times as long, so that three repetitions outlast a receiver's restart.
 const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(5);
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(15);
 /// The longest wait that a receiver may name.
@@ -113,7 +114,8 @@ impl Outbox {
         &self.waiting
     }
 
-    fn knows(&self, channel: Channel, id: &str) -> bool {
+    /// Whether a message was entered, whatever became of it.
+    pub fn knows(&self, channel: Channel, id: &str) -> bool {
         let settled = self.settled.get(&channel);
         settled.is_some_and(|settled| settled.contains_key(id))
             || self
@@ -122,13 +124,12 @@ impl Outbox {
                 .any(|waiting| waiting.channel == channel && waiting.message.id == id)
     }
 
-    /// Enters a message, unless it is known. Returns those that had to go for it.
-    pub fn enter(&mut self, channel: Channel, message: Message) -> Vec<Waiting> {
+    /// Enters a message at `now`, unless it is known. Returns those that had to go for it.
+    pub fn enter(&mut self, channel: Channel, message: Message, now: Timestamp) -> Vec<Waiting> {
         if self.knows(channel, &message.id) {
             return Vec::new();
         }
         self.changed = true;
-        let now = message.at;
         self.waiting.push(Waiting {
             channel,
             message,
@@ -147,6 +148,13 @@ impl Outbox {
         let dropped: Vec<Waiting> = self.waiting.drain(..dropped).collect();
         self.settle(&dropped, now);
         dropped
+    }
+
+    /// Enters what waits in another one, which keeps it.
+    pub fn take_over(&mut self, other: &Self, now: Timestamp) -> Vec<Waiting> {
+        let waiting = other.waiting.iter().cloned();
+        let entered = waiting.map(|Waiting { channel, message, .. }| self.enter(channel, message, now));
+        entered.flatten().collect()
     }
 
     /// What may be tried at `now`: of each workload the message that was entered first, and of `busy` ones none. Detections come
@@ -194,7 +202,8 @@ impl Outbox {
             Answer::TryAgain { .. } if waiting.attempts > retries => Fate::GivenUp,
             Answer::TryAgain { why: _, after } => {
                 let pause = after.unwrap_or_else(|| pause(waiting.attempts));
-                let due = now.checked_add(pause.min(LONGEST_NAMED)).unwrap_or(now);
+                let due = now.checked_add(pause.clamp(FIRST_PAUSE, LONGEST_NAMED));
+                let due = due.unwrap_or(now);
                 waiting.not_before = Some(due);
                 Fate::Waits(due)
             }

@@ -131,6 +131,28 @@ impl Assessment {
         )
     }
 
+    /// Whether what it asks for ends what there is to tell of it now: once that is done, no look speaks of it any more.
+    pub fn ends_its_notices(&self) -> bool {
+        match &self.action {
+            Action::RollBack { .. }
+            | Action::TakenBack(_)
+            | Action::Follow {
+                status:
+                    RolloutStatus::Completed(_) | RolloutStatus::Failed(_) | RolloutStatus::Superseded { .. },
+                ..
+            } => true,
+            Action::Undo { undo: _, abandoned } => abandoned.is_some(),
+            Action::Start(_) => false,
+            Action::Follow {
+                status: RolloutStatus::InProgress(_),
+                ..
+            }
+            | Action::Nothing
+            | Action::Stop(_)
+            | Action::StopForMarker(_) => !self.refused.is_empty(),
+        }
+    }
+
     /// Whether another plan would decide or tell more if its pods were read.
     pub fn needs_pods(&self) -> bool {
         if matches!(

@@ -1,5 +1,7 @@
 //! Lost answers, lost races, broken watches: none of them loses an update or does it twice.
 
+use std::collections::BTreeSet;
+
 use sandbox::apiserver::faults::{Fault, FaultRule};
 
 use super::*;
@@ -82,6 +84,59 @@ async fn a_notice_that_cannot_be_told_yet_keeps_the_update_open() {
         .resource("events")
         .times(2);
     assert_eq!(update_with(rule).await, [200, 200]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_waits_only_so_long_for_events_that_cannot_be_told_and_they_are_told_later() {
+    let stage = Stage::with_checkout(&[]).await;
+    let rule = FaultRule::new(Fault::internal())
+        .verb("create")
+        .resource("events");
+    stage.cluster.api.faults().install(rule.user(UPDATER));
+    let updater = stage.impatient_leader(&[], Duration::from_secs(2)).await;
+    stage.offer_1_5_0().await;
+    stage.image_becomes("checkout", NEW).await;
+    stage.give_up("checkout").await;
+    stage.image_becomes("checkout", OLD).await;
+    stage.roll_out("checkout").await;
+    let result = stage.result("checkout").await;
+    assert!(result.starts_with("rolled back: "), "{result}");
+    for reason in ["RolloutFailed", "RolledBack"] {
+        let line = format!("kubefresh_notices_total{{reason=\"{reason}\",result=\"postponed\"}} 1");
+        updater.shows(&line).await;
+    }
+    assert!(stage.told("checkout").await.is_empty());
+    stage.cluster.api.faults().clear();
+    eventually("all is told", LIMIT, || async {
+        let told: BTreeSet<String> = stage.told("checkout").await.into_iter().collect();
+        let expected = ["UpdateStarted", "RolloutFailed", "RolledBack"];
+        (told == expected.map(str::to_owned).into()).then_some(())
+    })
+    .await;
+    updater.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_is_not_abandoned_before_that_is_told() {
+    let stage = Stage::with_checkout(&[]).await;
+    let _updater = stage.leader().await;
+    stage.offer_1_5_0().await;
+    stage.image_becomes("checkout", NEW).await;
+    eventually("the start is told", LIMIT, || async {
+        (stage.told("checkout").await == ["UpdateStarted"]).then_some(())
+    })
+    .await;
+    let rule = FaultRule::new(Fault::internal())
+        .verb("create")
+        .resource("events");
+    let fault = stage.cluster.api.faults().install(rule.user(UPDATER).times(2));
+    stage.annotate("checkout", "kubefresh.dev/undo", "1.5.0").await;
+    stage.image_becomes("checkout", OLD).await;
+    assert_eq!(fault.struck(), 2);
+    assert_eq!(
+        stage.told("checkout").await[..2],
+        ["UpdateStarted", "UpdateSuperseded"]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

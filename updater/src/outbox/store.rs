@@ -51,9 +51,27 @@ impl OutboxStore {
         }
     }
 
-    /// When to try again, after a look at `now`.
-    pub(super) fn next_attempt(&self, now: Instant) -> Option<Instant> {
-        self.tries.next(now)
+    /// When to try again, after a look at `now`, or to go on without it.
+    pub(super) fn next_attempt(&self, patience: Duration, now: Instant) -> Option<Instant> {
+        let overdue = self.tries.next_overdue(patience, now);
+        self.tries.next(now).into_iter().chain(overdue).min()
+    }
+
+    /// Whether it could be neither read nor written for as long as `patience`.
+    pub(super) fn is_overdue(&self, patience: Duration, now: Instant) -> bool {
+        self.tries.is_overdue(&(), patience, now)
+    }
+
+    /// Somebody else leads, who may have no trouble.
+    pub(super) fn forget(&mut self) {
+        self.tries = Retries::default();
+    }
+
+    /// It was read, and nothing has to be written. Before a write that alone says little: reading may work where writing does not.
+    pub(super) fn is_as_read(&mut self) {
+        if !self.refused {
+            self.tries.succeeded(&());
+        }
     }
 
     /// What is stored; `None` where nobody knows. What cannot be read is as good as nothing: people hear things twice then.
@@ -75,7 +93,6 @@ impl OutboxStore {
                 return None;
             }
         };
-        self.tries.succeeded(&());
         self.version = stored
             .as_ref()
             .and_then(|stored| stored.metadata.resource_version.clone());

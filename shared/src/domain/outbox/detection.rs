@@ -18,10 +18,16 @@ const MOST_REMEMBERED: usize = 15_000;
 impl Outbox {
     /// Enters a message for each workload that is watched and was not, and for each whose images somebody changed other than
     /// we. What a rollout of ours has changed is taken note of in silence: its marker says what was there before.
-    /// Returns what had to go for it.
-    pub fn detect(&mut self, channel: Channel, assessments: &[&Assessment], now: Timestamp) -> Vec<Waiting> {
+    /// Returns what had to go for it. Where `may_tell` is false, what there is to tell is left to a later look.
+    pub fn detect(
+        &mut self,
+        channel: Channel,
+        assessments: &[&Assessment],
+        may_tell: bool,
+        now: Timestamp,
+    ) -> Vec<Waiting> {
         let mut dropped = Vec::new();
-        let mut room = self.room();
+        let mut room = if may_tell { self.room() } else { 0 };
         let mut present = BTreeSet::new();
         for assessment in assessments {
             let key = short_hash(&assessment.uid, 16);
@@ -38,7 +44,7 @@ impl Outbox {
                 }
                 room -= 1;
                 let message = Message::detected(assessment, &images, before.as_deref(), now);
-                dropped.extend(self.enter(channel, message));
+                dropped.extend(self.enter(channel, message, now));
             }
             self.detected.insert(key, hash);
             self.changed = true;

@@ -48,7 +48,7 @@ fn message(id: &str, name: &str) -> Message {
 fn outbox(entries: &[(&str, &str)]) -> Outbox {
     let mut outbox = Outbox::default();
     for (id, name) in entries {
-        assert!(outbox.enter(HOOK, message(id, name)).is_empty());
+        assert!(outbox.enter(HOOK, message(id, name), now()).is_empty());
     }
     outbox
 }
@@ -79,10 +79,57 @@ fn a_message_is_entered_once_by_its_id_whatever_became_of_it() {
             outbox.answered(HOOK, "a", &answer, 3, now()).unwrap();
         }
         outbox = restarted(&outbox);
-        outbox.enter(HOOK, message("a", "x"));
+        outbox.enter(HOOK, message("a", "x"), now());
         assert!(!outbox.has_changed());
     }
     assert!(outbox.waiting().is_empty());
+}
+
+#[test]
+fn what_was_kept_aside_is_taken_over_in_its_order_and_not_twice() {
+    let aside = outbox(&[("a1", "a"), ("a2", "a"), ("b1", "b")]);
+    let mut outbox = outbox(&[("a1", "a")]);
+    outbox.answered(HOOK, "a1", &Answer::Taken, 3, now()).unwrap();
+    for _ in 0..2 {
+        outbox.take_over(&aside, now());
+        let waiting = outbox.waiting().iter();
+        let ids: Vec<&str> = waiting.map(|waiting| waiting.message.id.as_str()).collect();
+        assert_eq!(ids, ["a2", "b1"]);
+    }
+}
+
+#[test]
+fn what_had_to_go_is_remembered_from_the_moment_at_which_it_went() {
+    let mut outbox = Outbox::default();
+    let late = after(7200);
+    let mut number = 0;
+    let gone = loop {
+        number += 1;
+        let mut long = message(&format!("{number}"), &format!("w{number}"));
+        long.error = Some("e".repeat(500));
+        let gone = outbox.enter(HOOK, long, late);
+        if !gone.is_empty() {
+            break gone;
+        }
+    };
+    outbox.prune(&BTreeSet::new(), late);
+    assert!(outbox.knows(HOOK, &gone[0].message.id));
+}
+
+#[test]
+fn what_is_left_to_a_later_look_is_told_then_and_our_own_rollouts_are_noted_at_once() {
+    let mut outbox = Outbox::default();
+    let (before, ours) = (
+        watched("a", &[("app", "app:1")]),
+        rolling("a", &[("app", "app:2")]),
+    );
+    outbox.detect(HOOK, &[&before], false, now());
+    assert!(!outbox.has_changed() && outbox.waiting().is_empty());
+    outbox.detect(HOOK, &[&before], true, now());
+    assert_eq!(outbox.waiting().len(), 1);
+    outbox.stored();
+    outbox.detect(HOOK, &[&ours], false, now());
+    assert!(outbox.has_changed() && outbox.waiting().len() == 1);
 }
 
 #[test]
@@ -118,7 +165,11 @@ fn what_is_not_taken_is_tried_again_so_many_times_across_restarts_and_then_given
     }
     assert_eq!(pauses, [5, 30, 180, 900, 900]);
     assert!(outbox.waiting().is_empty());
-    assert!(restarted(&outbox).enter(HOOK, message("a", "x")).is_empty());
+    assert!(
+        restarted(&outbox)
+            .enter(HOOK, message("a", "x"), now())
+            .is_empty()
+    );
     let answer = outbox.answered(HOOK, "a", &Answer::Taken, 5, at);
     assert_eq!(answer, None, "an answer that comes late");
 }
@@ -130,7 +181,9 @@ fn a_named_wait_is_obeyed_within_reason_and_a_refusal_is_final() {
         after: Some(SignedDuration::from_secs(seconds)),
     };
     for (answer, retries, expected) in [
-        (named(1), 3, Fate::Waits(after(1))),
+        (named(0), 3, Fate::Waits(after(5))),
+        (named(1), 3, Fate::Waits(after(5))),
+        (named(6), 3, Fate::Waits(after(6))),
         (named(120), 3, Fate::Waits(after(120))),
         (named(864_000), 3, Fate::Waits(after(3600))),
         (named(1), 0, Fate::GivenUp),
@@ -174,7 +227,7 @@ fn when_too_much_waits_the_oldest_goes_and_is_not_entered_again() {
     let gone = loop {
         let mut long = message(&format!("{entered:016}"), &format!("w{entered}"));
         long.error = Some("e".repeat(500));
-        let gone = outbox.enter(HOOK, long);
+        let gone = outbox.enter(HOOK, long, now());
         if !gone.is_empty() {
             break gone;
         }
@@ -183,7 +236,7 @@ fn when_too_much_waits_the_oldest_goes_and_is_not_entered_again() {
     assert!(entered > 100, "{entered}");
     assert_eq!(gone[0].message.id, "0000000000000000");
     let waiting = outbox.waiting().len();
-    outbox.enter(HOOK, gone[0].message.clone());
+    outbox.enter(HOOK, gone[0].message.clone(), now());
     assert_eq!(outbox.waiting().len(), waiting);
 }
 
@@ -233,11 +286,11 @@ fn detections(looks: &[&[Assessment]]) -> Vec<usize> {
     let tell = |(look, second): (&&[Assessment], i64)| {
         let before = outbox.waiting().len();
         let all: Vec<&Assessment> = look.iter().collect();
-        outbox.detect(HOOK, &all, after(second));
+        outbox.detect(HOOK, &all, true, after(second));
         outbox = restarted(&outbox);
         let told = outbox.waiting().len() - before;
         // Twice the same look tells nothing, and writes nothing.
-        outbox.detect(HOOK, &all, after(second));
+        outbox.detect(HOOK, &all, true, after(second));
         assert!(!outbox.has_changed() && outbox.waiting().len() == before + told);
         told
     };
@@ -293,7 +346,7 @@ fn a_large_cluster_is_told_of_bit_by_bit() {
     let mut outbox = Outbox::default();
     let mut told = Vec::new();
     for second in 0..4 {
-        outbox.detect(HOOK, &all, after(second));
+        outbox.detect(HOOK, &all, true, after(second));
         let waiting = outbox.waiting().iter();
         let ids: Vec<String> = waiting.map(|waiting| waiting.message.id.clone()).collect();
         told.push(ids.len());
@@ -318,7 +371,7 @@ fn the_record_of_a_large_cluster_stays_far_below_its_limit_and_can_be_read() {
     for number in 0.. {
         let mut long = message(&hash(number), &format!("w{number}"));
         long.error = Some("e".repeat(500));
-        if !outbox.enter(HOOK, long).is_empty() {
+        if !outbox.enter(HOOK, long, now()).is_empty() {
             break;
         }
     }
@@ -343,8 +396,8 @@ fn a_dead_receiver_of_many_detections_does_not_hold_up_what_happens() {
         .map(|n| watched(&format!("w{n}"), &[("app", "app:1")]))
         .collect();
     let mut outbox = Outbox::default();
-    outbox.detect(HOOK, &all.iter().collect::<Vec<_>>(), now());
-    outbox.enter(HOOK, message("a", "x"));
+    outbox.detect(HOOK, &all.iter().collect::<Vec<_>>(), true, now());
+    outbox.enter(HOOK, message("a", "x"), now());
     assert_eq!(due(&outbox, now(), &[])[0], "a");
 }
 
@@ -357,7 +410,7 @@ fn the_record_is_legible_and_is_read_back() {
     outbox
         .answered(HOOK, "fedcba9876543210", &Answer::Taken, 3, now())
         .unwrap();
-    outbox.detect(HOOK, &[&rolling("a", &[])], now());
+    outbox.detect(HOOK, &[&rolling("a", &[])], true, now());
     let stored = record::to_config_map(&outbox, "kubefresh-updater", "kubefresh");
     assert_eq!(stored.metadata.name.as_deref(), Some("kubefresh-updater-outbox"));
     assert_eq!(

@@ -34,13 +34,14 @@ impl Seen {
         sighting.filter(|sighting| !sighting.is_before(workload))
     }
 
-    /// Takes in what the patch of an update has made of a workload: somebody may take that back before a look shows it, and with
-    /// it the marker.
-    pub fn gave(&mut self, uid: &str, update: &Update) {
-        let Some(sighting) = self.0.get_mut(uid) else {
+    /// Takes in what the patch of an update, made from this assessment, has made of a workload: somebody may take that back before
+    /// a look shows it, and with it the marker.
+    pub fn gave(&mut self, assessment: &Assessment, update: &Update) {
+        let Some(sighting) = self.0.get_mut(&assessment.uid) else {
             return;
         };
-        sighting.patched = Some(sighting.workload.resource_version.clone());
+        // Where something was refused in that look, what was seen is older.
+        sighting.patched = Some(assessment.resource_version.clone());
         let patched = Arc::make_mut(&mut sighting.workload);
         for container in &mut patched.containers {
             if let Some(change) = update.in_flight.containers.get(&container.name) {

@@ -333,10 +333,9 @@ fn of_several_containers_each_has_its_own_hold_and_those_that_stay_have_none() {
 fn what_a_patch_of_ours_gave_counts_as_seen_once_the_watch_shows_another_version() {
     let mut leader = Leader::default();
     let before = checkout(&[], OLD);
-    let Action::Start(update) = leader.look(&before).action else {
-        panic!("not started")
-    };
-    leader.0.gave(&before.uid, &update);
+    let started = leader.look(&before);
+    let update = begun(&started);
+    leader.0.gave(&started, update);
     // A watch that lags shows what the patch was made from.
     for _ in 0..2 {
         let action = leader.look(&before).action;
@@ -348,8 +347,28 @@ fn what_a_patch_of_ours_gave_counts_as_seen_once_the_watch_shows_another_version
 
     let mut leader = Leader::default();
     leader.look(&checkout(&[], OLD));
-    leader.0.gave(&replaced.uid, &update);
+    leader.0.gave(&started, update);
     let mut shown = checkout(&[(IN_FLIGHT, &update.in_flight.to_annotation())], NEW);
     shown.resource_version = "42".to_owned();
     assert!(matches!(leader.look(&shown).action, Action::Follow { .. }));
+}
+
+#[test]
+fn a_watch_that_lags_behind_a_patch_made_beside_a_refused_request_shows_no_step_back() {
+    let mut leader = Leader::default();
+    leader.look(&checkout(&[], OLD));
+    let mut asked = checkout(&[(UNDO, "1.3.0")], OLD);
+    asked.resource_version = "43".to_owned();
+    let started = leader.look(&asked);
+    assert_eq!(started.refused.len(), 1);
+    leader.0.gave(&started, begun(&started));
+    let action = leader.look(&asked).action;
+    assert!(matches!(action, Action::Start(_)), "{action:?}");
+}
+
+fn begun(assessment: &Assessment) -> &Update {
+    let Action::Start(update) = &assessment.action else {
+        panic!("not started: {:?}", assessment.action)
+    };
+    update
 }

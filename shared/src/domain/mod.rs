@@ -16,6 +16,8 @@ pub mod tag;
 
 pub mod policy;
 
+pub mod release_notes;
+
 pub mod annotations;
 pub mod nodes;
 pub mod ownership;

@@ -5,7 +5,10 @@
 pub fn is_plain(character: char) -> bool {
     let hides_or_reorders = matches!(
         character,
-        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
     );
     !character.is_control() && !hides_or_reorders
 }
@@ -38,7 +41,10 @@ mod tests {
         for character in "a/é漢😀 ".chars() {
             assert!(is_plain(character), "{character:?}");
         }
-        for character in "\n\u{1b}\u{9b}\u{61c}\u{200e}\u{2028}\u{2029}\u{202e}\u{2066}\u{feff}".chars() {
+        for character in
+            "\n\u{1b}\u{9b}\u{ad}\u{61c}\u{200e}\u{2028}\u{2029}\u{202e}\u{2066}\u{3164}\u{feff}\u{e0041}"
+                .chars()
+        {
             assert!(!is_plain(character), "{character:?}");
         }
     }

@@ -56,6 +56,8 @@ pub(super) enum Setting {
     CheckNow,
     /// Where updates are written, also where somebody else keeps the image.
     WriteBack,
+    /// Where it is written what is new.
+    ReleaseNotes,
 }
 
 impl Setting {
@@ -78,7 +80,8 @@ impl Setting {
             | Self::Undo
             | Self::MinAge
             | Self::Pin
-            | Self::WriteBack => true,
+            | Self::WriteBack
+            | Self::ReleaseNotes => true,
             Self::Window
             | Self::Freeze
             | Self::Rollback
@@ -112,15 +115,16 @@ impl Setting {
             | Self::RolloutTimeout
             | Self::Schedule
             | Self::ScheduleTimezone
-            | Self::WriteBack => true,
+            | Self::WriteBack
+            | Self::ReleaseNotes => true,
             Self::Approved | Self::Hold | Self::Undo | Self::CheckNow => false,
         }
     }
 
     /// Whether whoever says it has begun to speak our words. The others are said beside those of another tool: what is approved or
-    /// held, that it is time to look, or that the update may be written although somebody keeps the image.
+    /// held, that it is time to look, that the update may be written although somebody keeps the image, or where its notes are.
     pub(super) fn is_lasting(self) -> bool {
-        self.may_be_a_default() && self != Self::WriteBack
+        self.may_be_a_default() && !matches!(self, Self::WriteBack | Self::ReleaseNotes)
     }
 
     /// All that can be a default.

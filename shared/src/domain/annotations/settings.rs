@@ -16,6 +16,7 @@ use super::value::{
 };
 use super::{AnnotationError, Approved, Mode, PREFIX, Pin, Subject, WriteBack};
 use crate::domain::policy::{Hold, PolicyError, PolicyOptions};
+use crate::domain::release_notes::source::NotesSetting;
 use crate::domain::schedule::{self, Schedule};
 use crate::domain::window::Windows;
 
@@ -40,6 +41,8 @@ pub struct ContainerSettings {
     pub pin: Option<Pin>,
     /// Where updates are written; `None`: into the cluster, unless somebody else keeps the image.
     pub write_back: Option<WriteBack>,
+    /// Where it is written what is new in its images.
+    pub release_notes: NotesSetting,
     pub by_default: ByDefault,
 }
 
@@ -157,6 +160,7 @@ impl Base {
             | Setting::MinAge
             | Setting::Pin
             | Setting::WriteBack
+            | Setting::ReleaseNotes
             | Setting::Schedule
             | Setting::ScheduleTimezone
             | Setting::CheckNow => return assign(&mut self.container, setting, given),
@@ -310,6 +314,7 @@ fn assign(
         Setting::Include => parse_globs(value).map(|globs| settings.policy.include = globs),
         Setting::Exclude => parse_globs(value).map(|globs| settings.policy.exclude = globs),
         Setting::WriteBack => WriteBack::parse(value).map(|to| settings.write_back = Some(to)),
+        Setting::ReleaseNotes => value.parse().map(|notes| settings.release_notes = notes),
         Setting::MinAge => parse_min_age(value).map(|age| settings.min_age = age),
         Setting::Pin => Pin::parse(value).map(|pin| {
             settings.pin = Some(pin);

@@ -2,6 +2,7 @@ use jiff::SignedDuration;
 
 use super::*;
 use crate::domain::ownership::Ownership;
+use crate::domain::release_notes::source::NotesSetting;
 
 mod dialects;
 mod layers;
@@ -104,6 +105,22 @@ fn updates_are_written_where_it_is_said_and_git_is_none_of_those_places_yet() {
     for (value, expected) in [("git", "does not write to Git yet"), ("live", "it must be")] {
         let errors = read(&[("kubefresh.dev/write-back", value)]).unwrap_err();
         assert!(errors[0].to_string().contains(expected), "{errors:?}");
+    }
+}
+
+#[test]
+fn where_the_notes_are_is_said_for_a_workload_or_a_container_and_what_is_no_place_is_an_error() {
+    let said = [
+        ("kubefresh.dev/release-notes", "github.com/example/shop"),
+        ("sidecar.kubefresh.dev/release-notes", "auto"),
+    ];
+    let settings = read(&said).unwrap();
+    let notes = |container: &str| settings.containers[container].release_notes.clone();
+    assert_eq!(Ok(notes("app")), "https://github.com/example/shop".parse());
+    assert_eq!(notes("sidecar"), NotesSetting::Auto);
+    for value in ["shop", "https://example.com/notes/{version}", "file:///etc/{tag}"] {
+        let errors = read(&[("kubefresh.dev/release-notes", value)]).unwrap_err();
+        assert!(errors[0].to_string().contains("must be"), "{errors:?}");
     }
 }
 

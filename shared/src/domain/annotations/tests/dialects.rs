@@ -135,6 +135,7 @@ fn our_own_words_displace_those_of_others_but_what_is_approved_or_held_does_not(
         (("kubefresh.dev/approved", "1.4.1"), Some("patch")),
         (("kubefresh.dev/check-now", "now"), Some("patch")),
         (("kubefresh.dev/write-back", "cluster"), Some("patch")),
+        (("kubefresh.dev/release-notes", "github.com/o/r"), Some("patch")),
         (("kubefresh.dev/last-result", "completed"), Some("patch")),
         (("kubefresh.dev/pending", "app waits"), Some("patch")),
         (("kubefresh.dev/watch", "true"), None),

@@ -37,6 +37,7 @@ pub mod plan;
 
 pub mod patch;
 
+pub mod announcement;
 pub mod message;
 pub mod notice;
 pub mod outbox;

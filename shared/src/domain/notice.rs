@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::hash::short_hash;
 use super::in_flight::{Cause, InFlight};
 use super::patch::Outcome;
@@ -26,7 +28,21 @@ pub enum Severity {
 }
 
 /// The Event's `reason`: what `kubectl get events --field-selector reason=…` selects by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr, strum::Display)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::Display,
+    strum::EnumIter,
+)]
 pub enum NoticeReason {
     UpdateAvailable,
     UpdateStarted,

@@ -1,0 +1,86 @@
+//! Discord: one embed, of a webhook's message.
+//!
+//! Limits: <https://docs.discord.com/developers/resources/message#embed-object-embed-limits>. In an embed a backslash before any
+//! punctuation makes it text.
+
+use serde_json::{Value, json};
+
+use super::fit::{self, units};
+use super::outline::{Outline, Tone};
+use super::{Announcement, Section};
+
+const TITLE: usize = 256;
+const DESCRIPTION: usize = 2000;
+const FIELDS: usize = 25;
+const FIELD_NAME: usize = 256;
+const FIELD_VALUE: usize = 1024;
+/// Of all texts in a message's embeds together.
+const TOTAL: usize = 6000;
+
+/// The body for a webhook.
+pub fn render(announcement: &Announcement) -> Value {
+    let outline = Outline::of(announcement);
+    let title = fit::text(&outline.title, TITLE, escape, units);
+    let links = outline.links.iter().map(|(text, url)| {
+        let text = fit::text(text, 80, escape, units);
+        format!("[{text}](<{url}>)")
+    });
+    let mut room = TOTAL - units(&title);
+    // A link is whole or not there.
+    let links: String = links
+        .scan(FIELD_VALUE, |left, link| {
+            *left = left.checked_sub(units(&link) + 3)?;
+            Some(link + " · ")
+        })
+        .collect();
+    let links = links.trim_end_matches(" · ");
+    let links = (!links.is_empty()).then(|| json!({ "name": "Links", "value": links, "inline": false }));
+    room -= links.as_ref().map_or(0, |_| FIELD_VALUE + 5);
+    let mut sections = outline.sections();
+    let description = sections.next().map(|images| {
+        let description = fit::lines(&images.lines, "", DESCRIPTION, escape, units);
+        room -= units(&description);
+        description
+    });
+    let mut fields = Vec::new();
+    for Section { title, lines } in sections {
+        let name = fit::text(title, FIELD_NAME, escape, units);
+        let value = fit::lines(lines, "• ", FIELD_VALUE, escape, units);
+        let taken = units(&name) + units(&value);
+        if fields.len() + 1 >= FIELDS || taken > room {
+            break;
+        }
+        room -= taken;
+        // A name must not be empty.
+        let name = if name.is_empty() { "…".to_owned() } else { name };
+        fields.push(json!({ "name": name, "value": value, "inline": false }));
+    }
+    fields.extend(links);
+    json!({
+        "embeds": [{
+            "title": title,
+            "description": description.unwrap_or_default(),
+            "color": colour(outline.tone),
+            "fields": fields,
+            "timestamp": outline.at,
+        }],
+        "allowed_mentions": { "parse": [] },
+    })
+}
+
+fn colour(tone: Tone) -> u32 {
+    match tone {
+        Tone::Good => 0x2e_a0_43,
+        Tone::Neutral => 0x38_8b_fd,
+        Tone::Question => 0xd2_99_22,
+        Tone::Bad => 0xda_36_33,
+    }
+}
+
+/// A colon too: it makes addresses and pictures.
+fn escape(character: char, out: &mut String) {
+    if r"\*_~`|>#-+[]()<@:!".contains(character) {
+        out.push('\\');
+    }
+    out.push(character);
+}

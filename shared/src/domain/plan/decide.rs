@@ -316,7 +316,7 @@ fn written(image: &ImageReference, pin: bool, tag: &Tag, digest: Option<&Digest>
     if pin {
         digest.map(|digest| image.with_tag_and_digest(tag, digest).to_string())
     } else {
-        Some(image.with_tag(tag).to_string())
+        Some(image.text_with_tag(tag))
     }
 }
 

@@ -69,6 +69,11 @@ impl ImageReference {
         }
     }
 
+    /// The text of [`with_tag`](Self::with_tag), made without the image: every update that waits needs it at every look.
+    pub fn text_with_tag(&self, tag: &Tag) -> String {
+        [self.name.as_str(), ":", tag.as_str()].concat()
+    }
+
     /// The same image, spelled the same way, at another tag. A digest belongs to the old tag and is dropped.
     #[must_use]
     pub fn with_tag(&self, tag: &Tag) -> Self {

@@ -272,6 +272,7 @@ fn a_new_tag_keeps_the_written_name_and_drops_the_digest() {
     for (written, expected) in cases {
         let reference = parse(&written);
         assert_eq!(reference.with_tag(&tag).to_string(), expected);
+        assert_eq!(reference.text_with_tag(&tag), expected);
         assert_eq!(reference.with_tag(&tag).repository(), reference.repository());
         assert_eq!(
             reference.with_tag_and_digest(&tag, &digest).to_string(),

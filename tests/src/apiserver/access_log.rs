@@ -1,6 +1,6 @@
 //! Every request, written down, so that a test can assert who did what and how often.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use http::header;
 use http::request::Parts;
@@ -8,9 +8,10 @@ use jiff::Timestamp;
 
 use super::auth::User;
 use super::path::Target;
-use super::serve::text;
+use super::respond::Answer;
+use super::serve::{Dropped, text};
 
-/// One finished request. A watch is written down when it begins.
+/// One request that was handled, written down before anybody sees what it changed. A watch is written down when it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestRecord {
     /// Empty when nobody was recognised.
@@ -59,21 +60,83 @@ impl RequestRecord {
             at: Timestamp::now(),
         }
     }
+
+    /// The same with what it was answered.
+    pub(super) fn end(mut self, answer: &Result<Answer, Dropped>) -> Self {
+        self.code = answer.as_ref().map_or(0, |answer| answer.status().as_u16());
+        self
+    }
 }
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct AccessLog(Arc<Mutex<Vec<RequestRecord>>>);
+pub(super) struct AccessLog(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    records: Mutex<Vec<RequestRecord>>,
+    /// Held for reading by each request that is being handled, so that whoever has seen its change finds its record.
+    handling: RwLock<()>,
+}
 
 impl AccessLog {
+    /// Writes down a request that changed nothing.
     pub(super) fn push(&self, record: RequestRecord) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(record);
+        self.records().push(record);
+    }
+
+    /// Handles a request and writes it down. Nobody reads the log in between.
+    pub(super) fn handle<T>(&self, handle: impl FnOnce() -> (RequestRecord, T)) -> T {
+        let _handling = self.0.handling.read().unwrap_or_else(PoisonError::into_inner);
+        let (record, answer) = handle();
+        self.push(record);
+        answer
     }
 
     pub(super) fn all(&self) -> Vec<RequestRecord> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.wait_for_those_under_way();
+        self.records().clone()
     }
 
     pub(super) fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.wait_for_those_under_way();
+        self.records().clear();
+    }
+
+    fn wait_for_those_under_way(&self) {
+        drop(self.0.handling.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn records(&self) -> MutexGuard<'_, Vec<RequestRecord>> {
+        self.0.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use http::Request;
+
+    use super::*;
+
+    #[test]
+    fn who_has_seen_a_change_finds_its_request_in_the_log() {
+        let log = AccessLog::default();
+        let (changed, change) = mpsc::channel();
+        let (parts, ()) = Request::new(()).into_parts();
+        let record = RequestRecord::begin(&parts, None, "patch", None);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                log.handle(move || {
+                    changed.send(()).expect("somebody looks");
+                    // Time enough for a reader that does not wait to find nothing.
+                    thread::sleep(std::time::Duration::from_millis(50));
+                    (record, ())
+                });
+            });
+            change.recv().expect("the change is made");
+            assert_eq!(log.all().len(), 1);
+        });
     }
 }

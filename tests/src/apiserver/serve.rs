@@ -77,7 +77,7 @@ pub(super) async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> R
     let target = Target::parse(parts.uri.path());
     let verb = verb(&parts.method, target.as_ref(), &query);
     let user = auth::identify(&shared.tokens, &shared.store, &parts.headers);
-    let mut record = RequestRecord::begin(&parts, user.as_ref().ok(), verb, target.as_ref());
+    let record = RequestRecord::begin(&parts, user.as_ref().ok(), verb, target.as_ref());
     let struck = shared.faults.strike(Facts {
         user: &record.user,
         verb,
@@ -85,7 +85,7 @@ pub(super) async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> R
         namespace: &record.namespace,
         name: &record.name,
     });
-    let answer = match (user, read_body(body).await) {
+    match (user, read_body(body).await) {
         (Ok(user), Ok(body)) => {
             let call = Call {
                 path: parts.uri.path().to_owned(),
@@ -100,22 +100,21 @@ pub(super) async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> R
                 stale_by: 0,
                 cut_watch: None,
             };
-            answer_with_faults(&shared, call, target, struck).await
+            answer_with_faults(&shared, record, call, target, struck).await
         }
         (Err(error), _) | (_, Err(error)) => {
             let breaks = struck
                 .iter()
                 .any(|fault| matches!(fault, Fault::DropBefore | Fault::DropAfter));
-            if breaks {
+            let answer = if breaks {
                 Err(Dropped)
             } else {
                 Ok(respond::error(&error))
-            }
+            };
+            shared.access_log.push(record.end(&answer));
+            answer
         }
-    };
-    record.code = answer.as_ref().map_or(0, |answer| answer.status().as_u16());
-    shared.access_log.push(record);
-    answer
+    }
 }
 
 /// A header as text; empty when it is missing.
@@ -138,28 +137,42 @@ async fn read_body(body: Incoming) -> Result<Bytes, ApiError> {
 
 async fn answer_with_faults(
     shared: &Arc<Shared>,
+    record: RequestRecord,
     mut call: Call,
     target: Option<Target>,
     struck: Vec<Fault>,
 ) -> Result<Answer, Dropped> {
+    let mut instead = None;
     let mut drop_after = false;
     let mut delay_after = None;
     for fault in struck {
         match fault {
-            Fault::DropBefore => return Err(Dropped),
+            Fault::DropBefore => {
+                instead = Some(Err(Dropped));
+                break;
+            }
+            Fault::Answer(error) => {
+                instead = Some(Ok(respond::error(&error)));
+                break;
+            }
             Fault::DropAfter => drop_after = true,
-            Fault::Answer(error) => return Ok(respond::error(&error)),
             Fault::Delay(duration) => tokio::time::sleep(duration).await,
             Fault::DelayAnswer(duration) => delay_after = Some(duration),
             Fault::CutWatch(duration) => call.cut_watch = Some(duration),
             Fault::StaleRead(revisions) => call.stale_by = revisions,
         }
     }
-    let answer = route(shared, &call, target).unwrap_or_else(|error| respond::error(&error));
+    let answer = shared.access_log.handle(|| {
+        let answer = instead.unwrap_or_else(|| {
+            let answer = route(shared, &call, target).unwrap_or_else(|error| respond::error(&error));
+            if drop_after { Err(Dropped) } else { Ok(answer) }
+        });
+        (record.end(&answer), answer)
+    });
     if let Some(duration) = delay_after {
         tokio::time::sleep(duration).await;
     }
-    if drop_after { Err(Dropped) } else { Ok(answer) }
+    answer
 }
 
 fn route(shared: &Arc<Shared>, call: &Call, target: Option<Target>) -> Result<Answer, ApiError> {

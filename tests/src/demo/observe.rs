@@ -110,9 +110,46 @@ pub(super) async fn scan(client: &Client, name: &str) -> Result<String> {
         Ok(status.succeeded.filter(|count| *count > 0))
     })
     .await?;
+    line_of(client, name).await
+}
+
+/// A scan that is over.
+#[derive(Debug)]
+pub(super) struct FirstScan {
+    pub(super) job: String,
+    /// What the updater says it asked for it for; `None` where the CronJob's schedule made it.
+    pub(super) requested_because: Option<String>,
+    pub(super) line: String,
+}
+
+/// The first scan that there was, when it is over.
+pub(super) async fn first_scan(client: &Client) -> Result<Option<FirstScan>> {
+    let jobs: Api<Job> = Api::namespaced(client.clone(), SYSTEM);
+    let jobs = jobs.list(&ListParams::default()).await?.items;
+    let Some(first) = jobs.iter().min_by_key(|job| job.creation_timestamp()) else {
+        return Ok(None);
+    };
+    let job = first.name_any();
+    let status = first.status.clone().unwrap_or_default();
+    ensure!(status.failed.unwrap_or(0) == 0, "the scan of Job {job} failed");
+    if status.completion_time.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(FirstScan {
+        requested_because: first
+            .annotations()
+            .get("kubefresh.dev/requested-because")
+            .cloned(),
+        line: line_of(client, &job).await?,
+        job,
+    }))
+}
+
+/// What the scanner printed at the end of a Job's only pod.
+async fn line_of(client: &Client, job: &str) -> Result<String> {
     let pods: Api<Pod> = Api::namespaced(client.clone(), SYSTEM);
     let list = pods
-        .list(&ListParams::default().labels(&format!("job-name={name}")))
+        .list(&ListParams::default().labels(&format!("job-name={job}")))
         .await?;
     let pod = list.items.first().context("the Job has a pod")?.name_any();
     let log = pods.logs(&pod, &LogParams::default()).await?;

@@ -132,12 +132,28 @@ impl Story {
         Ok(())
     }
 
+    /// Nobody waits for the schedule: the updater sees workloads that no record speaks of.
     async fn first_scan(&mut self) -> Result<()> {
         self.screen
-            .chapter("The scanner runs, as a Job of its CronJob, and writes down what it found");
+            .chapter("The updater has them scanned at once, and the scanner writes down what it found");
+        let first = observe::until("the first scan is over", || observe::first_scan(&self.client)).await?;
+        match first.requested_because {
+            Some(reason) => screen::good(format!("Job {}, requested because: {reason}", first.job)),
+            // Where the CronJob is due within the minute, the updater leaves it to that.
+            None => screen::good(format!("Job {}, of the CronJob's schedule", first.job)),
+        }
+        screen::good(first.line);
+        self.show_records().await?;
+        screen::note("a scan like those of the schedule writes only what is new since:");
         self.scan().await?;
         let records = observe::records(&self.client).await?;
         ensure!(records.len() == SERVICES.len(), "one record for each repository");
+        Ok(())
+    }
+
+    /// The records, as kubectl lists them.
+    async fn show_records(&self) -> Result<()> {
+        let records = observe::records(&self.client).await?;
         let row = |record: &ConfigMap| {
             let label = |key: &str| {
                 record

@@ -13,11 +13,12 @@ use k8s_openapi::api::events::v1::Event;
 use kube::api::{ListParams, LogParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::json;
-use shared::domain::plan::{Plan, PlanLimits, Snapshot, plan};
+use shared::domain::plan::{Assessment, Plan, PlanLimits, Snapshot};
 use shared::domain::record::ScanRecord;
 use shared::domain::workload::Workload;
 use shared::io::clock;
 use tokio::time::Instant;
+use updater::pods::PodReader;
 
 use super::shop::NAMESPACE;
 
@@ -184,11 +185,12 @@ pub(super) async fn workloads(client: &Client) -> Result<Vec<Workload>> {
     Ok(all.iter().map(Workload::of).collect::<Result<_, _>>()?)
 }
 
-/// What the updater decides about these workloads by the records there are now: the same code, from the same values.
+/// What the updater decides about these workloads by the records, the pods and the nodes there are now: the same code, from the same
+/// values.
 pub(super) async fn plan_for(client: &Client, workloads: Vec<Workload>) -> Result<Plan> {
     let records = records(client).await?;
     let entry = |record: &ConfigMap| (record.name_any(), ScanRecord::parse(record).map(Arc::new));
-    let snapshot = Snapshot {
+    let mut snapshot = Snapshot {
         workloads: workloads.into_iter().map(Arc::new).collect(),
         records: records.iter().map(entry).collect(),
         ..Snapshot::default()
@@ -198,7 +200,10 @@ pub(super) async fn plan_for(client: &Client, workloads: Vec<Workload>) -> Resul
         max_rollouts: None,
         max_rollouts_per_namespace: None,
     };
-    Ok(plan(&snapshot, &limits, clock::now()))
+    let pods = PodReader::new(client.clone());
+    Ok(pods
+        .plan(&mut snapshot, &limits, clock::now(), Assessment::needs_pods)
+        .await)
 }
 
 /// The pod that holds the lease.

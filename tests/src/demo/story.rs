@@ -175,7 +175,7 @@ impl Story {
     }
 
     /// What follows from the records for the workloads as they were, container by container.
-    async fn show_plan(&self, workloads: Vec<Workload>) -> Result<()> {
+    async fn show_plan(&self, workloads: Vec<Workload>, service: &Service, tag: &str) -> Result<()> {
         let plan = observe::plan_for(&self.client, workloads).await?;
         screen::note("so the plan is:");
         let rows: Vec<Vec<String>> = plan
@@ -185,6 +185,14 @@ impl Story {
             .map(|(assessment, entry)| vec![assessment.workload.to_string(), entry.verdict.to_string()])
             .collect();
         ensure!(rows.len() == SERVICES.len(), "there is a verdict on each service");
+        let image = self.cluster.registry.reference(&service.repository(), tag);
+        let expected = format!("update to {image}");
+        ensure!(
+            rows.iter()
+                .any(|row| row[0].ends_with(service.name) && row[1] == expected),
+            "the plan does not say of {}: {expected}",
+            service.name
+        );
         screen::table(&["WORKLOAD", "VERDICT"], &rows);
         Ok(())
     }
@@ -217,7 +225,7 @@ impl Story {
         let before = observe::workloads(&self.client).await?;
         self.scan().await?;
         self.show_record(service).await?;
-        self.show_plan(before).await?;
+        self.show_plan(before, service, tag).await?;
         self.started(service).await?;
         self.follow(service, None).await?;
         self.finished(service, tag).await?;

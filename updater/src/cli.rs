@@ -1,12 +1,13 @@
 //! What can be told to the updater, by flags or by the environment; nothing else in this crate reads either.
 
+mod command;
 pub mod webhook;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser};
 use jiff::SignedDuration;
 use shared::domain::annotations::Installation;
 use shared::domain::plan::PlanLimits;
@@ -14,10 +15,8 @@ use shared::io::arguments::{self, DefaultsError, given};
 use shared::io::telemetry::LogFormat;
 use strum::VariantNames;
 
+pub use self::command::Command;
 use self::webhook::{WebhookError, WebhookOptions, WebhookSettings};
-use crate::commands::migrate::{self, MigrateOptions};
-use crate::commands::steer::{self, HoldOptions, WholeOptions, WorkloadOptions};
-use crate::commands::{self, ShowOptions};
 
 /// How a process is called that is told no name: outside a pod.
 const DEFAULT_NAME: &str = "kubefresh-updater";
@@ -59,71 +58,6 @@ pub struct Cli {
     pub run: RunOptions,
     #[command(flatten)]
     pub log: LogOptions,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Keep images fresh until stopped; the same as giving no command.
-    Run,
-    /// Say what would happen now, and why not more.
-    ///
-    /// Reads the cluster as the updater does and decides by the same code: which updates would start, which wait and for
-    /// what, which rollouts are under way, and what has to be mended. It changes nothing.
-    ///
-    /// Exit code 0: there is an answer. 2: there is no cluster, no permission, or an option is wrong.
-    #[command(after_help = commands::PLAN_EXAMPLES)]
-    Plan(ShowOptions),
-    /// Show every watched container: what runs, what is newest, and how the last update ended.
-    ///
-    /// It changes nothing.
-    ///
-    /// Exit code 0: there is an answer. 2: there is no cluster, no permission, or an option is wrong.
-    #[command(after_help = commands::STATUS_EXAMPLES)]
-    Status(ShowOptions),
-    /// Say what the annotations of watch-cluster, Image-Watcher or Keel are in Kubefresh's own words.
-    ///
-    /// Reads the workloads of the cluster, or of manifests, and prints for each a command that writes the annotations which mean
-    /// the same, and what cannot be carried over, and why. It changes nothing. Nothing has to be done, either: Kubefresh
-    /// understands those annotations as they are, until a workload has its own.
-    ///
-    /// Exit code 0: there is an answer. 2: there is no cluster, no permission, a manifest cannot be read, or an option is wrong.
-    #[command(after_help = migrate::EXAMPLES)]
-    Migrate(MigrateOptions),
-    /// Agree to the update that waits for it.
-    ///
-    /// Writes the annotation `kubefresh.dev/approved` with exactly what is offered now, so that nothing else is agreed to. The
-    /// updater that leads then starts it.
-    ///
-    /// Exit code 0: it is written. 2: nothing waits, or there is no cluster, no permission, or an option is wrong.
-    #[command(after_help = steer::EXAMPLES)]
-    Approve(WorkloadOptions),
-    /// Hold versions back, or what is offered now.
-    ///
-    /// Adds them to the annotation `kubefresh.dev/hold`: they are never offered again, and what is newer is.
-    ///
-    /// Exit code 0: it is written. 2: there is nothing to hold, or there is no cluster, no permission, or an option is wrong.
-    #[command(after_help = steer::EXAMPLES)]
-    Hold(HoldOptions),
-    /// Let versions go that are held back, or all of them.
-    ///
-    /// Exit code 0: it is written. 2: nothing is held, or there is no cluster, no permission, or an option is wrong.
-    #[command(after_help = steer::EXAMPLES)]
-    Release(HoldOptions),
-    /// Undo the last update, also while it is under way.
-    ///
-    /// Writes the annotation `kubefresh.dev/undo` with exactly what the last update gave, so that no other is undone. The updater
-    /// that leads then gives back the exact images of before, in any mode and at any time, and holds what is left.
-    ///
-    /// Exit code 0: it is written. 2: there is nothing to undo, or there is no cluster, no permission, or an option is wrong.
-    #[command(after_help = steer::EXAMPLES)]
-    Rollback(WorkloadOptions),
-    /// Have a workload's repositories asked at once, whatever the schedule says.
-    ///
-    /// Writes the annotation `kubefresh.dev/check-now`. The updater that leads then makes a Job of the scanner's CronJob.
-    ///
-    /// Exit code 0: it is written. 2: it is not watched, or there is no cluster, no permission, or an option is wrong.
-    #[command(after_help = steer::EXAMPLES)]
-    CheckNow(WholeOptions),
 }
 
 /// What to watch, where to keep state, how to lead.
@@ -396,107 +330,4 @@ fn log_format() -> impl TypedValueParser<Value = LogFormat> {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::CommandFactory as _;
-
-    use super::*;
-
-    fn parse(arguments: &[&str]) -> Result<Settings, SettingsError> {
-        let words = ["kubefresh-updater"].iter().chain(arguments);
-        Cli::try_parse_from(words).unwrap().run.settings()
-    }
-
-    #[test]
-    fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn the_command_may_be_left_out_and_flags_may_stand_on_either_side_of_it() {
-        for arguments in [
-            &["--lease-name", "x"][..],
-            &["run", "--lease-name", "x"],
-            &["--lease-name", "x", "run"],
-        ] {
-            assert_eq!(parse(arguments).unwrap().lease_name, "x", "{arguments:?}");
-        }
-    }
-
-    #[test]
-    fn what_is_set_to_nothing_counts_as_not_set() {
-        let empty = [
-            "--watch-namespaces=",
-            "--namespace=",
-            "--listen-address=",
-            "--pod-name=",
-        ];
-        let settings = parse(&empty).unwrap();
-        assert!(settings.watch_namespaces.is_empty());
-        assert_eq!(settings.namespace, None);
-        assert_eq!(settings.pod_name, DEFAULT_NAME);
-        assert_eq!(settings.listen.to_string(), "0.0.0.0:3000");
-    }
-
-    #[test]
-    fn where_to_listen_is_a_port_on_all_addresses_or_on_one_of_either_family() {
-        assert_eq!(
-            parse(&["--port", "8080"]).unwrap().listen.to_string(),
-            "0.0.0.0:8080"
-        );
-        assert_eq!(
-            parse(&["--listen-address", "10.0.0.7"])
-                .unwrap()
-                .listen
-                .to_string(),
-            "10.0.0.7:3000"
-        );
-        assert_eq!(
-            parse(&["--listen-address", "fd00::7"])
-                .unwrap()
-                .listen
-                .to_string(),
-            "[fd00::7]:3000"
-        );
-        let error = parse(&["--listen-address", "here"]).unwrap_err();
-        assert_eq!(error, SettingsError::ListenAddress("here".to_owned()));
-    }
-
-    #[test]
-    fn a_lease_lasts_whole_seconds_and_long_enough_to_be_renewed() {
-        for (text, good) in [
-            ("15s", true),
-            ("2s", true),
-            ("1s", false),
-            ("2500ms", false),
-            ("soon", false),
-        ] {
-            let parsed = Cli::try_parse_from(["kubefresh-updater", "--lease-duration", text]);
-            assert_eq!(parsed.is_ok(), good, "{text}");
-        }
-    }
-
-    #[test]
-    fn rollouts_are_limited_unless_somebody_wants_any_number() {
-        let limits = |arguments: &[&str]| {
-            let limits = parse(arguments).unwrap().limits;
-            (limits.max_rollouts, limits.max_rollouts_per_namespace)
-        };
-        assert_eq!(limits(&[]), (Some(10), None));
-        assert_eq!(
-            limits(&["--max-rollouts", "0", "--max-rollouts-per-namespace", "2"]),
-            (None, Some(2))
-        );
-    }
-
-    #[test]
-    fn a_namespace_that_cannot_exist_is_refused() {
-        assert!(matches!(
-            parse(&["--watch-namespaces", "shop,Blog"]),
-            Err(SettingsError::WatchNamespaces(_))
-        ));
-        assert!(matches!(
-            parse(&["--namespace", "a/b"]),
-            Err(SettingsError::Namespace(_))
-        ));
-    }
-}
+mod tests;

@@ -3,11 +3,11 @@
 //! Labels come from closed sets, never from names of workloads or images: those are in the log and in Events. Only `scans` names
 //! registries, so many and no more.
 
+mod results;
 mod scans;
+mod views;
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -19,77 +19,18 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 use shared::domain::outbox::Channel;
-use shared::domain::plan::{Action, Plan, Snapshot};
+use shared::domain::plan::{Plan, Snapshot};
 use shared::domain::record::run::RunRecord;
-use shared::domain::rollout::RolloutStatus;
 use shared::domain::scan_request::Reason;
 use shared::domain::workload::WorkloadKind;
 use strum::VariantNames as _;
 
+pub use self::results::{MessageResult, NoticeResult, PatchResult, UpdateResult};
 use self::scans::Scans;
+use self::views::Views;
 
 /// The type of what `encode` returns.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
-/// What became of a patch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantNames)]
-#[strum(serialize_all = "kebab-case")]
-pub enum PatchResult {
-    /// Accepted.
-    Sent,
-    /// The workload had changed since it was read.
-    Conflict,
-    /// The API server will not have it, now or later.
-    Refused,
-    /// No answer that says whether it was applied.
-    Unknown,
-}
-
-/// What became of a notice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
-#[strum(serialize_all = "kebab-case")]
-pub enum NoticeResult {
-    Told,
-    /// The Event was there: an earlier attempt or another updater told it.
-    AlreadyTold,
-    Refused,
-    /// To be tried again.
-    Failed,
-    /// What it speaks of went ahead without it; it is told as soon as it can be.
-    Postponed,
-}
-
-/// What became of a message to another program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantNames)]
-#[strum(serialize_all = "kebab-case")]
-pub enum MessageResult {
-    Sent,
-    /// To be tried again.
-    Failed,
-    /// Refused, or not taken within its repetitions or a day.
-    GivenUp,
-    /// Too many waited.
-    Dropped,
-    /// It could not be entered in time, and what it speaks of went ahead without it.
-    Postponed,
-}
-
-/// How an update ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantNames)]
-#[strum(serialize_all = "kebab-case")]
-pub enum UpdateResult {
-    Completed,
-    Failed,
-    Superseded,
-    /// It failed, and what was there before is back.
-    RolledBack,
-    /// Somebody asked for what was there before, and it is back.
-    RolledBackOnRequest,
-    /// It failed, or was to be undone, and the way back failed.
-    RollbackFailed,
-    /// It had ended, and somebody went back to an older image.
-    TakenBack,
-}
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ResultLabel {
@@ -103,12 +44,6 @@ struct UpdateLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct WorkloadLabels {
-    kind: &'static str,
-    state: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct NoticeLabels {
     reason: &'static str,
     result: &'static str,
@@ -118,16 +53,6 @@ struct NoticeLabels {
 struct MessageLabels {
     channel: &'static str,
     result: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct StateLabel {
-    state: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct VerdictLabel {
-    verdict: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -156,14 +81,8 @@ pub struct Metrics {
     messages_waiting: Family<NoLabels, Gauge>,
     watch_failures: Family<ResourceLabel, Counter>,
     scans_requested: Family<ReasonLabel, Counter>,
-    workloads: Family<WorkloadLabels, Gauge>,
-    containers: Family<VerdictLabel, Gauge>,
-    updates_waiting: Family<ReasonLabel, Gauge>,
-    records: Family<StateLabel, Gauge>,
-    oldest_scan_age: Family<NoLabels, Gauge>,
+    views: Views,
     scans: Scans,
-    /// The age grows between two looks, so it is worked out when somebody asks.
-    oldest_scan: Mutex<Option<Timestamp>>,
 }
 
 impl fmt::Debug for Metrics {
@@ -187,13 +106,8 @@ impl Default for Metrics {
             messages_waiting: Family::default(),
             watch_failures: Family::default(),
             scans_requested: Family::default(),
-            workloads: Family::default(),
-            containers: Family::default(),
-            updates_waiting: Family::default(),
-            records: Family::default(),
-            oldest_scan_age: Family::default(),
+            views: Views::default(),
             scans: Scans::default(),
-            oldest_scan: Mutex::new(None),
         };
         metrics.register();
         // A counter that is there from the start can be seen to grow by its first event.
@@ -271,38 +185,7 @@ impl Metrics {
             "Scans that were asked for beside the schedule, by reason; one with several counts for each",
             self.scans_requested.clone(),
         );
-        self.register_views();
-    }
-
-    /// What the last look found.
-    fn register_views(&mut self) {
-        let Self { registry, .. } = self;
-        registry.register(
-            "workloads",
-            "Workloads that are watched, by kind and what is done with them",
-            self.workloads.clone(),
-        );
-        registry.register(
-            "containers",
-            "Watched containers, by the verdict on them",
-            self.containers.clone(),
-        );
-        registry.register(
-            "updates_waiting",
-            "Containers that wait to be updated, by what for",
-            self.updates_waiting.clone(),
-        );
-        registry.register(
-            "records",
-            "Scan records, by whether they can be read",
-            self.records.clone(),
-        );
-        registry.register_with_unit(
-            "oldest_complete_scan_age",
-            "How long ago the most outdated repository was last scanned completely",
-            Unit::Seconds,
-            self.oldest_scan_age.clone(),
-        );
+        self.views.register(registry);
         self.scans.register(registry);
     }
 
@@ -387,100 +270,24 @@ impl Metrics {
 
     /// What a look at the cluster found.
     pub fn looked(&self, snapshot: &Snapshot, plan: &Plan) {
-        self.forget_views();
-        let (readable, unreadable) =
-            snapshot
-                .records
-                .values()
-                .fold((0, 0), |(readable, unreadable), record| {
-                    if record.is_ok() {
-                        (readable + 1, unreadable)
-                    } else {
-                        (readable, unreadable + 1)
-                    }
-                });
-        self.records
-            .get_or_create(&StateLabel { state: "readable" })
-            .set(readable);
-        self.records
-            .get_or_create(&StateLabel { state: "unreadable" })
-            .set(unreadable);
-        let scans = snapshot
-            .records
-            .values()
-            .flatten()
-            .filter_map(|record| record.findings.as_ref());
-        self.set_oldest_scan(scans.map(|findings| findings.scanned_at).min());
-        let mut states: BTreeMap<(WorkloadKind, &'static str), i64> = BTreeMap::new();
-        let mut verdicts: BTreeMap<&'static str, i64> = BTreeMap::new();
-        let mut waiting: BTreeMap<&'static str, i64> = BTreeMap::new();
-        for assessment in &plan.assessments {
-            *states
-                .entry((assessment.workload.kind, state(&assessment.action)))
-                .or_default() += 1;
-            for entry in &assessment.containers {
-                *verdicts.entry((&entry.verdict).into()).or_default() += 1;
-                if let Some(reason) = entry.verdict.waits_for() {
-                    *waiting.entry(reason).or_default() += 1;
-                }
-            }
-        }
-        for ((kind, state), count) in states {
-            let kind = kind.into();
-            self.workloads
-                .get_or_create(&WorkloadLabels { kind, state })
-                .set(count);
-        }
-        for (verdict, count) in verdicts {
-            self.containers
-                .get_or_create(&VerdictLabel { verdict })
-                .set(count);
-        }
-        for (reason, count) in waiting {
-            self.updates_waiting
-                .get_or_create(&ReasonLabel { reason })
-                .set(count);
-        }
+        self.views.set(snapshot, plan);
+        self.scans.set(None);
     }
 
     /// Only the leader looks: what a former one saw last is no longer true.
     pub fn forget(&self) {
         self.messages_waiting.clear();
-        self.forget_views();
-    }
-
-    fn forget_views(&self) {
-        self.workloads.clear();
-        self.containers.clear();
-        self.updates_waiting.clear();
-        self.records.clear();
-        self.oldest_scan_age.clear();
+        self.views.clear();
         self.scans.set(None);
-        self.set_oldest_scan(None);
     }
 
     /// Everything in the text format, with what depends on the moment worked out for `now`.
     pub fn encode(&self, leading: bool, now: Timestamp) -> Result<String, fmt::Error> {
         self.leader.set(i64::from(leading));
-        if let Some(oldest) = *self
-            .oldest_scan
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-        {
-            self.oldest_scan_age
-                .get_or_create(&[])
-                .set(now.duration_since(oldest).as_secs());
-        }
+        self.views.grow_to(now);
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)
-    }
-
-    fn set_oldest_scan(&self, oldest: Option<Timestamp>) {
-        *self
-            .oldest_scan
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = oldest;
     }
 }
 
@@ -489,127 +296,5 @@ fn labels(channel: Channel, result: &'static str) -> MessageLabels {
     MessageLabels { channel, result }
 }
 
-/// What is done with a workload, in one word.
-fn state(action: &Action) -> &'static str {
-    match action {
-        Action::Nothing => "settled",
-        Action::Stop(_) | Action::StopForMarker(_) => "stopped",
-        Action::Start(_) => "starting",
-        Action::RollBack { .. } | Action::Undo { .. } => "rolling-back",
-        Action::TakenBack(_) => "taken-back",
-        Action::Follow {
-            status: RolloutStatus::InProgress(_),
-            in_flight,
-            ..
-        } if in_flight.rollback.is_some() => "rolling-back",
-        Action::Follow {
-            status: RolloutStatus::InProgress(_),
-            ..
-        } => "rolling-out",
-        Action::Follow {
-            status: RolloutStatus::Completed(_) | RolloutStatus::Failed(_) | RolloutStatus::Superseded { .. },
-            ..
-        } => "finishing",
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use shared::domain::plan::{Assessment, ContainerVerdict, Pending, Verdict};
-    use shared::domain::workload::WorkloadId;
-
-    use super::*;
-    use shared::domain::annotations::Mode;
-
-    fn plan() -> Plan {
-        let id = WorkloadId {
-            kind: WorkloadKind::Deployment,
-            namespace: "shop".to_owned(),
-            name: "checkout".to_owned(),
-        };
-        let entry = ContainerVerdict {
-            container: "app".to_owned(),
-            image: "shop/checkout:1.4.0".to_owned(),
-            mode: Mode::Auto,
-            verdict: Verdict::NoRecord,
-        };
-        let assessment = Assessment {
-            workload: id,
-            uid: "uid".to_owned(),
-            resource_version: "7".to_owned(),
-            containers: vec![entry],
-            action: Action::Nothing,
-            pending: Pending::Unchanged,
-            prospect: None,
-            refused: Vec::new(),
-        };
-        Plan {
-            assessments: vec![assessment],
-            next_look: None,
-        }
-    }
-
-    #[test]
-    fn every_metric_has_our_prefix_and_an_end_marker_closes_the_text() {
-        let metrics = Metrics::default();
-        metrics.patched(PatchResult::Conflict);
-        metrics.noticed("ImageUpdated", NoticeResult::AlreadyTold);
-        metrics.updated(WorkloadKind::CronJob, UpdateResult::Completed);
-        metrics.watch_failed("deployments");
-        metrics.sends_on(Channel::Webhook);
-        metrics.message(Channel::Webhook, MessageResult::GivenUp);
-        metrics.messages_waiting(2);
-        metrics.looked(&Snapshot::default(), &plan());
-        let text = metrics.encode(true, Timestamp::UNIX_EPOCH).unwrap();
-        for line in [
-            "kubefresh_leader 1",
-            "kubefresh_patches_total{result=\"conflict\"} 1",
-            "kubefresh_notices_total{reason=\"ImageUpdated\",result=\"already-told\"} 1",
-            "kubefresh_updates_total{kind=\"CronJob\",result=\"completed\"} 1",
-            "kubefresh_watch_failures_total{resource=\"deployments\"} 1",
-            "kubefresh_messages_total{channel=\"webhook\",result=\"given-up\"} 1",
-            "kubefresh_messages_total{channel=\"webhook\",result=\"sent\"} 0",
-            "kubefresh_messages_waiting{} 2",
-            "kubefresh_workloads{kind=\"Deployment\",state=\"settled\"} 1",
-            "kubefresh_containers{verdict=\"no-record\"} 1",
-            "kubefresh_records{state=\"readable\"} 0",
-        ] {
-            assert!(
-                text.lines().any(|found| found == line),
-                "{line} is missing in\n{text}"
-            );
-        }
-        let names = text.lines().filter(|line| !line.starts_with('#'));
-        assert!(
-            names.into_iter().all(|line| line.starts_with("kubefresh_")),
-            "{text}"
-        );
-        assert!(text.ends_with("# EOF\n"));
-    }
-
-    #[test]
-    fn a_former_leader_forgets_what_it_saw_and_keeps_what_it_did() {
-        let metrics = Metrics::default();
-        metrics.looked(&Snapshot::default(), &plan());
-        metrics.patched(PatchResult::Sent);
-        metrics.forget();
-        let text = metrics.encode(false, Timestamp::UNIX_EPOCH).unwrap();
-        assert!(!text.contains("kubefresh_containers{"), "{text}");
-        assert!(
-            text.contains("kubefresh_patches_total{result=\"sent\"} 1"),
-            "{text}"
-        );
-        assert!(text.contains("kubefresh_leader 0"), "{text}");
-    }
-
-    #[test]
-    fn the_age_of_the_oldest_scan_is_that_at_the_moment_of_asking() {
-        let metrics = Metrics::default();
-        metrics.set_oldest_scan(Some(Timestamp::UNIX_EPOCH));
-        let text = metrics.encode(true, Timestamp::from_second(90).unwrap()).unwrap();
-        assert!(
-            text.contains("kubefresh_oldest_complete_scan_age_seconds{} 90"),
-            "{text}"
-        );
-    }
-}
+mod tests;

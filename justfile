@@ -66,7 +66,7 @@ demo *ARGUMENTS:
 [group("test")]
 e2e:
     for tool in kubectl skopeo docker-registry prometheus promtool; do command -v $tool > /dev/null || { echo "e2e needs $tool on the PATH"; exit 1; }; done
-    cargo test --locked --package tests --test it -- --ignored --test-threads 2
+    cargo test --locked --workspace --test it -- --ignored --test-threads 2
 
 # How long decisions take; FILTER is a part of a bench's name. docs/benchmarks.md says what to expect.
 [group("test")]

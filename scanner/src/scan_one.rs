@@ -31,7 +31,7 @@ pub(crate) struct Asked {
     /// Of the demands that can be answered.
     pub(crate) choices: Choices,
     pub(crate) answer: Answer,
-    /// Why the others cannot.
+    /// Why the others cannot, or only in part.
     pub(crate) unanswered: Option<RegistryError>,
 }
 
@@ -85,9 +85,9 @@ pub(crate) async fn ask(
     {
         return Err(error.clone());
     }
-    question
+    let unreserved = question
         .resolve_reserves(&choices, &reserves, now, &mut answer)
-        .await?;
+        .await;
     let describe = async {
         for tag in choices.to_describe(question.known, now) {
             if question.describe(tag, &mut answer).await.is_break() {
@@ -100,7 +100,7 @@ pub(crate) async fn ask(
     Ok(Asked {
         choices,
         answer,
-        unanswered,
+        unanswered: unanswered.or(unreserved),
     })
 }
 
@@ -139,13 +139,14 @@ impl Question<'_> {
 
     /// What the tags point at that are given in spite of what is held against newer ones. What is found of one may refuse it, too,
     /// so that the next is looked at, until there are enough. One that cannot be resolved is missed by nobody but who needs it.
+    /// Answers with what keeps the rest from being looked at: all else that was found counts.
     async fn resolve_reserves(
         &self,
         choices: &Choices,
         reserves: &[(Demand, Reserve)],
         now: Timestamp,
         answer: &mut Answer,
-    ) -> Result<(), RegistryError> {
+    ) -> Option<RegistryError> {
         let mut room = RESERVED_TAGS;
         while room > 0 {
             let mut wanted = BTreeSet::new();
@@ -162,9 +163,12 @@ impl Question<'_> {
                 break;
             }
             room -= wanted.len();
-            self.resolve_all(wanted, answer).await?;
+            if let Err(error) = self.resolve_all(wanted, answer).await {
+                tracing::warn!(repository = %self.repository, %error, "what is given in spite of what is held is not known");
+                return Some(error);
+            }
         }
-        Ok(())
+        None
     }
 
     /// What a tag points at. A digest never changes its meaning, so what is recorded of it need not be asked again.

@@ -1,6 +1,7 @@
 //! `kubefresh.dev/pin`: digests are looked up for those who want them written, and for nobody else.
 
-use sandbox::registry::ImageSpec;
+use axum::http::Method;
+use sandbox::registry::{Fault, ImageSpec, RequestKind, Rule};
 use serde_json::json;
 
 use super::labels::asked;
@@ -66,4 +67,32 @@ async fn where_the_newest_is_held_the_digest_of_what_is_given_instead_is_looked_
         assert_eq!(asked(&cluster), [1, looked_up.len(), 0, 0], "{hold}");
         assert_eq!(records(&cluster).await, [record], "{hold}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trouble_with_what_is_given_instead_is_an_error_beside_the_findings() {
+    let cluster = installed().await;
+    for tag in ["1.4.0", "1.4.2", "1.5.0"] {
+        cluster.registry.publish(&ImageSpec::new("shop/web", tag));
+    }
+    let mut annotations = watched();
+    annotations["kubefresh.dev/pin"] = json!("digest");
+    annotations["kubefresh.dev/hold"] = json!("1.5.0");
+    let image = cluster.registry.reference("shop/web", "1.4.0");
+    cluster.apply(&[deployment("web", &image, &annotations)]).await;
+    // About the repository, as it seems.
+    let refusal = Rule::on(RequestKind::Manifest, Fault::status(403)).method(Method::HEAD);
+    cluster.registry.fault(refusal.from(2));
+    scan(&cluster, &[]).await;
+    let record = records(&cluster).await.remove(0);
+    assert_eq!(record.last_error.unwrap().class, "forbidden");
+    let findings = record.findings.expect("what was found counts");
+    let digest = |tag: &str| {
+        findings
+            .tag(&tag.parse().unwrap())
+            .and_then(|record| record.digest.clone())
+    };
+    let newest = digest("1.5.0").map(|digest| digest.to_string());
+    assert_eq!(newest, cluster.registry.digest("shop/web", "1.5.0"));
+    assert_eq!(digest("1.4.2"), None);
 }

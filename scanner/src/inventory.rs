@@ -19,12 +19,10 @@ use shared::domain::reference::Repository;
 use shared::domain::watched::{self, Demand, Problem};
 use shared::domain::workload::{Workload, WorkloadId, WorkloadKind, WorkloadObject};
 use shared::io::client::explain;
+use shared::io::list;
 
 use crate::credentials::Puller;
 use crate::schedules::Schedules;
-
-/// How many objects one list request may bring: read, they take some 10 KiB each.
-const PAGE: u32 = 100;
 
 /// How many different demands a repository is asked for: a record then has room for the tag in use and the choice of each.
 /// Clusters have a few dozen; more is a mistake, or somebody who wants to crowd out the others.
@@ -215,22 +213,15 @@ pub async fn take(client: &Client, scope: &Scope) -> Result<Inventory, String> {
 async fn namespaces(client: &Client, scope: &Scope) -> Result<Namespaces, String> {
     let api: Api<Namespace> = Api::all(client.clone());
     let labels = scope.selector.as_deref().unwrap_or_default();
-    let mut parameters = ListParams::default().limit(PAGE).labels(labels);
     let mut layers = BTreeMap::new();
-    loop {
-        let page = match api.list(&parameters).await {
-            Ok(page) => page,
-            Err(error) => return without_namespaces(scope, &error),
-        };
-        for object in &page.items {
-            let name = object.name_any();
-            let layer = scope.installation.layer(&name, object.annotations());
-            layers.insert(name, layer);
-        }
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => parameters = parameters.continue_token(&token),
-            None => return Ok(Namespaces::Read(layers)),
-        }
+    let listed = list::each(&api, ListParams::default().labels(labels), |object| {
+        let name = object.name_any();
+        let layer = scope.installation.layer(&name, object.annotations());
+        layers.insert(name, layer);
+    });
+    match listed.await {
+        Ok(()) => Ok(Namespaces::Read(layers)),
+        Err(error) => without_namespaces(scope, &error),
     }
 }
 
@@ -269,28 +260,21 @@ where
             .collect()
     };
     for api in apis {
-        let mut parameters = ListParams::default().limit(PAGE);
-        loop {
-            let page = api.list(&parameters).await?;
-            for object in &page.items {
-                match Workload::of(object) {
-                    Ok(workload) => {
-                        let puller = Puller::of(&workload.id.namespace, object.pod());
-                        if let Some(layer) = known.layer(&workload.id.namespace) {
-                            inventory.add(&workload, layer, &puller);
-                        }
-                    }
-                    Err(error) => {
-                        let name = &object.metadata().name;
-                        tracing::warn!(kind = %K::WORKLOAD_KIND, name, %error, "skipped a workload");
+        list::each(&api, ListParams::default(), |object| {
+            match Workload::of(&object) {
+                Ok(workload) => {
+                    let puller = Puller::of(&workload.id.namespace, object.pod());
+                    if let Some(layer) = known.layer(&workload.id.namespace) {
+                        inventory.add(&workload, layer, &puller);
                     }
                 }
+                Err(error) => {
+                    let name = &object.metadata().name;
+                    tracing::warn!(kind = %K::WORKLOAD_KIND, name, %error, "skipped a workload");
+                }
             }
-            match page.metadata.continue_.filter(|token| !token.is_empty()) {
-                Some(token) => parameters = parameters.continue_token(&token),
-                None => break,
-            }
-        }
+        })
+        .await?;
     }
     Ok(())
 }

@@ -11,12 +11,11 @@ use kube::{Api, Client};
 use shared::domain::nodes::{Nodes, NodesUnread};
 use shared::domain::plan::NodesRead;
 use shared::io::client::explain;
+use shared::io::list;
 use tokio::time::{Instant, timeout};
 
 use crate::retry::Retries;
 
-/// Nodes in one answer: read, one takes some 20 KiB.
-const PAGE_SIZE: u32 = 100;
 /// How long all pages together may take; other workloads wait meanwhile.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long an answer counts. New nodes have been there for as long before an update that was decided without them.
@@ -115,24 +114,13 @@ impl NodeReader {
     /// All of them, page by page.
     async fn read(&self) -> Result<Nodes, NodesUnread> {
         let api: Api<Node> = Api::all(self.client.clone());
-        let mut parameters = ListParams::default().limit(PAGE_SIZE);
         let mut nodes = Nodes::default();
-        loop {
-            let page = api.list(&parameters).await.map_err(|error| {
-                // 401 is no such answer: a token that is about to be renewed takes no right away.
-                if matches!(&error, kube::Error::Api(status) if status.code == 403) {
-                    NodesUnread::NotAllowed
-                } else {
-                    NodesUnread::Unreadable(explain(WHAT, &error))
-                }
-            })?;
-            for node in &page.items {
-                nodes.take(node);
-            }
-            match page.metadata.continue_.filter(|token| !token.is_empty()) {
-                Some(token) => parameters = parameters.continue_token(&token),
-                None => return Ok(nodes),
-            }
+        let listed = list::each(&api, ListParams::default(), |node| nodes.take(&node)).await;
+        match listed {
+            Ok(()) => Ok(nodes),
+            // 401 is no such answer: a token that is about to be renewed takes no right away.
+            Err(kube::Error::Api(status)) if status.code == 403 => Err(NodesUnread::NotAllowed),
+            Err(error) => Err(NodesUnread::Unreadable(explain(WHAT, &error))),
         }
     }
 

@@ -129,11 +129,23 @@ impl Message {
             };
             ((*container).to_owned(), image)
         });
+        let id = short_hash(&format!("{}\n{event}\n{before}\n{now}", assessment.uid), 16);
+        Self::without_end(event, id, whole_seconds(now), &assessment.workload, images)
+    }
+
+    /// What every message says, and nothing of the end of a rollout.
+    fn without_end(
+        event: EventType,
+        id: String,
+        at: Timestamp,
+        workload: &WorkloadId,
+        images: impl Iterator<Item = (String, Image)>,
+    ) -> Self {
         Self {
-            id: short_hash(&format!("{}\n{event}\n{before}\n{now}", assessment.uid), 16),
+            id,
             event,
-            at: whole_seconds(now),
-            workload: assessment.workload.clone(),
+            at,
+            workload: workload.clone(),
             images: images.collect(),
             rollout_millis: None,
             error: None,
@@ -244,17 +256,13 @@ fn about(assessment: &Assessment, in_flight: &InFlight, notice: &Notice, event: 
         };
         (container.clone(), image)
     });
-    Message {
-        id: notice.id(),
+    Message::without_end(
         event,
-        at: in_flight.started,
-        workload: assessment.workload.clone(),
-        images: images.collect(),
-        rollout_millis: None,
-        error: None,
-        remark: None,
-        rollback: None,
-    }
+        notice.id(),
+        in_flight.started,
+        &assessment.workload,
+        images,
+    )
 }
 
 impl Message {

@@ -4,6 +4,7 @@ pub mod arguments;
 pub mod cause;
 pub mod client;
 pub mod clock;
+pub mod list;
 pub mod manifest;
 pub mod record_store;
 pub mod shutdown;

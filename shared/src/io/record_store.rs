@@ -7,12 +7,10 @@ use kube::{Api, Client};
 use crate::domain::record::ScanRecord;
 use crate::domain::record::config_map::{RECORD_KIND, RECORD_LABEL};
 use crate::domain::record::run::LAST_RUN;
+use crate::io::list;
 
 /// The scanner's name in `managedFields`.
 const FIELD_MANAGER: &str = "kubefresh-scanner";
-
-/// How many records one request may bring; a full one has half a mebibyte.
-const PAGE: u32 = 100;
 
 /// Selects the records among a namespace's ConfigMaps.
 pub fn selector() -> String {
@@ -55,16 +53,8 @@ impl RecordStore {
     }
 
     /// Every stored record, readable or not; no more than a page of them is in memory at a time.
-    pub async fn each(&self, mut take: impl FnMut(ConfigMap)) -> Result<(), kube::Error> {
-        let mut parameters = ListParams::default().labels(&selector()).limit(PAGE);
-        loop {
-            let page = self.api.list(&parameters).await?;
-            page.items.into_iter().for_each(&mut take);
-            match page.metadata.continue_.filter(|token| !token.is_empty()) {
-                Some(token) => parameters = parameters.continue_token(&token),
-                None => return Ok(()),
-            }
-        }
+    pub async fn each(&self, take: impl FnMut(ConfigMap)) -> Result<(), kube::Error> {
+        list::each(&self.api, ListParams::default().labels(&selector()), take).await
     }
 
     /// The namespace of the records.

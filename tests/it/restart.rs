@@ -326,8 +326,8 @@ async fn every_kill_point(moment: Moment, ending: Ending) {
     while runs.next().await == Some(true) {
         killed += 1;
         assert!(
-            killed < 60,
-            "an update of one Deployment does not need so many requests"
+            killed < 150,
+            "an update of one Deployment needs some thirty requests, and on a busy machine as many renewals of the lease come between them"
         );
     }
     assert!(

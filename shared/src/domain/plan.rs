@@ -2,11 +2,12 @@
 //!
 //! Nothing here reads a clock or a cluster. The same plan serves the updater's run and everything that explains it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+pub use self::assessment::{Action, Assessment, Update};
 use self::decide::decide;
 pub use self::gate::Gate;
 pub use self::pending::Pending;
@@ -15,21 +16,18 @@ pub use self::readings::Readings;
 pub use self::rollouts::Tried;
 pub use self::running::RunningUnknown;
 pub use self::seen::Seen;
+pub use self::snapshot::{NodesRead, PodsRead, Snapshot};
 pub use self::taken_back::TakenBack;
 use self::undo::Requests;
 pub use self::undo::{Asked, RefusedUndo, Unfit, ask};
 pub use self::verdict::{ContainerVerdict, Target, Verdict, approval, approval_annotation, approval_command};
-use super::annotations::{APPROVED, Mode, Namespaces, PENDING};
-use super::in_flight::{ImageChange, InFlight, InFlightError, LastImages};
-use super::nodes::{Nodes, NodesUnread};
-use super::pods::Pods;
-use super::record::config_map::{RecordError, record_name};
-use super::record::{ScanRecord, TagRecord};
-use super::reference::{Repository, Tag};
-use super::rollout::{self, Failure, RolloutStatus};
-use super::watched::{self, Problem, Reading, Watched};
-use super::workload::{Workload, WorkloadId};
+use super::annotations::{APPROVED, Mode, PENDING};
+use super::in_flight::{ImageChange, InFlight};
+use super::rollout::{self, RolloutStatus};
+use super::watched::{self, Reading, Watched};
+use super::workload::Workload;
 
+mod assessment;
 mod decide;
 mod gate;
 mod pending;
@@ -38,37 +36,10 @@ mod rollback;
 mod rollouts;
 mod running;
 mod seen;
+mod snapshot;
 mod taken_back;
 mod undo;
 mod verdict;
-
-/// Everything that a plan is made from.
-#[derive(Debug, Clone, Default)]
-pub struct Snapshot {
-    /// Shared with whoever follows the cluster, as there can be many.
-    pub workloads: Vec<Arc<Workload>>,
-    /// By the name of their ConfigMap; one that cannot be read stops the workloads that need it and no others. Shared with
-    /// whoever read it: a record can be large, and the next snapshot mostly holds the same.
-    pub records: HashMap<String, Result<Arc<ScanRecord>, RecordError>>,
-    /// What became of the last patches, by the uid of the workload, where it cannot be seen yet.
-    pub tried: BTreeMap<String, Tried>,
-    /// What the pods of a workload said, by its uid; only those that were asked for have an entry.
-    pub pods: BTreeMap<String, PodsRead>,
-    /// The nodes of the cluster; nothing where nobody has asked for them.
-    pub nodes: Option<NodesRead>,
-    /// What lies beneath the workloads' own annotations.
-    pub namespaces: Namespaces,
-    /// What the same updater saw before; nothing where it has just come to lead, or does not run at all.
-    pub seen: Seen,
-    /// The settings as far as they were read before; the rest is read by the plan.
-    pub readings: Readings,
-}
-
-/// What a workload's pods said as it stands now, or why they could not be read.
-pub type PodsRead = Result<Arc<Pods>, String>;
-
-/// The nodes, or why they could not be read.
-pub type NodesRead = Result<Arc<Nodes>, NodesUnread>;
 
 /// Bounds that hold for the whole installation.
 #[derive(Debug, Clone, Copy)]
@@ -87,161 +58,6 @@ pub struct Plan {
     pub assessments: Vec<Assessment>,
     /// When to look again although nothing changed: the next deadline.
     pub next_look: Option<Timestamp>,
-}
-
-/// One workload's part of the plan.
-#[derive(Debug, Clone)]
-pub struct Assessment {
-    pub workload: WorkloadId,
-    pub uid: String,
-    pub resource_version: String,
-    /// One for each watched container.
-    pub containers: Vec<ContainerVerdict>,
-    pub action: Action,
-    pub pending: Pending,
-    /// What others will make of the update that is under way, where they keep its images.
-    pub prospect: Option<String>,
-    /// Requests to undo an update that fit none.
-    pub refused: Vec<RefusedUndo>,
-}
-
-impl Snapshot {
-    /// What keeps one of a workload's new pods from being ready, as far as anybody asked.
-    pub fn trouble(&self, uid: &str) -> Option<&str> {
-        self.pods.get(uid)?.as_ref().ok()?.trouble()
-    }
-
-    /// What is recorded of a tag, if anything that can be read is.
-    pub(super) fn recorded(&self, repository: &Repository, tag: &Tag) -> Option<&TagRecord> {
-        let record = self.records.get(&record_name(repository))?.as_ref().ok()?;
-        let findings = record.findings.as_ref()?;
-        findings.tag(tag).filter(|_| record.repository == *repository)
-    }
-}
-
-impl Assessment {
-    /// Whether an update is under way, of which the pods can say what it waits for.
-    pub fn is_under_way(&self) -> bool {
-        matches!(
-            self.action,
-            Action::Follow {
-                status: RolloutStatus::InProgress(_),
-                ..
-            }
-        )
-    }
-
-    /// Whether what it asks for ends what there is to tell of it now: once that is done, no look speaks of it any more.
-    pub fn ends_its_notices(&self) -> bool {
-        match &self.action {
-            Action::RollBack { .. }
-            | Action::TakenBack(_)
-            | Action::Follow {
-                status:
-                    RolloutStatus::Completed(_) | RolloutStatus::Failed(_) | RolloutStatus::Superseded { .. },
-                ..
-            } => true,
-            Action::Undo { undo: _, abandoned } => abandoned.is_some(),
-            Action::Start(_) => false,
-            Action::Follow {
-                status: RolloutStatus::InProgress(_),
-                ..
-            }
-            | Action::Nothing
-            | Action::Stop(_)
-            | Action::StopForMarker(_) => !self.refused.is_empty(),
-        }
-    }
-
-    /// Whether another plan would decide or tell more if its pods were read.
-    pub fn needs_pods(&self) -> bool {
-        if matches!(
-            self.action,
-            Action::RollBack { .. }
-                | Action::Follow {
-                    status: RolloutStatus::Failed(_),
-                    ..
-                }
-        ) {
-            return true;
-        }
-        self.waits_for(&RunningUnknown::NotAsked)
-    }
-
-    /// Whether another plan would decide more if the nodes were read.
-    pub fn needs_nodes(&self) -> bool {
-        self.waits_for(&RunningUnknown::NodesNotAsked)
-    }
-
-    /// Whether it is decided otherwise once nodes of some platform are gone.
-    pub fn waits_for_nodes(&self) -> bool {
-        let mut verdicts = self.containers.iter().map(|entry| &entry.verdict);
-        verdicts.any(|verdict| {
-            matches!(
-                verdict,
-                Verdict::Waiting {
-                    gate: Gate::PlatformMissing { .. },
-                    ..
-                }
-            )
-        })
-    }
-
-    fn waits_for(&self, unknown: &RunningUnknown) -> bool {
-        let mut verdicts = self.containers.iter().map(|entry| &entry.verdict);
-        verdicts.any(|verdict| matches!(verdict, Verdict::RunningUnknown(found) if found == unknown))
-    }
-}
-
-/// What to do with a workload.
-#[derive(Debug, Clone)]
-pub enum Action {
-    /// Nothing; each container's verdict says why.
-    Nothing,
-    /// Nothing until somebody mends what is wrong.
-    Stop(Vec<Problem>),
-    /// The in-flight marker cannot be read, so nobody knows whether an update is under way.
-    StopForMarker(InFlightError),
-    /// Apply this update.
-    Start(Update),
-    /// An update is under way: this is where it stands.
-    Follow {
-        in_flight: InFlight,
-        status: RolloutStatus,
-        /// What is held from its end on, as annotations.
-        holds: BTreeMap<String, String>,
-        /// What else is written down at its end: what it did, for whoever undoes it, and what another tool promises to write of an
-        /// update that is complete ([`status_annotations`](super::annotations::status_annotations)).
-        kept: BTreeMap<String, Option<String>>,
-    },
-    /// An update has failed and is to be undone by another one.
-    RollBack {
-        in_flight: InFlight,
-        failure: Failure,
-        undo: Update,
-    },
-    /// Somebody asks for the last update to be undone, which this does.
-    Undo {
-        undo: Update,
-        /// That update, where it is still under way.
-        abandoned: Option<InFlight>,
-    },
-    /// Somebody went back to an older image. Nothing else is done until that is written down.
-    TakenBack(TakenBack),
-}
-
-/// An update of one workload, all its containers in one patch and so in one rollout.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Update {
-    pub in_flight: InFlight,
-    /// Which of the containers stand under `initContainers`.
-    pub init_containers: BTreeSet<String>,
-    /// Annotations that asked for this update or agreed to it, and are used up by it.
-    pub spent: BTreeSet<String>,
-    /// What is held from now on, as annotations.
-    pub holds: BTreeMap<String, String>,
-    /// What can still be undone of the update before.
-    pub last_images: Option<LastImages>,
 }
 
 /// What is to become of a workload, were it the only one.

@@ -1,0 +1,57 @@
+//! What a plan is made from.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::readings::Readings;
+use super::rollouts::Tried;
+use super::seen::Seen;
+use crate::domain::annotations::Namespaces;
+use crate::domain::nodes::{Nodes, NodesUnread};
+use crate::domain::pods::Pods;
+use crate::domain::record::config_map::{RecordError, record_name};
+use crate::domain::record::{ScanRecord, TagRecord};
+use crate::domain::reference::{Repository, Tag};
+use crate::domain::workload::Workload;
+
+/// Everything that a plan is made from.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// Shared with whoever follows the cluster, as there can be many.
+    pub workloads: Vec<Arc<Workload>>,
+    /// By the name of their ConfigMap; one that cannot be read stops the workloads that need it and no others. Shared with
+    /// whoever read it: a record can be large, and the next snapshot mostly holds the same.
+    pub records: HashMap<String, Result<Arc<ScanRecord>, RecordError>>,
+    /// What became of the last patches, by the uid of the workload, where it cannot be seen yet.
+    pub tried: BTreeMap<String, Tried>,
+    /// What the pods of a workload said, by its uid; only those that were asked for have an entry.
+    pub pods: BTreeMap<String, PodsRead>,
+    /// The nodes of the cluster; nothing where nobody has asked for them.
+    pub nodes: Option<NodesRead>,
+    /// What lies beneath the workloads' own annotations.
+    pub namespaces: Namespaces,
+    /// What the same updater saw before; nothing where it has just come to lead, or does not run at all.
+    pub seen: Seen,
+    /// The settings as far as they were read before; the rest is read by the plan.
+    pub readings: Readings,
+}
+
+impl Snapshot {
+    /// What keeps one of a workload's new pods from being ready, as far as anybody asked.
+    pub fn trouble(&self, uid: &str) -> Option<&str> {
+        self.pods.get(uid)?.as_ref().ok()?.trouble()
+    }
+
+    /// What is recorded of a tag, if anything that can be read is.
+    pub(in crate::domain) fn recorded(&self, repository: &Repository, tag: &Tag) -> Option<&TagRecord> {
+        let record = self.records.get(&record_name(repository))?.as_ref().ok()?;
+        let findings = record.findings.as_ref()?;
+        findings.tag(tag).filter(|_| record.repository == *repository)
+    }
+}
+
+/// What a workload's pods said as it stands now, or why they could not be read.
+pub type PodsRead = Result<Arc<Pods>, String>;
+
+/// The nodes, or why they could not be read.
+pub type NodesRead = Result<Arc<Nodes>, NodesUnread>;

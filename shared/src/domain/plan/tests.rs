@@ -12,15 +12,17 @@ mod taken_back;
 mod undo;
 
 use super::*;
-use crate::domain::annotations::IN_FLIGHT;
+use crate::domain::annotations::{IN_FLIGHT, Namespaces};
+use crate::domain::in_flight::LastImages;
 use crate::domain::nodes::PlatformSelector;
 use crate::domain::ownership::Ownership;
+use crate::domain::record::ScanRecord;
 use crate::domain::record::choices::Choices;
-use crate::domain::record::config_map::record_name;
+use crate::domain::record::config_map::{RecordError, record_name};
 use crate::domain::record::scan::{Answer, TagDigests, complete};
 use crate::domain::reference::{Digest, Tag};
 use crate::domain::rollout::{RolloutFacts, Waiting, deployment};
-use crate::domain::workload::{Container, WorkloadKind};
+use crate::domain::workload::{Container, WorkloadId, WorkloadKind};
 
 mod defaults;
 

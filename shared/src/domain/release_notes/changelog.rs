@@ -1,7 +1,7 @@
 //! A changelog as releases: its sections, by the versions in their headings.
 
 use super::Release;
-use super::plain::{MOST_INPUT, head, heading};
+use super::plain::{MOST_INPUT, head};
 use super::range::named;
 
 /// How much of a file is read, in bytes: many releases are in one.
@@ -105,6 +105,14 @@ fn version(title: &str) -> Option<&str> {
         }
     }
     None
+}
+
+/// The text of a heading; closing marks are none of it.
+fn heading(text: &str) -> Option<&str> {
+    let rest = text.trim_start_matches('#');
+    let level = text.len() - rest.len();
+    let is_heading = (1..=6).contains(&level) && rest.starts_with([' ', '\t']);
+    is_heading.then(|| rest.trim().trim_end_matches('#').trim_end())
 }
 
 #[cfg(test)]

@@ -5,9 +5,9 @@
 //! How a line is escaped for a page or a channel is theirs to know: to them this is text.
 
 mod html;
-mod inline;
+mod words;
 
-pub use self::inline::inline;
+use pulldown_cmark::{BrokenLink, CowStr, Event, LinkType, Options, Parser, Tag, TagEnd};
 
 /// How much of a text is read, in bytes; the rest is not looked at.
 pub const MOST_INPUT: usize = 256 << 10;
@@ -48,146 +48,177 @@ pub(super) fn head(text: &str, bytes: usize) -> &str {
 /// Reads Markdown. Links that begin with `own` are kept, and no others.
 pub fn lines(markdown: &str, own: &str) -> Vec<Line> {
     let text = html::without_tags(head(markdown, MOST_INPUT));
-    let mut reader = Reader::default();
-    for line in text.lines() {
-        reader.take_in(head(line, MOST_OF_A_LINE));
-        if reader.blocks.len() >= MOST_LINES {
+    let bounded: Vec<&str> = text.lines().map(|line| head(line, MOST_OF_A_LINE)).collect();
+    read(&bounded.join("\n"), own)
+}
+
+/// Reads what should be one line and may have marks of Markdown: its text, and its first link that begins with `own`. Both may be
+/// nothing.
+pub fn inline(line: &str, own: &str) -> (String, Option<String>) {
+    let lines = lines(head(line, MOST_OF_A_LINE), own);
+    let texts: Vec<&str> = lines.iter().map(|line| line.text.as_str()).collect();
+    let text = crate::domain::text::cut(&texts.join(" "), LONGEST_LINE - "…".len());
+    (text, lines.into_iter().find_map(|line| line.link))
+}
+
+fn read(text: &str, own: &str) -> Vec<Line> {
+    let options = Options::ENABLE_TABLES
+        | Options::ENABLE_STRIKETHROUGH
+        | Options::ENABLE_TASKLISTS
+        | Options::ENABLE_GFM;
+    let mut nowhere = |link: BrokenLink<'_>| nowhere(link.link_type);
+    let events = Parser::new_with_broken_link_callback(text, options, Some(&mut nowhere));
+    let mut reader = Reader::new(own);
+    for event in events {
+        reader.take_in(event);
+        if reader.lines.len() >= MOST_LINES {
             break;
         }
     }
-    let blocks = reader.blocks.into_iter();
-    let lines = blocks.filter_map(|(kind, text)| {
-        let (text, link) = inline(&text, own);
-        (!text.is_empty()).then_some(Line { kind, text, link })
-    });
-    lines.collect()
+    reader.end_block();
+    reader.lines.truncate(MOST_LINES);
+    reader.lines
 }
 
-/// Reads lines into blocks: headings, items and paragraphs, which can be several lines long.
-#[derive(Debug, Default)]
-struct Reader {
-    blocks: Vec<(LineKind, String)>,
-    /// What the fence that is open is made of.
-    fence: Option<char>,
-    /// Whether the last block may go on.
-    open: bool,
+/// `[text][name]` without a definition of the name was meant as a link; `[text]` alone may be what it looks like.
+fn nowhere(link: LinkType) -> Option<(CowStr<'static>, CowStr<'static>)> {
+    let is_meant = matches!(link, LinkType::Reference | LinkType::Collapsed);
+    is_meant.then_some((CowStr::Borrowed(""), CowStr::Borrowed("")))
 }
 
-impl Reader {
-    fn take_in(&mut self, line: &str) {
-        let is_indented = line.starts_with("  ") || line.starts_with('\t');
-        let mut text = line.trim();
-        if let Some(fence) = fence(text) {
-            let closes = self.fence == Some(fence);
-            self.fence = if closes { None } else { self.fence.or(Some(fence)) };
-            self.open = false;
+/// Reads blocks: headings, items and paragraphs, which can be several lines long, lines of code, rows of tables.
+#[derive(Debug)]
+struct Reader<'a> {
+    own: &'a str,
+    lines: Vec<Line>,
+    /// The block that is open: what it is, its text, and its first own link.
+    block: Option<(LineKind, String, Option<String>)>,
+    /// How many images we are in.
+    hidden: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn new(own: &'a str) -> Self {
+        Self {
+            own,
+            lines: Vec::new(),
+            block: None,
+            hidden: 0,
+        }
+    }
+
+    fn take_in(&mut self, event: Event<'_>) {
+        match event {
+            Event::Start(tag) => self.begin(&tag),
+            Event::End(tag) => self.end(tag),
+            Event::Text(text) | Event::Html(text) => self.write(&text),
+            Event::Code(text) | Event::InlineHtml(text) => self.write_on(&text),
+            Event::InlineMath(text) | Event::DisplayMath(text) | Event::FootnoteReference(text) => {
+                self.write_on(&text);
+            }
+            Event::SoftBreak | Event::HardBreak => self.write_on(" "),
+            Event::Rule => self.end_block(),
+            Event::TaskListMarker(_) => {}
+        }
+    }
+
+    fn begin(&mut self, tag: &Tag<'_>) {
+        if matches!(tag, Tag::Image { .. }) {
+            self.hidden += 1;
+        } else if let Tag::Link { dest_url, .. } = tag {
+            self.offer(dest_url);
+        } else if matches!(tag, Tag::Heading { .. }) {
+            self.begin_block(LineKind::Heading);
+        } else if matches!(tag, Tag::Item) {
+            self.begin_block(LineKind::Item);
+        } else if matches!(tag, Tag::CodeBlock(_)) {
+            self.begin_block(LineKind::Code);
+        } else if matches!(tag, Tag::Paragraph) && self.is_in(LineKind::Item) {
+            self.write_on(" ");
+        } else if matches!(
+            tag,
+            Tag::Paragraph | Tag::HtmlBlock | Tag::TableHead | Tag::TableRow
+        ) {
+            self.begin_block(LineKind::Text);
+        } else if matches!(tag, Tag::TableCell) {
+            self.write_on(" | ");
+        }
+    }
+
+    fn end(&mut self, tag: TagEnd) {
+        if matches!(tag, TagEnd::Image) {
+            self.hidden = self.hidden.saturating_sub(1);
+        }
+        let is_block = matches!(
+            tag,
+            TagEnd::Heading(_)
+                | TagEnd::Item
+                | TagEnd::CodeBlock
+                | TagEnd::HtmlBlock
+                | TagEnd::TableHead
+                | TagEnd::TableRow
+        );
+        let is_paragraph = matches!(tag, TagEnd::Paragraph) && !self.is_in(LineKind::Item);
+        if is_block || is_paragraph {
+            self.end_block();
+        }
+    }
+
+    fn is_in(&self, kind: LineKind) -> bool {
+        self.block.as_ref().is_some_and(|(found, ..)| *found == kind)
+    }
+
+    fn begin_block(&mut self, kind: LineKind) {
+        self.end_block();
+        self.block = Some((kind, String::new(), None));
+    }
+
+    fn end_block(&mut self) {
+        let Some((kind, text, link)) = self.block.take() else {
+            return;
+        };
+        let (text, found) = words::plain(text.trim().trim_matches('|'), self.own);
+        if !text.is_empty() {
+            let link = link.or(found);
+            self.lines.push(Line { kind, text, link });
+        }
+    }
+
+    /// Text that may have several lines, each of which is one where it is code.
+    fn write(&mut self, text: &str) {
+        let mut lines = text.split('\n');
+        self.write_on(lines.next().unwrap_or_default());
+        for line in lines {
+            if self.is_in(LineKind::Code) {
+                self.begin_block(LineKind::Code);
+            } else {
+                self.write_on(" ");
+            }
+            self.write_on(line);
+        }
+    }
+
+    fn write_on(&mut self, text: &str) {
+        if self.hidden > 0 {
             return;
         }
-        if self.fence.is_some() {
-            return self.push(LineKind::Code, text);
-        }
-        while let Some(quoted) = text.strip_prefix('>') {
-            text = quoted.trim_start();
-        }
-        if text.is_empty() || is_definition(text) || is_alert(text) {
-            self.open = false;
-        } else if is_rule(text) {
-            self.underline(text);
-        } else if let Some(heading) = heading(text) {
-            self.push(LineKind::Heading, heading);
-            self.open = false;
-        } else if let Some(item) = item(text) {
-            self.push(LineKind::Item, item);
-            self.open = true;
-        } else if self.open && (is_indented || self.last_is(LineKind::Text)) {
-            self.continue_with(text);
-        } else {
-            self.push(LineKind::Text, text.trim_matches('|'));
-            self.open = true;
-        }
-    }
-
-    fn last_is(&self, kind: LineKind) -> bool {
-        self.blocks.last().is_some_and(|(last, _)| *last == kind)
-    }
-
-    fn push(&mut self, kind: LineKind, text: &str) {
-        self.blocks.push((kind, text.to_owned()));
-    }
-
-    fn continue_with(&mut self, text: &str) {
-        if let Some((_, block)) = self.blocks.last_mut()
-            && block.len() + text.len() < MOST_OF_A_LINE
-        {
-            block.push(' ');
+        let (_, block, _) = self
+            .block
+            .get_or_insert_with(|| (LineKind::Text, String::new(), None));
+        if block.len() + text.len() < MOST_OF_A_LINE + LONGEST_LINE {
             block.push_str(text);
         }
     }
 
-    /// A row of dashes is a rule, or makes the paragraph above it a heading.
-    fn underline(&mut self, text: &str) {
-        if self.open
-            && text.chars().all(|character| matches!(character, '=' | '-'))
-            && let Some((kind @ LineKind::Text, _)) = self.blocks.last_mut()
+    fn offer(&mut self, address: &str) {
+        if let Some((.., link)) = &mut self.block
+            && self.hidden == 0
+            && link.is_none()
+            && words::is_own(address, self.own)
         {
-            *kind = LineKind::Heading;
+            *link = Some(address.to_owned());
         }
-        self.open = false;
     }
-}
-
-fn fence(text: &str) -> Option<char> {
-    ['`', '~']
-        .into_iter()
-        .find(|mark| text.chars().take_while(|character| character == mark).count() >= 3)
-}
-
-/// `[name]: https://…`, which a reference elsewhere names.
-fn is_definition(text: &str) -> bool {
-    let target = text.strip_prefix('[').and_then(|text| text.split_once("]:"));
-    target.is_some_and(|(_, target)| {
-        let beginnings = ["http", "<", "/", "#", "."];
-        beginnings
-            .iter()
-            .any(|beginning| target.trim_start().starts_with(beginning))
-    })
-}
-
-/// `[!WARNING]`, the first line of what GitHub shows in a box.
-fn is_alert(text: &str) -> bool {
-    text.strip_prefix("[!")
-        .and_then(|rest| rest.strip_suffix(']'))
-        .is_some_and(|word| word.chars().all(char::is_alphabetic))
-}
-
-/// A row of nothing but marks: a rule, an underline, or what is between a table's head and body.
-fn is_rule(text: &str) -> bool {
-    let is_mark = |character| matches!(character, '-' | '=' | '*' | '_' | '|' | ':' | ' ');
-    text.len() >= 3 && text.chars().all(is_mark)
-}
-
-/// The text of a heading; closing marks are none of it.
-pub(super) fn heading(text: &str) -> Option<&str> {
-    let rest = text.trim_start_matches('#');
-    let level = text.len() - rest.len();
-    let is_heading = (1..=6).contains(&level) && rest.starts_with([' ', '\t']);
-    is_heading.then(|| rest.trim().trim_end_matches('#').trim_end())
-}
-
-fn item(text: &str) -> Option<&str> {
-    let numbered = || {
-        let digits = text.len()
-            - text
-                .trim_start_matches(|digit: char| digit.is_ascii_digit())
-                .len();
-        let rest = text.get(digits..).filter(|_| (1..=4).contains(&digits))?;
-        rest.strip_prefix(". ").or_else(|| rest.strip_prefix(") "))
-    };
-    let mut marks = ["- ", "* ", "+ ", "• "].into_iter();
-    let marked = marks.find_map(|mark| text.strip_prefix(mark));
-    let item = marked.or_else(numbered)?.trim_start();
-    let mut boxes = ["[ ] ", "[x] ", "[X] "].into_iter();
-    Some(boxes.find_map(|mark| item.strip_prefix(mark)).unwrap_or(item))
 }
 
 #[cfg(test)]

@@ -67,10 +67,7 @@ fn an_answer_of_no_use_is_an_error() {
 fn nothing_in_an_answer_is_markup_a_link_or_a_mention() {
     let answer = r#"{"overview":"<script>x</script> @everyone [click](https://evil.example/) see https://github.com/example/shop/x","features":["![a](https://e.x/p.png) b\nc"]}"#;
     let summary = parse(answer).unwrap();
-    assert_eq!(
-        summary.overview.as_deref(),
-        Some("‹script›x‹/script› ＠everyone click see (link)")
-    );
+    assert_eq!(summary.overview.as_deref(), Some("＠everyone click see (link)"));
     assert_eq!(
         summary.features,
         [Item {

@@ -12,6 +12,7 @@ mod memory_limit;
 mod migrate;
 mod monitoring;
 mod namespaces;
+mod notes;
 mod policies;
 mod programs;
 mod rolling_back;

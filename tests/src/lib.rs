@@ -13,6 +13,7 @@ pub mod cluster;
 pub mod controllers;
 pub mod demo;
 pub mod docker_registry;
+pub mod forge;
 pub mod manifests;
 pub mod patch;
 pub mod programs;

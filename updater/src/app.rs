@@ -21,6 +21,7 @@ use crate::apply::Applier;
 use crate::cli::Settings;
 use crate::http::{self, Pages};
 use crate::leader::{self, Claim, Leadership, LeaseOptions};
+use crate::notes::{AllWanted, NotesWorker};
 use crate::notify::Notifier;
 use crate::outbox::Outbox;
 use crate::pods::PodReader;
@@ -49,6 +50,8 @@ pub enum AppError {
     Access(String),
     #[error("the HTTP client of the webhook could not be set up: {0}")]
     Webhook(#[source] reqwest::Error),
+    #[error("the HTTP client of release notes could not be set up: {0}")]
+    Notes(#[source] reqwest::Error),
     #[error(transparent)]
     Task(#[from] TaskError),
 }
@@ -57,7 +60,9 @@ impl AppError {
     /// Whether starting was impossible, so that a person has to change something.
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::Client(_) | Self::Listen { .. } | Self::Access(_) | Self::Webhook(_) => true,
+            Self::Client(_) | Self::Listen { .. } | Self::Access(_) | Self::Webhook(_) | Self::Notes(_) => {
+                true
+            }
             Self::Task(_) => false,
         }
     }
@@ -118,7 +123,8 @@ pub async fn run(
         started,
     };
     let outbox = outbox(&client, &settings, &namespace, &view).map_err(AppError::Webhook)?;
-    let reconciler = reconciler(&client, &settings, &namespace, (view, outbox));
+    let notes = fetch_notes(&mut tasks, &client, &settings, &namespace, &view).map_err(AppError::Notes)?;
+    let reconciler = reconciler(&client, &settings, &namespace, (view, outbox, notes));
     let idle = reconcile(&mut tasks, reconciler, stop.clone());
     let lease = LeaseOptions {
         namespace,
@@ -166,11 +172,38 @@ fn outbox(
     Outbox::new(client.clone(), names, settings, leadership, look_again).map(Some)
 }
 
+/// Says whose release notes are wanted.
+type WantsNotes = watch_channel::Sender<AllWanted>;
+
+/// Nothing where none are to be fetched.
+fn fetch_notes(
+    tasks: &mut Tasks,
+    client: &Client,
+    settings: &Settings,
+    namespace: &str,
+    view: &View,
+) -> Result<Option<WantsNotes>, reqwest::Error> {
+    if !settings.notes.fetch {
+        return Ok(None);
+    }
+    let (wants, wanted) = watch_channel::channel(AllWanted::default());
+    let names = (namespace, settings.lease_name.as_str());
+    let worker = NotesWorker::new(
+        client.clone(),
+        names,
+        &settings.notes,
+        view.leadership.clone(),
+        wanted,
+    )?;
+    tasks.spawn_until_stop("release notes", worker.run());
+    Ok(Some(wants))
+}
+
 fn reconciler(
     client: &Client,
     settings: &Settings,
     namespace: &str,
-    (view, outbox): (View, Option<Outbox>),
+    (view, outbox, notes): (View, Option<Outbox>, Option<WantsNotes>),
 ) -> Reconciler {
     let View {
         stores,
@@ -191,10 +224,12 @@ fn reconciler(
         pod_name,
         installation: _,
         webhook: _,
+        notes: _,
         patience,
     } = settings;
     Reconciler {
         outbox,
+        notes,
         stores,
         notifier: Notifier::new(client.clone(), leadership.clone(), pod_name, *patience),
         applier: Applier::new(

@@ -1,6 +1,7 @@
 //! What can be told to the updater, by flags or by the environment; nothing else in this crate reads either.
 
 mod command;
+pub mod notes;
 pub mod webhook;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -16,6 +17,7 @@ use shared::io::telemetry::LogFormat;
 use strum::VariantNames;
 
 pub use self::command::Command;
+use self::notes::{NotesOptions, NotesSettings, NotesSettingsError};
 use self::webhook::{WebhookError, WebhookOptions, WebhookSettings};
 
 /// How a process is called that is told no name: outside a pod.
@@ -185,6 +187,8 @@ pub struct RunOptions {
     pub override_annotations: bool,
     #[command(flatten)]
     pub webhook: WebhookOptions,
+    #[command(flatten)]
+    pub notes: NotesOptions,
 }
 
 #[derive(Debug, Args)]
@@ -233,6 +237,7 @@ pub struct Settings {
     pub installation: Installation,
     /// `None`: nobody wants to be told.
     pub webhook: Option<WebhookSettings>,
+    pub notes: NotesSettings,
     /// How long the end of an update waits for what the API server does not let us tell of it. The same for everybody.
     pub patience: Duration,
 }
@@ -250,6 +255,8 @@ pub enum SettingsError {
     Defaults(#[from] DefaultsError),
     #[error(transparent)]
     Webhook(#[from] WebhookError),
+    #[error(transparent)]
+    Notes(#[from] NotesSettingsError),
 }
 
 impl RunOptions {
@@ -272,6 +279,7 @@ impl RunOptions {
             defaults,
             override_annotations,
             webhook,
+            notes,
         } = self;
         let namespace = given(namespace).map(arguments::namespace).transpose();
         let max_record_age = SignedDuration::try_from(max_record_age).unwrap_or(SignedDuration::MAX);
@@ -297,6 +305,7 @@ impl RunOptions {
             pod_name: given(Some(pod_name)).unwrap_or_else(|| DEFAULT_NAME.to_owned()),
             installation: installation(&defaults, override_annotations)?,
             webhook: webhook.settings()?,
+            notes: notes.settings()?,
             patience: PATIENCE,
         })
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use shared::domain::annotations::Namespaces;
 use shared::domain::plan::Snapshot;
 use shared::domain::record::run::RunRecord;
+use shared::domain::release_notes::book::NotesBook;
 
 use crate::store::Store;
 use crate::views::Record;
@@ -18,6 +19,10 @@ pub fn gather(stores: &Stores) -> (Snapshot, Option<RunRecord>) {
             Some(namespaces) => Namespaces::Read(namespaces.all().into_iter().collect()),
             None => Namespaces::Unread(Arc::clone(&stores.installation)),
         },
+        notes: NotesBook {
+            forges: Arc::clone(&stores.forges),
+            ..NotesBook::default()
+        },
         ..Snapshot::default()
     };
     let mut runs = Vec::new();
@@ -27,6 +32,7 @@ pub fn gather(stores: &Stores) -> (Snapshot, Option<RunRecord>) {
                 snapshot.records.insert(name, scan);
             }
             Record::Run(run) => runs.push(run),
+            Record::Notes(notes) => snapshot.notes.records.extend(notes),
         }
     }
     (snapshot, RunRecord::together(runs))

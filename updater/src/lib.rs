@@ -7,11 +7,11 @@
 //! - [`reconcile`]: the loop, and the table of contents of everything below.
 //! - [`gather`]: stores to a snapshot; [`pods`]: what pods say, where a plan depends on it; [`notify`]: tells people;
 //!   [`outbox`] and [`webhook`]: other programs; [`apply`]: changes
-//!   workloads; [`scans`]: asks for scans.
+//!   workloads; [`scans`]: asks for scans; [`notes`] and `forge`: fetch release notes.
 //! - [`health`], [`metrics`], [`http`]: what others can see of it; [`signals`]: these, as the tasks share them.
 //!
 //! Invariants: only [`apply`] changes a workload, only [`notify`] makes Events, only [`scans`] makes Jobs, only
-//! [`outbox`] writes the record of messages, and all ask [`leader`] at
+//! [`outbox`] writes the record of messages and only [`notes`] those of release notes, and all ask [`leader`] at
 //! the moment of each write. Nothing here talks to a registry or reads a Secret.
 
 pub mod cli;
@@ -30,6 +30,7 @@ pub mod reconcile;
 pub mod apply;
 pub mod gather;
 pub mod nodes;
+pub mod notes;
 pub mod notify;
 pub mod outbox;
 pub mod pods;
@@ -45,6 +46,7 @@ mod answer;
 #[cfg(test)]
 mod answering;
 mod api;
+mod forge;
 mod random;
 mod retry;
 mod tasks;

@@ -3,20 +3,22 @@
 //! One look is at everything: what may be done with one workload can depend on all others. Nothing is kept between two
 //! looks but what was seen, told and tried, and losing that costs a question, not a mistake.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use shared::domain::notice::{Notice, notices};
-use shared::domain::plan::{Action, Assessment, Plan, PlanLimits, Readings, Seen, Update};
+use shared::domain::plan::{Action, Assessment, Plan, PlanLimits, Readings, Seen, Snapshot, Update};
 use shared::io::clock;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::apply::Applier;
 use crate::gather::gather;
 use crate::leader::Leadership;
+use crate::notes::AllWanted;
 use crate::notify::Notifier;
 use crate::outbox::{Outbox, Told};
 use crate::pods::PodReader;
@@ -45,6 +47,8 @@ pub struct Reconciler {
     pub scans: ScanRequester,
     /// `None` where nobody else is to be told anything.
     pub outbox: Option<Outbox>,
+    /// Whose release notes are wanted; `None` where nobody fetches any.
+    pub notes: Option<watch::Sender<AllWanted>>,
     pub limits: PlanLimits,
     pub signals: Signals,
     pub seen: Seen,
@@ -123,6 +127,7 @@ impl Reconciler {
             .await;
         self.signals.metrics.looked(&snapshot, &plan);
         self.signals.metrics.scanned(last_run.as_ref());
+        self.want_notes(&snapshot, &plan);
         self.readings = std::mem::take(&mut snapshot.readings);
         self.seen = std::mem::take(&mut snapshot.seen);
         self.seen.take_in(&snapshot.workloads, &plan);
@@ -163,6 +168,21 @@ impl Reconciler {
             next: retries.into_iter().chain([deadline]).flatten().min(),
             decided_in,
         }
+    }
+
+    /// Says whose notes are wanted, which somebody else fetches.
+    fn want_notes(&self, snapshot: &Snapshot, plan: &Plan) {
+        let Some(notes) = &self.notes else {
+            return;
+        };
+        let wanted = snapshot.notes_wanted(plan);
+        notes.send_if_modified(|before| {
+            let is_new = **before != wanted;
+            if is_new {
+                *before = Arc::new(wanted);
+            }
+            is_new
+        });
     }
 
     /// Tells and does what the plan says. Returns the updates that have begun, with what they were decided by.

@@ -8,7 +8,9 @@ use kube::ResourceExt as _;
 use shared::domain::annotations::{Installation, Layer};
 use shared::domain::record::ScanRecord;
 use shared::domain::record::config_map::{RECORD_LABEL, RecordError};
+use shared::domain::record::release_notes::{NOTES, Shard};
 use shared::domain::record::run::{LAST_RUN, RunRecord};
+use shared::domain::release_notes::book::NotesRecord;
 use shared::domain::scan_request::{ScanJob, Scanner};
 use shared::domain::workload::{Workload, WorkloadObject};
 
@@ -19,6 +21,8 @@ pub enum Record {
     Scan(String, Result<Arc<ScanRecord>, RecordError>),
     /// Of a run.
     Run(RunRecord),
+    /// Of release notes, by key. Written by an updater, this one or another.
+    Notes(Vec<(String, Arc<NotesRecord>)>),
 }
 
 /// `None` for a workload that cannot be viewed.
@@ -54,11 +58,14 @@ pub(crate) fn namespace(object: &Namespace, installation: &Installation) -> (Str
 /// `None` for the record of a run that cannot be read: only the metrics miss it.
 pub(crate) fn record(config_map: &ConfigMap) -> Option<Record> {
     let name = config_map.name_any();
-    if config_map
-        .labels()
-        .get(RECORD_LABEL)
-        .is_some_and(|kind| kind == LAST_RUN)
-    {
+    let kind = config_map.labels().get(RECORD_LABEL).map(String::as_str);
+    if kind == Some(NOTES) {
+        let records = Shard::parse(config_map).records.into_iter();
+        return Some(Record::Notes(
+            records.map(|(key, record)| (key, Arc::new(record))).collect(),
+        ));
+    }
+    if kind == Some(LAST_RUN) {
         let run = RunRecord::parse(config_map);
         let run = run.inspect_err(|error| tracing::warn!(%error, "the metrics say nothing of it"));
         return run.ok().map(Record::Run);

@@ -20,6 +20,7 @@ use kube::runtime::{WatchStreamExt as _, watcher as watch};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use shared::domain::annotations::{Installation, Layer};
+use shared::domain::release_notes::source::Forges;
 use shared::domain::scan_request::{ScanJob, Scanner};
 use shared::domain::workload::{Workload, WorkloadKind, WorkloadObject};
 use shared::io::client::explain;
@@ -53,6 +54,8 @@ pub struct Scope {
     pub scanner: String,
     /// What holds for workloads that do not say otherwise.
     pub installation: Arc<Installation>,
+    /// Servers that may be asked for release notes.
+    pub forges: Arc<Forges>,
 }
 
 impl Scope {
@@ -65,6 +68,7 @@ impl Scope {
             selector: settings.watch_namespace_selector.clone(),
             scanner: settings.scanner_cronjob.clone(),
             installation: Arc::new(settings.installation.clone().living_in(&records)),
+            forges: Arc::new(settings.notes.forges.clone()),
             records,
         }
     }
@@ -133,6 +137,8 @@ pub struct Stores {
     /// `None` where they may not be read.
     pub scanner: Option<ScannerStores>,
     pub installation: Arc<Installation>,
+    /// Servers that may be asked for release notes.
+    pub forges: Arc<Forges>,
 }
 
 /// The scanner's CronJob, if there is one, and the Jobs of CronJobs beside it.
@@ -296,6 +302,7 @@ pub fn start(
         namespaces,
         scanner,
         installation: Arc::clone(&scope.installation),
+        forges: Arc::clone(&scope.forges),
     };
     (stores, tasks)
 }

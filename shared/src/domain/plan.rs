@@ -30,6 +30,7 @@ use super::workload::Workload;
 mod assessment;
 mod decide;
 mod gate;
+mod notes;
 mod pending;
 mod readings;
 mod rollback;

@@ -9,6 +9,7 @@ pub mod labels;
 pub mod outbox;
 pub mod registry_accounts;
 pub mod rejected_logins;
+pub mod release_notes;
 pub mod run;
 pub mod scan;
 mod single;

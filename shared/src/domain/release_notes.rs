@@ -5,6 +5,7 @@
 //! answer here has a bound that holds for any input. This module fetches nothing and asks no model: it says what to ask, and
 //! reads what came back.
 
+pub mod book;
 pub mod changelog;
 pub mod digest;
 pub mod plain;

@@ -6,6 +6,7 @@ use kube::{Api, Client};
 
 use crate::domain::record::ScanRecord;
 use crate::domain::record::config_map::{RECORD_KIND, RECORD_LABEL};
+use crate::domain::record::release_notes::NOTES;
 use crate::domain::record::run::LAST_RUN;
 use crate::io::list;
 
@@ -17,9 +18,9 @@ pub fn selector() -> String {
     format!("{RECORD_LABEL}={RECORD_KIND}")
 }
 
-/// Selects what the updater follows: the records of repositories, and those of the scanner's last run.
+/// Selects what the updater follows: the records of repositories, those of the scanner's last run, and its own of release notes.
 pub fn watched() -> String {
-    format!("{RECORD_LABEL} in ({RECORD_KIND},{LAST_RUN})")
+    format!("{RECORD_LABEL} in ({RECORD_KIND},{LAST_RUN},{NOTES})")
 }
 
 /// The records of one namespace.

@@ -12,6 +12,7 @@ use crate::domain::pods::Pods;
 use crate::domain::record::config_map::{RecordError, record_name};
 use crate::domain::record::{ScanRecord, TagRecord};
 use crate::domain::reference::{Repository, Tag};
+use crate::domain::release_notes::book::NotesBook;
 use crate::domain::workload::Workload;
 
 /// Everything that a plan is made from.
@@ -34,6 +35,8 @@ pub struct Snapshot {
     pub seen: Seen,
     /// The settings as far as they were read before; the rest is read by the plan.
     pub readings: Readings,
+    /// What is known of release notes, and where more may be asked.
+    pub notes: NotesBook,
 }
 
 impl Snapshot {

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -195,6 +195,20 @@ pub fn between(step: &Step<'_>, releases: &[Release]) -> Result<Range, NoRange> 
     }
     let chosen = choose(components, step).ok_or(NoRange::NoneBetween)?;
     Ok(range(chosen, &to))
+}
+
+/// Whether a list of releases, newest first, goes back far enough: it has both ends of the step.
+pub fn is_whole(step: &Step<'_>, releases: &[Release]) -> bool {
+    let (Some(from), Some(to)) = (image_version(step.from), image_version(step.to)) else {
+        return false;
+    };
+    let ends_at = |end: &TagVersion| -> BTreeSet<String> {
+        let named = releases.iter().filter_map(|release| named(&release.tag));
+        let at_end = named.filter(|(_, version)| compare(version, end).is_eq());
+        at_end.map(|(component, _)| component).collect()
+    };
+    // Both of one component: another one's versions say nothing of ours.
+    !ends_at(&from).is_disjoint(&ends_at(&to))
 }
 
 /// The releases of the component that the image is: by the image's name, by what stands before the version in its tag, or those

@@ -145,6 +145,11 @@ impl Forges {
         servers.map(Self::new)
     }
 
+    /// The first of a kind: its token is for this one.
+    pub fn first(&self, forge: Forge) -> Option<&Server> {
+        self.servers.iter().find(|server| server.forge == forge)
+    }
+
     fn at(&self, host: &str) -> Option<&Server> {
         self.servers
             .iter()
@@ -283,6 +288,19 @@ impl NotesSource {
         match self {
             Self::Template { url, .. } => url.address().to_owned(),
             Self::Repository { server, path } => format!("{}/{path}", server.address),
+        }
+    }
+
+    /// What tells it from all others.
+    pub(super) fn page_of_nothing(&self) -> String {
+        self.page("")
+    }
+
+    /// Of which nothing can be asked.
+    pub(super) fn nowhere() -> Self {
+        Self::Template {
+            url: UrlTemplate(String::new()),
+            may_be_read: false,
         }
     }
 

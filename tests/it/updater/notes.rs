@@ -1,0 +1,449 @@
+//! Release notes: asked for once an update, of the servers that are known and of no other, and remembered by whoever leads.
+
+use sandbox::apiserver::faults::{Fault, FaultRule};
+use sandbox::forge::{Asked, Forge, Mood, Repository};
+use shared::domain::record::release_notes::{NotesState, SHARDS, Shard, name as shard_name, shard_of};
+use shared::domain::release_notes::book::NotesRecord;
+
+use super::*;
+
+const NOTES: &str = "kubefresh.dev/release-notes";
+
+/// Everything that is stored of notes.
+async fn stored(stage: &Stage) -> (Vec<NotesRecord>, NotesState) {
+    let api: Api<ConfigMap> = Api::namespaced(stage.client.clone(), NAMESPACE);
+    let (mut found, mut kept) = (Vec::new(), NotesState::default());
+    for shard in 0..SHARDS {
+        if let Some(config_map) = api.get_opt(&shard_name(LEASE, shard)).await.unwrap() {
+            let shard_read = Shard::parse(&config_map);
+            found.extend(shard_read.records.into_values());
+            if shard == 0 {
+                kept = shard_read.state;
+            }
+        }
+    }
+    (found, kept)
+}
+
+/// Waits for a record that is as it should be.
+async fn record(stage: &Stage, what: &str, is_it: impl Fn(&NotesRecord) -> bool) -> NotesRecord {
+    eventually(&format!("a record {what}"), LIMIT, || async {
+        stored(stage).await.0.into_iter().find(|record| is_it(record))
+    })
+    .await
+}
+
+/// A stage whose `checkout` is offered 1.5.0, and says that its notes are at the forge.
+async fn offered(forge: &Forge, path: &str) -> Stage {
+    let notes = format!("{}/{path}", forge.host());
+    let stage = Stage::with_checkout(&[("kubefresh.dev/mode", "notify"), (NOTES, &notes)]).await;
+    stage.offer_1_5_0().await;
+    stage
+}
+
+async fn leader(stage: &Stage, forge: &Forge, kind: &str, more: &[&str]) -> Updater {
+    let forges = forge.named(kind);
+    let words = [&["--forges", &forges], more].concat();
+    stage.leader_with(&words).await
+}
+
+fn targets(forge: &Forge) -> Vec<String> {
+    forge.asked().into_iter().map(|asked| asked.target).collect()
+}
+
+fn shop() -> Repository {
+    Repository::with(&[
+        ("v1.6.0", "- fix: too new"),
+        (
+            "v1.5.0",
+            "## Added\n- baskets by @ann\n\n## Security\n- fix CVE-2026-1234 <script>alert(1)</script>",
+        ),
+        ("v1.4.1", "- fix: totals\n- BREAKING: the port is 8080"),
+        ("v1.4.0", "- fix: runs already"),
+    ])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_notes_of_all_releases_between_are_fetched_once_however_many_workloads_are_offered_them() {
+    let forge = Forge::start().await;
+    forge.has("example/shop", shop());
+    let stage = offered(&forge, "example/shop").await;
+    let notes = format!("{}/example/shop", forge.host());
+    for name in ["second", "third"] {
+        stage
+            .deploy(
+                name,
+                OLD,
+                &[
+                    ("kubefresh.dev/watch", "true"),
+                    ("kubefresh.dev/mode", "notify"),
+                    (NOTES, &notes),
+                ],
+            )
+            .await;
+    }
+    let updater = leader(&stage, &forge, "github", &[]).await;
+    let record = record(&stage, "with notes", |record| record.summary.is_some()).await;
+    updater.shows("kubefresh_containers{verdict=\"notify\"} 3").await;
+    let tags: Vec<&str> = record
+        .releases
+        .iter()
+        .map(|release| release.tag.as_str())
+        .collect();
+    assert_eq!((tags, record.has_target), (vec!["v1.5.0", "v1.4.1"], true));
+    let summary = record.summary.unwrap();
+    let texts = |items: &[shared::domain::release_notes::digest::Item]| {
+        items.iter().map(|item| item.text.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(texts(&summary.security), ["fix CVE-2026-1234"]);
+    assert_eq!(texts(&summary.breaking), ["the port is 8080"]);
+    assert_eq!(texts(&summary.features), ["baskets"]);
+    assert_eq!(texts(&summary.fixes), ["totals"]);
+    assert_eq!(
+        targets(&forge),
+        ["/api/v3/repos/example/shop/releases?per_page=50&page=1"]
+    );
+    assert_eq!(stored(&stage).await.0.len(), 1);
+    updater.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_leader_asks_nothing_that_is_known_and_only_whether_it_has_changed_once_that_is_due() {
+    let forge = Forge::start().await;
+    forge.has("example/shop", shop());
+    let stage = offered(&forge, "example/shop").await;
+    let first = leader(&stage, &forge, "github", &[]).await;
+    let known = record(&stage, "with notes", |record| record.summary.is_some()).await;
+    first.kill().await;
+    assert_eq!(forge.asked().len(), 1);
+    // A day later, as far as the record says.
+    let api: Api<ConfigMap> = Api::namespaced(stage.client.clone(), NAMESPACE);
+    for shard in 0..SHARDS {
+        let Some(config_map) = api.get_opt(&shard_name(LEASE, shard)).await.unwrap() else {
+            continue;
+        };
+        let mut shard_read = Shard::parse(&config_map);
+        for record in shard_read.records.values_mut() {
+            record.ask_again = clock::now();
+        }
+        let aged = shard_read.to_config_map(LEASE, shard, NAMESPACE);
+        let patch = Patch::Merge(json!({ "data": aged.data }));
+        api.patch(&shard_name(LEASE, shard), &PatchParams::default(), &patch)
+            .await
+            .unwrap();
+    }
+    let second = leader(&stage, &forge, "github", &[]).await;
+    let renewed = record(&stage, "that was asked again", |record| {
+        record.ask_again > clock::now()
+    })
+    .await;
+    let Asked { headers, status, .. } = forge.asked().remove(1);
+    assert_eq!((headers.get("if-none-match"), status), (known.etag.as_ref(), 304));
+    assert_eq!(renewed.summary, known.summary);
+    second.stop().await;
+    let third = leader(&stage, &forge, "github", &[]).await;
+    third.shows("kubefresh_containers{verdict=\"notify\"} 1").await;
+    third.stop().await;
+    assert_eq!(forge.asked().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_allows_no_more_is_left_alone_by_the_next_leader_too() {
+    let forge = Forge::start().await;
+    forge.has("example/shop", shop());
+    let until = clock::now().as_second() + 3600;
+    forge.allows(0, until);
+    let stage = offered(&forge, "example/shop").await;
+    let first = leader(&stage, &forge, "github", &[]).await;
+    let refused = record(&stage, "that was refused", |record| record.error.is_some()).await;
+    assert_eq!(refused.ask_again.as_second(), until);
+    let (_, kept) = stored(&stage).await;
+    assert_eq!(kept.cool_downs[&forge.host()].until.as_second(), until);
+    first.kill().await;
+    // Another update, whose notes are at the same server.
+    let notes = format!("{}/example/shop", forge.host());
+    stage
+        .deploy(
+            "other",
+            "registry.example/shop/checkout:1.4.1",
+            &[
+                ("kubefresh.dev/watch", "true"),
+                ("kubefresh.dev/mode", "notify"),
+                (NOTES, &notes),
+            ],
+        )
+        .await;
+    stage
+        .scanned(
+            "registry.example/shop/checkout",
+            &["1.4.0 minor", "1.4.1 minor"],
+            &["1.4.0", "1.4.1", "1.5.0"],
+        )
+        .await;
+    // And a last one at another server, which is asked after the others.
+    let witness = Forge::start().await;
+    witness.has("example/shop", shop());
+    let (image, elsewhere) = (
+        "registry.example/shop/zebra",
+        format!("{}/example/shop", witness.host()),
+    );
+    stage.scanned(image, &["1.4.0 minor"], &["1.4.0", "1.5.0"]).await;
+    let said = [("kubefresh.dev/mode", "notify"), (NOTES, &*elsewhere)];
+    stage.deploy("zebra", &format!("{image}:1.4.0"), &said).await;
+    let second = stage
+        .leader_with(&[
+            "--forges",
+            &format!("{},{}", forge.named("github"), witness.named("github")),
+        ])
+        .await;
+    record(&stage, "of the witness", |record| record.summary.is_some()).await;
+    second.stop().await;
+    assert_eq!((forge.asked().len(), witness.asked().len()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_releases_are_read_page_by_page_until_both_ends_are_there() {
+    let forge = Forge::start().await;
+    let tags: Vec<String> = (0..400).rev().map(|patch| format!("v1.4.{patch}")).collect();
+    let mut releases: Vec<(&str, &str)> = tags.iter().map(|tag| (tag.as_str(), "- fix: a")).collect();
+    releases.insert(0, ("v1.5.0", "- feat: b"));
+    forge.has("example/shop", Repository::with(&releases));
+    let stage = offered(&forge, "example/shop").await;
+    stage
+        .set_image("checkout", "registry.example/shop/checkout:1.4.380")
+        .await;
+    stage
+        .scanned(
+            "registry.example/shop/checkout",
+            &["1.4.380 minor"],
+            &["1.4.380", "1.5.0"],
+        )
+        .await;
+    let updater = leader(&stage, &forge, "github", &[]).await;
+    let found = record(&stage, "of 20 releases", |record| record.releases.len() == 20).await;
+    assert_eq!(
+        (found.releases[0].tag.as_str(), found.more_releases),
+        ("v1.5.0", 0)
+    );
+    assert_eq!(forge.asked().len(), 1, "the first page has both ends");
+    let other = "registry.example/shop/other";
+    stage
+        .scanned(other, &["1.4.300 minor"], &["1.4.300", "1.5.0"])
+        .await;
+    let notes = format!("{}/example/shop", forge.host());
+    let said = [("kubefresh.dev/mode", "notify"), (NOTES, &*notes)];
+    stage.deploy("other", &format!("{other}:1.4.300"), &said).await;
+    let found = record(&stage, "of 100 releases", |record| record.more_releases == 80).await;
+    assert_eq!(found.releases[19].tag, "v1.4.381");
+    assert_eq!(forge.asked().len(), 4, "the third page has the other end");
+    updater.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gitlab_and_gitea_are_asked_in_their_own_words_and_each_sees_its_own_token_alone() {
+    for (kind, flag, path, target, header, shown) in [
+        (
+            "gitlab",
+            "--gitlab-token=t0k3n",
+            "group/sub/shop",
+            "/api/v4/projects/group%2Fsub%2Fshop/releases?per_page=50&page=1",
+            "private-token",
+            "t0k3n",
+        ),
+        (
+            "gitea",
+            "--gitea-token=t0k3n",
+            "example/shop",
+            "/api/v1/repos/example/shop/releases?draft=false&limit=50&page=1",
+            "authorization",
+            "token t0k3n",
+        ),
+        (
+            "github",
+            "--github-token=t0k3n",
+            "example/shop",
+            "/api/v3/repos/example/shop/releases?per_page=50&page=1",
+            "authorization",
+            "Bearer t0k3n",
+        ),
+    ] {
+        let forge = Forge::start().await;
+        forge.has(path, shop());
+        let stage = offered(&forge, path).await;
+        let others = [
+            "--github-token=0th3r",
+            "--gitlab-token=0th3r",
+            "--gitea-token=0th3r",
+        ];
+        let name = flag.split('=').next().unwrap();
+        let others = others.into_iter().filter(|other| !other.starts_with(name));
+        let flags: Vec<&str> = std::iter::once(flag).chain(others).collect();
+        let updater = leader(&stage, &forge, kind, &flags).await;
+        let found = record(&stage, "with notes", |record| record.summary.is_some()).await;
+        assert_eq!(found.releases.len(), 2, "{kind}");
+        let asked = &forge.asked()[0];
+        assert_eq!(
+            (asked.target.as_str(), asked.headers[header].as_str()),
+            (target, shown)
+        );
+        assert!(asked.headers.values().all(|value| !value.contains("0th3r")));
+        updater.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_releases_the_changelog_is_read_and_without_that_it_is_said() {
+    let forge = Forge::start().await;
+    let changelog = "# Changelog\n## [1.5.0] - 2026-11-01\n### Added\n- baskets\n## [1.4.0]\n- old\n";
+    forge.has(
+        "example/shop",
+        Repository {
+            changelog: Some(changelog.to_owned()),
+            ..Repository::default()
+        },
+    );
+    let stage = offered(&forge, "example/shop").await;
+    let updater = leader(&stage, &forge, "github", &[]).await;
+    let found = record(&stage, "of the changelog", |record| record.summary.is_some()).await;
+    assert_eq!(found.summary.unwrap().features[0].text, "baskets");
+    stage
+        .annotate("checkout", NOTES, &format!("{}/example/nothing", forge.host()))
+        .await;
+    let nothing = record(&stage, "of nothing", |record| record.missing.is_some()).await;
+    let missing = nothing.missing.unwrap();
+    assert!(
+        missing.contains("example/nothing is not there, or may not be read without a token"),
+        "{missing}"
+    );
+    forge.has("example/bare", Repository::default());
+    stage
+        .annotate("checkout", NOTES, &format!("{}/example/bare", forge.host()))
+        .await;
+    let bare = record(&stage, "of a bare repository", |record| {
+        record.missing.as_ref().is_some_and(|why| why.contains("bare"))
+    })
+    .await;
+    assert!(
+        bare.missing
+            .unwrap()
+            .ends_with("the repository has no releases, and there is no CHANGELOG.md")
+    );
+    updater.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_server_is_asked_that_nobody_named_and_none_leads_us_elsewhere() {
+    let forge = Forge::start().await;
+    let other = Forge::start().await;
+    other.has("example/shop", shop());
+    let location = format!("http://{}/api/v3/repos/example/shop/releases", other.host());
+    forge.becomes(Mood::Says(302, vec![("location", location)], String::new()));
+    let stage = offered(&forge, "example/shop").await;
+    let updater = leader(&stage, &forge, "github", &["--github-token=t0k3n"]).await;
+    let failed = record(&stage, "of a failure", |record| record.error.is_some()).await;
+    let message = failed.error.unwrap().message;
+    assert!(message.ends_with("leads away, where nobody follows"), "{message}");
+    // Nor by what a workload says.
+    stage
+        .annotate("checkout", NOTES, &format!("{}/example/shop", other.host()))
+        .await;
+    stage
+        .annotate("checkout", NOTES, &format!("http://{}/{{tag}}", other.host()))
+        .await;
+    let unread = record(&stage, "of a page that nobody reads", |record| {
+        record.missing.is_some()
+    })
+    .await;
+    assert!(
+        unread
+            .missing
+            .unwrap()
+            .contains("FORGES does not name page:http://")
+    );
+    assert!(other.asked().is_empty());
+    updater.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forge_that_hangs_or_lies_and_records_that_cannot_be_kept_hold_up_no_update() {
+    for mood in [
+        Mood::Hangs,
+        Mood::Says(200, Vec::new(), "<html>".to_owned()),
+        Mood::Says(500, Vec::new(), "x".repeat(1 << 20)),
+    ] {
+        let forge = Forge::start().await;
+        forge.becomes(mood);
+        let notes = format!("{}/example/shop", forge.host());
+        let stage = Stage::with_checkout(&[(NOTES, &notes)]).await;
+        let updater = leader(&stage, &forge, "github", &[]).await;
+        stage.update_to_1_5_0().await;
+        updater.stop().await;
+    }
+    let forge = Forge::start().await;
+    forge.has("example/shop", shop());
+    let notes = format!("{}/example/shop", forge.host());
+    let stage = Stage::with_checkout(&[(NOTES, &notes)]).await;
+    let name = shard_name(LEASE, 0);
+    let broken = FaultRule::new(Fault::internal())
+        .resource("configmaps")
+        .name(&name);
+    stage.cluster.api.faults().install(broken);
+    let updater = leader(&stage, &forge, "github", &[]).await;
+    stage.update_to_1_5_0().await;
+    updater.stop().await;
+    assert!(
+        forge.asked().is_empty(),
+        "what servers asked for is not known, so none is asked"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nothing_has_offered_for_a_week_is_forgotten() {
+    let forge = Forge::start().await;
+    forge.has("example/shop", shop());
+    let stage = offered(&forge, "example/shop").await;
+    let first = leader(&stage, &forge, "github", &[]).await;
+    let known = record(&stage, "with notes", |record| record.summary.is_some()).await;
+    first.stop().await;
+    let week = jiff::SignedDuration::from_hours(7 * 24);
+    let old = NotesRecord {
+        offered_at: clock::now() - week,
+        ..known.clone()
+    };
+    let recent = NotesRecord {
+        offered_at: clock::now() - week + jiff::SignedDuration::from_hours(1),
+        ..known
+    };
+    let records = [("a".repeat(16), old), ("b".repeat(16), recent)];
+    for (key, record) in records {
+        let mut shard = Shard::default();
+        shard.records.insert(key.clone(), record);
+        let stored = shard.to_config_map(LEASE, shard_of(&key), NAMESPACE);
+        stage
+            .cluster
+            .apply(&[serde_json::to_value(stored).unwrap()])
+            .await;
+    }
+    let second = leader(&stage, &forge, "github", &[]).await;
+    eventually("the old one is gone", LIMIT, || async {
+        let (found, _) = stored(&stage).await;
+        let ages = found
+            .iter()
+            .map(|record| clock::now().duration_since(record.offered_at));
+        (ages.max()? < week).then_some(())
+    })
+    .await;
+    assert!(stored(&stage).await.0.len() >= 2);
+    second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_wants_no_notes_fetches_none() {
+    let forge = Forge::start().await;
+    forge.has("example/shop", shop());
+    let stage = offered(&forge, "example/shop").await;
+    let updater = leader(&stage, &forge, "github", &["--fetch-notes=false"]).await;
+    updater.shows("kubefresh_containers{verdict=\"notify\"} 1").await;
+    updater.stop().await;
+    assert!(forge.asked().is_empty() && stored(&stage).await.0.is_empty());
+}

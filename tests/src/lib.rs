@@ -20,3 +20,4 @@ pub mod programs;
 pub mod prometheus;
 pub mod receiver;
 pub mod registry;
+pub mod smtp;

@@ -32,6 +32,8 @@ pub struct Received {
     /// Names in lower case.
     pub headers: BTreeMap<String, String>,
     pub body: Value,
+    /// The body as it came.
+    pub text: String,
     /// Whether it was answered with a success.
     pub taken: bool,
 }
@@ -135,6 +137,7 @@ async fn receive(
         target: target.to_string(),
         headers: headers.collect(),
         body: serde_json::from_slice(&body).unwrap_or_default(),
+        text: String::from_utf8_lossy(&body).into_owned(),
         taken: false,
     };
     let behaviour = {

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::Client;
-use shared::domain::outbox::Channel;
 use shared::domain::plan::{Readings, Seen};
 use shared::io::client::{ClientError, WATCH_LIMIT, connect};
 use shared::io::clock;
@@ -18,6 +17,7 @@ use tokio::sync::watch as watch_channel;
 use tokio_util::sync::CancellationToken;
 
 use crate::apply::Applier;
+use crate::channels::ChannelSetupError;
 use crate::cli::Settings;
 use crate::http::{self, Pages};
 use crate::leader::{self, Claim, Leadership, LeaseOptions};
@@ -26,6 +26,7 @@ use crate::notify::Notifier;
 use crate::outbox::Outbox;
 use crate::pods::PodReader;
 use crate::random;
+use crate::receivers::Receivers;
 use crate::reconcile::Reconciler;
 use crate::scans::ScanRequester;
 use crate::signals::Signals;
@@ -48,8 +49,8 @@ pub enum AppError {
     },
     #[error("{0}")]
     Access(String),
-    #[error("the HTTP client of the webhook could not be set up: {0}")]
-    Webhook(#[source] reqwest::Error),
+    #[error(transparent)]
+    Channel(#[from] ChannelSetupError),
     #[error("the HTTP client of release notes could not be set up: {0}")]
     Notes(#[source] reqwest::Error),
     #[error(transparent)]
@@ -60,7 +61,7 @@ impl AppError {
     /// Whether starting was impossible, so that a person has to change something.
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::Client(_) | Self::Listen { .. } | Self::Access(_) | Self::Webhook(_) | Self::Notes(_) => {
+            Self::Client(_) | Self::Listen { .. } | Self::Access(_) | Self::Channel(_) | Self::Notes(_) => {
                 true
             }
             Self::Task(_) => false,
@@ -122,7 +123,7 @@ pub async fn run(
         signals,
         started,
     };
-    let outbox = outbox(&client, &settings, &namespace, &view).map_err(AppError::Webhook)?;
+    let outbox = outbox(&client, &settings, &namespace, &view)?;
     let notes = fetch_notes(&mut tasks, &client, &settings, &namespace, &view).map_err(AppError::Notes)?;
     let reconciler = reconciler(&client, &settings, &namespace, (view, outbox, notes));
     let idle = reconcile(&mut tasks, reconciler, stop.clone());
@@ -145,31 +146,32 @@ struct View {
     started: Timestamp,
 }
 
-/// Nothing where no webhook is configured.
+/// Nothing where nobody wants to be told.
 fn outbox(
     client: &Client,
     settings: &Settings,
     namespace: &str,
     view: &View,
-) -> Result<Option<Outbox>, reqwest::Error> {
-    let Some(webhook) = &settings.webhook else {
-        return Ok(None);
-    };
-    let events: Vec<&'static str> = webhook.events.iter().map(|event| (*event).into()).collect();
-    let (receiver, events) = (webhook.host(), events.join(", "));
-    if events.is_empty() {
-        tracing::warn!(
-            receiver,
-            "WEBHOOK_URL is set and no WEBHOOK_ENABLE_… is true: nothing is sent"
-        );
+) -> Result<Option<Outbox>, ChannelSetupError> {
+    let receivers = Receivers::new(settings)?;
+    let channels = receivers.channels();
+    if channels.is_empty() {
         return Ok(None);
     }
-    tracing::info!(receiver, events, "webhook");
-    view.signals.metrics.sends_on(Channel::Webhook);
+    for (channel, receiver) in channels {
+        tracing::info!(%channel, receiver, "people and programs are told");
+        view.signals.metrics.sends_on(channel);
+    }
     let (leadership, look_again) = (view.leadership.clone(), Arc::clone(&view.signals.look_again));
     let names = (namespace, settings.lease_name.as_str());
-    let settings = (webhook, settings.patience);
-    Outbox::new(client.clone(), names, settings, leadership, look_again).map(Some)
+    let told = (receivers, settings.patience);
+    Ok(Some(Outbox::new(
+        client.clone(),
+        names,
+        told,
+        leadership,
+        look_again,
+    )))
 }
 
 /// Says whose release notes are wanted.
@@ -225,6 +227,7 @@ fn reconciler(
         installation: _,
         webhook: _,
         notes: _,
+        channels: _,
         patience,
     } = settings;
     Reconciler {

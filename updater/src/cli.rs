@@ -1,5 +1,6 @@
 //! What can be told to the updater, by flags or by the environment; nothing else in this crate reads either.
 
+pub mod channels;
 mod command;
 pub mod notes;
 pub mod webhook;
@@ -16,6 +17,7 @@ use shared::io::arguments::{self, DefaultsError, given};
 use shared::io::telemetry::LogFormat;
 use strum::VariantNames;
 
+use self::channels::{ChannelError, ChannelOptions, ChannelSettings};
 pub use self::command::Command;
 use self::notes::{NotesOptions, NotesSettings, NotesSettingsError};
 use self::webhook::{WebhookError, WebhookOptions, WebhookSettings};
@@ -189,6 +191,8 @@ pub struct RunOptions {
     pub webhook: WebhookOptions,
     #[command(flatten)]
     pub notes: NotesOptions,
+    #[command(flatten)]
+    pub channels: ChannelOptions,
 }
 
 #[derive(Debug, Args)]
@@ -238,6 +242,8 @@ pub struct Settings {
     /// `None`: nobody wants to be told.
     pub webhook: Option<WebhookSettings>,
     pub notes: NotesSettings,
+    /// Where people are told, beside by Events.
+    pub channels: ChannelSettings,
     /// How long the end of an update waits for what the API server does not let us tell of it. The same for everybody.
     pub patience: Duration,
 }
@@ -257,6 +263,8 @@ pub enum SettingsError {
     Webhook(#[from] WebhookError),
     #[error(transparent)]
     Notes(#[from] NotesSettingsError),
+    #[error(transparent)]
+    Channels(#[from] ChannelError),
 }
 
 impl RunOptions {
@@ -280,6 +288,7 @@ impl RunOptions {
             override_annotations,
             webhook,
             notes,
+            channels,
         } = self;
         let namespace = given(namespace).map(arguments::namespace).transpose();
         let max_record_age = SignedDuration::try_from(max_record_age).unwrap_or(SignedDuration::MAX);
@@ -306,6 +315,7 @@ impl RunOptions {
             installation: installation(&defaults, override_annotations)?,
             webhook: webhook.settings()?,
             notes: notes.settings()?,
+            channels: channels.settings()?,
             patience: PATIENCE,
         })
     }

@@ -28,12 +28,14 @@ pub mod watch;
 pub mod reconcile;
 
 pub mod apply;
+pub mod channels;
 pub mod gather;
 pub mod nodes;
 pub mod notes;
 pub mod notify;
 pub mod outbox;
 pub mod pods;
+pub mod receivers;
 pub mod scans;
 pub mod webhook;
 
@@ -47,6 +49,7 @@ mod answer;
 mod answering;
 mod api;
 mod forge;
+mod post;
 mod random;
 mod retry;
 mod tasks;

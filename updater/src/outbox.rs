@@ -23,10 +23,9 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use crate::cli::webhook::WebhookSettings;
 use crate::leader::Leadership;
 use crate::metrics::{MessageResult, Metrics};
-use crate::webhook::Webhook;
+use crate::receivers::Receivers;
 use store::OutboxStore;
 
 /// Messages that are sent at the same time.
@@ -43,9 +42,7 @@ pub type Told<'a> = (&'a Assessment, Vec<Notice>);
 
 /// What is to be sent, and the sending.
 pub struct Outbox {
-    webhook: Arc<Webhook>,
-    events: BTreeSet<EventType>,
-    retries: u32,
+    receivers: Arc<Receivers>,
     /// How long ends of updates wait for the record.
     patience: Duration,
     leadership: Leadership,
@@ -74,7 +71,7 @@ pub struct Outbox {
 impl fmt::Debug for Outbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Outbox")
-            .field("webhook", &self.webhook)
+            .field("receivers", &self.receivers)
             .field("book", &self.book)
             .finish_non_exhaustive()
     }
@@ -83,7 +80,8 @@ impl fmt::Debug for Outbox {
 /// An attempt and what came of it.
 #[derive(Debug)]
 struct Answered {
-    waiting: Waiting,
+    /// What was told at once.
+    batch: Vec<Waiting>,
     answer: Answer,
     at: Timestamp,
 }
@@ -92,19 +90,17 @@ struct Answered {
 type Decided = (Waiting, MessageResult, String);
 
 impl Outbox {
-    /// For the receiver of the settings; the record is in our own namespace, named by the lease.
+    /// For these; the record is in our own namespace, named by the lease.
     pub fn new(
         client: Client,
         (namespace, lease): (&str, &str),
-        (settings, patience): (&WebhookSettings, Duration),
+        (receivers, patience): (Receivers, Duration),
         leadership: Leadership,
         look_again: Arc<Notify>,
-    ) -> Result<Self, reqwest::Error> {
+    ) -> Self {
         let (answered, answers) = mpsc::unbounded_channel();
-        Ok(Self {
-            webhook: Arc::new(Webhook::new(settings)?),
-            events: settings.events.clone(),
-            retries: settings.retries,
+        Self {
+            receivers: Arc::new(receivers),
             patience,
             leadership,
             store: OutboxStore::new(client, namespace, lease),
@@ -120,7 +116,7 @@ impl Outbox {
             answered,
             noted: Vec::new(),
             look_again,
-        })
+        }
     }
 
     /// Takes in the answers that came and what a look at `now` has to tell, writes that down, and sends what is due.
@@ -148,11 +144,7 @@ impl Outbox {
 
     /// Whether all that there is to tell with these notices is entered, so that it may be forgotten.
     pub fn has_entered(&self, notices: &[Notice]) -> bool {
-        let detects = self.events.contains(&EventType::DeploymentDetected);
-        let concerns = |notice: &Notice| {
-            EventType::of(notice.reason).is_some_and(|event| detects || self.events.contains(&event))
-        };
-        self.is_current || self.is_kept || !notices.iter().any(concerns)
+        self.is_current || self.is_kept || !notices.iter().any(|notice| self.receivers.concern(notice))
     }
 
     /// When a message will be due, after a look at `now`.
@@ -202,7 +194,9 @@ impl Outbox {
     fn collect(&mut self) {
         while self.sending.try_join_next().is_some() {}
         while let Ok(answered) = self.answers.try_recv() {
-            self.busy.remove(&answered.waiting.queue());
+            for waiting in &answered.batch {
+                self.busy.remove(&waiting.queue());
+            }
             self.noted.push(answered);
         }
         if self.sending.is_empty() {
@@ -223,9 +217,12 @@ impl Outbox {
             return Vec::new();
         };
         let mut decided = Vec::new();
-        for Answered { waiting, answer, at } in &self.noted {
-            let id = &waiting.message.id;
-            let Some(fate) = book.answered(waiting.channel, id, answer, self.retries, *at) else {
+        let all = self.noted.iter().flat_map(|Answered { batch, answer, at }| {
+            batch.iter().map(move |waiting| (waiting, answer, at))
+        });
+        for (waiting, answer, at) in all {
+            let (channel, id) = (waiting.channel, &waiting.message.id);
+            let Some(fate) = book.answered(channel, id, answer, self.receivers.retries(channel), *at) else {
                 continue;
             };
             let why = answer.problem().unwrap_or_default();
@@ -251,7 +248,7 @@ impl Outbox {
             .iter()
             .flat_map(|(assessment, notices)| messages(assessment, notices, now));
         let (told, others): (Vec<Message>, Vec<Message>) =
-            told.partition(|message| self.events.contains(&message.event));
+            told.partition(|message| !self.receivers.of(message).is_empty());
         let spoken_of = told
             .iter()
             .chain(&others)
@@ -267,11 +264,11 @@ impl Outbox {
             return decided;
         };
         let mut gone = Vec::new();
-        if self.events.contains(&EventType::DeploymentDetected) {
+        if self.receivers.detects() {
             gone.extend(book.detect(Channel::Webhook, &assessments(work), true, now));
         }
         for message in told {
-            gone.extend(book.enter(Channel::Webhook, message, now));
+            gone.extend(self.receivers.enter(book, &message, now));
         }
         decided.extend(gone.into_iter().map(dropped));
         let stale = book.give_up_stale(now).into_iter();
@@ -290,15 +287,18 @@ impl Outbox {
             return false;
         };
         let is_fresh = self.written_at.is_some_and(|at| at.elapsed() < DETECTIONS_REST);
-        let detects = self.events.contains(&EventType::DeploymentDetected);
-        let is_detection =
-            |answered: &Answered| answered.waiting.message.event == EventType::DeploymentDetected;
+        let is_detection = |answered: &Answered| {
+            let mut batch = answered.batch.iter();
+            batch.all(|waiting| waiting.message.event == EventType::DeploymentDetected)
+        };
+        let is_known = |message: &Message| {
+            let mut channels = self.receivers.of(message).into_iter();
+            channels.all(|channel| book.knows(channel, &message.id))
+        };
         if !is_fresh
-            || !detects
+            || !self.receivers.detects()
             || !self.noted.iter().all(is_detection)
-            || !told
-                .iter()
-                .all(|message| book.knows(Channel::Webhook, &message.id))
+            || !told.iter().all(is_known)
         {
             return false;
         }
@@ -328,7 +328,7 @@ impl Outbox {
         self.late = outbox::Outbox::default();
         for (waiting, result, why) in decided {
             metrics.message(waiting.channel, result);
-            tell(self.webhook.host(), &waiting, result, &why);
+            tell(&self.receivers.host(waiting.channel), &waiting, result, &why);
         }
         true
     }
@@ -341,18 +341,26 @@ impl Outbox {
                 continue;
             }
             for message in messages(assessment, notices, now) {
-                let (workload, event, id) = (message.workload.clone(), message.event, message.id.clone());
-                if !self.events.contains(&event) || self.late.knows(Channel::Webhook, &id) {
+                let mut unknown = self.receivers.of(&message);
+                unknown.retain(|channel| !self.late.knows(*channel, &message.id));
+                if unknown.is_empty() {
                     continue;
                 }
-                metrics.message(Channel::Webhook, MessageResult::Postponed);
+                for channel in unknown {
+                    metrics.message(channel, MessageResult::Postponed);
+                }
                 tracing::warn!(
-                    %workload, %event, id, waited = ?self.patience,
+                    workload = %message.workload, event = %message.event, id = message.id, waited = ?self.patience,
                     "message could not be stored, and what it tells of goes ahead; kept in memory alone until it can be"
                 );
-                for dropped in self.late.enter(Channel::Webhook, message, now) {
+                for dropped in self.receivers.enter(&mut self.late, &message, now) {
                     metrics.message(dropped.channel, MessageResult::Dropped);
-                    tell(self.webhook.host(), &dropped, MessageResult::Dropped, TOO_MANY);
+                    tell(
+                        &self.receivers.host(dropped.channel),
+                        &dropped,
+                        MessageResult::Dropped,
+                        TOO_MANY,
+                    );
                 }
             }
         }
@@ -363,22 +371,22 @@ impl Outbox {
             return;
         };
         // What was answered and is not noted yet is not sent again.
-        let noted = self.noted.iter().map(|answered| answered.waiting.queue());
+        let noted = self.noted.iter().flat_map(|answered| &answered.batch);
+        let noted = noted.map(Waiting::queue);
         let busy = noted.chain(self.busy.iter().cloned()).collect();
-        for waiting in book.due(now, &busy) {
+        for batch in book.due(now, &busy) {
             if self.sending.len() >= CONCURRENT || !self.leadership.may_act() {
                 return;
             }
-            self.busy.insert(waiting.queue());
-            let (webhook, waiting) = (Arc::clone(&self.webhook), waiting.clone());
-            let (answered, look_again) = (self.answered.clone(), Arc::clone(&self.look_again));
+            let batch: Vec<Waiting> = batch.into_iter().cloned().collect();
+            self.busy.extend(batch.iter().map(Waiting::queue));
+            let (receivers, answered) = (Arc::clone(&self.receivers), self.answered.clone());
+            let look_again = Arc::clone(&self.look_again);
             self.sending.spawn(async move {
-                let answer = match waiting.channel {
-                    Channel::Webhook => webhook.send(&waiting.message).await,
-                };
+                let answer = receivers.send(&batch).await;
                 let at = clock::now();
                 // Nobody listens any more only where the process ends.
-                let _ = answered.send(Answered { waiting, answer, at });
+                let _ = answered.send(Answered { batch, answer, at });
                 look_again.notify_one();
             });
         }
@@ -414,6 +422,7 @@ fn tell(receiver: &str, waiting: &Waiting, result: MessageResult, why: &str) {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
     use shared::domain::in_flight::{ImageChange, InFlight};
     use shared::domain::notice::notices;
     use shared::domain::plan::{Action, Pending};
@@ -424,6 +433,7 @@ mod tests {
 
     use super::*;
     use crate::answering::{self, Reply};
+    use crate::cli::Cli;
     use crate::leader::Claim;
 
     fn rolling() -> Assessment {
@@ -465,18 +475,19 @@ mod tests {
             "GET" => Reply::failure(404),
             _ => Reply::ok(serde_json::json!({ "metadata": { "name": "outbox", "resourceVersion": "8" } })),
         });
-        let settings = WebhookSettings {
-            url: "http://127.0.0.1:9/".parse().unwrap(),
-            headers: [].into_iter().collect(),
-            timeout: Duration::from_secs(1),
-            retries: 0,
-            events: [EventType::ImageRolloutStarted].into(),
-        };
+        let words = [
+            "kubefresh-updater",
+            "--webhook-url=http://127.0.0.1:9/",
+            "--webhook-retry-count=0",
+            "--webhook-enable-image-rollout-started",
+        ];
+        let settings = Cli::try_parse_from(words).unwrap().run.settings().unwrap();
+        let receivers = Receivers::new(&settings).unwrap();
         let (claim, claimed) = watch::channel(Claim::NONE);
         let leadership = Leadership::new(claimed, CancellationToken::new());
         let names = ("kubefresh", "kubefresh-updater");
-        let settings = (&settings, Duration::from_mins(1));
-        let mut outbox = Outbox::new(client, names, settings, leadership, Arc::default()).unwrap();
+        let told = (receivers, Duration::from_mins(1));
+        let mut outbox = Outbox::new(client, names, told, leadership, Arc::default());
         let assessment = rolling();
         let notices = notices(&assessment);
         let work = [(&assessment, notices.clone())];

@@ -1,108 +1,99 @@
-//! Posts messages to the one receiver of the settings, as watch-cluster does.
+//! Posts messages to the one receiver of the settings, as watch-cluster does or as a template of the user's says.
 
-use std::fmt;
-use std::time::Duration;
+use std::fmt::Write as _;
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::redirect::Policy;
-use reqwest::{Client, Response, Url};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
+use sha2::Sha256;
+use shared::domain::announcement::Announcement;
+use shared::domain::announcement::template::Template;
 use shared::domain::message::Message;
 use shared::domain::outbox::Answer;
-use shared::io::cause::root_cause;
-use shared::io::clock;
-use shared::io::tls;
 
 use crate::cli::webhook::WebhookSettings;
+use crate::post::Address;
 
 /// Tells a message that is sent again from one that is not.
 pub(crate) const EVENT_ID: HeaderName = HeaderName::from_static("kubefresh-event-id");
-/// How much of an answer is read, so that its connection can be used again. Nobody reads it.
-const MOST_BYTES: usize = 64 << 10;
+/// `sha256=` and the HMAC of the body in hexadecimal digits, by which the receiver knows that we sent it.
+pub(crate) const SIGNATURE: HeaderName = HeaderName::from_static("x-kubefresh-signature-256");
 
 /// The receiver.
-#[derive(Clone)]
+#[derive(Debug)]
 pub struct Webhook {
-    client: Client,
-    url: Url,
-    /// As it may be shown.
-    host: String,
-    headers: HeaderMap,
-    timeout: Duration,
-}
-
-impl fmt::Debug for Webhook {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Webhook")
-            .field("host", &self.host)
-            .finish_non_exhaustive()
-    }
+    address: Address,
+    secret: Option<SecretString>,
+    template: Option<Template>,
 }
 
 impl Webhook {
     /// Fails where the certificates of the system cannot be used.
     pub fn new(settings: &WebhookSettings) -> Result<Self, reqwest::Error> {
-        tls::init();
-        let client = Client::builder()
-            .user_agent(concat!("kubefresh-updater/", env!("CARGO_PKG_VERSION")))
-            .timeout(settings.timeout)
-            // Headers and body are meant for this receiver and for no other.
-            .redirect(Policy::none())
-            .referer(false)
-            .build()?;
         let mut headers =
             HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
         headers.extend(settings.headers.clone());
         Ok(Self {
-            client,
-            url: settings.url.clone(),
-            host: settings.host(),
-            headers,
-            timeout: settings.timeout,
+            address: Address::new(settings.url.clone(), headers, settings.timeout)?,
+            secret: settings.secret.clone(),
+            template: settings.template.clone(),
         })
     }
 
     /// The receiver as it may be shown.
-    pub fn host(&self) -> &str {
-        &self.host
+    pub(crate) fn host(&self) -> String {
+        self.address.host()
     }
 
     /// Tries once.
     pub async fn send(&self, message: &Message) -> Answer {
-        let mut headers = self.headers.clone();
+        let body = match self.body(message) {
+            Ok(body) => body,
+            Err(why) => return Answer::Refused(format!("WEBHOOK_TEMPLATE_FILE: {why}")),
+        };
+        let mut headers = HeaderMap::new();
         if let Ok(id) = HeaderValue::from_str(&message.id) {
             headers.insert(EVENT_ID, id);
         }
-        let request = self.client.post(self.url.clone()).headers(headers);
-        let mut response = match request.body(message.to_webhook()).send().await {
-            Ok(response) => response,
-            Err(error) => return self.broken(&error),
-        };
-        let named = response.headers().get(RETRY_AFTER).cloned();
-        let named = named.as_ref().and_then(|value| value.to_str().ok());
-        let answer = Answer::of_status(response.status().as_u16(), named, clock::now());
-        // It has answered, whatever becomes of the rest.
-        drop(read(&mut response).await);
-        answer
+        let signature = self.secret.as_ref().map(|secret| signature(secret, &body));
+        headers.extend(signature.flatten().map(|signature| (SIGNATURE, signature)));
+        self.address.post(headers, body).await
     }
 
-    /// The error itself would show the address.
-    fn broken(&self, error: &reqwest::Error) -> Answer {
-        let why = if error.is_timeout() {
-            format!("no answer within {:?}", self.timeout)
-        } else {
-            root_cause(error)
+    fn body(&self, message: &Message) -> Result<String, String> {
+        let event = message.to_webhook();
+        let (Some(template), Some(announcement)) = (&self.template, Announcement::of(&[message])) else {
+            return Ok(event);
         };
-        Answer::TryAgain { why, after: None }
+        let event: Value = serde_json::from_str(&event).map_err(|error| error.to_string())?;
+        template
+            .render(&announcement, &event)
+            .map_err(|error| error.to_string())
     }
 }
 
-async fn read(response: &mut Response) -> Result<(), reqwest::Error> {
-    let mut left = MOST_BYTES;
-    while let Some(chunk) = response.chunk().await? {
-        match left.checked_sub(chunk.len()) {
-            Some(rest) => left = rest,
-            None => break,
-        }
+fn signature(secret: &SecretString, body: &str) -> Option<HeaderValue> {
+    // A key may have any length.
+    let mut hmac = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes()).ok()?;
+    hmac.update(body.as_bytes());
+    let mut digits = String::new();
+    for byte in hmac.finalize().into_bytes() {
+        let _ = write!(digits, "{byte:02x}");
     }
-    Ok(())
+    HeaderValue::from_str(&format!("sha256={digits}")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_is_the_hmac_that_rfc_4231_gives() {
+        let secret = SecretString::from("Jefe");
+        assert_eq!(
+            signature(&secret, "what do ya want for nothing?").unwrap(),
+            "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+        );
+    }
 }

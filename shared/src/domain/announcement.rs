@@ -14,10 +14,13 @@ pub mod teams;
 pub mod telegram;
 pub mod template;
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
+use super::message::Message;
 use super::notice::NoticeReason;
-use super::workload::WorkloadId;
+use super::workload::{WorkloadId, WorkloadKind};
 
 /// How long an address may be that is linked to, in bytes: some buttons allow no more.
 const LINK_LENGTH: usize = 1000;
@@ -25,7 +28,8 @@ const LINK_LENGTH: usize = 1000;
 /// What people are told of one happening.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Announcement {
-    pub reason: NoticeReason,
+    /// Nothing where a workload was detected, which only other programs are told.
+    pub reason: Option<NoticeReason>,
     /// Whether somebody's approval is what it waits for.
     pub awaits_approval: bool,
     /// Whether it was told before and still is so.
@@ -40,6 +44,72 @@ pub struct Announcement {
     /// What is new about the image, if anybody knows.
     pub summary: Vec<Section>,
     pub links: Vec<Link>,
+}
+
+impl Announcement {
+    /// One with something in each field, to try a template with.
+    pub fn example() -> Self {
+        let concerned = |name: &str| Concerned {
+            workload: WorkloadId {
+                kind: WorkloadKind::Deployment,
+                namespace: "shop".to_owned(),
+                name: name.to_owned(),
+            },
+            note: None,
+        };
+        Self {
+            reason: Some(NoticeReason::UpdateAvailable),
+            awaits_approval: true,
+            is_reminder: false,
+            at: Timestamp::UNIX_EPOCH,
+            changes: vec![Change {
+                from: Some("registry.example/shop/checkout:1.4.0".to_owned()),
+                to: "registry.example/shop/checkout:1.5.0".to_owned(),
+            }],
+            concerned: vec![concerned("checkout"), concerned("checkout-worker")],
+            risks: vec!["breaking".to_owned()],
+            summary: vec![Section {
+                title: "Security".to_owned(),
+                lines: vec!["CVE-2026-1 is fixed".to_owned()],
+            }],
+            links: Link::new("Decide", "https://kubefresh.example.com/approve?token=a.b-c_d")
+                .into_iter()
+                .collect(),
+        }
+    }
+
+    /// What these messages tell at once, which are like each other; nothing where there is none.
+    pub fn of(messages: &[&Message]) -> Option<Self> {
+        let first = messages.first()?;
+        let told = first.to_people.as_ref();
+        let changes: BTreeSet<Change> = first
+            .images
+            .values()
+            .map(|image| Change {
+                from: image.previous.clone(),
+                to: image.image.clone(),
+            })
+            .collect();
+        let concerned = messages.iter().map(|message| {
+            let detail = message.to_people.as_ref().and_then(|told| told.detail.as_ref());
+            let note = message.error.as_ref().or(message.remark.as_ref()).or(detail);
+            Concerned {
+                workload: message.workload.clone(),
+                note: note.cloned(),
+            }
+        });
+        Some(Self {
+            reason: told.map(|told| told.reason),
+            awaits_approval: told.is_some_and(|told| told.awaits_approval),
+            is_reminder: told.is_some_and(|told| told.is_reminder),
+            at: first.at,
+            changes: changes.into_iter().collect(),
+            concerned: concerned.collect(),
+            risks: Vec::new(),
+            summary: Vec::new(),
+            links: Vec::new(),
+        })
+    }
 }
 
 /// One image's change.

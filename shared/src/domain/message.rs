@@ -3,17 +3,17 @@
 //! A message is the facts, made once, when the thing happens; each way of sending gives them a form of its own. Its identity
 //! is that of the notice to people, so what is one happening to them is one to everybody.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::hash::short_hash;
-use super::in_flight::InFlight;
+use super::in_flight::{ImageChange, InFlight};
 use super::notice::{Notice, NoticeReason, abandonment};
 use super::patch::Outcome;
-use super::plan::{Action, Assessment};
+use super::plan::{Action, Assessment, ContainerVerdict, Verdict};
 use super::text;
 use super::time::whole_seconds;
 use super::workload::{WorkloadId, WorkloadKind};
@@ -44,24 +44,26 @@ pub enum EventType {
     ImageRolloutCompleted,
     /// Also one that somebody ended by setting another image, or by asking for it to be undone: each that started has one end.
     ImageRolloutFailed,
+    /// What watch-cluster knows nothing of: people alone are told.
+    Notice,
 }
 
 impl EventType {
-    /// What a notice is to other programs, if anything.
-    pub fn of(reason: NoticeReason) -> Option<Self> {
+    /// What a notice is to other programs.
+    pub fn of(reason: NoticeReason) -> Self {
         match reason {
             // One that somebody asked for was told of by no failure before.
-            NoticeReason::UpdateStarted | NoticeReason::RollbackRequested => Some(Self::ImageRolloutStarted),
+            NoticeReason::UpdateStarted | NoticeReason::RollbackRequested => Self::ImageRolloutStarted,
             // A rollback is a rollout, too: what runs after it is what was completed last.
-            NoticeReason::ImageUpdated | NoticeReason::RolledBack => Some(Self::ImageRolloutCompleted),
+            NoticeReason::ImageUpdated | NoticeReason::RolledBack => Self::ImageRolloutCompleted,
             NoticeReason::RolloutFailed | NoticeReason::RollbackFailed | NoticeReason::UpdateSuperseded => {
-                Some(Self::ImageRolloutFailed)
+                Self::ImageRolloutFailed
             }
             NoticeReason::UpdateAvailable
             | NoticeReason::UpdateHeld
             | NoticeReason::RollbackRefused
             | NoticeReason::InvalidSettings
-            | NoticeReason::InvalidRecord => None,
+            | NoticeReason::InvalidRecord => Self::Notice,
         }
     }
 }
@@ -109,9 +111,49 @@ pub struct Message {
     pub remark: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback: Option<Rollback>,
+    /// What it is to people; nothing where they are not told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_people: Option<ToPeople>,
+}
+
+/// What people are told beside the facts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ToPeople {
+    pub reason: NoticeReason,
+    /// Why, or what there is to do, where neither error nor remark says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub awaits_approval: bool,
+    /// Whether it was told before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_reminder: bool,
 }
 
 impl Message {
+    /// As other programs are told it.
+    #[must_use]
+    pub fn to_programs(self) -> Self {
+        Self {
+            to_people: None,
+            ..self
+        }
+    }
+
+    /// Whether people are told both at once: the same happened with the same images, in whatever workload.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let images = |message: &Self| -> BTreeSet<(Option<String>, String)> {
+            let images = message.images.values().cloned();
+            images.map(|image| (image.previous, image.image)).collect()
+        };
+        let kind = |message: &Self| {
+            let told = message.to_people.as_ref();
+            told.map(|told| (told.reason, told.awaits_approval, told.is_reminder))
+        };
+        kind(self) == kind(other) && images(self) == images(other)
+    }
+
     /// That a workload with these images was detected at `now`; it had those of `before`, as far as anybody knows. Somebody may
     /// come back to images that it had, so the time is part of what is told.
     pub(super) fn detected(
@@ -130,7 +172,13 @@ impl Message {
             ((*container).to_owned(), image)
         });
         let id = short_hash(&format!("{}\n{event}\n{before}\n{now}", assessment.uid), 16);
-        Self::without_end(event, id, whole_seconds(now), &assessment.workload, images)
+        Self::without_end(
+            event,
+            id,
+            whole_seconds(now),
+            &assessment.workload,
+            images.into_iter(),
+        )
     }
 
     /// What every message says, and nothing of the end of a rollout.
@@ -151,6 +199,7 @@ impl Message {
             error: None,
             remark: None,
             rollback: None,
+            to_people: None,
         }
     }
 
@@ -171,6 +220,7 @@ impl Message {
             error,
             remark,
             rollback,
+            to_people: _,
         } = self;
         let mut details = Map::new();
         let mut detail = |key: &str, value: Option<Value>| {
@@ -209,60 +259,106 @@ impl Message {
     }
 }
 
-/// What `notices` of a workload are to other programs, in their order, as of `now`.
+/// What `notices` of a workload are to other programs and to people on channels, in their order, as of `now`.
 pub fn messages(assessment: &Assessment, notices: &[Notice], now: Timestamp) -> Vec<Message> {
-    let (in_flight, outcome, undone) = match &assessment.action {
+    let rollout = match &assessment.action {
         Action::Follow {
             in_flight,
             status,
             holds: _,
             kept: _,
-        } => (in_flight, Outcome::of(in_flight, status), false),
+        } => Some((in_flight, Outcome::of(in_flight, status), false)),
         Action::RollBack {
             in_flight,
             failure,
             undo: _,
-        } => (in_flight, Some(Outcome::Failed(failure.to_string())), true),
+        } => Some((in_flight, Some(Outcome::Failed(failure.to_string())), true)),
         Action::Undo {
             undo,
             abandoned: Some(in_flight),
-        } => (in_flight, Some(Outcome::Failed(abandonment(undo))), true),
+        } => Some((in_flight, Some(Outcome::Failed(abandonment(undo))), true)),
         Action::Nothing
         | Action::Stop(_)
         | Action::StopForMarker(_)
         | Action::Start(_)
         | Action::Undo { abandoned: None, .. }
-        | Action::TakenBack(_) => return Vec::new(),
+        | Action::TakenBack(_) => None,
     };
     notices
         .iter()
         .filter_map(|notice| {
-            let event = EventType::of(notice.reason)?;
-            let mut message = about(assessment, in_flight, notice, event);
+            let event = EventType::of(notice.reason);
+            if event == EventType::Notice {
+                return Some(notice_alone(assessment, notice, now));
+            }
+            let (in_flight, outcome, undone) = rollout.as_ref()?;
+            let images = changed(&in_flight.containers);
+            let mut message = about(assessment, notice, event, images, in_flight.started);
             if event != EventType::ImageRolloutStarted {
-                message.end(in_flight, outcome.as_ref()?, undone, now);
+                message.end(in_flight, outcome.as_ref()?, *undone, now);
             }
             Some(message)
         })
         .collect()
 }
 
-/// That a rollout started, or what all messages of one have in common.
-fn about(assessment: &Assessment, in_flight: &InFlight, notice: &Notice, event: EventType) -> Message {
-    let images = in_flight.containers.iter().map(|(container, change)| {
+/// What only people are told.
+fn notice_alone(assessment: &Assessment, notice: &Notice, now: Timestamp) -> Message {
+    let spoken_of = |entry: &&ContainerVerdict| notice.container.as_ref() == Some(&entry.container);
+    let entry = assessment.containers.iter().find(spoken_of);
+    let images = match (&assessment.action, entry) {
+        (Action::TakenBack(taken_back), _) => changed(&taken_back.changes),
+        (_, Some(entry)) => offered(entry).into_iter().collect(),
+        (_, None) => BTreeMap::new(),
+    };
+    let mut message = about(assessment, notice, EventType::Notice, images, whole_seconds(now));
+    if let Some(told) = &mut message.to_people {
+        told.awaits_approval = entry.is_some_and(
+            |entry| matches!(&entry.verdict, Verdict::AwaitingApproval(target) if target.kept_by.is_none()),
+        );
+    }
+    message
+}
+
+/// The image that could be had.
+fn offered(entry: &ContainerVerdict) -> Option<(String, Image)> {
+    let target = entry.verdict.target()?;
+    let image = Image {
+        image: target.image.clone(),
+        previous: Some(entry.image.clone()),
+    };
+    Some((entry.container.clone(), image))
+}
+
+fn changed(changes: &BTreeMap<String, ImageChange>) -> BTreeMap<String, Image> {
+    let images = changes.iter().map(|(container, change)| {
         let image = Image {
             image: change.to.clone(),
             previous: Some(change.from.clone()),
         };
         (container.clone(), image)
     });
-    Message::without_end(
-        event,
-        notice.id(),
-        in_flight.started,
-        &assessment.workload,
-        images,
-    )
+    images.collect()
+}
+
+/// What all messages have in common that come from a notice.
+fn about(
+    assessment: &Assessment,
+    notice: &Notice,
+    event: EventType,
+    images: BTreeMap<String, Image>,
+    at: Timestamp,
+) -> Message {
+    let detail = notice.detail.as_ref();
+    Message {
+        to_people: Some(ToPeople {
+            reason: notice.reason,
+            detail: detail.map(|detail| text::cut(detail, TEXT_LENGTH)),
+            awaits_approval: false,
+            is_reminder: false,
+        }),
+        ..Message::without_end(event, notice.id(), at, &assessment.workload, images.into_iter())
+    }
 }
 
 impl Message {

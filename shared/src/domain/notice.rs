@@ -66,6 +66,10 @@ pub struct Notice {
     pub reason: NoticeReason,
     pub severity: Severity,
     pub note: String,
+    /// The container that it speaks of, where that is one alone.
+    pub container: Option<String>,
+    /// What of the note is to be known beside what happened to which images: why, or what there is to do.
+    pub detail: Option<String>,
     /// The same for the same happening, another for any other.
     identity: String,
 }
@@ -92,8 +96,15 @@ impl Notice {
             reason,
             severity,
             note: text::cut(note, NOTE_LENGTH),
+            container: None,
+            detail: None,
             identity: format!("{}\n{reason}\n{identity}", assessment.uid),
         }
+    }
+
+    fn with_detail(self, detail: impl Into<String>) -> Self {
+        let detail = Some(detail.into()).filter(|detail| !detail.is_empty());
+        Self { detail, ..self }
     }
 
     /// Its identity in short: 16 hexadecimal digits.
@@ -120,7 +131,7 @@ pub fn notices(assessment: &Assessment) -> Vec<Notice> {
 fn refused(assessment: &Assessment, refused: &RefusedUndo) -> Notice {
     let RefusedUndo { key, value, why } = refused;
     let note = format!("nothing is undone, and annotation {key}={value} is removed: {why}");
-    Notice::new(assessment, NoticeReason::RollbackRefused, &note, &note)
+    Notice::new(assessment, NoticeReason::RollbackRefused, &note, &note).with_detail(note)
 }
 
 fn happening(assessment: &Assessment) -> Vec<Notice> {
@@ -172,7 +183,7 @@ fn happening(assessment: &Assessment) -> Vec<Notice> {
 }
 
 fn invalid(assessment: &Assessment, note: &str) -> Notice {
-    Notice::new(assessment, NoticeReason::InvalidSettings, note, note)
+    Notice::new(assessment, NoticeReason::InvalidSettings, note, note).with_detail(note)
 }
 
 fn started(assessment: &Assessment, in_flight: &InFlight) -> Notice {
@@ -183,6 +194,7 @@ fn started(assessment: &Assessment, in_flight: &InFlight) -> Notice {
         .unwrap_or_default();
     let note = in_flight.summary() + &prospect;
     Notice::new(assessment, NoticeReason::UpdateStarted, &note, &identity)
+        .with_detail(prospect.trim_start_matches("; "))
 }
 
 fn following(
@@ -199,12 +211,13 @@ fn following(
         Some(Cause::Failure(_)) => None,
         Some(cause @ Cause::Request(_)) => {
             let WorkloadId { namespace, name, .. } = &assessment.workload;
-            let note = format!(
-                "{change}: {cause}; what is left is held, and only what is newer is offered; to lift it: kubefresh-updater release \
+            let why = format!(
+                "{cause}; what is left is held, and only what is newer is offered; to lift it: kubefresh-updater release \
                  {namespace}/{name}"
             );
             let reason = NoticeReason::RollbackRequested;
-            Some(Notice::new(assessment, reason, &note, &identity))
+            let notice = Notice::new(assessment, reason, &format!("{change}: {why}"), &identity);
+            Some(notice.with_detail(why))
         }
     };
     let ended = Outcome::of(in_flight, status).map(|outcome| match outcome {
@@ -255,19 +268,16 @@ fn held(assessment: &Assessment, taken_back: &TakenBack) -> Option<Notice> {
     let WorkloadId { namespace, name, .. } = &assessment.workload;
     let by = taken_back.by.as_ref();
     let by = by.map(|by| format!(" ({by})")).unwrap_or_default();
-    let note = format!(
-        "{change}: somebody{by} went back, so {} held, and only what is newer is offered; to lift it: kubefresh-updater release \
+    let why = format!(
+        "somebody{by} went back, so {} held, and only what is newer is offered; to lift it: kubefresh-updater release \
          {namespace}/{name}, or remove {}",
         taken_back.what_is_held(),
         keys.join(" and ")
     );
     let identity = format!("{change} {}", taken_back.after.as_deref().unwrap_or_default());
-    Some(Notice::new(
-        assessment,
-        NoticeReason::UpdateHeld,
-        &note,
-        &identity,
-    ))
+    let note = format!("{change}: {why}");
+    let notice = Notice::new(assessment, NoticeReason::UpdateHeld, &note, &identity);
+    Some(notice.with_detail(why))
 }
 
 /// What is held, and how that ends.
@@ -292,7 +302,8 @@ fn standing(assessment: &Assessment, entry: &ContainerVerdict) -> Option<Notice>
                 "container {container}: {image} can be updated to {}; to agree: {command}",
                 target.image,
             );
-            Some(available(assessment, entry, target, &note))
+            let notice = available(assessment, entry, target, &note);
+            Some(notice.with_detail(format!("to agree: {command}")))
         }
         Verdict::AwaitingApproval(target) | Verdict::Notify(target) => {
             Some(left_to_people(assessment, entry, target))
@@ -304,7 +315,8 @@ fn standing(assessment: &Assessment, entry: &ContainerVerdict) -> Option<Notice>
         } => Some(left_to_people(assessment, entry, target)),
         Verdict::RecordUnreadable(error) => {
             let note = error.to_string();
-            Some(Notice::new(assessment, NoticeReason::InvalidRecord, &note, &note))
+            let notice = Notice::new(assessment, NoticeReason::InvalidRecord, &note, &note);
+            Some(notice.with_detail(note))
         }
         Verdict::UpToDate { .. }
         | Verdict::SameImage { .. }
@@ -331,7 +343,8 @@ fn left_to_people(assessment: &Assessment, entry: &ContainerVerdict, target: &Ta
         target.image,
         target.advice()
     );
-    available(assessment, entry, target, &note)
+    let advice = target.advice();
+    available(assessment, entry, target, &note).with_detail(advice.trim_start_matches("; "))
 }
 
 fn available(assessment: &Assessment, entry: &ContainerVerdict, target: &Target, note: &str) -> Notice {
@@ -340,7 +353,10 @@ fn available(assessment: &Assessment, entry: &ContainerVerdict, target: &Target,
     if target.kept_by.is_some() {
         identity.push_str(" kept");
     }
-    Notice::new(assessment, NoticeReason::UpdateAvailable, note, &identity)
+    Notice {
+        container: Some(entry.container.clone()),
+        ..Notice::new(assessment, NoticeReason::UpdateAvailable, note, &identity)
+    }
 }
 
 #[cfg(test)]

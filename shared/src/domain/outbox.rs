@@ -31,6 +31,13 @@ const REMEMBERED: SignedDuration = SignedDuration::from_hours(1);
 const MOST_REMEMBERED: usize = 500;
 /// How many bytes waiting messages may take; the oldest go. A ConfigMap may have 1 MiB.
 const WAITING_BYTES: usize = 256 << 10;
+/// How many messages become one at most.
+const MOST_IN_ONE: usize = 100;
+/// How many messages about what stands may wait at a time: a large cluster is told of bit by bit.
+const MOST_STANDING: usize = 200;
+/// How many messages are remembered, those that are still spoken of among them. What stands may do so for months and in thousands of
+/// workloads; of more than that nobody is told anything but by Events.
+const MOST_KNOWN: usize = 4000;
 
 /// A way of sending.
 #[derive(
@@ -44,12 +51,28 @@ const WAITING_BYTES: usize = 256 << 10;
     Serialize,
     Deserialize,
     strum::Display,
+    strum::EnumString,
     strum::IntoStaticStr,
+    strum::VariantArray,
 )]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Channel {
+    /// Other programs are told.
     Webhook,
+    Discord,
+    Slack,
+    Telegram,
+    Teams,
+    Ntfy,
+    Email,
+}
+
+impl Channel {
+    /// Whether people are told on it: they are told at once what happened to several workloads, and one message after the other.
+    pub fn is_for_people(self) -> bool {
+        self != Self::Webhook
+    }
 }
 
 /// A message that nobody took yet.
@@ -90,6 +113,9 @@ pub struct Outbox {
     /// When each message was sent or given up, by its id.
     #[serde(default)]
     settled: BTreeMap<Channel, BTreeMap<String, Timestamp>>,
+    /// Until when a channel named that it wants to be left alone.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    paused: BTreeMap<Channel, Timestamp>,
     /// What workloads looked like when they were detected: a hash of their images by one of their uid.
     #[serde(default)]
     detected: BTreeMap<String, String>,
@@ -126,6 +152,35 @@ impl Outbox {
 
     /// Enters a message at `now`, unless it is known. Returns those that had to go for it.
     pub fn enter(&mut self, channel: Channel, message: Message, now: Timestamp) -> Vec<Waiting> {
+        self.push(channel, message, None, now)
+    }
+
+    /// Enters what people are told, to be sent from `not_before` on. What stands is left to a later look where too much of it waits.
+    pub fn announce(
+        &mut self,
+        channel: Channel,
+        message: Message,
+        not_before: Timestamp,
+        now: Timestamp,
+    ) -> Vec<Waiting> {
+        let stands = |waiting: &&Waiting| waiting.message.event == EventType::Notice;
+        if message.event == EventType::Notice {
+            let known: usize = self.settled.values().map(BTreeMap::len).sum();
+            let standing = self.waiting.iter().filter(stands).count();
+            if standing >= MOST_STANDING || known >= MOST_KNOWN {
+                return Vec::new();
+            }
+        }
+        self.push(channel, message, Some(not_before), now)
+    }
+
+    fn push(
+        &mut self,
+        channel: Channel,
+        message: Message,
+        not_before: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Vec<Waiting> {
         if self.knows(channel, &message.id) {
             return Vec::new();
         }
@@ -134,7 +189,7 @@ impl Outbox {
             channel,
             message,
             attempts: 0,
-            not_before: None,
+            not_before,
         });
         let mut bytes: usize = self.waiting.iter().map(Waiting::bytes).sum();
         let mut dropped = 0;
@@ -153,25 +208,50 @@ impl Outbox {
     /// Enters what waits in another one, which keeps it.
     pub fn take_over(&mut self, other: &Self, now: Timestamp) -> Vec<Waiting> {
         let waiting = other.waiting.iter().cloned();
-        let entered = waiting.map(|Waiting { channel, message, .. }| self.enter(channel, message, now));
+        let entered = waiting.map(|one| self.push(one.channel, one.message, one.not_before, now));
         entered.flatten().collect()
     }
 
-    /// What may be tried at `now`: of each workload the message that was entered first, and of `busy` ones none. Detections come
-    /// last, of which there can be many.
-    pub fn due(&self, now: Timestamp, busy: &BTreeSet<(Channel, WorkloadId)>) -> Vec<&Waiting> {
+    /// What may be tried at `now`, each by itself: of each workload the message that was entered first, and of `busy` ones none.
+    /// People are told one thing after the other, and with it what is like it and waits for no second attempt. Detections come last,
+    /// of which there can be many.
+    pub fn due(&self, now: Timestamp, busy: &BTreeSet<(Channel, WorkloadId)>) -> Vec<Vec<&Waiting>> {
         let mut due: Vec<&Waiting> = self
             .first_of_each()
-            .filter(|waiting| waiting.not_before.is_none_or(|not_before| not_before <= now))
+            .filter(|waiting| self.time_of(waiting).is_none_or(|time| time <= now))
             .filter(|waiting| !busy.contains(&waiting.queue()))
             .collect();
         due.sort_by_key(|waiting| waiting.message.event == EventType::DeploymentDetected);
-        due
+        let mut taken: BTreeSet<Channel> = busy.iter().map(|(channel, _)| *channel).collect();
+        let mut batches = Vec::new();
+        for waiting in due {
+            if !waiting.channel.is_for_people() {
+                batches.push(vec![waiting]);
+            } else if taken.insert(waiting.channel) {
+                batches.push(self.like(waiting, now));
+            }
+        }
+        batches
+    }
+
+    fn like(&self, first: &Waiting, now: Timestamp) -> Vec<&Waiting> {
+        let is_ready =
+            |one: &Waiting| one.attempts == 0 || one.not_before.is_none_or(|not_before| not_before <= now);
+        let alike = self.first_of_each().filter(|one| {
+            one.channel == first.channel && one.message.is_like(&first.message) && is_ready(one)
+        });
+        alike.take(MOST_IN_ONE).collect()
+    }
+
+    /// Before this it is not sent.
+    fn time_of(&self, waiting: &Waiting) -> Option<Timestamp> {
+        let paused = self.paused.get(&waiting.channel).copied();
+        waiting.not_before.max(paused)
     }
 
     /// When something will be due that is not at `now`.
     pub fn next(&self, now: Timestamp) -> Option<Timestamp> {
-        let times = self.first_of_each().filter_map(|waiting| waiting.not_before);
+        let times = self.first_of_each().filter_map(|waiting| self.time_of(waiting));
         times.filter(|time| *time > now).min()
     }
 
@@ -205,9 +285,13 @@ impl Outbox {
                 let due = now.checked_add(pause.clamp(FIRST_PAUSE, LONGEST_NAMED));
                 let due = due.unwrap_or(now);
                 waiting.not_before = Some(due);
+                if channel.is_for_people() && after.is_some() {
+                    self.paused.insert(channel, due);
+                }
                 Fate::Waits(due)
             }
         };
+        self.paused.retain(|_, until| *until > now);
         match fate {
             Fate::Waits(_) => {}
             Fate::Sent | Fate::GivenUp => {
@@ -228,7 +312,12 @@ impl Outbox {
 
     /// Gives up what is too old to be told.
     pub fn give_up_stale(&mut self, now: Timestamp) -> Vec<Waiting> {
-        let is_stale = |waiting: &Waiting| now.duration_since(waiting.message.at) > STALE;
+        let is_stale = |waiting: &Waiting| {
+            let wanted = waiting
+                .not_before
+                .map_or(waiting.message.at, |time| time.max(waiting.message.at));
+            now.duration_since(wanted) > STALE
+        };
         let stale: Vec<Waiting> = self.waiting.extract_if(.., |waiting| is_stale(waiting)).collect();
         self.changed |= !stale.is_empty();
         self.settle(&stale, now);
@@ -264,6 +353,7 @@ impl Waiting {
             workload,
             images,
             error,
+            to_people,
             ..
         } = &self.message;
         let images = images.iter().map(|(container, image)| {
@@ -271,7 +361,9 @@ impl Waiting {
             40 + container.len() + image.image.len() + previous.len()
         });
         let error = error.as_deref().unwrap_or_default();
-        ALL_ELSE + workload.namespace.len() + workload.name.len() + error.len() + images.sum::<usize>()
+        let detail = to_people.as_ref().and_then(|told| told.detail.as_deref());
+        let texts = error.len() + detail.unwrap_or_default().len();
+        ALL_ELSE + workload.namespace.len() + workload.name.len() + texts + images.sum::<usize>()
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
@@ -12,10 +13,13 @@ use reqwest::header::{
     CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
 };
 use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::json;
+use shared::domain::announcement::template::{Template, TemplateError};
 use shared::domain::message::EventType;
 use shared::io::arguments::given;
 
-use crate::webhook::EVENT_ID;
+use crate::post;
+use crate::webhook::{EVENT_ID, SIGNATURE};
 
 /// In milliseconds.
 const DEFAULT_TIMEOUT: u64 = 10_000;
@@ -80,6 +84,18 @@ pub struct WebhookOptions {
     /// How often an event is sent again that the receiver did not take [default: 3]
     #[arg(long, env = "WEBHOOK_RETRY_COUNT", value_name = "N", global = true)]
     pub webhook_retry_count: Option<String>,
+    /// With which each body is signed, in the header X-Kubefresh-Signature-256: `sha256=` and its HMAC. Rather give it by the variable.
+    #[arg(
+        long,
+        env = "WEBHOOK_SECRET",
+        hide_env_values = true,
+        value_name = "SECRET",
+        global = true
+    )]
+    pub webhook_secret: Option<SecretString>,
+    /// A template of the body, for what takes other JSON than watch-cluster's.
+    #[arg(long, env = "WEBHOOK_TEMPLATE_FILE", value_name = "FILE", global = true)]
+    pub webhook_template_file: Option<PathBuf>,
 }
 
 /// A receiver, checked.
@@ -93,16 +109,16 @@ pub struct WebhookSettings {
     pub retries: u32,
     /// What it is told; perhaps nothing.
     pub events: BTreeSet<EventType>,
+    /// With which bodies are signed.
+    pub secret: Option<SecretString>,
+    /// `None`: watch-cluster's body.
+    pub template: Option<Template>,
 }
 
 impl WebhookSettings {
     /// The receiver as it may be shown: a path or a query can be a secret.
     pub fn host(&self) -> String {
-        let host = self.url.host_str().unwrap_or_default();
-        match self.url.port() {
-            Some(port) => format!("{host}:{port}"),
-            None => host.to_owned(),
-        }
+        post::host(&self.url)
     }
 }
 
@@ -116,7 +132,7 @@ impl fmt::Debug for WebhookSettings {
 }
 
 /// A setting of it that cannot be meant. None says what was written: it may be a secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WebhookError {
     #[error("WEBHOOK_URL is not an address such as https://hooks.example.com/kubefresh")]
     Url,
@@ -134,6 +150,10 @@ pub enum WebhookError {
     Timeout,
     #[error("WEBHOOK_RETRY_COUNT is no number from 0 to {MOST_RETRIES}")]
     Retries,
+    #[error("WEBHOOK_TEMPLATE_FILE: unable to read {0}: {1}")]
+    TemplateFile(String, String),
+    #[error("WEBHOOK_TEMPLATE_FILE: {0}")]
+    Template(#[from] TemplateError),
 }
 
 impl WebhookOptions {
@@ -148,6 +168,8 @@ impl WebhookOptions {
             webhook_headers,
             webhook_timeout,
             webhook_retry_count,
+            webhook_secret,
+            webhook_template_file,
         } = self;
         let events = BTreeMap::from([
             (EventType::DeploymentDetected, webhook_enable_deployment_detected),
@@ -168,6 +190,8 @@ impl WebhookOptions {
         let retries = number(webhook_retry_count, DEFAULT_RETRIES);
         let retries = retries.filter(|retries| *retries <= MOST_RETRIES);
         let retries = retries.ok_or(WebhookError::Retries)?;
+        let template = webhook_template_file.filter(|file| !file.as_os_str().is_empty());
+        let template = template.as_deref().map(template_of).transpose()?;
         let url = webhook_url.and_then(|url| given(Some(url.expose_secret().to_owned())));
         let Some(url) = url else {
             return Ok(None);
@@ -183,8 +207,23 @@ impl WebhookOptions {
             timeout,
             retries,
             events: events.map(|(event, _)| event).collect(),
+            secret: webhook_secret.filter(|secret| !secret.expose_secret().is_empty()),
+            template,
         }))
     }
+}
+
+/// Read once, and tried, so that what is wrong with it is said at the start.
+fn template_of(file: &Path) -> Result<Template, WebhookError> {
+    let source = std::fs::read_to_string(file)
+        .map_err(|error| WebhookError::TemplateFile(file.display().to_string(), error.to_string()))?;
+    let event = json!({
+        "eventType": EventType::ImageRolloutCompleted,
+        "timestamp": "2026-01-01T00:00:00Z",
+        "deployment": { "namespace": "shop", "name": "checkout", "image": "registry.example/shop/checkout:1.5.0" },
+        "details": {},
+    });
+    Ok(Template::new(&source, &event)?)
 }
 
 /// Of two with the same name the last counts, as it did in watch-cluster.
@@ -195,7 +234,16 @@ fn headers(written: Option<&SecretString>) -> Result<HeaderMap, WebhookError> {
     for (entry, number) in entries.filter(|(entry, _)| !entry.is_empty()) {
         let (name, value) = entry.split_once('=').ok_or(WebhookError::NoValue(number))?;
         let name: HeaderName = name.trim().parse().map_err(|_| WebhookError::Name(number))?;
-        if [EVENT_ID, HOST, CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION].contains(&name) {
+        if [
+            EVENT_ID,
+            SIGNATURE,
+            HOST,
+            CONTENT_LENGTH,
+            TRANSFER_ENCODING,
+            CONNECTION,
+        ]
+        .contains(&name)
+        {
             return Err(WebhookError::Reserved(number));
         }
         let value = HeaderValue::from_str(value.trim());

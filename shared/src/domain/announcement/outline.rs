@@ -116,7 +116,7 @@ fn notes(concerned: &[Concerned]) -> Vec<String> {
 }
 
 fn title(
-    reason: NoticeReason,
+    reason: Option<NoticeReason>,
     awaits_approval: bool,
     is_reminder: bool,
     changes: &[Change],
@@ -137,7 +137,10 @@ fn title(
     plain(&format!("{reminder}{what}:{subject}{place}"))
 }
 
-fn heading(reason: NoticeReason, awaits_approval: bool) -> &'static str {
+fn heading(reason: Option<NoticeReason>, awaits_approval: bool) -> &'static str {
+    let Some(reason) = reason else {
+        return "Workload detected";
+    };
     match reason {
         NoticeReason::UpdateAvailable if awaits_approval => "Update waits for approval",
         NoticeReason::UpdateAvailable => "Update available",
@@ -155,7 +158,10 @@ fn heading(reason: NoticeReason, awaits_approval: bool) -> &'static str {
     }
 }
 
-fn tone(reason: NoticeReason, awaits_approval: bool) -> Tone {
+fn tone(reason: Option<NoticeReason>, awaits_approval: bool) -> Tone {
+    let Some(reason) = reason else {
+        return Tone::Neutral;
+    };
     match reason {
         NoticeReason::UpdateAvailable if awaits_approval => Tone::Question,
         NoticeReason::ImageUpdated | NoticeReason::RolledBack => Tone::Good,

@@ -39,8 +39,8 @@ pub enum TemplateError {
 }
 
 impl Template {
-    /// Reads one, and tries it with `example`.
-    pub fn new(source: &str, example: (&Announcement, &Value)) -> Result<Self, TemplateError> {
+    /// Reads one, and tries it with an example; `event` as in [`Self::render`].
+    pub fn new(source: &str, event: &Value) -> Result<Self, TemplateError> {
         if source.len() > MOST_BYTES {
             return Err(TemplateError::TooLong);
         }
@@ -52,7 +52,7 @@ impl Template {
             .add_template_owned(NAME, source.to_owned())
             .map_err(|error| TemplateError::of(&error))?;
         let template = Self(environment);
-        template.render(example.0, example.1)?;
+        template.render(&Announcement::example(), event)?;
         Ok(template)
     }
 

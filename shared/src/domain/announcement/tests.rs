@@ -16,29 +16,7 @@ fn workload(name: &str) -> WorkloadId {
 }
 
 fn example() -> Announcement {
-    let concerned = |name: &str| Concerned {
-        workload: workload(name),
-        note: None,
-    };
-    Announcement {
-        reason: NoticeReason::UpdateAvailable,
-        awaits_approval: true,
-        is_reminder: false,
-        at: "2026-11-21T03:00:00Z".parse().unwrap(),
-        changes: vec![Change {
-            from: Some("registry.example/shop/checkout:1.4.0".to_owned()),
-            to: "registry.example/shop/checkout:1.5.0".to_owned(),
-        }],
-        concerned: vec![concerned("checkout"), concerned("checkout-worker")],
-        risks: vec!["breaking".to_owned()],
-        summary: vec![Section {
-            title: "Security".to_owned(),
-            lines: vec!["CVE-2026-1 is fixed".to_owned()],
-        }],
-        links: Link::new("Decide", "https://kubefresh.example.com/approve?token=a.b-c_d")
-            .into_iter()
-            .collect(),
-    }
+    Announcement::example()
 }
 
 /// What strangers write: anything, and what services take for more than text.
@@ -124,7 +102,7 @@ fn any_announcement() -> impl Strategy<Value = Announcement> {
         .prop_map(
             |(reason, (awaits_approval, is_reminder), changes, concerned, risks, sections, links)| {
                 Announcement {
-                    reason,
+                    reason: Some(reason),
                     awaits_approval,
                     is_reminder,
                     changes: changes
@@ -325,7 +303,7 @@ proptest! {
         let event = json!({ "details": { "error": event } });
         let source = r#"{"text": {{ title }}, "all": [{% for one in workloads %}{{ one.name ~ ": " ~ one.note }}, {% endfor %}0],
             "error": {{ event.details.error }}, "facts": {{ facts|tojson }}}"#;
-        let template = Template::new(source, (&example(), &event)).unwrap();
+        let template = Template::new(source, &event).unwrap();
         let made: Value = serde_json::from_str(&template.render(&announcement, &event).unwrap()).unwrap();
         prop_assert_eq!(&made["error"], &event["details"]["error"]);
         prop_assert_eq!(made["all"].as_array().unwrap().len(), announcement.concerned.len() + 1);
@@ -363,7 +341,7 @@ fn a_title_says_what_happened_to_what_and_where() {
     );
     assert_eq!(
         title(|announcement| {
-            announcement.reason = NoticeReason::InvalidSettings;
+            announcement.reason = Some(NoticeReason::InvalidSettings);
             announcement.changes.clear();
             announcement.concerned.truncate(1);
         }),
@@ -371,7 +349,7 @@ fn a_title_says_what_happened_to_what_and_where() {
     );
     assert_eq!(
         title(|announcement| {
-            announcement.reason = NoticeReason::ImageUpdated;
+            announcement.reason = Some(NoticeReason::ImageUpdated);
             announcement.changes[0].to = "elsewhere.example/checkout:1.5.0".to_owned();
             announcement.concerned.truncate(1);
         }),
@@ -428,11 +406,7 @@ fn slack_reads_entities_and_one_link() {
 #[test]
 fn a_template_that_cannot_be_meant_is_refused_with_the_reason() {
     let event = json!({});
-    let refused = |source: &str| {
-        Template::new(source, (&example(), &event))
-            .map(|_| ())
-            .unwrap_err()
-    };
+    let refused = |source: &str| Template::new(source, &event).map(|_| ()).unwrap_err();
     assert!(matches!(refused("{% if %}"), TemplateError::Wrong(why) if why.contains("line 1")));
     assert!(matches!(refused("{{ tilte }}"), TemplateError::Wrong(why) if why.contains("undefined")));
     assert!(matches!(
@@ -446,11 +420,7 @@ fn a_template_that_cannot_be_meant_is_refused_with_the_reason() {
     );
     let long = "[{% for a in range(9000) %}\"0123456789\",{% endfor %}0]";
     assert_eq!(refused(long), TemplateError::MakesTooMuch);
-    let good = Template::new(
-        r#"{"text": {{ title }}, "tag": {{ changes[0].to }}}"#,
-        (&example(), &event),
-    )
-    .unwrap();
+    let good = Template::new(r#"{"text": {{ title }}, "tag": {{ changes[0].to }}}"#, &event).unwrap();
     let made = good.render(&example(), &event).unwrap();
     assert!(made.starts_with(r#"{"text": "Update waits"#), "{made}");
 }

@@ -2,6 +2,7 @@ use jiff::SignedDuration;
 
 use super::*;
 use crate::domain::annotations::Mode;
+use crate::domain::announcement::Announcement;
 use crate::domain::in_flight::{Cause, ImageChange};
 use crate::domain::notice::notices;
 use crate::domain::plan::{ContainerVerdict, Pending, Update, Verdict};
@@ -276,13 +277,32 @@ fn a_message_has_the_identity_of_its_notice_and_no_other_has() {
 }
 
 #[test]
-fn nothing_is_told_of_what_waits_or_is_wrong() {
+fn of_what_waits_or_is_wrong_only_people_are_told() {
     let mut waiting = assessment(WorkloadKind::Deployment, Action::Nothing);
     waiting.containers[0].verdict = Verdict::NoRecord;
     assert!(messages(&waiting, &notices(&waiting), time(NOW)).is_empty());
     let broken = assessment(WorkloadKind::Deployment, Action::Stop(Vec::new()));
     let notices = notices(&broken);
-    assert!(!notices.is_empty() && messages(&broken, &notices, time(NOW)).is_empty());
+    let told = messages(&broken, &notices, time(NOW));
+    assert_eq!((told.len(), told[0].event), (1, EventType::Notice));
+    assert_eq!(
+        told[0].to_people.as_ref().unwrap().reason,
+        NoticeReason::InvalidSettings
+    );
+}
+
+#[test]
+fn people_are_told_what_an_update_did_and_why_it_failed_and_programs_only_the_facts() {
+    let mut told = told(WorkloadKind::Deployment, roll_back(update()));
+    let failed = told.pop().unwrap();
+    let announcement = Announcement::of(&[&failed]).unwrap();
+    assert_eq!(announcement.reason, Some(NoticeReason::RolloutFailed));
+    assert_eq!(announcement.changes[0].from.as_deref(), Some("myapp:1.0.0"));
+    assert_eq!(announcement.concerned[0].note, failed.error);
+    assert!(failed.error.is_some());
+    let before = failed.to_webhook();
+    let plain = failed.to_programs();
+    assert_eq!((plain.to_webhook(), plain.to_people), (before, None));
 }
 
 #[test]

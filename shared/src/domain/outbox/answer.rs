@@ -2,7 +2,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::retry_after;
+use serde_json::Value;
+
+use crate::domain::{retry_after, text};
+
+/// How much is repeated of what a service said, in bytes.
+const REASON_LENGTH: usize = 200;
 
 /// What came of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +40,51 @@ impl Answer {
         }
     }
 
+    /// The same with what the service said beside it: JSON with a wait in seconds, as Discord and Telegram name it, or with a reason, or a
+    /// short text. A header goes before.
+    #[must_use]
+    pub fn explained(self, body: &[u8]) -> Self {
+        let said = String::from_utf8_lossy(body);
+        let json: Option<Value> = serde_json::from_str(&said).ok();
+        let find = |names: &[&str]| {
+            let json = json.as_ref()?;
+            let parameters = json.get("parameters");
+            let mut found = names
+                .iter()
+                .filter_map(|name| json.get(name).or_else(|| parameters?.get(name)));
+            found.next().cloned()
+        };
+        let reason = match find(&["description", "message", "error"]) {
+            Some(Value::String(reason)) => Some(reason),
+            _ if json.is_none() && said.len() <= REASON_LENGTH && !said.contains('<') => {
+                Some(said.trim().to_owned())
+            }
+            _ => None,
+        };
+        let reason = reason.map(|reason| {
+            reason
+                .chars()
+                .filter(|one| text::is_plain(*one))
+                .collect::<String>()
+        });
+        let reason = reason.filter(|reason| !reason.is_empty());
+        let reason = reason.map(|reason| format!(": {}", text::cut(&reason, REASON_LENGTH)));
+        let reason = reason.unwrap_or_default();
+        match self {
+            Self::Taken => Self::Taken,
+            Self::Refused(why) => Self::Refused(why + &reason),
+            Self::TryAgain { why, after } => {
+                let named = || {
+                    SignedDuration::try_from(retry_after::seconds(&find(&["retry_after"])?.to_string())?).ok()
+                };
+                Self::TryAgain {
+                    why: why + &reason,
+                    after: after.or_else(named),
+                }
+            }
+        }
+    }
+
     /// Why it was not taken.
     pub fn problem(&self) -> Option<&str> {
         match self {
@@ -47,6 +97,49 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_service_says_names_a_wait_where_no_header_does_and_a_reason() {
+        let again = |after: Option<i64>| Answer::TryAgain {
+            why: "it answered 429".to_owned(),
+            after: after.map(SignedDuration::from_secs),
+        };
+        for (answer, body, why, after) in [
+            (
+                again(None),
+                r#"{"message": "You are being rate limited.", "retry_after": 64.0}"#,
+                "it answered 429: You are being rate limited.",
+                Some(64),
+            ),
+            (
+                again(None),
+                r#"{"ok":false,"description":"Too Many","parameters":{"retry_after":7}}"#,
+                "it answered 429: Too Many",
+                Some(7),
+            ),
+            (
+                again(Some(3)),
+                r#"{"retry_after": 9}"#,
+                "it answered 429",
+                Some(3),
+            ),
+            (again(None), r#"{"retry_after": "soon"}"#, "it answered 429", None),
+            (again(None), "<html>no</html>", "it answered 429", None),
+            (
+                Answer::Refused("it answered 404".to_owned()),
+                "no_service\u{202e}\n",
+                "it answered 404: no_service",
+                None,
+            ),
+        ] {
+            let explained = answer.explained(body.as_bytes());
+            assert_eq!(explained.problem(), Some(why), "{body}");
+            if let Answer::TryAgain { after: named, .. } = explained {
+                assert_eq!(named, after.map(SignedDuration::from_secs), "{body}");
+            }
+        }
+        assert_eq!(Answer::Taken.explained(b"ok"), Answer::Taken);
+    }
 
     #[test]
     fn an_answer_is_final_unless_it_is_about_the_moment() {

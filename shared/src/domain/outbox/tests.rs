@@ -3,7 +3,8 @@ use jiff::SignedDuration;
 use super::*;
 use crate::domain::annotations::Mode;
 use crate::domain::in_flight::{ImageChange, InFlight};
-use crate::domain::message::Image;
+use crate::domain::message::{Image, ToPeople};
+use crate::domain::notice::NoticeReason;
 use crate::domain::plan::{Action, Assessment, ContainerVerdict, Pending, Verdict};
 use crate::domain::record::outbox as record;
 use crate::domain::rollout::{RolloutStatus, Waiting as RolloutWaiting};
@@ -42,6 +43,7 @@ fn message(id: &str, name: &str) -> Message {
         error: None,
         remark: None,
         rollback: None,
+        to_people: None,
     }
 }
 
@@ -55,7 +57,7 @@ fn outbox(entries: &[(&str, &str)]) -> Outbox {
 
 fn due(outbox: &Outbox, now: Timestamp, busy: &[&str]) -> Vec<String> {
     let busy = busy.iter().map(|name| (HOOK, workload(name))).collect();
-    let due = outbox.due(now, &busy).into_iter();
+    let due = outbox.due(now, &busy).into_iter().flatten();
     due.map(|waiting| waiting.message.id.clone()).collect()
 }
 
@@ -455,4 +457,97 @@ detected: {}
         .get_or_insert_default()
         .insert("outbox".to_owned(), "waiting: 7".to_owned());
     assert!(record::parse(&broken).is_err());
+}
+
+const CHAT: Channel = Channel::Discord;
+
+fn to_people(id: &str, name: &str, reason: NoticeReason) -> Message {
+    Message {
+        event: EventType::of(reason),
+        to_people: Some(ToPeople {
+            reason,
+            detail: None,
+            awaits_approval: false,
+            is_reminder: false,
+        }),
+        ..message(id, name)
+    }
+}
+
+/// Those that are told at once.
+fn batches(outbox: &Outbox, now: Timestamp, busy: &[(Channel, &str)]) -> Vec<Vec<String>> {
+    let busy = busy.iter().map(|(channel, name)| (*channel, workload(name)));
+    let due = outbox.due(now, &busy.collect()).into_iter();
+    due.map(|batch| batch.iter().map(|one| one.message.id.clone()).collect())
+        .collect()
+}
+
+#[test]
+fn people_are_told_at_once_what_is_alike_one_thing_after_the_other_and_after_a_pause_in_which_it_gathers() {
+    let mut outbox = Outbox::default();
+    let mut tell = |id: &str, name: &str, reason, second| {
+        let message = to_people(id, name, reason);
+        outbox.announce(CHAT, message, after(second + 10), after(second));
+    };
+    tell("a", "x", NoticeReason::UpdateStarted, 0);
+    tell("b", "y", NoticeReason::UpdateStarted, 4);
+    tell("c", "z", NoticeReason::UpdateAvailable, 1);
+    tell("d", "y", NoticeReason::ImageUpdated, 5);
+    let outbox = restarted(&outbox);
+    assert!(batches(&outbox, after(9), &[]).is_empty());
+    assert_eq!(outbox.next(after(9)), Some(after(10)));
+    // `b` came later and goes with it; `d` is of a workload of which something else waits.
+    assert_eq!(batches(&outbox, after(10), &[]), [["a", "b"]]);
+    assert!(batches(&outbox, after(11), &[(CHAT, "w")]).is_empty());
+    let mut outbox = outbox;
+    for id in ["a", "b"] {
+        let fate = outbox.answered(CHAT, id, &Answer::Taken, 3, after(11));
+        assert_eq!(fate, Some(Fate::Sent));
+    }
+    assert_eq!(batches(&outbox, after(11), &[]), [["c"]]);
+}
+
+#[test]
+fn what_a_channel_names_as_its_wait_holds_for_all_that_waits_there_and_for_no_other_and_is_stored() {
+    let mut outbox = Outbox::default();
+    for channel in [CHAT, Channel::Slack] {
+        for (id, reason) in [
+            ("a", NoticeReason::UpdateStarted),
+            ("b", NoticeReason::UpdateAvailable),
+        ] {
+            outbox.announce(channel, to_people(id, id, reason), now(), now());
+        }
+    }
+    let wait = Answer::TryAgain {
+        why: String::new(),
+        after: Some(SignedDuration::from_secs(60)),
+    };
+    outbox.answered(CHAT, "a", &wait, 3, now());
+    let outbox = restarted(&outbox);
+    assert_eq!(batches(&outbox, after(59), &[]), [["a"]], "Slack's");
+    assert_eq!(batches(&outbox, after(60), &[]).len(), 2);
+    assert_eq!(outbox.next(after(1)), Some(after(60)));
+}
+
+#[test]
+fn of_what_stands_in_a_large_cluster_people_are_told_bit_by_bit() {
+    let mut outbox = Outbox::default();
+    for number in 0..500 {
+        let (id, name) = (format!("{number:016}"), format!("w{number}"));
+        let message = to_people(&id, &name, NoticeReason::UpdateAvailable);
+        assert!(outbox.announce(CHAT, message, now(), now()).is_empty());
+    }
+    assert_eq!(outbox.waiting().len(), 200);
+    outbox.announce(
+        CHAT,
+        to_people("f", "x", NoticeReason::RolloutFailed),
+        now(),
+        now(),
+    );
+    assert_eq!(outbox.waiting().len(), 201, "what happens does not wait for it");
+    assert_eq!(
+        batches(&outbox, now(), &[])[0].len(),
+        100,
+        "and a message names some"
+    );
 }

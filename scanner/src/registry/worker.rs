@@ -21,6 +21,7 @@ pub(super) struct Worker {
     pieces: Arc<Mutex<Receiver<Piece>>>,
     threads: AtomicUsize,
     most_threads: usize,
+    patience: Duration,
 }
 
 impl Worker {
@@ -32,6 +33,7 @@ impl Worker {
             pieces: Arc::new(Mutex::new(pieces)),
             threads: AtomicUsize::new(0),
             most_threads,
+            patience: PATIENCE,
         }
     }
 
@@ -47,7 +49,7 @@ impl Worker {
         if self.threads.load(Ordering::Relaxed) == 0 {
             self.start_thread(1);
         }
-        let mut done = tokio::time::timeout(PATIENCE, &mut answered).await.ok();
+        let mut done = tokio::time::timeout(self.patience, &mut answered).await.ok();
         if done.is_none() {
             self.start_thread(self.most_threads);
             done = Some(answered.await);
@@ -93,7 +95,11 @@ mod tests {
 
     #[tokio::test]
     async fn one_thread_does_all_the_work_and_a_panic_ends_only_its_own_piece() {
-        let worker = Worker::new(4);
+        let worker = Worker {
+            // To print a panic alone can take seconds on a busy machine.
+            patience: Duration::from_mins(1),
+            ..Worker::new(4)
+        };
         let thread = || std::thread::current().id();
         let first = worker.run(thread).await;
         assert_ne!(first, thread());

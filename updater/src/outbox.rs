@@ -16,7 +16,7 @@ use kube::Client;
 use shared::domain::message::{EventType, Message, messages};
 use shared::domain::notice::Notice;
 use shared::domain::outbox::{self, Answer, Channel, Fate, Waiting};
-use shared::domain::plan::Assessment;
+use shared::domain::plan::{Assessment, Channels};
 use shared::domain::workload::WorkloadId;
 use shared::io::clock;
 use tokio::sync::{Notify, mpsc};
@@ -43,6 +43,10 @@ pub type Told<'a> = (&'a Assessment, Vec<Notice>);
 /// What is to be sent, and the sending.
 pub struct Outbox {
     receivers: Arc<Receivers>,
+    /// What the last look said of who wants to be told where.
+    wanted: Channels,
+    /// When somebody is to be reminded.
+    next_reminder: Option<Timestamp>,
     /// How long ends of updates wait for the record.
     patience: Duration,
     leadership: Leadership,
@@ -101,6 +105,8 @@ impl Outbox {
         let (answered, answers) = mpsc::unbounded_channel();
         Self {
             receivers: Arc::new(receivers),
+            wanted: Channels::new(),
+            next_reminder: None,
             patience,
             leadership,
             store: OutboxStore::new(client, namespace, lease),
@@ -120,7 +126,13 @@ impl Outbox {
     }
 
     /// Takes in the answers that came and what a look at `now` has to tell, writes that down, and sends what is due.
-    pub async fn look(&mut self, work: &[Told<'_>], now: Timestamp, metrics: &Metrics) {
+    pub async fn look(
+        &mut self,
+        (work, wanted): (&[Told<'_>], &Channels),
+        now: Timestamp,
+        metrics: &Metrics,
+    ) {
+        self.wanted.clone_from(wanted);
         self.collect();
         self.is_current = false;
         self.is_kept = false;
@@ -149,7 +161,8 @@ impl Outbox {
 
     /// When a message will be due, after a look at `now`.
     pub fn next_look(&self, now: Timestamp) -> Option<Timestamp> {
-        self.book.as_ref()?.next(now)
+        let due = self.book.as_ref()?.next(now);
+        due.into_iter().chain(self.next_reminder).min()
     }
 
     /// When to look again, after a look at `now`, for the sake of the record.
@@ -248,7 +261,7 @@ impl Outbox {
             .iter()
             .flat_map(|(assessment, notices)| messages(assessment, notices, now));
         let (told, others): (Vec<Message>, Vec<Message>) =
-            told.partition(|message| !self.receivers.of(message).is_empty());
+            told.partition(|message| !self.receivers.of(message, &self.wanted).is_empty());
         let spoken_of = told
             .iter()
             .chain(&others)
@@ -267,9 +280,13 @@ impl Outbox {
         if self.receivers.detects() {
             gone.extend(book.detect(Channel::Webhook, &assessments(work), true, now));
         }
-        for message in told {
-            gone.extend(self.receivers.enter(book, &message, now));
+        for message in &told {
+            gone.extend(self.receivers.enter(book, message, &self.wanted, now));
         }
+        let reminders = told.iter();
+        let reminders =
+            reminders.filter_map(|message| self.receivers.next_reminder(book, message, &self.wanted));
+        self.next_reminder = reminders.min();
         decided.extend(gone.into_iter().map(dropped));
         let stale = book.give_up_stale(now).into_iter();
         decided.extend(stale.map(|waiting| {
@@ -292,7 +309,7 @@ impl Outbox {
             batch.all(|waiting| waiting.message.event == EventType::DeploymentDetected)
         };
         let is_known = |message: &Message| {
-            let mut channels = self.receivers.of(message).into_iter();
+            let mut channels = self.receivers.of(message, &self.wanted).into_iter();
             channels.all(|channel| book.knows(channel, &message.id))
         };
         if !is_fresh
@@ -341,7 +358,7 @@ impl Outbox {
                 continue;
             }
             for message in messages(assessment, notices, now) {
-                let mut unknown = self.receivers.of(&message);
+                let mut unknown = self.receivers.of(&message, &self.wanted);
                 unknown.retain(|channel| !self.late.knows(*channel, &message.id));
                 if unknown.is_empty() {
                     continue;
@@ -353,7 +370,7 @@ impl Outbox {
                     workload = %message.workload, event = %message.event, id = message.id, waited = ?self.patience,
                     "message could not be stored, and what it tells of goes ahead; kept in memory alone until it can be"
                 );
-                for dropped in self.receivers.enter(&mut self.late, &message, now) {
+                for dropped in self.receivers.enter(&mut self.late, &message, &self.wanted, now) {
                     metrics.message(dropped.channel, MessageResult::Dropped);
                     tell(
                         &self.receivers.host(dropped.channel),
@@ -499,7 +516,9 @@ mod tests {
             (leads, true),
         ] {
             claim.send_replace(claims);
-            outbox.look(&work, clock::now(), &Metrics::default()).await;
+            outbox
+                .look((&work, &Channels::new()), clock::now(), &Metrics::default())
+                .await;
             // It may come to lead again before the patch.
             claim.send_replace(leads);
             assert_eq!(outbox.has_entered(&notices), entered);

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use shared::domain::announcement::Announcement;
+use shared::domain::announcement::quiet::QuietHours;
 use shared::domain::message::{EventType, Message};
 use shared::domain::notice::Notice;
 use shared::domain::outbox::{Answer, Channel, Outbox, Waiting};
+use shared::domain::plan::Channels;
 
 use crate::channels::{ChannelSetupError, Sender, senders};
 use crate::cli::Settings;
@@ -27,6 +29,8 @@ pub struct Receivers {
     people: BTreeMap<Channel, Sender>,
     /// How long what people are told waits for more like it.
     gathering: SignedDuration,
+    quiet: Option<QuietHours>,
+    remind_every: Option<SignedDuration>,
 }
 
 impl Receivers {
@@ -53,6 +57,8 @@ impl Receivers {
             is_templated: webhook.is_some_and(|webhook| webhook.template.is_some()),
             people: senders(&settings.channels.destinations)?,
             gathering,
+            quiet: settings.channels.quiet.clone(),
+            remind_every: settings.channels.remind_every,
         })
     }
 
@@ -81,10 +87,13 @@ impl Receivers {
         self.events.contains(&EventType::DeploymentDetected)
     }
 
-    /// Who is told of it.
-    pub(crate) fn of(&self, message: &Message) -> Vec<Channel> {
+    /// Who is told of it, people on the channels that their workload names.
+    pub(crate) fn of(&self, message: &Message, wanted: &Channels) -> Vec<Channel> {
         let webhook = self.events.contains(&message.event).then_some(Channel::Webhook);
+        let wanted = wanted.get(&message.workload);
+        let is_wanted = |channel: &&Channel| wanted.is_none_or(|wanted| wanted.contains(*channel));
         let people = self.people.keys().filter(|_| message.to_people.is_some());
+        let people = people.filter(is_wanted);
         webhook.into_iter().chain(people.copied()).collect()
     }
 
@@ -97,13 +106,26 @@ impl Receivers {
     }
 
     /// Enters a message for everybody who is told of it. Returns those that had to go for it.
-    pub(crate) fn enter(&self, book: &mut Outbox, message: &Message, now: Timestamp) -> Vec<Waiting> {
+    pub(crate) fn enter(
+        &self,
+        book: &mut Outbox,
+        message: &Message,
+        wanted: &Channels,
+        now: Timestamp,
+    ) -> Vec<Waiting> {
         let mut gone = Vec::new();
-        for channel in self.of(message) {
+        for channel in self.of(message, wanted) {
             let message = message.clone();
             gone.extend(if channel.is_for_people() {
-                let not_before = now.checked_add(self.gathering).unwrap_or(now);
-                book.announce(channel, message, not_before, now)
+                let not_before = self.not_before(&message, now);
+                if self
+                    .reminder(book, channel, &message)
+                    .is_some_and(|due| due <= now)
+                {
+                    book.remind(channel, message, not_before, now)
+                } else {
+                    book.announce(channel, message, not_before, now)
+                }
             } else if self.is_templated {
                 book.enter(channel, message, now)
             } else {
@@ -111,6 +133,34 @@ impl Receivers {
             });
         }
         gone
+    }
+
+    /// When it is told at the earliest.
+    fn not_before(&self, message: &Message, now: Timestamp) -> Timestamp {
+        let gathered = now.checked_add(self.gathering).unwrap_or(now);
+        match (&self.quiet, &message.to_people) {
+            (Some(quiet), Some(told)) => quiet.first_loud(told.reason, gathered),
+            _ => gathered,
+        }
+    }
+
+    fn reminder(&self, book: &Outbox, channel: Channel, message: &Message) -> Option<Timestamp> {
+        let told = message.to_people.as_ref().filter(|told| told.awaits_approval);
+        let every = told.and(self.remind_every)?;
+        book.reminder(channel, &message.id, every)
+    }
+
+    /// When somebody is to be reminded of it next.
+    pub(crate) fn next_reminder(
+        &self,
+        book: &Outbox,
+        message: &Message,
+        wanted: &Channels,
+    ) -> Option<Timestamp> {
+        let channels = self.of(message, wanted).into_iter();
+        channels
+            .filter_map(|channel| self.reminder(book, channel, message))
+            .min()
     }
 
     /// How often what this channel did not take is sent again.

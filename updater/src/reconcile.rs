@@ -197,7 +197,9 @@ impl Reconciler {
         self.notifier.prune(work.iter().flat_map(|(_, notices)| notices));
         self.applier.prune(plan);
         if let Some(outbox) = &mut self.outbox {
-            outbox.look(&work, now, &self.signals.metrics).await;
+            outbox
+                .look((&work, &plan.channels), now, &self.signals.metrics)
+                .await;
         }
         let this = &*self;
         let begun = Mutex::new(Vec::new());

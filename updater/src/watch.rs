@@ -63,11 +63,13 @@ impl Scope {
     pub fn of(settings: &Settings, client: &Client) -> Self {
         let records = settings.namespace.clone();
         let records = records.unwrap_or_else(|| client.default_namespace().to_owned());
+        let installation = settings.installation.clone();
+        let channels = settings.channels.destinations.keys().copied();
         Self {
             workloads: settings.watch_namespaces.clone(),
             selector: settings.watch_namespace_selector.clone(),
             scanner: settings.scanner_cronjob.clone(),
-            installation: Arc::new(settings.installation.clone().living_in(&records)),
+            installation: Arc::new(installation.living_in(&records).telling_on(channels.collect())),
             forges: Arc::new(settings.notes.forges.clone()),
             records,
         }

@@ -9,6 +9,7 @@ pub mod email;
 mod fit;
 pub mod ntfy;
 mod outline;
+pub mod quiet;
 pub mod slack;
 pub mod teams;
 pub mod telegram;

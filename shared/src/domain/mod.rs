@@ -19,6 +19,7 @@ pub mod policy;
 pub mod release_notes;
 
 pub mod annotations;
+pub mod channel;
 pub mod nodes;
 pub mod ownership;
 pub mod pods;

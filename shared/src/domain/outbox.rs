@@ -13,7 +13,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub use self::answer::Answer;
-use super::message::{EventType, Message};
+pub use super::channel::Channel;
+use super::message::{EventType, Message, ToPeople};
 use super::workload::WorkloadId;
 
 /// After a first failure, and the least after any: a receiver that names none at all would be asked without a pause. Each further
@@ -38,42 +39,6 @@ const MOST_STANDING: usize = 200;
 /// How many messages are remembered, those that are still spoken of among them. What stands may do so for months and in thousands of
 /// workloads; of more than that nobody is told anything but by Events.
 const MOST_KNOWN: usize = 4000;
-
-/// A way of sending.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    strum::Display,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantArray,
-)]
-#[serde(rename_all = "kebab-case")]
-#[strum(serialize_all = "kebab-case")]
-pub enum Channel {
-    /// Other programs are told.
-    Webhook,
-    Discord,
-    Slack,
-    Telegram,
-    Teams,
-    Ntfy,
-    Email,
-}
-
-impl Channel {
-    /// Whether people are told on it: they are told at once what happened to several workloads, and one message after the other.
-    pub fn is_for_people(self) -> bool {
-        self != Self::Webhook
-    }
-}
 
 /// A message that nobody took yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -171,7 +136,46 @@ impl Outbox {
                 return Vec::new();
             }
         }
-        self.push(channel, message, Some(not_before), now)
+        let workload = message.workload.clone();
+        let gone = self.push(channel, message, Some(not_before), now);
+        // What it follows upon does not keep it waiting.
+        let before = self
+            .waiting
+            .iter_mut()
+            .filter(|one| one.channel == channel && one.message.workload == workload && one.attempts == 0);
+        for waiting in before {
+            waiting.not_before = waiting.not_before.min(Some(not_before));
+        }
+        gone
+    }
+
+    /// When people are to be reminded of a message that was told before; `None`: it was not, or waits.
+    pub fn reminder(&self, channel: Channel, id: &str, every: SignedDuration) -> Option<Timestamp> {
+        let told = self.settled.get(&channel)?.get(id)?;
+        told.checked_add(every).ok()
+    }
+
+    /// Enters again what was told before.
+    pub fn remind(
+        &mut self,
+        channel: Channel,
+        message: Message,
+        not_before: Timestamp,
+        now: Timestamp,
+    ) -> Vec<Waiting> {
+        if let Some(settled) = self.settled.get_mut(&channel) {
+            settled.remove(&message.id);
+        }
+        let to_people = message.to_people.map(|told| ToPeople {
+            is_reminder: true,
+            ..told
+        });
+        let reminder = Message {
+            to_people,
+            at: now,
+            ..message
+        };
+        self.announce(channel, reminder, not_before, now)
     }
 
     fn push(

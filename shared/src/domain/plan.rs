@@ -22,10 +22,11 @@ use self::undo::Requests;
 pub use self::undo::{Asked, RefusedUndo, Unfit, ask};
 pub use self::verdict::{ContainerVerdict, Target, Verdict, approval, approval_annotation, approval_command};
 use super::annotations::{APPROVED, Mode, PENDING};
+use super::channel::Channel;
 use super::in_flight::{ImageChange, InFlight};
 use super::rollout::{self, RolloutStatus};
 use super::watched::{self, Reading, Watched};
-use super::workload::Workload;
+use super::workload::{Workload, WorkloadId};
 
 mod assessment;
 mod decide;
@@ -59,7 +60,12 @@ pub struct Plan {
     pub assessments: Vec<Assessment>,
     /// When to look again although nothing changed: the next deadline.
     pub next_look: Option<Timestamp>,
+    /// On which channels people are told of a workload, where it is not on all.
+    pub channels: Channels,
 }
+
+/// By workload.
+pub type Channels = BTreeMap<WorkloadId, Arc<BTreeSet<Channel>>>;
 
 /// What is to become of a workload, were it the only one.
 struct Assessed {
@@ -91,6 +97,7 @@ pub fn plan(snapshot: &Snapshot, limits: &PlanLimits, now: Timestamp) -> Plan {
     // Of the greatest size there can be, as growing would copy them again and again.
     let most = snapshot.workloads.len();
     let (mut candidates, mut assessments) = (Vec::with_capacity(most), Vec::with_capacity(most));
+    let mut channels = Channels::new();
     let workloads = snapshot.workloads.iter();
     for workload in workloads.filter(|workload| workload.deleted_at.is_none()) {
         let Some(assessed) = assess(workload, snapshot, limits, now) else {
@@ -101,6 +108,7 @@ pub fn plan(snapshot: &Snapshot, limits: &PlanLimits, now: Timestamp) -> Plan {
             action,
             start,
         } = assessed;
+        channels.extend(wanted_channels(workload, snapshot).map(|wanted| (workload.id.clone(), wanted)));
         // Where an update may start, that is told once it is known whose turn it is.
         let pending = match start {
             Some(_) => Pending::Unchanged,
@@ -135,7 +143,15 @@ pub fn plan(snapshot: &Snapshot, limits: &PlanLimits, now: Timestamp) -> Plan {
     Plan {
         next_look: looks.min(),
         assessments,
+        channels,
     }
+}
+
+/// Where its settings cannot be read, people are told so on all channels.
+fn wanted_channels(workload: &Arc<Workload>, snapshot: &Snapshot) -> Option<Arc<BTreeSet<Channel>>> {
+    let layer = snapshot.namespaces.layer(&workload.id.namespace)?;
+    let read = snapshot.readings.of(workload, layer);
+    read.as_ref().as_ref().ok()?.settings.channels.clone()
 }
 
 /// Those who keep several of its images are named once.

@@ -326,3 +326,83 @@ async fn no_secret_of_a_channel_is_logged_at_any_level() {
     let record = stored.get("kubefresh-updater-outbox").await.unwrap();
     assert!(!format!("{record:?}").contains("hunter2"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workload_is_told_of_where_it_says_and_a_channel_that_is_not_configured_stops_it() {
+    let stage = Stage::with_checkout(&[("kubefresh.dev/channels", "slack")]).await;
+    let service = Receiver::start().await;
+    let (discord, slack) = (service.url("/discord"), service.url("/slack"));
+    let words = [AT_ONCE, "--discord-url", &discord, "--slack-url", &slack];
+    let _updater = stage.leader_with(&words).await;
+    stage.update_to_1_5_0().await;
+    taken(&service, "/slack", 2).await;
+    assert_eq!(service.received().len(), 2);
+    stage
+        .deploy("other", OLD, &[("kubefresh.dev/channels", "slack,email")])
+        .await;
+    let told = taken(&service, "/discord", 1).await;
+    assert_eq!(title(&told[0]), "Invalid settings: in shop/other");
+    let events = stage.events("other").await;
+    assert!(
+        events[0]
+            .note
+            .as_ref()
+            .unwrap()
+            .contains("email is not configured; configured is discord, slack"),
+        "{events:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_quiet_hours_only_a_failure_is_told_and_what_it_follows_upon() {
+    let stage = Stage::with_checkout(&[]).await;
+    stage
+        .deploy("other", OLD, &[("kubefresh.dev/mode", "approve")])
+        .await;
+    let service = Receiver::start().await;
+    let url = service.url("/discord");
+    let words = [
+        AT_ONCE,
+        "--quiet-hours=2020-01-01T00:00/2099-01-01T00:00",
+        "--discord-url",
+        &url,
+    ];
+    let updater = stage.leader_with(&words).await;
+    stage.offer_1_5_0().await;
+    stage.image_becomes("checkout", NEW).await;
+    updater.shows("kubefresh_messages_waiting{} 2").await;
+    stage.give_up("checkout").await;
+    let told = taken(&service, "/discord", 2).await;
+    let titles: Vec<String> = told.iter().map(title).collect();
+    assert!(
+        titles[0].starts_with("Update started") && titles[1].starts_with("Update failed"),
+        "{titles:?}"
+    );
+    assert_eq!(titles.len(), 2);
+    updater.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_are_reminded_of_what_waits_for_approval_and_not_of_what_does_not_any_more() {
+    let stage = Stage::with_checkout(&[("kubefresh.dev/mode", "approve")]).await;
+    let service = Receiver::start().await;
+    let url = service.url("/discord");
+    let words = [AT_ONCE, "--remind-every=2s", "--discord-url", &url];
+    let first = stage.leader_with(&words).await;
+    stage.offer_1_5_0().await;
+    taken(&service, "/discord", 2).await;
+    first.kill().await;
+    let second = stage.leader_with(&words).await;
+    let told = taken(&service, "/discord", 3).await;
+    assert!(
+        !title(&told[0]).starts_with("Reminder")
+            && title(&told[1]).starts_with("Reminder: Update waits for approval")
+    );
+    stage
+        .annotate("checkout", "kubefresh.dev/approved", "1.5.0")
+        .await;
+    stage.image_becomes("checkout", NEW).await;
+    stage.roll_out("checkout").await;
+    stage.result_becomes("completed").await;
+    second.stop().await;
+}

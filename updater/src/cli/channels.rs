@@ -6,18 +6,23 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgAction, Args};
+use jiff::SignedDuration;
 use lettre::message::Mailbox;
 use reqwest::Url;
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret as _, SecretString};
+use shared::domain::announcement::quiet::QuietHours;
 use shared::domain::outbox::Channel;
+use shared::domain::time;
+use shared::domain::window::Windows;
 use shared::io::arguments::{self, given};
 
 use crate::post;
 
 /// Where Telegram's bots are served.
 const TELEGRAM: &str = "https://api.telegram.org";
+const LONGEST_REMINDING: SignedDuration = SignedDuration::from_hours(366 * 24);
 const LONGEST_GATHERING: Duration = Duration::from_mins(10);
 
 /// Channels on which people are told what happens. Those that are configured are told; several may be.
@@ -111,6 +116,18 @@ pub struct ChannelOptions {
         long, env = "GATHER_MESSAGES", default_value = "10s", value_parser = gathering, value_name = "DURATION", global = true
     )]
     pub gather_messages: Duration,
+    /// When people are left alone, such as `0 22 * * * 9h Europe/Paris`: what is told then waits for the end, failures excepted.
+    #[arg(long, env = "QUIET_HOURS", value_name = "STRETCHES", global = true)]
+    pub quiet_hours: Option<String>,
+    /// Let failures wait for the end of the quiet hours, too: `true` or `false`.
+    #[arg(
+        long, env = "QUIET_HOURS_KEEP_FAILURES", default_value_t = false, default_missing_value = "true", num_args = 0..=1,
+        require_equals = true, action = ArgAction::Set, value_name = "BOOLEAN", global = true
+    )]
+    pub quiet_hours_keep_failures: bool,
+    /// How often people are reminded of an update that waits for approval; never when not given.
+    #[arg(long, env = "REMIND_EVERY", value_name = "DURATION", global = true)]
+    pub remind_every: Option<String>,
 }
 
 /// The channels, checked.
@@ -119,6 +136,9 @@ pub struct ChannelSettings {
     pub destinations: BTreeMap<Channel, Destination>,
     /// How long a message waits for others like it.
     pub gathering: Duration,
+    pub quiet: Option<QuietHours>,
+    /// How often they are reminded of what waits for approval.
+    pub remind_every: Option<SignedDuration>,
 }
 
 /// Where a channel is. Whatever of it is a secret is not shown.
@@ -165,7 +185,7 @@ impl fmt::Debug for Destination {
 }
 
 /// A setting of them that cannot be meant. None says what was written: it may be a secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChannelError {
     #[error("{0} is not an address such as {1}")]
     Address(&'static str, &'static str),
@@ -186,6 +206,8 @@ pub enum ChannelError {
     InTheClear,
     #[error("{0}: entry {1} is no e-mail address such as ops@example.com or Ops <ops@example.com>")]
     Mailbox(&'static str, usize),
+    #[error("{0}: {1}")]
+    Time(&'static str, String),
 }
 
 impl ChannelOptions {
@@ -204,6 +226,9 @@ impl ChannelOptions {
             mail_from,
             mail_to,
             gather_messages,
+            quiet_hours,
+            quiet_hours_keep_failures,
+            remind_every,
         } = self;
         let mut destinations = BTreeMap::new();
         if let Some(url) = address(
@@ -236,8 +261,23 @@ impl ChannelOptions {
         Ok(ChannelSettings {
             destinations,
             gathering: gather_messages,
+            quiet: quiet(given(quiet_hours), quiet_hours_keep_failures)?,
+            remind_every: reminders(given(remind_every))?,
         })
     }
+}
+
+fn quiet(written: Option<String>, keep_failures: bool) -> Result<Option<QuietHours>, ChannelError> {
+    let hours = written.map(|written| Windows::parse(&written)).transpose();
+    let hours = hours.map_err(|why| ChannelError::Time("QUIET_HOURS", why))?;
+    Ok(hours.map(|hours| QuietHours { hours, keep_failures }))
+}
+
+fn reminders(written: Option<String>) -> Result<Option<SignedDuration>, ChannelError> {
+    let every = written
+        .map(|written| time::duration(&written, LONGEST_REMINDING))
+        .transpose();
+    every.map_err(|why| ChannelError::Time("REMIND_EVERY", why))
 }
 
 fn secret(written: Option<SecretString>) -> Option<String> {
@@ -249,12 +289,12 @@ fn address(
     example: &'static str,
     written: Option<String>,
 ) -> Result<Option<Url>, ChannelError> {
-    let wrong = ChannelError::Address(name, example);
+    let wrong = || ChannelError::Address(name, example);
     let url = written.map(|written| Url::parse(&written)).transpose();
-    let url = url.map_err(|_| wrong)?;
+    let url = url.map_err(|_| wrong())?;
     let is_web = |url: &Url| matches!(url.scheme(), "http" | "https") && url.host_str().is_some();
     match url {
-        Some(url) if !is_web(&url) => Err(wrong),
+        Some(url) if !is_web(&url) => Err(wrong()),
         url => Ok(url),
     }
 }
@@ -348,17 +388,17 @@ fn email(
             });
         }
     };
-    let wrong = ChannelError::Address("SMTP_URL", "smtps://user:password@smtp.example.com");
-    let parsed = Url::parse(&url).map_err(|_| wrong)?;
+    let wrong = || ChannelError::Address("SMTP_URL", "smtps://user:password@smtp.example.com");
+    let parsed = Url::parse(&url).map_err(|_| wrong())?;
     let tls = parsed.query_pairs().find(|(name, _)| name == "tls");
     let tls = tls.map(|(_, value)| value.into_owned());
     let is_encrypted = match (parsed.scheme(), tls.as_deref()) {
         ("smtps", _) | ("smtp", Some("required")) => true,
         ("smtp", None | Some("opportunistic")) => false,
-        _ => return Err(wrong),
+        _ => return Err(wrong()),
     };
     if parsed.host_str().is_none_or(str::is_empty) {
-        return Err(wrong);
+        return Err(wrong());
     }
     if !is_encrypted && parsed.password().is_some() {
         return Err(ChannelError::InTheClear);
@@ -390,119 +430,4 @@ fn gathering(text: &str) -> Result<Duration, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::Parser as _;
-
-    use super::*;
-    use crate::cli::{Cli, SettingsError};
-
-    const SECRET: &str = "s3cr3t";
-
-    fn parse(arguments: &[&str]) -> Result<ChannelSettings, ChannelError> {
-        let words = ["kubefresh-updater"].iter().chain(arguments);
-        match Cli::try_parse_from(words).unwrap().run.settings() {
-            Ok(settings) => Ok(settings.channels),
-            Err(SettingsError::Channels(error)) => Err(error),
-            Err(other) => panic!("{other}"),
-        }
-    }
-
-    #[test]
-    fn what_is_set_to_nothing_is_no_channel_and_several_may_be_set() {
-        assert!(
-            parse(&["--discord-url=", "--mail-to="])
-                .unwrap()
-                .destinations
-                .is_empty()
-        );
-        let settings = parse(&[
-            "--discord-url=https://discord.com/api/webhooks/1/s3cr3t",
-            "--slack-url=https://hooks.slack.com/services/s3cr3t",
-            "--telegram-token=1:s3cr3t",
-            "--telegram-chat=-100",
-            "--teams-url=https://x.logic.azure.com/workflows/s3cr3t",
-            "--ntfy-url=https://push.example.com/base/topic",
-            "--ntfy-token=s3cr3t",
-            "--smtp-url=smtps://user:s3cr3t@smtp.example.com",
-            "--mail-from=Kubefresh <kubefresh@example.com>",
-            "--mail-to=a@example.com, B <b@example.com>",
-            "--gather-messages=0",
-        ]);
-        let settings = settings.unwrap();
-        assert_eq!(settings.destinations.len(), 6);
-        assert_eq!(settings.gathering, Duration::ZERO);
-        let shown = format!("{settings:?}");
-        assert!(
-            !shown.contains(SECRET) && shown.contains("push.example.com"),
-            "{shown}"
-        );
-        let Destination::Ntfy { server, topic, .. } = &settings.destinations[&Channel::Ntfy] else {
-            panic!("{shown}");
-        };
-        assert_eq!(
-            (server.as_str(), topic.as_str()),
-            ("https://push.example.com/base/", "topic")
-        );
-        let Destination::Telegram { url, .. } = &settings.destinations[&Channel::Telegram] else {
-            panic!("{shown}");
-        };
-        assert_eq!(url.as_str(), "https://api.telegram.org/bot1:s3cr3t/sendMessage");
-    }
-
-    #[test]
-    fn what_cannot_be_meant_is_refused_without_its_value() {
-        let together = |given, missing| ChannelError::Together { given, missing };
-        for (arguments, expected) in [
-            (
-                &["--discord-url=s3cr3t"][..],
-                ChannelError::Address("DISCORD_URL", "https://discord.com/api/webhooks/…"),
-            ),
-            (
-                &["--telegram-token=1:s3cr3t"],
-                together("TELEGRAM_TOKEN", "TELEGRAM_CHAT"),
-            ),
-            (
-                &["--telegram-chat=1"],
-                together("TELEGRAM_CHAT", "TELEGRAM_TOKEN"),
-            ),
-            (
-                &["--telegram-token=s3cr3t/..", "--telegram-chat=1"],
-                ChannelError::TelegramToken,
-            ),
-            (&["--ntfy-url=https://ntfy.sh/"], ChannelError::Topic),
-            (&["--ntfy-token=s3cr3t"], together("NTFY_TOKEN", "NTFY_URL")),
-            (
-                &["--smtp-url=smtps://s3cr3t@a", "--mail-to=a@b.c"],
-                together("SMTP_URL", "MAIL_FROM"),
-            ),
-            (
-                &[
-                    "--smtp-url=smtp://u:s3cr3t@a",
-                    "--mail-to=a@b.c",
-                    "--mail-from=a@b.c",
-                ],
-                ChannelError::InTheClear,
-            ),
-            (
-                &[
-                    "--smtp-url=https://s3cr3t",
-                    "--mail-to=a@b.c",
-                    "--mail-from=a@b.c",
-                ],
-                ChannelError::Address("SMTP_URL", "smtps://user:password@smtp.example.com"),
-            ),
-            (
-                &[
-                    "--smtp-url=smtp://localhost",
-                    "--mail-to=a@b.c,s3cr3t",
-                    "--mail-from=a@b.c",
-                ],
-                ChannelError::Mailbox("MAIL_TO", 2),
-            ),
-        ] {
-            let error = parse(arguments).unwrap_err();
-            assert_eq!(error, expected, "{arguments:?}");
-            assert!(!error.to_string().contains(SECRET), "{error}");
-        }
-    }
-}
+mod tests;

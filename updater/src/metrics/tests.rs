@@ -29,6 +29,7 @@ fn plan() -> Plan {
     Plan {
         assessments: vec![assessment],
         next_look: None,
+        channels: [].into(),
     }
 }
 

@@ -58,6 +58,8 @@ pub(super) enum Setting {
     WriteBack,
     /// Where it is written what is new.
     ReleaseNotes,
+    /// On which channels people are told; on all where it is not given.
+    Channels,
 }
 
 impl Setting {
@@ -88,7 +90,8 @@ impl Setting {
             | Self::RolloutTimeout
             | Self::Schedule
             | Self::ScheduleTimezone
-            | Self::CheckNow => false,
+            | Self::CheckNow
+            | Self::Channels => false,
         }
     }
 
@@ -116,15 +119,16 @@ impl Setting {
             | Self::Schedule
             | Self::ScheduleTimezone
             | Self::WriteBack
-            | Self::ReleaseNotes => true,
+            | Self::ReleaseNotes
+            | Self::Channels => true,
             Self::Approved | Self::Hold | Self::Undo | Self::CheckNow => false,
         }
     }
 
     /// Whether whoever says it has begun to speak our words. The others are said beside those of another tool: what is approved or
-    /// held, that it is time to look, that the update may be written although somebody keeps the image, or where its notes are.
+    /// held, that it is time to look, that the update may be written although somebody keeps the image, where its notes are, or who is told.
     pub(super) fn is_lasting(self) -> bool {
-        self.may_be_a_default() && !matches!(self, Self::WriteBack | Self::ReleaseNotes)
+        self.may_be_a_default() && !matches!(self, Self::WriteBack | Self::ReleaseNotes | Self::Channels)
     }
 
     /// All that can be a default.

@@ -13,6 +13,7 @@ use super::key::Setting;
 use super::settings::{Base, policy_error};
 use super::value::parse_switch;
 use super::{AnnotationError, PREFIX, is_ours};
+use crate::domain::channel::Channel;
 
 /// What every variable of ours begins with that speaks of workloads.
 const VARIABLE_PREFIX: &str = "KUBEFRESH_";
@@ -52,6 +53,8 @@ pub struct Layer {
     /// What of it could be read.
     pub(super) base: Base,
     errors: Vec<LayerError>,
+    /// The channels that can be named; `None`: nobody knows.
+    pub(super) configured: Option<Arc<BTreeSet<Channel>>>,
     /// What is said for a workload does not count here.
     pub(super) overridden: BTreeSet<Setting>,
 }
@@ -85,6 +88,7 @@ impl Layer {
             given,
             base,
             errors,
+            configured: None,
             overridden,
         }
     }
@@ -186,6 +190,23 @@ impl Installation {
         }
     }
 
+    /// The same, of an updater that tells people on these channels; none is as good as not known, as nobody is told anything then.
+    #[must_use]
+    pub fn telling_on(self, channels: BTreeSet<Channel>) -> Self {
+        let configured = (!channels.is_empty()).then(|| Arc::new(channels));
+        let telling = |layer: Arc<Layer>| {
+            Arc::new(Layer {
+                configured: configured.clone(),
+                ..Arc::unwrap_or_clone(layer)
+            })
+        };
+        Self {
+            plain: telling(self.plain),
+            reserved: telling(self.reserved),
+            ..self
+        }
+    }
+
     /// The same, of a Kubefresh that is itself in this namespace.
     #[must_use]
     pub fn living_in(self, namespace: &str) -> Self {
@@ -224,7 +245,10 @@ impl Installation {
                 }
             }
         }
-        Arc::new(Layer::new(given, self.overridden.clone(), unknown))
+        Arc::new(Layer {
+            configured: beneath.configured.clone(),
+            ..Layer::new(given, self.overridden.clone(), unknown)
+        })
     }
 }
 

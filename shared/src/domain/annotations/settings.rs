@@ -15,6 +15,7 @@ use super::value::{
     parse_windows,
 };
 use super::{AnnotationError, Approved, Mode, PREFIX, Pin, Subject, WriteBack};
+use crate::domain::channel::{self, Channel};
 use crate::domain::policy::{Hold, PolicyError, PolicyOptions};
 use crate::domain::release_notes::source::NotesSetting;
 use crate::domain::schedule::{self, Schedule};
@@ -68,6 +69,8 @@ pub struct Settings {
     pub rollback: Option<bool>,
     /// When its repositories are to be asked; `None`: whenever the scanner runs.
     pub schedule: Option<Arc<Schedule>>,
+    /// On which channels people are told of it; `None`: on all.
+    pub channels: Option<Arc<BTreeSet<Channel>>>,
     /// By container name; every container has an entry.
     pub containers: BTreeMap<String, ContainerSettings>,
 }
@@ -88,6 +91,7 @@ pub(super) struct Base {
     window: Option<Windows>,
     freeze: Option<Windows>,
     schedule: Option<Arc<Schedule>>,
+    channels: Option<Arc<BTreeSet<Channel>>>,
 }
 
 impl Default for Base {
@@ -99,6 +103,7 @@ impl Default for Base {
             window: None,
             freeze: None,
             schedule: None,
+            channels: None,
         }
     }
 }
@@ -143,6 +148,9 @@ impl Base {
             Setting::Rollback => parse_switch(value).map(|rollback| self.rollback = Some(rollback)),
             Setting::Window => parse_windows(value, "always").map(|windows| self.window = windows),
             Setting::Freeze => parse_windows(value, "never").map(|windows| self.freeze = windows),
+            Setting::Channels => {
+                channel::parse(value).map(|channels| self.channels = Some(Arc::new(channels)))
+            }
             Setting::Watch
             | Setting::Mode
             | Setting::Policy
@@ -196,8 +204,10 @@ pub fn settings(subject: &Subject<'_>, layer: &Layer) -> Result<Settings, Vec<An
         window: base.window,
         freeze: base.freeze,
         schedule: base.schedule,
+        channels: base.channels,
         containers,
     };
+    errors.extend(unknown_channels(&said, layer, &settings));
     errors.extend(inherited_errors(&said, layer, &settings, &names));
     errors.extend(policy_errors(&said, layer, &settings.containers));
     if errors.is_empty() {
@@ -223,6 +233,15 @@ fn inherited_errors(
     };
     let wrong = layer.wrong().iter().filter(concerns);
     wrong.map(|wrong| wrong.error.clone()).collect()
+}
+
+/// A channel that is named and is none of those that are configured, where these are known.
+fn unknown_channels(said: &Said<'_>, layer: &Layer, settings: &Settings) -> Option<AnnotationError> {
+    let wanted = settings.channels.as_ref().filter(|_| settings.watched())?;
+    let reason = channel::check(wanted, layer.configured.as_ref()?).err()?;
+    let said = said.common.get(&Setting::Channels).cloned();
+    let given = said.or_else(|| layer.given(Setting::Channels))?;
+    Some(given.invalid(reason))
 }
 
 /// When the workload's repositories are to be asked. `check-now` overrides any schedule.
@@ -348,7 +367,8 @@ fn assign(
         | Setting::RolloutTimeout
         | Setting::Schedule
         | Setting::ScheduleTimezone
-        | Setting::CheckNow => Ok(()),
+        | Setting::CheckNow
+        | Setting::Channels => Ok(()),
     };
     assigned.map_err(|reason| given.invalid(reason))
 }

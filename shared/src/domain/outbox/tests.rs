@@ -551,3 +551,40 @@ fn of_what_stands_in_a_large_cluster_people_are_told_bit_by_bit() {
         "and a message names some"
     );
 }
+
+#[test]
+fn a_failure_is_told_at_once_and_with_it_what_it_follows_upon() {
+    let mut outbox = Outbox::default();
+    let started = to_people("a", "x", NoticeReason::UpdateStarted);
+    outbox.announce(CHAT, started, after(3600), now());
+    let other = to_people("b", "y", NoticeReason::UpdateStarted);
+    outbox.announce(CHAT, other, after(3600), now());
+    let failed = to_people("c", "x", NoticeReason::RolloutFailed);
+    outbox.announce(CHAT, failed, after(60), after(50));
+    let mut outbox = restarted(&outbox);
+    assert_eq!(outbox.next(after(50)), Some(after(60)));
+    outbox.answered(CHAT, "a", &Answer::Taken, 3, after(60)).unwrap();
+    assert_eq!(batches(&outbox, after(60), &[]), [["c"]]);
+}
+
+#[test]
+fn people_are_reminded_of_what_still_stands_once_in_each_period_whoever_leads() {
+    let every = SignedDuration::from_hours(24);
+    let mut outbox = Outbox::default();
+    let available = to_people("a", "x", NoticeReason::UpdateAvailable);
+    outbox.announce(CHAT, available.clone(), now(), now());
+    assert_eq!(outbox.reminder(CHAT, "a", every), None, "it waits");
+    let mut told = now();
+    for _ in 0..2 {
+        outbox.answered(CHAT, "a", &Answer::Taken, 3, told).unwrap();
+        outbox = restarted(&outbox);
+        outbox.prune(&BTreeSet::from(["a".to_owned()]), told);
+        let due = outbox.reminder(CHAT, "a", every).unwrap();
+        assert_eq!(due, told + every);
+        outbox.remind(CHAT, available.clone(), due, due);
+        assert_eq!(outbox.reminder(CHAT, "a", every), None, "it waits again");
+        let reminder = &outbox.waiting()[0].message;
+        assert!(reminder.to_people.as_ref().unwrap().is_reminder && reminder.at == due);
+        told = due;
+    }
+}

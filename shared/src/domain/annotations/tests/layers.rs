@@ -1,6 +1,7 @@
 //! Annotations of workloads over those of their namespace, over what the installation says.
 
 use super::*;
+use crate::domain::channel::Channel;
 
 const WATCH: &str = "kubefresh.dev/watch";
 const MODE: &str = "kubefresh.dev/mode";
@@ -309,4 +310,36 @@ fn a_flag_wins_over_a_variable_and_what_is_not_ours_says_nothing() {
     let settings = read_in(&installation, &[], &[]).unwrap();
     assert_eq!(settings.containers["app"].mode, Mode::Notify);
     assert_eq!(settings.containers["app"].policy.policy, None);
+}
+
+#[test]
+fn channels_are_said_by_the_nearest_layer_and_have_to_be_configured_where_somebody_is_told() {
+    const CHANNELS: &str = "kubefresh.dev/channels";
+    let plain = installation(&[("KUBEFRESH_CHANNELS", "discord")]);
+    let both = [Channel::Discord, Channel::Slack];
+    let telling = plain.clone().telling_on(both.into());
+    let names = |namespace: Pairs<'_>, workload: Pairs<'_>| {
+        let channels = read_in(&telling, namespace, workload).unwrap().channels.unwrap();
+        channels
+            .iter()
+            .map(|channel| <&str>::from(*channel))
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert_eq!(names(&[], &[(WATCH, "true")]), "discord");
+    assert_eq!(names(&[(CHANNELS, "slack")], &[(WATCH, "true")]), "slack");
+    assert_eq!(names(&[(CHANNELS, "slack")], &[(CHANNELS, "none")]), "");
+    let email = [(CHANNELS, "email")];
+    let wrong = complaint(&telling, &email, &[(WATCH, "true")]).unwrap();
+    assert!(
+        wrong.contains("on namespace shop")
+            && wrong.ends_with("email is not configured; configured is discord, slack"),
+        "{wrong}"
+    );
+    assert_eq!(complaint(&telling, &email, &[]), None, "nobody watches it");
+    assert_eq!(
+        complaint(&plain, &email, &[(WATCH, "true")]),
+        None,
+        "nobody knows"
+    );
 }

@@ -21,6 +21,7 @@ pub fn gather(stores: &Stores) -> (Snapshot, Option<RunRecord>) {
         },
         notes: NotesBook {
             forges: Arc::clone(&stores.forges),
+            fetched: stores.fetches_notes,
             ..NotesBook::default()
         },
         ..Snapshot::default()

@@ -56,6 +56,8 @@ pub struct Scope {
     pub installation: Arc<Installation>,
     /// Servers that may be asked for release notes.
     pub forges: Arc<Forges>,
+    /// Whether they are.
+    pub fetches_notes: bool,
 }
 
 impl Scope {
@@ -71,6 +73,7 @@ impl Scope {
             scanner: settings.scanner_cronjob.clone(),
             installation: Arc::new(installation.living_in(&records).telling_on(channels.collect())),
             forges: Arc::new(settings.notes.forges.clone()),
+            fetches_notes: settings.notes.fetch,
             records,
         }
     }
@@ -141,6 +144,8 @@ pub struct Stores {
     pub installation: Arc<Installation>,
     /// Servers that may be asked for release notes.
     pub forges: Arc<Forges>,
+    /// Whether they are.
+    pub fetches_notes: bool,
 }
 
 /// The scanner's CronJob, if there is one, and the Jobs of CronJobs beside it.
@@ -305,6 +310,7 @@ pub fn start(
         scanner,
         installation: Arc::clone(&scope.installation),
         forges: Arc::clone(&scope.forges),
+        fetches_notes: scope.fetches_notes,
     };
     (stores, tasks)
 }

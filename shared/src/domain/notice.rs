@@ -299,8 +299,12 @@ fn standing(assessment: &Assessment, entry: &ContainerVerdict) -> Option<Notice>
             let only = assessment.containers.len() == 1;
             let command = plan::approval_command(&assessment.workload, entry, only, target);
             let note = format!(
-                "container {container}: {image} can be updated to {}; to agree: {command}",
+                "container {container}: {image} can be updated to {}{}; to agree: {command}",
                 target.image,
+                target
+                    .risk
+                    .as_ref()
+                    .map_or_else(String::new, |risk| format!(" ({risk})")),
             );
             let notice = available(assessment, entry, target, &note);
             Some(notice.with_detail(format!("to agree: {command}")))

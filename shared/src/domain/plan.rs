@@ -343,7 +343,11 @@ fn spent_approvals(
     changes: &BTreeMap<String, ImageChange>,
 ) -> BTreeSet<String> {
     let own = changes.keys().map(|container| format!("{container}.{APPROVED}"));
-    let asks = |watched: &&Watched| watched.settings.mode == Mode::Approve;
+    let asks = |watched: &&Watched| {
+        let settings = &watched.settings;
+        settings.mode == Mode::Approve
+            || (settings.mode == Mode::Auto && !settings.require_approval.is_empty())
+    };
     let used = watched
         .iter()
         .filter_map(|watched| Some((watched, changes.get(&watched.container)?)))

@@ -438,6 +438,49 @@ async fn what_nothing_has_offered_for_a_week_is_forgotten() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_update_whose_notes_tell_of_a_break_needs_approval_in_mode_auto_and_another_starts_by_itself() {
+    let forge = Forge::start().await;
+    forge.has("example/shop", shop());
+    forge.has(
+        "example/calm",
+        Repository::with(&[("v1.5.0", "- fix: a"), ("v1.4.0", "- old")]),
+    );
+    let require = ("kubefresh.dev/require-approval", "breaking");
+    let notes = format!("{}/example/shop", forge.host());
+    let stage = Stage::with_checkout(&[require, (NOTES, &notes)]).await;
+    let calm = format!("{}/example/calm", forge.host());
+    let image = "registry.example/shop/calm";
+    stage.scanned(image, &["1.4.0 minor"], &["1.4.0", "1.5.0"]).await;
+    stage
+        .deploy("calm", &format!("{image}:1.4.0"), &[require, (NOTES, &calm)])
+        .await;
+    stage.roll_out("calm").await;
+    stage.offer_1_5_0().await;
+    let updater = leader(&stage, &forge, "github", &[]).await;
+    stage.image_becomes("calm", &format!("{image}:1.5.0")).await;
+    updater
+        .shows("kubefresh_containers{verdict=\"awaiting-approval\"} 1")
+        .await;
+    let pending = eventually("it says what it waits for", LIMIT, || async {
+        stage
+            .annotation("checkout", "pending")
+            .await
+            .filter(|pending| pending.contains("approval ("))
+    })
+    .await;
+    assert!(
+        pending.contains("waits for approval (breaking: the notes say \"BREAKING: the port is 8080\")"),
+        "{pending}"
+    );
+    assert_eq!(stage.image("checkout").await, OLD);
+    stage
+        .annotate("checkout", "kubefresh.dev/approved", "1.5.0")
+        .await;
+    stage.image_becomes("checkout", NEW).await;
+    updater.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_wants_no_notes_fetches_none() {
     let forge = Forge::start().await;
     forge.has("example/shop", shop());

@@ -58,6 +58,8 @@ pub(super) enum Setting {
     WriteBack,
     /// Where it is written what is new.
     ReleaseNotes,
+    /// Which risks need somebody's approval in mode `auto`, too.
+    RequireApproval,
     /// On which channels people are told; on all where it is not given.
     Channels,
 }
@@ -83,7 +85,8 @@ impl Setting {
             | Self::MinAge
             | Self::Pin
             | Self::WriteBack
-            | Self::ReleaseNotes => true,
+            | Self::ReleaseNotes
+            | Self::RequireApproval => true,
             Self::Window
             | Self::Freeze
             | Self::Rollback
@@ -120,15 +123,23 @@ impl Setting {
             | Self::ScheduleTimezone
             | Self::WriteBack
             | Self::ReleaseNotes
+            | Self::RequireApproval
             | Self::Channels => true,
             Self::Approved | Self::Hold | Self::Undo | Self::CheckNow => false,
         }
     }
 
     /// Whether whoever says it has begun to speak our words. The others are said beside those of another tool: what is approved or
-    /// held, that it is time to look, that the update may be written although somebody keeps the image, where its notes are, or who is told.
+    /// held, that it is time to look, that the update may be written although somebody keeps the image, where its notes are,
+    /// what needs approval beside that, or who is told.
     pub(super) fn is_lasting(self) -> bool {
-        self.may_be_a_default() && !matches!(self, Self::WriteBack | Self::ReleaseNotes | Self::Channels)
+        let beside_others = [
+            Self::WriteBack,
+            Self::ReleaseNotes,
+            Self::RequireApproval,
+            Self::Channels,
+        ];
+        self.may_be_a_default() && !beside_others.contains(&self)
     }
 
     /// All that can be a default.

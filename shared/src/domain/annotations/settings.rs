@@ -11,12 +11,13 @@ use super::given::{Given, Origin, Said};
 use super::key::Setting;
 use super::layer::{Layer, LayerError};
 use super::value::{
-    parse_globs, parse_holds, parse_min_age, parse_rollout_timeout, parse_suffix, parse_switch, parse_undo,
-    parse_windows,
+    parse_globs, parse_holds, parse_min_age, parse_risks, parse_rollout_timeout, parse_suffix, parse_switch,
+    parse_undo, parse_windows,
 };
 use super::{AnnotationError, Approved, Mode, PREFIX, Pin, Subject, WriteBack};
 use crate::domain::channel::{self, Channel};
 use crate::domain::policy::{Hold, PolicyError, PolicyOptions};
+use crate::domain::release_notes::risk::RiskFlag;
 use crate::domain::release_notes::source::NotesSetting;
 use crate::domain::schedule::{self, Schedule};
 use crate::domain::window::Windows;
@@ -44,6 +45,8 @@ pub struct ContainerSettings {
     pub write_back: Option<WriteBack>,
     /// Where it is written what is new in its images.
     pub release_notes: NotesSetting,
+    /// Risks for which an update needs somebody's approval in mode `auto`, too.
+    pub require_approval: BTreeSet<RiskFlag>,
     pub by_default: ByDefault,
 }
 
@@ -169,6 +172,7 @@ impl Base {
             | Setting::Pin
             | Setting::WriteBack
             | Setting::ReleaseNotes
+            | Setting::RequireApproval
             | Setting::Schedule
             | Setting::ScheduleTimezone
             | Setting::CheckNow => return assign(&mut self.container, setting, given),
@@ -334,6 +338,7 @@ fn assign(
         Setting::Exclude => parse_globs(value).map(|globs| settings.policy.exclude = globs),
         Setting::WriteBack => WriteBack::parse(value).map(|to| settings.write_back = Some(to)),
         Setting::ReleaseNotes => value.parse().map(|notes| settings.release_notes = notes),
+        Setting::RequireApproval => parse_risks(value).map(|risks| settings.require_approval = risks),
         Setting::MinAge => parse_min_age(value).map(|age| settings.min_age = age),
         Setting::Pin => Pin::parse(value).map(|pin| {
             settings.pin = Some(pin);

@@ -2,6 +2,7 @@ use jiff::SignedDuration;
 
 use super::*;
 use crate::domain::ownership::Ownership;
+use crate::domain::release_notes::risk::RiskFlag;
 use crate::domain::release_notes::source::NotesSetting;
 
 mod dialects;
@@ -121,6 +122,33 @@ fn where_the_notes_are_is_said_for_a_workload_or_a_container_and_what_is_no_plac
     for value in ["shop", "https://example.com/notes/{version}", "file:///etc/{tag}"] {
         let errors = read(&[("kubefresh.dev/release-notes", value)]).unwrap_err();
         assert!(errors[0].to_string().contains("must be"), "{errors:?}");
+    }
+}
+
+#[test]
+fn risks_that_need_approval_are_named_and_others_are_no_risks() {
+    for (value, expected) in [
+        ("breaking", vec![RiskFlag::Breaking]),
+        (
+            "major,breaking, migration",
+            vec![RiskFlag::Major, RiskFlag::Breaking, RiskFlag::Migration],
+        ),
+        ("none", vec![]),
+    ] {
+        let settings = read(&[("kubefresh.dev/require-approval", value)]).unwrap();
+        assert_eq!(
+            settings.containers["app"].require_approval,
+            expected.into_iter().collect()
+        );
+    }
+    for value in ["", "minor", "breaking,none"] {
+        let errors = read(&[("kubefresh.dev/require-approval", value)]).unwrap_err();
+        assert!(
+            errors[0]
+                .to_string()
+                .contains("one or more of major, breaking, migration"),
+            "{errors:?}"
+        );
     }
 }
 

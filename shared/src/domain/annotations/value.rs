@@ -1,11 +1,13 @@
 //! The values that settings have.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use jiff::SignedDuration;
 
 use crate::domain::policy::{Hold, shortened};
 use crate::domain::reference::{Digest, ReferenceError, Tag};
+use crate::domain::release_notes::risk::RiskFlag;
 use crate::domain::time::duration;
 use crate::domain::window::Windows;
 
@@ -135,6 +137,24 @@ pub(super) fn parse_holds(value: &str) -> Result<Vec<Hold>, String> {
         })
     };
     value.split_whitespace().map(parse).collect()
+}
+
+/// Risks, separated by commas or spaces, or `none`, which overrides a default.
+pub(super) fn parse_risks(value: &str) -> Result<BTreeSet<RiskFlag>, String> {
+    let known = <RiskFlag as strum::VariantNames>::VARIANTS.join(", ");
+    let words = value.split([',', ' ']).filter(|word| !word.is_empty());
+    let words: Vec<&str> = words.collect();
+    if words == ["none"] {
+        return Ok(BTreeSet::new());
+    }
+    let error = || format!("it must be one or more of {known}, separated by commas, or none");
+    if words.is_empty() {
+        return Err(error());
+    }
+    words
+        .into_iter()
+        .map(|word| word.parse().map_err(|_| error()))
+        .collect()
 }
 
 /// What the last update gave: one of it, exactly.

@@ -40,9 +40,27 @@ pub(super) fn decide(
         },
         Err(verdict) => return verdict,
     };
+    let demand = risk_demand(watched, snapshot, &target);
+    let target = Target {
+        risk: match &demand {
+            Some(Demanded::Approval(why)) => Some(Arc::new(why.clone())),
+            Some(Demanded::Notes) | None => None,
+        },
+        ..target
+    };
     match watched.settings.mode {
         Mode::Off => Verdict::ModeOff,
         Mode::Notify => Verdict::Notify(target),
+        Mode::Auto | Mode::Approve
+            if demand == Some(Demanded::Notes)
+                && !approves(watched.settings.approved.as_ref(), watched, &target) =>
+        {
+            Verdict::Waiting {
+                target: Box::new(target),
+                gate: Gate::ReleaseNotes,
+                until: None,
+            }
+        }
         Mode::Approve | Mode::Auto if !may_start(workload, watched, &target) => {
             Verdict::AwaitingApproval(target)
         }
@@ -58,6 +76,33 @@ pub(super) fn decide(
         },
         Mode::Auto | Mode::Approve => Verdict::Update(target),
     }
+}
+
+/// What its risk asks for before an update may start by itself.
+#[derive(Debug, PartialEq, Eq)]
+enum Demanded {
+    /// Somebody's word, and why.
+    Approval(String),
+    /// To know its notes first.
+    Notes,
+}
+
+/// Only in mode `auto`: in all others nothing starts by itself.
+fn risk_demand(watched: &Watched, snapshot: &Snapshot, target: &Target) -> Option<Demanded> {
+    let asked_for = &watched.settings.require_approval;
+    if asked_for.is_empty() || watched.settings.mode != Mode::Auto {
+        return None;
+    }
+    let (risk, are_coming) = snapshot.risk_of(watched, &target.tag);
+    let why = risk.asks(asked_for)?;
+    // What is known already does not change by the notes.
+    let is_settled = asked_for.iter().any(|flag| {
+        risk.flags.contains_key(flag) || (!flag.is_of_notes() && risk.unknown.contains_key(flag))
+    });
+    if are_coming && !is_settled {
+        return Some(Demanded::Notes);
+    }
+    Some(Demanded::Approval(why))
 }
 
 /// Who would take an update back, unless we were told to write it all the same.
@@ -273,6 +318,7 @@ fn written_target(
         superseded_at: None,
         ran: running.exact.clone().map(Box::new),
         kept_by: None,
+        risk: None,
     })
 }
 
@@ -321,7 +367,9 @@ fn written(image: &ImageReference, pin: bool, tag: &Tag, digest: Option<&Digest>
 }
 
 fn may_start(workload: &Workload, watched: &Watched, target: &Target) -> bool {
-    let asks = watched.settings.mode == Mode::Approve || taken_back(workload, watched, &target.image);
+    let asks = watched.settings.mode == Mode::Approve
+        || target.risk.is_some()
+        || taken_back(workload, watched, &target.image);
     !asks || approves(watched.settings.approved.as_ref(), watched, target)
 }
 

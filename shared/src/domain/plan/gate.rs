@@ -24,6 +24,8 @@ pub enum Gate {
         /// `linux/arm64`; several are separated by commas.
         platforms: String,
     },
+    /// Its release notes are still to be fetched, and decide whether it needs approval.
+    ReleaseNotes,
     /// As many rollouts are under way as may be at once.
     MaxRollouts {
         limit: u32,
@@ -51,6 +53,9 @@ impl Gate {
     pub(super) fn tell(&self, until: Option<Timestamp>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self {
             Self::Kept => return f.write_str("waits"),
+            Self::ReleaseNotes => {
+                return f.write_str("waits for its release notes, which decide whether it needs approval");
+            }
             Self::Paused => {
                 return f.write_str("waits until the rollout is resumed (kubectl rollout resume)");
             }

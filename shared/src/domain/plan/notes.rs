@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::{Plan, Snapshot};
 use crate::domain::reference::Tag;
-use crate::domain::release_notes::book::Wanted;
+use crate::domain::release_notes::book::{Known, Wanted};
+use crate::domain::release_notes::risk::{Notes, Risk, risk};
 use crate::domain::release_notes::source::{NoSource, find};
 use crate::domain::watched::Watched;
 use crate::domain::workload::Workload;
@@ -25,6 +26,34 @@ impl Snapshot {
             to: to.clone(),
             found,
         })
+    }
+
+    /// The risk of giving a container this tag, and whether more will be known of it soon.
+    pub fn risk_of(&self, watched: &Watched, to: &Tag) -> (Risk, bool) {
+        let (image, from) = (watched.image.repository(), &watched.demand.tag);
+        let version = |tag: &Tag| {
+            let labels = self.recorded(image, tag)?.labels.as_deref()?;
+            labels.version.as_deref()
+        };
+        // Of a tag that moves only what it points at now is recorded.
+        let running = version(from).filter(|_| from != to);
+        let known = self.notes.of(self.notes_of(watched, to));
+        let no_source;
+        let (notes, are_coming) = match &known {
+            Known::Record(record) => (record.notes(), false),
+            Known::NotYet(_) if self.notes.fetched => {
+                (Notes::Unknown("its release notes are still to be fetched"), true)
+            }
+            Known::NotYet(_) => (
+                Notes::Unknown("release notes are not fetched here (FETCH_NOTES)"),
+                false,
+            ),
+            Known::NoSource(why) => {
+                no_source = why.to_string();
+                (Notes::Unknown(&no_source), false)
+            }
+        };
+        (risk(from, to, (running, version(to)), notes), are_coming)
     }
 
     /// The notes of all that a plan offers, none twice.

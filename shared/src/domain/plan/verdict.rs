@@ -108,6 +108,8 @@ pub struct Target {
     pub ran: Option<Box<Digest>>,
     /// Who would take it back, where nobody said that it is written all the same.
     pub kept_by: Option<Arc<Keeper>>,
+    /// The risk for which it needs approval though the mode is `auto`, in words.
+    pub risk: Option<Arc<String>>,
 }
 
 impl Target {
@@ -217,7 +219,11 @@ impl fmt::Display for Verdict {
             ),
             Self::Update(target) => write!(f, "update to {}", target.image),
             Self::AwaitingApproval(target) => {
-                write!(f, "{} waits for approval{}", target.image, target.advice())
+                write!(f, "{} waits for approval", target.image)?;
+                if let Some(risk) = &target.risk {
+                    write!(f, " ({risk})")?;
+                }
+                f.write_str(&target.advice())
             }
             Self::Waiting { target, gate, until } => {
                 write!(f, "{} ", target.image)?;

@@ -308,6 +308,8 @@ fn content(releases: &[Release]) -> String {
 pub struct NotesBook {
     /// Those that may be asked.
     pub forges: Arc<Forges>,
+    /// Whether anybody asks them.
+    pub fetched: bool,
     /// By key.
     pub records: BTreeMap<String, Arc<NotesRecord>>,
 }

@@ -42,6 +42,16 @@ pub enum RiskFlag {
     Prerelease,
 }
 
+impl RiskFlag {
+    /// Whether the notes decide on it, or also they.
+    pub fn is_of_notes(self) -> bool {
+        match self {
+            Self::Breaking | Self::Migration | Self::Security => true,
+            Self::Major | Self::Prerelease => false,
+        }
+    }
+}
+
 /// What is known of the notes.
 #[derive(Debug, Clone, Copy)]
 pub enum Notes<'a> {

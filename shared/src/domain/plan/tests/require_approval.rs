@@ -1,0 +1,126 @@
+//! Updates whose risk needs somebody's word although the mode is `auto`.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::domain::release_notes::Release;
+use crate::domain::release_notes::book::{Answer, NotesBook, NotesRecord};
+use crate::domain::release_notes::range::Range;
+
+const OLD: &str = "shop.example/app:1.4.0";
+const REQUIRE: &str = "kubefresh.dev/require-approval";
+const NOTES: (&str, &str) = ("kubefresh.dev/release-notes", "github.com/example/shop");
+
+/// The verdict on `app` at 1.4.0 in mode `auto`, and the plan.
+fn told(annotations: &[(&str, &str)], notes: Option<&str>, fetched: bool) -> (String, Plan) {
+    let all = [AUTO.as_slice(), &[NOTES], annotations].concat();
+    let mut snapshot = snapshot(workload(&all, &[("app", OLD)]), vec![app()]);
+    snapshot.notes.fetched = fetched;
+    if let Some(body) = notes {
+        let plan = plan(&snapshot, &LIMITS, now());
+        let wanted = snapshot.notes_wanted(&plan).pop_first().unwrap();
+        let release = Release {
+            tag: "v1.5.0".to_owned(),
+            body: body.to_owned(),
+            ..Release::default()
+        };
+        let range = Range {
+            releases: vec![release],
+            left_out: 0,
+            has_target: true,
+        };
+        let answer = match body {
+            "missing" => Answer::Missing {
+                source: wanted.found.sources[0].clone(),
+                reason: "no releases".to_owned(),
+                etag: None,
+            },
+            _ => Answer::Notes {
+                source: wanted.found.sources[0].clone(),
+                range,
+                etag: None,
+            },
+        };
+        let record = NotesRecord::answered(&wanted, None, answer, now());
+        snapshot.notes.records = BTreeMap::from([(wanted.key(), Arc::new(record))]);
+    }
+    let mut plan = plan(&snapshot, &LIMITS, now());
+    let verdict = plan.assessments[0].containers.remove(0).verdict;
+    (verdict.to_string(), plan)
+}
+
+#[test]
+fn what_the_notes_say_decides_and_what_they_might_say_needs_approval_too() {
+    let new = "shop.example/app:1.5.0";
+    let breaking = (REQUIRE, "breaking");
+    for (annotation, notes, expected) in [
+        (breaking, Some("- fix: a"), "update to {}"),
+        (
+            breaking,
+            Some("BREAKING: the port"),
+            "{} waits for approval (breaking: the notes say \"BREAKING: the port\")",
+        ),
+        (
+            breaking,
+            Some("missing"),
+            "{} waits for approval (nobody knows whether it is breaking: no releases)",
+        ),
+        (
+            breaking,
+            None,
+            "{} waits for its release notes, which decide whether it needs approval",
+        ),
+        ((REQUIRE, "major, prerelease"), None, "update to {}"),
+        (
+            (REQUIRE, "security"),
+            Some("- fix CVE-2026-1"),
+            "{} waits for approval (security: the notes say \"fix CVE-2026-1\")",
+        ),
+        ((REQUIRE, "none"), Some("BREAKING: the port"), "update to {}"),
+    ] {
+        assert_eq!(
+            told(&[annotation], notes, true).0,
+            expected.replace("{}", new),
+            "{annotation:?} {notes:?}"
+        );
+    }
+    let nobody = told(&[breaking], None, false).0;
+    assert_eq!(
+        nobody,
+        format!(
+            "{new} waits for approval (nobody knows whether it is breaking: release notes are not fetched here (FETCH_NOTES))"
+        )
+    );
+    let nowhere = told(&[breaking, ("kubefresh.dev/release-notes", "auto")], None, true).0;
+    assert!(nowhere.contains("waits for approval (nobody knows whether it is breaking: the image does not say where its source is"), "{nowhere}");
+}
+
+#[test]
+fn somebody_s_word_is_enough_whatever_the_notes_say_and_is_used_up() {
+    for notes in [Some("BREAKING: the port"), Some("missing"), None] {
+        let said = [(REQUIRE, "breaking"), ("kubefresh.dev/approved", "1.5.0")];
+        let (verdict, plan) = told(&said, notes, true);
+        assert_eq!(verdict, "update to shop.example/app:1.5.0", "{notes:?}");
+        let Action::Start(update) = &plan.assessments[0].action else {
+            panic!("{notes:?}")
+        };
+        assert!(update.spent.contains("kubefresh.dev/approved"));
+    }
+    let other = [(REQUIRE, "breaking"), ("kubefresh.dev/approved", "1.4.1")];
+    assert!(
+        told(&other, Some("BREAKING: the port"), true)
+            .0
+            .contains("waits for approval")
+    );
+}
+
+#[test]
+fn who_decides_by_hand_is_asked_as_ever() {
+    let approve = [(REQUIRE, "breaking"), ("kubefresh.dev/mode", "approve")];
+    assert_eq!(
+        told(&approve, None, true).0,
+        "shop.example/app:1.5.0 waits for approval"
+    );
+    let notes = NotesBook::default();
+    assert!(!notes.fetched && notes.records.is_empty());
+}

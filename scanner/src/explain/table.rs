@@ -1,14 +1,12 @@
 //! The answer for people.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
 use shared::domain::policy::{
-    OtherFamily, PolicyOptions, Rejection, Selection, SelectionReason, SelectionRequest, candidates,
-    newest_first, other_families,
+    OtherFamily, PolicyOptions, Rejected, Selection, SelectionReason, other_families, rejected,
 };
-use shared::domain::reference::{Digest, ImageReference, Tag};
+use shared::domain::reference::{Digest, ImageReference};
 
 use super::json::INVALID_TAG;
 use super::question::Question;
@@ -135,19 +133,23 @@ struct Group<'a> {
 }
 
 fn groups<'a>(view: &View<'a>) -> Vec<Group<'a>> {
-    let mut groups: Vec<Group<'_>> = view
-        .selection
-        .rejected
-        .iter()
-        // The later the rule, the closer its tags came to being chosen.
-        .rev()
-        .map(|(&rule, tags)| Group {
-            rule: rule.name(),
-            count: tags.len(),
-            sentence: rule.to_string(),
-            examples: examples(view, rule, tags),
-        })
-        .collect();
+    let question = view.question;
+    let rejected = rejected(
+        view.selection,
+        question.current.as_ref(),
+        &question.policy,
+        &view.list.tags,
+    );
+    let group = |rejected: Rejected<'a>| {
+        let tags = rejected.newest_first.into_iter();
+        Group {
+            rule: rejected.rule.name(),
+            count: rejected.count,
+            sentence: rejected.rule.to_string(),
+            examples: tags.map(|tag| Cow::Borrowed(tag.as_str())).collect(),
+        }
+    };
+    let mut groups: Vec<Group<'_>> = rejected.into_iter().map(group).collect();
     if !view.list.invalid.is_empty() {
         groups.push(Group {
             rule: INVALID_TAG,
@@ -157,33 +159,6 @@ fn groups<'a>(view: &View<'a>) -> Vec<Group<'a>> {
         });
     }
     groups
-}
-
-fn examples<'a>(view: &View<'a>, rule: Rejection, tags: &[&'a Tag]) -> Vec<Cow<'a, str>> {
-    let ordered = match (rule, &view.question.current) {
-        (Rejection::Current, _) => Vec::new(),
-        // In the order of the policy, which may be another than that of versions.
-        (Rejection::Superseded, current) => {
-            let request = SelectionRequest {
-                current: current.as_ref(),
-                ..SelectionRequest::without_current(&view.question.policy)
-            };
-            let places: BTreeMap<&Tag, usize> = candidates(&request, &view.list.tags)
-                .newest_first
-                .into_iter()
-                .enumerate()
-                .map(|(place, tag)| (tag, place))
-                .collect();
-            let mut tags = tags.to_vec();
-            tags.sort_by_key(|tag| places.get(tag));
-            tags
-        }
-        _ => newest_first(tags),
-    };
-    ordered
-        .into_iter()
-        .map(|tag| Cow::Borrowed(tag.as_str()))
-        .collect()
 }
 
 fn rejections(page: &mut Page, view: &View<'_>) -> fmt::Result {
@@ -299,6 +274,8 @@ fn annotations(options: &PolicyOptions) -> Vec<(&'static str, String)> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::explain::question::Written;
     use shared::io::terminal::page::MIN_WIDTH;

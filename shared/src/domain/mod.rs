@@ -39,6 +39,7 @@ pub mod plan;
 pub mod patch;
 
 pub mod announcement;
+pub mod explanation;
 pub mod message;
 pub mod notice;
 pub mod outbox;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+pub(super) use self::decide::choice;
 pub use self::assessment::{Action, Assessment, Update};
 use self::decide::decide;
 pub use self::gate::Gate;

@@ -105,6 +105,21 @@ fn risk_demand(watched: &Watched, snapshot: &Snapshot, target: &Target) -> Optio
     Some(Demanded::Approval(why))
 }
 
+/// What `tell` makes of the choice that the decision is made from, or why there is none.
+pub(in crate::domain) fn choice<T>(
+    workload: &Workload,
+    watched: &Watched,
+    snapshot: &Snapshot,
+    limits: &PlanLimits,
+    now: Timestamp,
+    tell: impl FnOnce(&Findings, &Selection<'_>) -> T,
+) -> Result<T, Verdict> {
+    let findings = findings(watched, snapshot, limits, now)?;
+    let running = running(workload, watched, findings, snapshot)?;
+    let surrounded = with_surroundings(running, workload, watched, findings, snapshot)?;
+    Ok(tell(findings, &selection(watched, findings, &surrounded, now)))
+}
+
 /// Who would take an update back, unless we were told to write it all the same.
 fn kept_by(workload: &Workload, watched: &Watched) -> Option<Arc<Keeper>> {
     match watched.settings.write_back {

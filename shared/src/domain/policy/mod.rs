@@ -17,6 +17,7 @@ mod order;
 mod pattern;
 mod range;
 mod ranking;
+mod rejected;
 mod ruler;
 mod rules;
 mod scale;
@@ -30,6 +31,7 @@ pub(crate) use line::{read_option, unquoted, words};
 pub use offer::{Conditions, Maturity, Offer, suits};
 pub(crate) use options::shortened;
 pub use options::{PolicyError, PolicyOption, PolicyOptions};
+pub use rejected::{Rejected, rejected};
 pub use rules::UpdatePolicy;
 pub use selection::{Rejection, Selection, SelectionReason, SelectionRequest, Successor};
 

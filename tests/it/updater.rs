@@ -14,6 +14,7 @@ mod migrate;
 mod monitoring;
 mod namespaces;
 mod notes;
+mod pages;
 mod policies;
 mod programs;
 mod rolling_back;

@@ -32,6 +32,7 @@ use crate::scans::ScanRequester;
 use crate::signals::Signals;
 use crate::tasks::{TaskError, Tasks};
 use crate::watch::{self, Access, Scope, Stores};
+use crate::web::{Site, Sources};
 
 /// How long a call under way may take to end once we were told to stop. After a longer one the lease simply expires, and
 /// the next leader sees in the cluster what became of it.
@@ -101,7 +102,9 @@ pub async fn run(
     let pages = Pages {
         signals: signals.clone(),
         leadership: leadership.clone(),
+        site: Site::new(signals.clone(), leadership.clone(), stop.clone()),
     };
+    let site = pages.site.clone();
     serve(&mut tasks, listener, pages, stop.clone());
 
     let access = check_access(&client, &scope, &settings.lease_name);
@@ -117,8 +120,18 @@ pub async fn run(
     for watch in watches {
         tasks.spawn_until_stop("watch", watch);
     }
+    let pods = Arc::new(PodReader::new(client.clone()));
+    site.show(Sources {
+        client: client.clone(),
+        stores: stores.clone(),
+        pods: Arc::clone(&pods),
+        limits: settings.limits,
+        namespace: namespace.clone(),
+        lease: settings.lease_name.clone(),
+    });
     let view = View {
         stores,
+        pods,
         leadership,
         signals,
         started,
@@ -140,6 +153,7 @@ pub async fn run(
 /// What the loop sees.
 struct View {
     stores: Stores,
+    pods: Arc<PodReader>,
     leadership: Leadership,
     signals: Signals,
     /// When this process did.
@@ -209,6 +223,7 @@ fn reconciler(
 ) -> Reconciler {
     let View {
         stores,
+        pods,
         leadership,
         signals,
         started,
@@ -240,7 +255,7 @@ fn reconciler(
             leadership.clone(),
             Arc::clone(&signals.look_again),
         ),
-        pods: PodReader::new(client.clone()),
+        pods,
         scans: ScanRequester::new(
             client.clone(),
             leadership.clone(),

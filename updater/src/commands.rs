@@ -2,19 +2,19 @@
 //!
 //! `plan`, `status` and [`migrate`] change nothing; `approve`, `hold`, `release`, `rollback` and `check-now` ([`steer`]) change annotations of one workload.
 
-mod json;
+pub(crate) mod json;
 pub mod migrate;
 mod plan_table;
 mod status_table;
 pub mod steer;
 mod survey;
-mod words;
+pub(crate) mod words;
 
 use std::io;
 
 use clap::Args;
 use jiff::Timestamp;
-use shared::domain::overview::{Line, State, overview};
+use shared::domain::overview::{Line, overview};
 use shared::domain::steer::SteerError;
 use shared::domain::workload::WorkloadId;
 use shared::io::client::{self, ClientError};
@@ -129,27 +129,8 @@ pub async fn show(question: Question, options: ShowOptions, settings: Settings) 
 }
 
 impl View {
-    /// `3 containers watched: 1 starting, 2 up to date`.
     fn summary(&self) -> String {
-        let count = |state: State| self.lines.iter().filter(|line| line.state == state).count();
-        let counts: Vec<String> = State::ALL
-            .iter()
-            .map(|state| (count(*state), words::state(*state)))
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, words)| format!("{count} {words}"))
-            .collect();
-        let shown = self.lines.len();
-        let of = if shown == self.watched {
-            String::new()
-        } else {
-            format!(" of {}", self.watched)
-        };
-        let plural = if self.watched == 1 { "" } else { "s" };
-        let colon = if counts.is_empty() { "" } else { ": " };
-        format!(
-            "{shown}{of} container{plural} watched{colon}{}",
-            counts.join(", ")
-        )
+        words::summary(&self.lines, self.watched)
     }
 }
 

@@ -1,4 +1,5 @@
-//! The probes and the metrics. Followers serve them too, and before anything else is up.
+//! The probes and the metrics, and beside them the pages of [`web`](crate::web). Followers serve them too, and before anything else
+//! is up.
 
 use axum::Router;
 use axum::extract::State;
@@ -13,23 +14,27 @@ use tokio_util::sync::CancellationToken;
 use crate::leader::Leadership;
 use crate::metrics::CONTENT_TYPE;
 use crate::signals::Signals;
+use crate::web::{self, Site};
 
 /// What the pages show.
 #[derive(Debug, Clone)]
 pub struct Pages {
     pub signals: Signals,
     pub leadership: Leadership,
+    pub site: Site,
 }
 
 /// `/livez`, `/readyz`, `/metrics`, and `/healthz` for probes that were written before the first two had names: it fails
 /// only where a restart would help.
 pub fn router(pages: Pages) -> Router {
+    let site = web::router(pages.site.clone());
     Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/healthz", get(livez))
         .route("/metrics", get(metrics))
         .with_state(pages)
+        .merge(site)
 }
 
 /// Serves until `stop`, and answers what was asked before that.
@@ -90,9 +95,13 @@ mod tests {
 
     fn pages(gates: &[&str]) -> Pages {
         let (_sender, claim) = watch::channel(Claim::NONE);
+        let signals = Signals::new(gates.iter().map(|gate| (*gate).to_owned()));
+        let leadership = Leadership::new(claim, CancellationToken::new());
+        let site = Site::new(signals.clone(), leadership.clone(), CancellationToken::new());
         Pages {
-            signals: Signals::new(gates.iter().map(|gate| (*gate).to_owned())),
-            leadership: Leadership::new(claim, CancellationToken::new()),
+            signals,
+            leadership,
+            site,
         }
     }
 

@@ -9,6 +9,8 @@
 //!   [`outbox`] and [`webhook`]: other programs; [`apply`]: changes
 //!   workloads; [`scans`]: asks for scans; [`notes`] and `forge`: fetch release notes.
 //! - [`health`], [`metrics`], [`http`]: what others can see of it; [`signals`]: these, as the tasks share them.
+//!   workloads; [`scans`]: asks for scans.
+//! - [`health`], [`metrics`], [`http`]: what others can see of it; [`web`]: the pages for people; [`signals`]: these, as the tasks share them.
 //!
 //! Invariants: only [`apply`] changes a workload, only [`notify`] makes Events, only [`scans`] makes Jobs, only
 //! [`outbox`] writes the record of messages and only [`notes`] those of release notes, and all ask [`leader`] at
@@ -43,6 +45,7 @@ pub mod health;
 pub mod http;
 pub mod metrics;
 pub mod signals;
+pub mod web;
 
 mod answer;
 #[cfg(test)]

@@ -43,7 +43,8 @@ pub struct Reconciler {
     pub leadership: Leadership,
     pub notifier: Notifier,
     pub applier: Applier,
-    pub pods: PodReader,
+    /// Shared with the pages: what pods said is asked for once.
+    pub pods: Arc<PodReader>,
     pub scans: ScanRequester,
     /// `None` where nobody else is to be told anything.
     pub outbox: Option<Outbox>,

@@ -6,7 +6,7 @@ use std::fmt::{self, Write as _};
 use shared::domain::policy::{
     OtherFamily, PolicyOptions, Rejected, Selection, SelectionReason, other_families, rejected,
 };
-use shared::domain::reference::{Digest, ImageReference};
+use shared::domain::reference::{Digest, ImageReference, Tag};
 
 use super::json::INVALID_TAG;
 use super::question::Question;
@@ -134,11 +134,12 @@ struct Group<'a> {
 
 fn groups<'a>(view: &View<'a>) -> Vec<Group<'a>> {
     let question = view.question;
+    let published: Vec<&Tag> = view.list.tags.iter().collect();
     let rejected = rejected(
         view.selection,
         question.current.as_ref(),
         &question.policy,
-        &view.list.tags,
+        &published,
     );
     let group = |rejected: Rejected<'a>| {
         let tags = rejected.newest_first.into_iter();

@@ -128,8 +128,8 @@ impl Choice {
     fn of(watched: &Watched, findings: &Findings, selection: &Selection<'_>) -> Self {
         let demand = &watched.demand;
         let families = other_families(&demand.tag, selection).into_iter().take(EXAMPLES);
-        let published = findings.tags.iter().map(|record| &record.tag);
-        let rejected = rejected(selection, Some(&demand.tag), &demand.policy, published);
+        let published: Vec<&Tag> = findings.tags.iter().map(|record| &record.tag).collect();
+        let rejected = rejected(selection, Some(&demand.tag), &demand.policy, &published);
         Self {
             selected: selection.selected.cloned(),
             reason: selection.reason.name(),
@@ -152,7 +152,12 @@ impl Choice {
                     rule: rejected.rule.name(),
                     explanation: rejected.rule.to_string(),
                     count: rejected.count,
-                    examples: rejected.newest_first.into_iter().take(EXAMPLES).cloned().collect(),
+                    examples: rejected
+                        .newest_first
+                        .into_iter()
+                        .take(EXAMPLES)
+                        .cloned()
+                        .collect(),
                 })
                 .collect(),
         }

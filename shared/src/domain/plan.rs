@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-pub(super) use self::decide::choice;
 pub use self::assessment::{Action, Assessment, Update};
+pub(super) use self::decide::choice;
 use self::decide::decide;
 pub use self::gate::Gate;
 pub use self::pending::Pending;

@@ -13,7 +13,7 @@ pub(super) struct Answer<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct Entry<'a> {
+pub(crate) struct Entry<'a> {
     workload: Workload<'a>,
     container: Option<&'a str>,
     image: Option<&'a str>,
@@ -42,7 +42,7 @@ impl<'a> Answer<'a> {
 }
 
 impl<'a> Entry<'a> {
-    fn of(line: &'a Line) -> Self {
+    pub(crate) fn of(line: &'a Line) -> Self {
         Self {
             workload: Workload {
                 kind: line.workload.kind.into(),

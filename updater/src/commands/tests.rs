@@ -1,7 +1,7 @@
 use std::fmt;
 
 use shared::domain::annotations::Mode;
-use shared::domain::overview::LastUpdate;
+use shared::domain::overview::{LastUpdate, State};
 use shared::domain::workload::{WorkloadId, WorkloadKind};
 
 use super::*;

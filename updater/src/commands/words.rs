@@ -10,7 +10,7 @@ use shared::io::terminal::page::{BAD, Cell, DIM, GOOD, NOTE, PLAIN};
 const DIGITS: usize = 12;
 
 /// A state as a part of a sentence.
-pub(super) fn state(state: State) -> String {
+pub(crate) fn state(state: State) -> String {
     state.to_string().replace('-', " ")
 }
 
@@ -43,24 +43,27 @@ pub(super) fn image_cell(image: Option<&String>) -> Cell {
 
 /// What is new about the target: its tag, or its digest where only that is.
 pub(super) fn target_cell(line: &Line) -> Cell {
-    let Some(target) = &line.target else {
-        return Cell::new("-", DIM);
-    };
+    newest(line).map_or_else(|| Cell::new("-", DIM), |new| Cell::new(new, PLAIN))
+}
+
+/// The same as text; `None` where there is no target.
+pub(crate) fn newest(line: &Line) -> Option<String> {
+    let target = line.target.as_ref()?;
     let change = ImageChange {
         from: line.image.clone().unwrap_or_default(),
         to: target.clone(),
         digest: None,
         ran: None,
     };
-    let new = match change.what_is_new() {
+    Some(match change.what_is_new() {
         Some(Hold::Image(_, digest) | Hold::Digest(digest)) => shortened(&format!("@{digest}")),
         Some(Hold::Tag(tag) | Hold::UpTo(tag)) => tag.to_string(),
         None => target.clone(),
-    };
-    Cell::new(new, PLAIN)
+    })
 }
 
-fn shortened(image: &str) -> String {
+/// An image with no more of its digest than tells it from another.
+pub(crate) fn shortened(image: &str) -> String {
     match image.split_once("@sha256:") {
         Some((name, digest)) if digest.len() > DIGITS => {
             let digits: String = digest.chars().take(DIGITS).collect();
@@ -68,4 +71,27 @@ fn shortened(image: &str) -> String {
         }
         _ => image.to_owned(),
     }
+}
+
+/// `3 containers watched: 1 starting, 2 up to date`, of so many that are watched.
+pub(crate) fn summary(lines: &[Line], watched: usize) -> String {
+    let count = |wanted: State| lines.iter().filter(|line| line.state == wanted).count();
+    let counts: Vec<String> = State::ALL
+        .iter()
+        .map(|wanted| (count(*wanted), state(*wanted)))
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, words)| format!("{count} {words}"))
+        .collect();
+    let shown = lines.len();
+    let of = if shown == watched {
+        String::new()
+    } else {
+        format!(" of {watched}")
+    };
+    let plural = if watched == 1 { "" } else { "s" };
+    let colon = if counts.is_empty() { "" } else { ": " };
+    format!(
+        "{shown}{of} container{plural} watched{colon}{}",
+        counts.join(", ")
+    )
 }

@@ -3,7 +3,10 @@ use crate::domain::plan::tests::{AUTO, LIMITS, app, now, record, snapshot, workl
 
 fn explained(
     annotations: &[(&str, &str)],
-    records: Vec<(String, Result<Arc<crate::domain::record::ScanRecord>, crate::domain::record::config_map::RecordError>)>,
+    records: Vec<(
+        String,
+        Result<Arc<crate::domain::record::ScanRecord>, crate::domain::record::config_map::RecordError>,
+    )>,
 ) -> Vec<Explanation> {
     let all = [AUTO.as_slice(), annotations].concat();
     let snapshot = snapshot(workload(&all, &[("app", "shop.example/app:1.4.0")]), records);
@@ -12,7 +15,15 @@ fn explained(
 
 #[test]
 fn what_is_chosen_and_what_is_turned_down_is_said_with_the_rule_and_the_newest_first() {
-    let tags = ["1.4.0", "1.4.1", "1.5.0", "1.6.0", "2.0.0", "1.9.0-alpine", "latest"];
+    let tags = [
+        "1.4.0",
+        "1.4.1",
+        "1.5.0",
+        "1.6.0",
+        "2.0.0",
+        "1.9.0-alpine",
+        "latest",
+    ];
     let records = vec![record("shop.example/app", &["1.4.0 minor"], &tags)];
     let [explanation] = explained(&[], records).try_into().unwrap();
     assert_eq!(explanation.policy, "minor");

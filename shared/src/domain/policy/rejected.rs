@@ -22,7 +22,7 @@ pub fn rejected<'a>(
     selection: &Selection<'a>,
     current: Option<&Tag>,
     policy: &UpdatePolicy,
-    published: impl IntoIterator<Item = &'a Tag> + Clone,
+    published: &[&'a Tag],
 ) -> Vec<Rejected<'a>> {
     let rules = selection.rejected.iter().rev();
     let rejected = rules.map(|(&rule, tags)| Rejected {
@@ -32,7 +32,7 @@ pub fn rejected<'a>(
             Vec::new()
         } else if rule == Rejection::Superseded {
             // In the order of the policy, which may be another than that of versions.
-            in_order_of_policy(tags, current, policy, published.clone())
+            in_order_of_policy(tags, current, policy, published)
         } else {
             newest_first(tags)
         },
@@ -44,14 +44,13 @@ fn in_order_of_policy<'a>(
     tags: &[&'a Tag],
     current: Option<&Tag>,
     policy: &UpdatePolicy,
-    published: impl IntoIterator<Item = &'a Tag>,
+    published: &[&'a Tag],
 ) -> Vec<&'a Tag> {
     let request = SelectionRequest {
         current,
         ..SelectionRequest::without_current(policy)
     };
-    let published: Vec<&Tag> = published.into_iter().collect();
-    let places: BTreeMap<&Tag, usize> = candidates(&request, published)
+    let places: BTreeMap<&Tag, usize> = candidates(&request, published.iter().copied())
         .newest_first
         .into_iter()
         .enumerate()

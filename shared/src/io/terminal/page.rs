@@ -210,7 +210,7 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
 }
 
 /// A sentence that may repeat text of unknown origin, without what a terminal would obey.
-fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     let escaped = |character: char| {
         let is_written = matches!(character, '"' | '\'' | '\\');
         let escaped = (!is_written).then(|| character.escape_debug());

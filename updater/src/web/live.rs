@@ -1,0 +1,74 @@
+//! News for pages that are open: that there is something else to see, and nothing of what.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse as _, Response};
+use futures::{Stream, StreamExt as _, stream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::sleep;
+
+use super::Site;
+use super::refusal::Refusal;
+
+/// How many pages are told; the others are as new as when they were loaded.
+const MOST: usize = 64;
+/// Between two looks.
+const PAUSE: Duration = Duration::from_secs(2);
+/// How often something is sent although there is no news, so that proxies keep the connection and a page that is gone is
+/// noticed.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// Those who are told.
+#[derive(Debug)]
+pub(super) struct Audience(Arc<Semaphore>);
+
+impl Default for Audience {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(MOST)))
+    }
+}
+
+pub(super) async fn live(State(site): State<Site>) -> Result<Response, Refusal> {
+    site.0.looker.sources()?;
+    let seat = Arc::clone(&site.0.audience.0).try_acquire_owned();
+    let seat = seat.map_err(|_| {
+        let problem = "So many pages are open that this one is not told of news. Load it again to see them.";
+        Refusal::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Too many pages are open",
+            problem,
+        )
+    })?;
+    let stop = site.0.stop.clone();
+    let news = news(site, seat).take_until(async move { stop.cancelled().await });
+    let heartbeat = KeepAlive::new().interval(HEARTBEAT);
+    Ok(Sse::new(news).keep_alive(heartbeat).into_response())
+}
+
+/// Ends when the seat is given up, which is when nobody listens any more.
+fn news(site: Site, seat: OwnedSemaphorePermit) -> impl Stream<Item = Result<Event, Infallible>> {
+    stream::unfold((site, seat, None), |(site, seat, mut told)| async move {
+        loop {
+            if told.is_some() {
+                sleep(PAUSE).await;
+            }
+            // What cannot be seen now is looked at again.
+            let revision = site.0.looker.view().await.ok().map(|view| view.revision);
+            if revision.is_some() && revision != told {
+                told = revision;
+                let event = Event::default()
+                    .event("changed")
+                    .data(revision.unwrap_or_default().to_string());
+                return Some((Ok(event), (site, seat, told)));
+            }
+            if told.is_none() {
+                sleep(PAUSE).await;
+            }
+        }
+    })
+}

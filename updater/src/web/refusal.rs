@@ -1,0 +1,87 @@
+//! Why there is no page, in the words of people.
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use super::look::NotReady;
+use super::template;
+
+/// What is answered in place of a page.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) status: StatusCode,
+    pub(super) heading: String,
+    pub(super) lines: Vec<String>,
+}
+
+impl Refusal {
+    pub(super) fn new(status: StatusCode, heading: &str, line: impl Into<String>) -> Self {
+        Self {
+            status,
+            heading: heading.to_owned(),
+            lines: vec![line.into()],
+        }
+    }
+}
+
+impl From<NotReady> for Refusal {
+    fn from(NotReady(missing): NotReady) -> Self {
+        let mut lines =
+            vec!["This replica has not seen the whole cluster yet, and half of it would mislead.".to_owned()];
+        lines.extend(missing);
+        Self {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            heading: "Not ready yet".to_owned(),
+            lines,
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let Self {
+            status,
+            heading,
+            lines,
+        } = self;
+        let content = json!({ "heading": heading, "lines": lines, "back": "/" });
+        let mut response = template::page(status, "message.html", &content);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, header::HeaderValue::from_static("5"));
+        }
+        response
+    }
+}
+
+/// The same for programs.
+#[derive(Debug)]
+pub(super) struct JsonRefusal(pub(super) Refusal);
+
+impl<E: Into<Refusal>> From<E> for JsonRefusal {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl IntoResponse for JsonRefusal {
+    fn into_response(self) -> Response {
+        let Refusal {
+            status,
+            heading,
+            lines,
+        } = self.0;
+        (status, axum::Json(json!({ "error": heading, "details": lines }))).into_response()
+    }
+}
+
+/// For an address that there is not.
+pub(super) async fn not_found() -> Refusal {
+    Refusal::new(
+        StatusCode::NOT_FOUND,
+        "Not found",
+        "There is no page at this address.",
+    )
+}

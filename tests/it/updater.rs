@@ -2,6 +2,7 @@
 //! controller itself, so it decides what the updater gets to see and when.
 
 mod channels;
+mod approving;
 mod commands;
 mod dialects;
 mod faults;

@@ -102,7 +102,12 @@ pub async fn run(
     let pages = Pages {
         signals: signals.clone(),
         leadership: leadership.clone(),
-        site: Site::new(signals.clone(), leadership.clone(), stop.clone()),
+        site: Site::new(
+            settings.page.clone(),
+            signals.clone(),
+            leadership.clone(),
+            stop.clone(),
+        ),
     };
     let site = pages.site.clone();
     serve(&mut tasks, listener, pages, stop.clone());
@@ -121,14 +126,7 @@ pub async fn run(
         tasks.spawn_until_stop("watch", watch);
     }
     let pods = Arc::new(PodReader::new(client.clone()));
-    site.show(Sources {
-        client: client.clone(),
-        stores: stores.clone(),
-        pods: Arc::clone(&pods),
-        limits: settings.limits,
-        namespace: namespace.clone(),
-        lease: settings.lease_name.clone(),
-    });
+    site.show(sources(&client, &settings, &namespace, (&stores, &pods)));
     let view = View {
         stores,
         pods,
@@ -148,6 +146,24 @@ pub async fn run(
     };
     tasks.spawn("lease", leader::run(client, lease, claim, stop, idle));
     Ok(tasks.watch_over().await?)
+}
+
+/// What the pages show.
+fn sources(
+    client: &Client,
+    settings: &Settings,
+    namespace: &str,
+    (stores, pods): (&Stores, &Arc<PodReader>),
+) -> Sources {
+    Sources {
+        client: client.clone(),
+        stores: stores.clone(),
+        pods: Arc::clone(pods),
+        limits: settings.limits,
+        namespace: namespace.to_owned(),
+        lease: settings.lease_name.clone(),
+        pod: settings.pod_name.clone(),
+    }
 }
 
 /// What the loop sees.
@@ -243,6 +259,7 @@ fn reconciler(
         webhook: _,
         notes: _,
         channels: _,
+        page: _,
         patience,
     } = settings;
     Reconciler {

@@ -3,6 +3,7 @@
 pub mod channels;
 mod command;
 pub mod notes;
+pub mod page;
 pub mod webhook;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -20,6 +21,7 @@ use strum::VariantNames;
 use self::channels::{ChannelError, ChannelOptions, ChannelSettings};
 pub use self::command::Command;
 use self::notes::{NotesOptions, NotesSettings, NotesSettingsError};
+use self::page::{PageError, PageOptions, PageSettings};
 use self::webhook::{WebhookError, WebhookOptions, WebhookSettings};
 
 /// How a process is called that is told no name: outside a pod.
@@ -193,6 +195,8 @@ pub struct RunOptions {
     pub notes: NotesOptions,
     #[command(flatten)]
     pub channels: ChannelOptions,
+    #[command(flatten)]
+    pub page: PageOptions,
 }
 
 #[derive(Debug, Args)]
@@ -244,6 +248,7 @@ pub struct Settings {
     pub notes: NotesSettings,
     /// Where people are told, beside by Events.
     pub channels: ChannelSettings,
+    pub page: PageSettings,
     /// How long the end of an update waits for what the API server does not let us tell of it. The same for everybody.
     pub patience: Duration,
 }
@@ -265,6 +270,8 @@ pub enum SettingsError {
     Notes(#[from] NotesSettingsError),
     #[error(transparent)]
     Channels(#[from] ChannelError),
+    #[error(transparent)]
+    Page(#[from] PageError),
 }
 
 impl RunOptions {
@@ -289,6 +296,7 @@ impl RunOptions {
             webhook,
             notes,
             channels,
+            page,
         } = self;
         let namespace = given(namespace).map(arguments::namespace).transpose();
         let max_record_age = SignedDuration::try_from(max_record_age).unwrap_or(SignedDuration::MAX);
@@ -316,6 +324,7 @@ impl RunOptions {
             webhook: webhook.settings()?,
             notes: notes.settings()?,
             channels: channels.settings()?,
+            page: page.settings()?,
             patience: PATIENCE,
         })
     }

@@ -3,6 +3,7 @@
 //! `plan`, `status` and [`migrate`] change nothing; `approve`, `hold`, `release`, `rollback` and `check-now` ([`steer`]) change annotations of one workload.
 
 pub(crate) mod json;
+pub mod link;
 pub mod migrate;
 mod plan_table;
 mod status_table;

@@ -1,6 +1,8 @@
 //! The probes and the metrics, and beside them the pages of [`web`](crate::web). Followers serve them too, and before anything else
 //! is up.
 
+use std::net::SocketAddr;
+
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -39,7 +41,9 @@ pub fn router(pages: Pages) -> Router {
 
 /// Serves until `stop`, and answers what was asked before that.
 pub async fn serve(listener: TcpListener, pages: Pages, stop: CancellationToken) -> std::io::Result<()> {
-    axum::serve(listener, router(pages))
+    // Who asks is known by address, for those that are trusted to say more.
+    let service = router(pages).into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service)
         .with_graceful_shutdown(stop.cancelled_owned())
         .await
 }
@@ -97,7 +101,12 @@ mod tests {
         let (_sender, claim) = watch::channel(Claim::NONE);
         let signals = Signals::new(gates.iter().map(|gate| (*gate).to_owned()));
         let leadership = Leadership::new(claim, CancellationToken::new());
-        let site = Site::new(signals.clone(), leadership.clone(), CancellationToken::new());
+        let site = Site::new(
+            crate::web::tests::no_settings(),
+            signals.clone(),
+            leadership.clone(),
+            CancellationToken::new(),
+        );
         Pages {
             signals,
             leadership,

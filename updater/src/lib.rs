@@ -8,11 +8,9 @@
 //! - [`gather`]: stores to a snapshot; [`pods`]: what pods say, where a plan depends on it; [`notify`]: tells people;
 //!   [`outbox`] and [`webhook`]: other programs; [`apply`]: changes
 //!   workloads; [`scans`]: asks for scans; [`notes`] and `forge`: fetch release notes.
-//! - [`health`], [`metrics`], [`http`]: what others can see of it; [`signals`]: these, as the tasks share them.
-//!   workloads; [`scans`]: asks for scans.
 //! - [`health`], [`metrics`], [`http`]: what others can see of it; [`web`]: the pages for people; [`signals`]: these, as the tasks share them.
 //!
-//! Invariants: only [`apply`] changes a workload, only [`notify`] makes Events, only [`scans`] makes Jobs, only
+//! Invariants: only [`apply`] changes a workload, and [`web`] what people decide of one; only [`notify`] and [`web`] make Events, only [`scans`] makes Jobs, only
 //! [`outbox`] writes the record of messages and only [`notes`] those of release notes, and all ask [`leader`] at
 //! the moment of each write. Nothing here talks to a registry or reads a Secret.
 

@@ -6,6 +6,7 @@ use clap::Parser as _;
 use shared::io::{shutdown, telemetry, tls};
 use updater::app;
 use updater::cli::{Cli, Command, Settings};
+use updater::commands::link::link;
 use updater::commands::migrate::migrate;
 use updater::commands::steer::{Step, steer};
 use updater::commands::{CommandError, Question, show};
@@ -33,6 +34,7 @@ async fn main() -> ExitCode {
         Some(Command::Hold(options)) => answer(steer(Step::Hold(options), settings)).await,
         Some(Command::Release(options)) => answer(steer(Step::Release(options), settings)).await,
         Some(Command::Rollback(options)) => answer(steer(Step::Rollback(options), settings)).await,
+        Some(Command::Link(options)) => answer(link(options, settings)).await,
         Some(Command::CheckNow(options)) => answer(steer(Step::CheckNow(options), settings)).await,
     }
 }

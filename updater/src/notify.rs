@@ -254,10 +254,13 @@ fn action(reason: NoticeReason) -> &'static str {
         | NoticeReason::RollbackFailed
         | NoticeReason::RollbackRefused => "Rollback",
         NoticeReason::UpdateHeld => "Hold",
+        NoticeReason::UpdateApproved => "Approve",
+        NoticeReason::ScanRequested => "Scan",
     }
 }
 
-fn event(notice: &Notice, name: &str, instance: &str, now: Timestamp) -> Event {
+/// The Event that carries a notice.
+pub(crate) fn event(notice: &Notice, name: &str, instance: &str, now: Timestamp) -> Event {
     let workload = &notice.workload;
     let severity: &str = notice.severity.into();
     Event {

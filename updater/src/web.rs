@@ -2,21 +2,26 @@
 //! have the same stores, and what a person decides is written into the cluster, where the leader sees it.
 //!
 //! In reading order: [`look`] is what everything looks like at this moment; `question` what of it is asked for; [`overview`],
-//! [`detail`] and [`registries`] are pages; [`api`], [`feed`] and [`live`] the same for programs.
+//! [`detail`] and [`registries`] are pages; [`person`] is who asks, [`approve`] and [`decide`] what they decide, [`act`] how it is written; [`api`], [`feed`] and [`live`] the same for programs.
 //!
 //! Everything that is shown is text of strangers. It is written by templates that escape, and nothing of it is ever a link.
 
+mod act;
 mod api;
+mod approve;
 mod assets;
+mod decide;
 mod detail;
 mod feed;
 mod live;
 mod look;
 mod overview;
+mod person;
 mod question;
 mod refusal;
 mod registries;
 mod row;
+mod sign_in;
 mod template;
 
 use std::sync::Arc;
@@ -26,14 +31,16 @@ use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use tokio_util::sync::CancellationToken;
 
+use crate::cli::page::PageSettings;
 use crate::leader::Leadership;
 use crate::signals::Signals;
 use live::Audience;
 use look::Looker;
 pub use look::Sources;
+use person::Limits;
 
 /// What the pages are made of. Clones show the same.
 #[derive(Debug, Clone)]
@@ -41,7 +48,9 @@ pub struct Site(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    settings: PageSettings,
     looker: Looker,
+    limits: Limits,
     audience: Audience,
     /// Nobody is kept waiting for news after it.
     stop: CancellationToken,
@@ -49,8 +58,15 @@ struct Inner {
 
 impl Site {
     /// A site that has nothing to show yet.
-    pub fn new(signals: Signals, leadership: Leadership, stop: CancellationToken) -> Self {
+    pub fn new(
+        settings: PageSettings,
+        signals: Signals,
+        leadership: Leadership,
+        stop: CancellationToken,
+    ) -> Self {
         Self(Arc::new(Inner {
+            settings,
+            limits: Limits::default(),
             looker: Looker::new(signals, leadership),
             audience: Audience::default(),
             stop,
@@ -67,7 +83,14 @@ impl Site {
 pub fn router(site: Site) -> Router {
     Router::new()
         .route("/", get(overview::page))
-        .route("/workload/{kind}/{namespace}/{name}", get(detail::page))
+        .route(
+            "/workload/{kind}/{namespace}/{name}",
+            get(detail::page).post(decide::decide),
+        )
+        .route("/approve", get(approve::show).post(approve::decide))
+        .route("/api/upgrade/{namespace}/{name}", get(approve::upgrade))
+        .route("/sign-in", get(sign_in::form).post(sign_in::sign_in))
+        .route("/sign-out", post(sign_in::sign_out))
         .route("/registries", get(registries::page))
         .route("/feed.atom", get(feed::feed))
         .route("/live", get(live::live))
@@ -105,4 +128,21 @@ async fn harden(request: Request, next: Next) -> Response {
     );
     set(header::CACHE_CONTROL, "no-store");
     response
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Nobody may do anything.
+    pub(crate) fn no_settings() -> PageSettings {
+        PageSettings {
+            base_url: None,
+            signing_key: None,
+            page_token: None,
+            trusted_proxies: Vec::new(),
+            user_header: HeaderName::from_static("x-forwarded-user"),
+            approval_expiry: jiff::SignedDuration::from_hours(72),
+        }
+    }
 }

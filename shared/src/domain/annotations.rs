@@ -48,16 +48,20 @@ pub const LAST_UPDATE: &str = "kubefresh.dev/last-update";
 pub const LAST_CHANGE: &str = "kubefresh.dev/last-change";
 pub const LAST_RESULT: &str = "kubefresh.dev/last-result";
 
+/// Who agreed to what on a page or by a link.
+pub const APPROVED_BY: &str = "kubefresh.dev/approved-by";
+
 /// What the last update did, for whoever undoes it.
 pub const LAST_IMAGES: &str = "kubefresh.dev/last-images";
 
-const STATE_KEYS: [&str; 6] = [
+const STATE_KEYS: [&str; 7] = [
     IN_FLIGHT,
     PENDING,
     LAST_UPDATE,
     LAST_CHANGE,
     LAST_RESULT,
     LAST_IMAGES,
+    APPROVED_BY,
 ];
 
 /// An annotation, or a default in its place, that cannot be obeyed. It names where it was given and the value, and says what

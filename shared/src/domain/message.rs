@@ -61,6 +61,8 @@ impl EventType {
             }
             NoticeReason::UpdateAvailable
             | NoticeReason::UpdateHeld
+            | NoticeReason::UpdateApproved
+            | NoticeReason::ScanRequested
             | NoticeReason::RollbackRefused
             | NoticeReason::InvalidSettings
             | NoticeReason::InvalidRecord => Self::Notice,

@@ -7,6 +7,7 @@ pub mod retry_after;
 
 pub mod schedule;
 pub mod shard;
+pub mod signed;
 pub mod text;
 pub mod time;
 pub mod window;
@@ -39,6 +40,8 @@ pub mod plan;
 pub mod patch;
 
 pub mod announcement;
+pub mod approval_link;
+pub mod approvals;
 pub mod explanation;
 pub mod message;
 pub mod notice;

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use serde::{Deserialize, Serialize};
 
 use super::hash::short_hash;
@@ -15,7 +17,7 @@ use super::plan::{
 };
 use super::rollout::RolloutStatus;
 use super::text;
-use super::workload::WorkloadId;
+use super::workload::{Workload, WorkloadId};
 
 /// Kubernetes allows 1,024 characters in an Event's note, as bytes of UTF-8 to be on the safe side.
 const NOTE_LENGTH: usize = 1000;
@@ -54,6 +56,10 @@ pub enum NoticeReason {
     RollbackRefused,
     UpdateSuperseded,
     UpdateHeld,
+    /// By somebody on a page or by a link.
+    UpdateApproved,
+    /// The same.
+    ScanRequested,
     InvalidSettings,
     InvalidRecord,
 }
@@ -76,6 +82,21 @@ pub struct Notice {
 
 impl Notice {
     fn new(assessment: &Assessment, reason: NoticeReason, note: &str, identity: &str) -> Self {
+        Self::about(&assessment.workload, &assessment.uid, reason, note, identity)
+    }
+
+    /// What somebody decided at `now`; a decision of another moment is another one.
+    pub fn decided(workload: &Workload, reason: NoticeReason, note: &str, now: Timestamp) -> Self {
+        Self::about(
+            &workload.id,
+            &workload.uid,
+            reason,
+            note,
+            &format!("{now}\n{note}"),
+        )
+    }
+
+    fn about(workload: &WorkloadId, uid: &str, reason: NoticeReason, note: &str, identity: &str) -> Self {
         let severity = match reason {
             NoticeReason::RolloutFailed
             | NoticeReason::RollbackFailed
@@ -88,17 +109,19 @@ impl Notice {
             | NoticeReason::RollbackRequested
             | NoticeReason::RolledBack
             | NoticeReason::UpdateSuperseded
-            | NoticeReason::UpdateHeld => Severity::Normal,
+            | NoticeReason::UpdateHeld
+            | NoticeReason::UpdateApproved
+            | NoticeReason::ScanRequested => Severity::Normal,
         };
         Self {
-            workload: assessment.workload.clone(),
-            uid: assessment.uid.clone(),
+            workload: workload.clone(),
+            uid: uid.to_owned(),
             reason,
             severity,
             note: text::cut(note, NOTE_LENGTH),
             container: None,
             detail: None,
-            identity: format!("{}\n{reason}\n{identity}", assessment.uid),
+            identity: format!("{uid}\n{reason}\n{identity}"),
         }
     }
 

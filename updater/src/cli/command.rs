@@ -2,6 +2,7 @@
 
 use clap::Subcommand;
 
+use crate::commands::link;
 use crate::commands::migrate::{self, MigrateOptions};
 use crate::commands::steer::{self, HoldOptions, WholeOptions, WorkloadOptions};
 use crate::commands::{self, ShowOptions};
@@ -69,4 +70,12 @@ pub enum Command {
     /// Exit code 0: it is written. 2: it is not watched, or there is no cluster, no permission, or an option is wrong.
     #[command(after_help = steer::EXAMPLES)]
     CheckNow(WholeOptions),
+    /// Print links that agree to the update that waits for it, for people without kubectl.
+    ///
+    /// Whoever opens one sees what it is for; what they send from there decides. A link is good for one update of one container, once,
+    /// until `APPROVAL_EXPIRY` has passed.
+    ///
+    /// Exit code 0: it is printed. 2: nothing waits, or there is no cluster, no key, no permission, or an option is wrong.
+    #[command(after_help = link::EXAMPLES)]
+    Link(WorkloadOptions),
 }

@@ -170,13 +170,13 @@ fn decide(step: &Step, workload: &Workload, assessment: Option<&Assessment>) -> 
 }
 
 /// The one workload of that name.
-fn is_named(id: &WorkloadId, name: &str) -> bool {
+pub(super) fn is_named(id: &WorkloadId, name: &str) -> bool {
     let kind: &str = id.kind.into();
     let short = format!("{}/{}", id.namespace, id.name);
     name == short || name.eq_ignore_ascii_case(&format!("{kind}/{short}"))
 }
 
-fn find<'a>(snapshot: &'a Snapshot, name: &str) -> Result<&'a Workload, String> {
+pub(super) fn find<'a>(snapshot: &'a Snapshot, name: &str) -> Result<&'a Workload, String> {
     let found: Vec<&Workload> = snapshot
         .workloads
         .iter()

@@ -1,15 +1,19 @@
 //! The page of one workload: where it stands, and why its policy chose what it chose.
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use shared::domain::approval_link::offer;
 use shared::domain::explanation::{Explanation, explain};
 use shared::domain::overview::Line;
+use shared::domain::plan::Verdict;
 use shared::domain::workload::{WorkloadId, WorkloadKind};
 
 use super::Site;
-use super::look::View;
+use super::act::Decision;
+use super::look::{One, View};
+use super::person::Visitor;
 use super::refusal::Refusal;
 use super::row::{Last, Row, kind};
 use super::template;
@@ -21,6 +25,13 @@ struct Page<'a> {
     kind: String,
     namespace: &'a str,
     name: &'a str,
+    /// What somebody has just decided.
+    done: Option<&'static str>,
+    /// Who is signed in.
+    person: Option<String>,
+    /// What their forms carry.
+    form: Option<String>,
+    offers: Vec<Offer>,
     rows: Vec<Explained<'a>>,
     last: Option<Last<'a>>,
 }
@@ -33,6 +44,50 @@ struct Explained<'a> {
     explanation: Option<Explanation>,
 }
 
+/// An update that somebody may decide on.
+#[derive(Debug, Serialize)]
+struct Offer {
+    container: String,
+    from: String,
+    to: String,
+    tag: String,
+    /// Whether it waits for an approval.
+    waits: bool,
+    /// The name of exactly this.
+    hash: String,
+}
+
+/// What the address says was done.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Said {
+    done: Option<String>,
+}
+
+fn said(done: &str) -> Option<&'static str> {
+    Some(match done.parse().ok()? {
+        Decision::Approve => "It is approved. The replica that leads starts it, in its window if it has one.",
+        Decision::Hold => "It is skipped: this version is not offered again, and what is newer is.",
+        Decision::Undo => {
+            "The last update is asked to be undone. The replica that leads goes back at its next look."
+        }
+        Decision::CheckNow => "Its registries are asked at once.",
+    })
+}
+
+fn offers(one: &One) -> impl Iterator<Item = Offer> {
+    one.assessment.containers.iter().filter_map(|entry| {
+        let target = entry.verdict.target()?;
+        Some(Offer {
+            container: entry.container.clone(),
+            from: entry.image.clone(),
+            to: target.image.clone(),
+            tag: target.tag.to_string(),
+            waits: matches!(entry.verdict, Verdict::AwaitingApproval(_)),
+            hash: offer(&one.workload.uid, entry, target),
+        })
+    })
+}
+
 /// A workload that is shown.
 #[derive(Debug)]
 pub(super) struct Subject<'v> {
@@ -43,7 +98,9 @@ pub(super) struct Subject<'v> {
 
 pub(super) async fn page(
     State(site): State<Site>,
+    Visitor(person): Visitor,
     Path(address): Path<(String, String, String)>,
+    Query(Said { done }): Query<Said>,
 ) -> Result<Response, Refusal> {
     let sources = site.0.looker.sources()?;
     let view = site.0.looker.view().await?;
@@ -63,7 +120,17 @@ pub(super) async fn page(
             row,
         }
     });
+    let one = match &person {
+        Some(_) => site.0.looker.one(&id).await.ok(),
+        None => None,
+    };
     let content = Page {
+        done: done.as_deref().and_then(said),
+        person: person.as_ref().map(|person| person.name.clone()),
+        form: person
+            .as_ref()
+            .and_then(|person| person.form_token(&site.0.settings)),
+        offers: one.iter().flat_map(offers).collect(),
         at: view.at,
         revision: view.revision,
         kind: kind(id.kind),
@@ -72,7 +139,7 @@ pub(super) async fn page(
         namespace: &id.namespace,
         name: &id.name,
     };
-    Ok(template::page(StatusCode::OK, "detail.html", &content))
+    Ok(template::form(StatusCode::OK, "detail.html", &content))
 }
 
 /// The workload at this address.
@@ -84,10 +151,7 @@ pub(super) fn subject<'v>(
     let id = identify(address)?;
     let lines: Vec<&Line> = view.lines.iter().filter(|line| line.workload == id).collect();
     let workload = view.workload(&id).filter(|_| !lines.is_empty());
-    let workload = workload.ok_or_else(|| {
-        let problem = format!("No {id} is watched. It may be gone, or nobody opted it in.");
-        Refusal::new(StatusCode::NOT_FOUND, "Not watched", problem)
-    })?;
+    let workload = workload.ok_or_else(|| Refusal::not_watched(&id))?;
     Ok(Subject {
         explanations: explain(workload, &view.snapshot, limits, view.at),
         lines,

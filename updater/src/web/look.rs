@@ -11,13 +11,14 @@ use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client};
 use shared::domain::overview::{Line, overview};
-use shared::domain::plan::{Assessment, PlanLimits, Snapshot};
+use shared::domain::plan::{Assessment, PlanLimits, Snapshot, plan};
 use shared::domain::record::run::RunRecord;
 use shared::domain::workload::{Workload, WorkloadId};
 use shared::io::clock;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
+use super::refusal::Refusal;
 use crate::gather::gather;
 use crate::leader::Leadership;
 use crate::pods::PodReader;
@@ -40,6 +41,8 @@ pub struct Sources {
     /// Where the lease and the records are.
     pub namespace: String,
     pub lease: String,
+    /// Our own, for Events.
+    pub pod: String,
 }
 
 impl fmt::Debug for Sources {
@@ -78,6 +81,13 @@ impl View {
     pub(super) fn workload(&self, id: &WorkloadId) -> Option<&Arc<Workload>> {
         self.snapshot.workloads.iter().find(|workload| workload.id == *id)
     }
+}
+
+/// One workload as it is now, of which somebody decides.
+#[derive(Debug)]
+pub(super) struct One {
+    pub(super) workload: Arc<Workload>,
+    pub(super) assessment: Assessment,
 }
 
 /// What is missing before anything can be shown, a line each.
@@ -148,6 +158,25 @@ impl Looker {
         let until = Instant::now() + (begun.elapsed() * REST).max(LASTS);
         kept.view = Some((Arc::clone(&view), until));
         Ok(view)
+    }
+
+    /// One workload as it is now; what pods and nodes say is as old as the last look.
+    pub(super) async fn one(&self, id: &WorkloadId) -> Result<One, Refusal> {
+        let sources = self.sources()?;
+        let view = self.view().await?;
+        let (mut snapshot, _) = gather(&sources.stores);
+        snapshot.workloads.retain(|workload| workload.id == *id);
+        snapshot.pods.clone_from(&view.snapshot.pods);
+        snapshot.nodes.clone_from(&view.snapshot.nodes);
+        let assessment = plan(&snapshot, &sources.limits, clock::now()).assessments.pop();
+        let one = snapshot.workloads.pop().zip(assessment);
+        one.map(|(workload, assessment)| One { workload, assessment })
+            .ok_or_else(|| Refusal::not_watched(id))
+    }
+
+    /// The next who asks sees what is there then.
+    pub(super) async fn forget(&self) {
+        self.kept.lock().await.view = None;
     }
 
     /// Whether it is this replica.

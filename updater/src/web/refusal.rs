@@ -3,6 +3,7 @@
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use shared::domain::workload::WorkloadId;
 
 use super::look::NotReady;
 use super::template;
@@ -22,6 +23,20 @@ impl Refusal {
             heading: heading.to_owned(),
             lines: vec![line.into()],
         }
+    }
+}
+
+impl Refusal {
+    pub(super) fn not_watched(id: &WorkloadId) -> Self {
+        let problem = format!("No {id} is watched. It may be gone, or nobody opted it in.");
+        Self::new(StatusCode::NOT_FOUND, "Not watched", problem)
+    }
+
+    /// A form that another page has sent.
+    pub(super) fn foreign() -> Self {
+        let problem = "The form was not sent from a page of ours, or the page was loaded before you signed in. Load it again. \
+                       Nothing was changed.";
+        Self::new(StatusCode::FORBIDDEN, "This form is not from here", problem)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use minijinja::value::{Serde, Value};
 use minijinja::{Environment, Error, Output, State, UndefinedBehavior, escape_formatter};
@@ -14,7 +14,9 @@ use shared::io::terminal::page::printable;
 /// How much of one text is shown, in bytes: an annotation may have 256 KiB, and a page has hundreds.
 const LONGEST: usize = 2000;
 
-const TEMPLATES: [(&str, &str); 6] = [
+const TEMPLATES: [(&str, &str); 8] = [
+    ("approve.html", include_str!("../../templates/approve.html")),
+    ("sign_in.html", include_str!("../../templates/sign_in.html")),
     ("base.html", include_str!("../../templates/base.html")),
     ("overview.html", include_str!("../../templates/overview.html")),
     ("detail.html", include_str!("../../templates/detail.html")),
@@ -26,6 +28,15 @@ const TEMPLATES: [(&str, &str); 6] = [
 /// A page of HTML.
 pub(super) fn page(status: StatusCode, template: &str, content: &impl Serialize) -> Response {
     answer(status, "text/html; charset=utf-8", template, content)
+}
+
+/// A page with a form that people send. With the policy `no-referrer` a browser would not say from which page it was sent; this
+/// one says it to us alone.
+pub(super) fn form(status: StatusCode, template: &str, content: &impl Serialize) -> Response {
+    let mut response = page(status, template, content);
+    let policy = HeaderValue::from_static("same-origin");
+    response.headers_mut().insert(header::REFERRER_POLICY, policy);
+    response
 }
 
 /// A template filled in. A fault of ours is told as such.

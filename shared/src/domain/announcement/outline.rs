@@ -153,6 +153,8 @@ fn heading(reason: Option<NoticeReason>, awaits_approval: bool) -> &'static str 
         NoticeReason::RollbackRefused => "Rollback refused",
         NoticeReason::UpdateSuperseded => "Update abandoned",
         NoticeReason::UpdateHeld => "Version held",
+        NoticeReason::UpdateApproved => "Update approved",
+        NoticeReason::ScanRequested => "Scan requested",
         NoticeReason::InvalidSettings => "Invalid settings",
         NoticeReason::InvalidRecord => "Unreadable scan record",
     }
@@ -169,7 +171,9 @@ fn tone(reason: Option<NoticeReason>, awaits_approval: bool) -> Tone {
         | NoticeReason::UpdateStarted
         | NoticeReason::RollbackRequested
         | NoticeReason::UpdateSuperseded
-        | NoticeReason::UpdateHeld => Tone::Neutral,
+        | NoticeReason::UpdateHeld
+        | NoticeReason::UpdateApproved
+        | NoticeReason::ScanRequested => Tone::Neutral,
         NoticeReason::RolloutFailed
         | NoticeReason::RollbackFailed
         | NoticeReason::RollbackRefused

@@ -1,8 +1,8 @@
 //! The updater against the API server, under the rights of `deploy/`. Nothing else moves: each test plays the Deployment
 //! controller itself, so it decides what the updater gets to see and when.
 
-mod channels;
 mod approving;
+mod channels;
 mod commands;
 mod dialects;
 mod faults;

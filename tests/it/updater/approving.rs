@@ -17,6 +17,9 @@ const KEY: &str = "a key of the tests, and nobody else's: 0123456789";
 const TOKEN: &str = "the token of the tests";
 const CHECKOUT: &str = "/workload/deployment/shop/checkout";
 
+/// Fields of a form, or headers.
+type Pairs<'a> = &'a [(&'a str, &'a str)];
+
 /// The files that a mounted Secret would be.
 struct Secrets(tempfile::TempDir);
 
@@ -376,7 +379,7 @@ async fn who_is_signed_in_decides_under_their_own_name_and_only_by_a_form_of_our
     let evil = (ORIGIN.as_str(), "https://evil.example");
     let (good, stale) = (fields(&form, &offer), fields(&form, "other"));
     let (none, bobs) = (fields("", &offer), fields(&of_bob, &offer));
-    let tries: [(&[(&str, &str)], &[(&str, &str)], u16); 7] = [
+    let tries: [(Pairs<'_>, Pairs<'_>, u16); 7] = [
         (&good, &[], 403),
         (&good, &[(COOKIE.as_str(), &forged)], 403),
         (&none, &cookie, 403),

@@ -113,6 +113,7 @@ mod tests {
             superseded_at: None,
             ran: None,
             kept_by: None,
+            risk: None,
         }
     }
 

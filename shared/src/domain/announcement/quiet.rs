@@ -37,7 +37,9 @@ fn is_failure(reason: NoticeReason) -> bool {
         | NoticeReason::UpdateSuperseded
         | NoticeReason::UpdateHeld
         | NoticeReason::InvalidSettings
-        | NoticeReason::InvalidRecord => false,
+        | NoticeReason::InvalidRecord
+        | NoticeReason::UpdateApproved
+        | NoticeReason::ScanRequested => false,
     }
 }
 

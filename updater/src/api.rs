@@ -3,6 +3,7 @@
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::CronJob;
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
+use kube::core::Status;
 use kube::{Api, Client};
 use shared::domain::patch::PatchBody;
 use shared::domain::workload::{WorkloadId, WorkloadKind};
@@ -45,4 +46,10 @@ pub(crate) fn managed_by(manager: &str) -> PatchParams {
         field_manager: Some(manager.to_owned()),
         ..PatchParams::default()
     }
+}
+
+/// An object that was to be made holds something already, which has to be read first.
+pub(crate) fn written_meanwhile() -> kube::Error {
+    let status = Status::failure("somebody else has made and written it", "Conflict");
+    kube::Error::Api(Box::new(status.with_code(409)))
 }

@@ -25,7 +25,7 @@ async fn main() -> ExitCode {
         Err(problem) => return complain(CONFIGURATION, &problem),
     };
     match command {
-        None | Some(Command::Run) => outcome(settings).await,
+        None | Some(Command::Run) => Box::pin(outcome(settings)).await,
         // A signal may end the others at any time, as there is nothing to finish.
         Some(Command::Plan(options)) => answer(show(Question::Plan, options, settings)).await,
         Some(Command::Status(options)) => answer(show(Question::Status, options, settings)).await,

@@ -45,6 +45,8 @@ pub(crate) struct NotesWorker {
     leading: Option<Instant>,
     /// When all records were looked at last since then.
     pruned: Option<Instant>,
+    /// How many turns in a row ended as a record could be neither read nor written.
+    failures: u32,
 }
 
 /// When a turn has to be repeated though nothing new is wanted.
@@ -66,6 +68,7 @@ impl NotesWorker {
             store: NotesStore::new(client, namespace, lease),
             leading: None,
             pruned: None,
+            failures: 0,
         })
     }
 
@@ -76,9 +79,14 @@ impl NotesWorker {
             let mut pause = LONGEST_PAUSE;
             if leads {
                 let wanted = Arc::clone(&self.wanted.borrow_and_update());
-                pause = match self.turn(&wanted).await {
-                    Ok(next) => next.map_or(pause, |next| until(next).min(pause)),
-                    Err(()) => TRY_AGAIN,
+                pause = if let Ok(next) = self.turn(&wanted).await {
+                    self.failures = 0;
+                    next.map_or(pause, |next| until(next).min(pause))
+                } else {
+                    // A server is asked before its answer is kept, so that this must not go on at one pace.
+                    let longer = 2_u32.saturating_pow(self.failures);
+                    self.failures = self.failures.saturating_add(1);
+                    TRY_AGAIN.saturating_mul(longer).min(pause)
                 };
             } else {
                 self.store.forget();
@@ -176,10 +184,11 @@ impl NotesWorker {
         let cool_downs = &mut self.store.state_mut().cool_downs;
         cool_downs.retain(|_, cool_down| !cool_down.is_forgotten(now));
         let before = cool_downs.get(&host);
-        let cool_down = match until {
+        let mut cool_down = match until {
             Some(until) if !refused => CoolDown::until(before, until, reason),
             until => CoolDown::after_refusal(before, until, SHORTEST_COOL_DOWN, reason, now),
         };
+        cool_down.correct(now);
         tracing::warn!(host, until = %cool_down.until, reason = cool_down.reason, "a server of release notes is left alone");
         cool_downs.insert(host, cool_down);
         true

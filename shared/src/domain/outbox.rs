@@ -128,6 +128,9 @@ impl Outbox {
         not_before: Timestamp,
         now: Timestamp,
     ) -> Vec<Waiting> {
+        if self.knows(channel, &message.id) {
+            return Vec::new();
+        }
         let stands = |waiting: &&Waiting| waiting.message.event == EventType::Notice;
         if message.event == EventType::Notice {
             let known: usize = self.settled.values().map(BTreeMap::len).sum();

@@ -50,9 +50,14 @@ impl Mailer {
         &self.host
     }
 
-    /// Tries once. The same message has the same `Message-ID`, by which a mailbox can tell that it came twice.
+    /// Tries once. The same message has the same `Message-ID`, by which a mailbox can tell that it came twice; a reminder is another.
     pub(super) async fn send(&self, announcement: &Announcement, id: &str) -> Answer {
         let email = email::render(announcement);
+        let id = if announcement.is_reminder {
+            format!("{id}.{}", announcement.at.as_second())
+        } else {
+            id.to_owned()
+        };
         let mut message = Message::builder()
             .from(self.from.clone())
             .subject(email.subject)

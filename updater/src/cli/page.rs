@@ -23,7 +23,7 @@ const SHORTEST_TOKEN: usize = 16;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Pages")]
 pub struct PageOptions {
-    /// Where people reach the pages, such as `https://kubefresh.example.com`; links in messages begin with it.
+    /// Where people reach the pages, such as `https://kubefresh.example.com`; the links that `link` prints begin with it.
     #[arg(long, env = "BASE_URL", value_name = "URL", global = true)]
     pub base_url: Option<String>,
     /// The key that links and sessions are signed with, in a file of 32 bytes at least. Without it there are no links, and the pages

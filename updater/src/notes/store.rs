@@ -153,8 +153,10 @@ impl NotesStore {
         if held.version.is_none() {
             let parameters = PatchParams::apply(FIELD_MANAGER);
             let made = self.api.patch(&name, &parameters, &Patch::Apply(&whole)).await?;
+            if made.data.is_some() {
+                return Err(api::written_meanwhile());
+            }
             held.version = made.metadata.resource_version;
-            held.stored = made.data.unwrap_or_default().into_keys().collect();
         }
         let keys: BTreeSet<String> = data.keys().cloned().collect();
         let mut body = json!({ "metadata": { "resourceVersion": held.version }, "data": data });

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Patch, PatchParams};
-use kube::core::Status;
 use kube::{Api, Client};
 use serde_json::json;
 use shared::domain::outbox::Outbox;
@@ -142,7 +141,7 @@ impl OutboxStore {
             let parameters = PatchParams::apply(FIELD_MANAGER);
             let made = self.api.patch(&name, &parameters, &Patch::Apply(&whole)).await?;
             if made.data.is_some() {
-                return Err(written_meanwhile());
+                return Err(api::written_meanwhile());
             }
             version = made.metadata.resource_version;
         }
@@ -189,10 +188,4 @@ impl OutboxStore {
     fn no_answer(&self, verb: &str) -> String {
         format!("{}: no answer within {CALL_LIMIT:?}", self.doing(verb))
     }
-}
-
-/// What it says has to be read first.
-fn written_meanwhile() -> kube::Error {
-    let status = Status::failure("somebody else has made and written it", "Conflict");
-    kube::Error::Api(Box::new(status.with_code(409)))
 }

@@ -73,6 +73,9 @@ pub(super) fn offered<'a>(
 pub(super) async fn act(site: &Site, order: Order<'_>) -> Result<Vec<String>, Refusal> {
     site.0.limits.decide()?;
     let sources = site.0.looker.sources()?;
+    // Whoever hangs up in the middle ends this, too: what is written then has its author here.
+    let decision: &'static str = order.decision.into();
+    tracing::info!(workload = %order.workload, decision, by = order.by, "somebody decides");
     for _ in 0..TRIES {
         let one = site.0.looker.one(order.workload).await?;
         let (workload, change) = decide(&one, order)?;
@@ -149,6 +152,12 @@ fn decide<'o>(one: &'o One, order: Order<'_>) -> Result<(&'o Workload, Change), 
             offer,
         };
         let value = before.with(approval).to_annotation();
+        // Between this and the start a tag could be moved to something that nobody was shown.
+        if let Some(digest) = &target.digest {
+            for approved in change.annotations.values_mut() {
+                *approved = Some(digest.to_string());
+            }
+        }
         change.annotations.insert(APPROVED_BY.to_owned(), Some(value));
     }
     Ok((workload, change))

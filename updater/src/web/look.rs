@@ -16,7 +16,7 @@ use shared::domain::record::run::RunRecord;
 use shared::domain::workload::{Workload, WorkloadId};
 use shared::io::clock;
 use tokio::sync::Mutex;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::refusal::Refusal;
 use crate::gather::gather;
@@ -106,6 +106,8 @@ pub(super) struct Looker {
 #[derive(Debug, Default)]
 struct Kept {
     view: Option<(Arc<View>, Instant)>,
+    /// When one was begun last.
+    begun: Option<Instant>,
     /// Of what was there to see last.
     print: Option<u64>,
     revision: u64,
@@ -144,9 +146,14 @@ impl Looker {
         {
             return Ok(Arc::clone(view));
         }
+        // Whoever hangs up in the middle leaves nothing to show, and makes no other begin at once.
+        if let Some(begun) = kept.begun.filter(|_| kept.view.is_none()) {
+            sleep_until(begun + LASTS).await;
+        }
         // Those of ten thousand workloads need not be in memory twice.
         kept.view = None;
         let begun = Instant::now();
+        kept.begun = Some(begun);
         let mut view = look(sources).await;
         let print = view.print();
         if kept.print != Some(print) {
@@ -176,7 +183,8 @@ impl Looker {
 
     /// The next who asks sees what is there then.
     pub(super) async fn forget(&self) {
-        self.kept.lock().await.view = None;
+        let mut kept = self.kept.lock().await;
+        (kept.view, kept.begun) = (None, None);
     }
 
     /// Whether it is this replica.

@@ -46,10 +46,10 @@ pub(super) async fn sign_in(
     Form(SignIn { name, token }): Form<SignIn>,
 ) -> Result<Response, Refusal> {
     let settings = &site.0.settings;
-    site.0.limits.sign_in()?;
     if !is_from_our_page(&headers, settings) {
         return Err(Refusal::foreign());
     }
+    site.0.limits.sign_in()?;
     let Some(known) = known_name(&name) else {
         let problem = "Say who you are: your name is written down with what you decide.";
         return Ok(page(&site, None, StatusCode::BAD_REQUEST, Some(problem)));

@@ -28,6 +28,8 @@ const ASK_AGAIN: SignedDuration = SignedDuration::from_hours(24);
 const ASK_AGAIN_SOON: SignedDuration = SignedDuration::from_hours(1);
 /// When to try again first where there was no answer.
 const TRY_AGAIN: SignedDuration = SignedDuration::from_mins(5);
+/// The longest wait that a server may name.
+const LONGEST_NAMED: SignedDuration = SignedDuration::from_hours(24);
 /// For how long records are kept that nothing offers.
 const KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How old the time may grow at which something was offered last.
@@ -178,7 +180,9 @@ impl NotesRecord {
                 });
                 record.vain = record.vain.saturating_add(1);
                 let pause = later(now, TRY_AGAIN, record.vain);
-                record.ask_again = not_before.map_or(pause, |named| whole_seconds(named).max(pause));
+                let longest = now.checked_add(LONGEST_NAMED).unwrap_or(now);
+                record.ask_again =
+                    not_before.map_or(pause, |named| whole_seconds(named.min(longest)).max(pause));
                 return record;
             }
         }

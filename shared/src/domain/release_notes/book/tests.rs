@@ -109,10 +109,16 @@ fn a_failure_leaves_what_is_known_and_is_tried_again_when_it_may_be() {
     let first = NotesRecord::answered(&wanted(), None, failed(None), at(0));
     assert_eq!(first.ask_again.duration_since(at(0)).as_mins(), 5);
     assert!(matches!(first.notes(), Notes::Unknown("no answer")));
-    let named = NotesRecord::answered(&wanted(), Some(&first), failed(Some(at(30))), at(1));
+    let named = NotesRecord::answered(&wanted(), Some(&first), failed(Some(at(20))), at(1));
     assert_eq!(
         (hours(&named, 0), named.error.as_ref().unwrap().since),
-        (30, at(0))
+        (20, at(0))
+    );
+    let far = NotesRecord::answered(&wanted(), Some(&first), failed(Some(at(1000))), at(1));
+    assert_eq!(
+        hours(&far, 1),
+        24,
+        "no server keeps us away for longer than a day"
     );
     let found = NotesRecord::answered(&wanted(), Some(&named), notes("- fix: a", true), at(31));
     assert_eq!(found.error, None);

@@ -62,11 +62,16 @@ test:
 demo *ARGUMENTS:
     cargo demo {{ ARGUMENTS }}
 
-# The same binaries against Debian's docker-registry and Prometheus, with the real kubectl and skopeo.
+# The same binaries against Debian's docker-registry and Prometheus, with the real kubectl and skopeo, and their pages in Chromium.
 [group("test")]
 e2e:
-    for tool in kubectl skopeo docker-registry prometheus promtool; do command -v $tool > /dev/null || { echo "e2e needs $tool on the PATH"; exit 1; }; done
+    for tool in kubectl skopeo docker-registry prometheus promtool chromium; do command -v $tool > /dev/null || { echo "e2e needs $tool on the PATH"; exit 1; }; done
     cargo test --locked --workspace --test it -- --ignored --test-threads 2
+
+# Writes docs/*.png for the README: what a run of the updater shows in Chromium.
+[group("test")]
+screenshots:
+    SCREENSHOTS="$PWD/docs" cargo test --locked --workspace --test it -- --ignored the_pages_can_be_shown_in_the_readme
 
 # How long decisions take; FILTER is a part of a bench's name. docs/benchmarks.md says what to expect.
 [group("test")]

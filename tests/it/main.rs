@@ -7,6 +7,7 @@
 )]
 
 mod apiserver;
+mod browser;
 mod check;
 mod controllers;
 mod defaults;

@@ -363,3 +363,45 @@ fn what_is_applied_is_written_as_the_server_stores_it() {
         }
     }
 }
+
+/// The object of this kind and name.
+fn object(kind: &str, name: &str) -> Value {
+    let mut objects = manifests::install().into_iter();
+    let object = objects.find(|object| object["kind"] == kind && object["metadata"]["name"] == name);
+    object.unwrap_or_else(|| panic!("there is no {kind} {name}"))
+}
+
+#[test]
+fn the_pages_have_a_service_that_finds_them_and_that_nobody_outside_reaches() {
+    let service = &object("Service", "kubefresh-updater")["spec"];
+    let pod = &object("Deployment", "kubefresh-updater")["spec"]["template"];
+    assert_eq!(service["type"], "ClusterIP");
+    assert_eq!(service["selector"], pod["metadata"]["labels"]);
+    let port = &service["ports"][0]["targetPort"];
+    assert_eq!(*port, pod["spec"]["containers"][0]["ports"][0]["name"]);
+}
+
+#[test]
+fn nobody_connects_to_the_programs_but_who_is_let_in_to_the_pages() {
+    let updater = &object("NetworkPolicy", "kubefresh-updater")["spec"];
+    let from = json!([{ "namespaceSelector": { "matchLabels": { "kubefresh.dev/pages": "allowed" } } }]);
+    let rules = json!([{ "from": from, "ports": [{ "protocol": "TCP", "port": "http" }] }]);
+    assert_eq!(updater["ingress"], rules);
+    let scanner = &object("NetworkPolicy", "kubefresh-scanner")["spec"];
+    assert_eq!(scanner["ingress"], Value::Null);
+    let labels = |spec: &Value| spec["podSelector"]["matchLabels"].clone();
+    let pods = templates_with_labels();
+    for policy in [updater, scanner] {
+        assert_eq!(policy["policyTypes"], json!(["Ingress"]));
+        assert!(pods.contains(&labels(policy)), "{policy} is for no pod: {pods:?}");
+    }
+}
+
+/// The labels of the pods of both programs.
+fn templates_with_labels() -> Vec<Value> {
+    let cron_job = &object("CronJob", "kubefresh-scanner")["spec"]["jobTemplate"]["spec"]["template"];
+    let deployment = &object("Deployment", "kubefresh-updater")["spec"]["template"];
+    [cron_job, deployment]
+        .map(|pod| pod["metadata"]["labels"].clone())
+        .to_vec()
+}

@@ -19,6 +19,8 @@ use sandbox::receiver::Receiver;
 use sandbox::registry::ImageSpec;
 use serde_json::{Value, json};
 use shared::domain::record::{ScanRecord, outbox};
+use shared::domain::time::whole_seconds;
+use shared::io::clock;
 use tokio::process::Child;
 
 use crate::shop::{self, scan, start, start_updater_with};
@@ -74,7 +76,8 @@ impl Ending {
             Self::Abandoned => (
                 "kubefresh.dev/in-flight",
                 json!({
-                    "containers": containers, "started": "2026-11-21T03:00:00Z", "deadline": "2126-11-21T03:00:00Z",
+                    // What began more than a day ago is no news.
+                    "containers": containers, "started": whole_seconds(clock::now()), "deadline": "2126-11-21T03:00:00Z",
                 }),
             ),
         };

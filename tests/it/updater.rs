@@ -1,7 +1,9 @@
 //! The updater against the API server, under the rights of `deploy/`. Nothing else moves: each test plays the Deployment
 //! controller itself, so it decides what the updater gets to see and when.
 
+mod agreeing;
 mod approving;
+mod browser;
 mod channels;
 mod commands;
 mod dialects;
@@ -14,12 +16,16 @@ mod memory_limit;
 mod migrate;
 mod monitoring;
 mod namespaces;
+mod news;
 mod notes;
+mod notes_in_trouble;
 mod pages;
 mod policies;
 mod programs;
 mod rolling_back;
 mod scanning;
+mod slowing_down;
+mod summaries;
 mod telling;
 mod undoing;
 mod updating;
@@ -199,7 +205,7 @@ impl Stage {
             "type": "Progressing",
             "status": "False",
             "reason": "ProgressDeadlineExceeded",
-            "message": "ReplicaSet \"checkout-1\" has timed out progressing.",
+            "message": format!("ReplicaSet \"{name}-1\" has timed out progressing."),
         }]);
         self.set_status(name, 0, &condition).await;
     }

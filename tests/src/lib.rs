@@ -3,10 +3,12 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     reason = "a broken fixture should stop the test where it stands"
 )]
 
 pub mod apiserver;
+pub mod browser;
 mod certificates;
 pub mod clock;
 pub mod cluster;
@@ -15,6 +17,7 @@ pub mod demo;
 pub mod docker_registry;
 pub mod forge;
 pub mod manifests;
+pub mod openai;
 pub mod patch;
 pub mod programs;
 pub mod prometheus;

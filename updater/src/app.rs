@@ -3,13 +3,14 @@
 //! First the probes are served, then access is checked, then the watches, the lease and the reconciler begin. On the way
 //! down work stops first, the lease is given back after it, and everything is over within seconds.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::Client;
 use shared::domain::plan::{Readings, Seen};
+use shared::domain::release_notes::book::Waited;
 use shared::io::client::{ClientError, WATCH_LIMIT, connect};
 use shared::io::clock;
 use tokio::net::TcpListener;
@@ -110,7 +111,7 @@ pub async fn run(
         ),
     };
     let site = pages.site.clone();
-    serve(&mut tasks, listener, pages, stop.clone());
+    serve(&mut tasks, listener, &pages, &stop).await;
 
     let access = check_access(&client, &scope, &settings.lease_name);
     let access = match stop.run_until_cancelled(access).await {
@@ -146,6 +147,25 @@ pub async fn run(
     };
     tasks.spawn("lease", leader::run(client, lease, claim, stop, idle));
     Ok(tasks.watch_over().await?)
+}
+
+/// Beside an address of the pod, its loopback address: `kubectl port-forward` comes out there. Without it the rest is served.
+async fn loopback(listener: &TcpListener) -> Option<TcpListener> {
+    let address = listener.local_addr().ok()?;
+    let beside = beside(address)?;
+    let bound = TcpListener::bind(beside).await;
+    bound
+        .inspect_err(|error| tracing::warn!(%beside, %error, "kubectl port-forward will not reach the pages"))
+        .ok()
+}
+
+fn beside(address: SocketAddr) -> Option<SocketAddr> {
+    let loopback: IpAddr = match address.ip() {
+        ip if ip.is_loopback() || ip.is_unspecified() => return None,
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    Some(SocketAddr::new(loopback, address.port()))
 }
 
 /// What the pages show.
@@ -218,14 +238,19 @@ fn fetch_notes(
     if !settings.notes.fetch {
         return Ok(None);
     }
+    view.signals.metrics.fetches_notes();
     let (wants, wanted) = watch_channel::channel(AllWanted::default());
     let names = (namespace, settings.lease_name.as_str());
     let worker = NotesWorker::new(
         client.clone(),
         names,
-        &settings.notes,
+        settings,
         view.leadership.clone(),
-        wanted,
+        (
+            wanted,
+            view.stores.records.clone(),
+            Arc::clone(&view.signals.metrics),
+        ),
     )?;
     tasks.spawn_until_stop("release notes", worker.run());
     Ok(Some(wants))
@@ -258,6 +283,7 @@ fn reconciler(
         installation: _,
         webhook: _,
         notes: _,
+        summary: _,
         channels: _,
         page: _,
         patience,
@@ -285,6 +311,7 @@ fn reconciler(
         signals,
         seen: Seen::default(),
         readings: Readings::default(),
+        waited: Waited::default(),
     }
 }
 
@@ -314,12 +341,16 @@ fn announce(holder: &str, scope: &Scope, listener: &TcpListener) {
     );
 }
 
-fn serve(tasks: &mut Tasks, listener: TcpListener, pages: Pages, stop: CancellationToken) {
-    tasks.spawn("http server", async move {
-        if let Err(error) = http::serve(listener, pages, stop).await {
-            tracing::error!(%error, "the probes can no longer be served");
-        }
-    });
+async fn serve(tasks: &mut Tasks, listener: TcpListener, pages: &Pages, stop: &CancellationToken) {
+    let loopback = loopback(&listener).await;
+    for listener in [Some(listener), loopback].into_iter().flatten() {
+        let (pages, stop) = (pages.clone(), stop.clone());
+        tasks.spawn("http server", async move {
+            if let Err(error) = http::serve(listener, pages, stop).await {
+                tracing::error!(%error, "the probes can no longer be served");
+            }
+        });
+    }
 }
 
 /// Starts the loop. The token that is returned is cancelled when it has ended, however it ended.
@@ -331,4 +362,23 @@ fn reconcile(tasks: &mut Tasks, reconciler: Reconciler, stop: CancellationToken)
         drop(at_rest);
     });
     idle
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_forward_comes_out_at_the_loopback_address_whatever_address_the_pod_has() {
+        for (listening, expected) in [
+            ("10.42.0.7:3000", Some("127.0.0.1:3000")),
+            ("[fd00::7]:3000", Some("[::1]:3000")),
+            ("0.0.0.0:3000", None),
+            ("[::]:3000", None),
+            ("127.1.0.9:3000", None),
+        ] {
+            let expected = expected.map(|address| address.parse().unwrap());
+            assert_eq!(beside(listening.parse().unwrap()), expected, "{listening}");
+        }
+    }
 }

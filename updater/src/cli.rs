@@ -4,14 +4,18 @@ pub mod channels;
 mod command;
 pub mod notes;
 pub mod page;
+pub mod summary;
 pub mod webhook;
 
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser};
 use jiff::SignedDuration;
+use reqwest::Url;
 use shared::domain::annotations::Installation;
 use shared::domain::plan::PlanLimits;
 use shared::io::arguments::{self, DefaultsError, given};
@@ -22,6 +26,7 @@ use self::channels::{ChannelError, ChannelOptions, ChannelSettings};
 pub use self::command::Command;
 use self::notes::{NotesOptions, NotesSettings, NotesSettingsError};
 use self::page::{PageError, PageOptions, PageSettings};
+use self::summary::{SummaryError, SummaryOptions, SummarySettings};
 use self::webhook::{WebhookError, WebhookOptions, WebhookSettings};
 
 /// How a process is called that is told no name: outside a pod.
@@ -194,6 +199,8 @@ pub struct RunOptions {
     #[command(flatten)]
     pub notes: NotesOptions,
     #[command(flatten)]
+    pub summary: SummaryOptions,
+    #[command(flatten)]
     pub channels: ChannelOptions,
     #[command(flatten)]
     pub page: PageOptions,
@@ -246,6 +253,8 @@ pub struct Settings {
     /// `None`: nobody wants to be told.
     pub webhook: Option<WebhookSettings>,
     pub notes: NotesSettings,
+    /// `None`: notes are summarised by rules alone.
+    pub summary: Option<SummarySettings>,
     /// Where people are told, beside by Events.
     pub channels: ChannelSettings,
     pub page: PageSettings,
@@ -268,6 +277,8 @@ pub enum SettingsError {
     Webhook(#[from] WebhookError),
     #[error(transparent)]
     Notes(#[from] NotesSettingsError),
+    #[error(transparent)]
+    Summary(#[from] SummaryError),
     #[error(transparent)]
     Channels(#[from] ChannelError),
     #[error(transparent)]
@@ -295,6 +306,7 @@ impl RunOptions {
             override_annotations,
             webhook,
             notes,
+            summary,
             channels,
             page,
         } = self;
@@ -323,6 +335,7 @@ impl RunOptions {
             installation: installation(&defaults, override_annotations)?,
             webhook: webhook.settings()?,
             notes: notes.settings()?,
+            summary: summary.settings()?,
             channels: channels.settings()?,
             page: page.settings()?,
             patience: PATIENCE,
@@ -352,9 +365,25 @@ fn installation(flags: &[String], overrides: bool) -> Result<Installation, Defau
     arguments::installation(std::env::vars_os(), flags, overrides)
 }
 
+/// A file by its name, where an empty one names none: `PathBuf` takes no empty value.
+#[expect(clippy::unnecessary_wraps, reason = "a value parser may fail")]
+fn file(name: &str) -> Result<PathBuf, Infallible> {
+    Ok(name.into())
+}
+
 /// Named one by one, so that a wrong one is answered with the right ones.
 fn log_format() -> impl TypedValueParser<Value = LogFormat> {
     PossibleValuesParser::new(<LogFormat as VariantNames>::VARIANTS).try_map(|name| name.parse::<LogFormat>())
+}
+
+/// Whether it is an address on the web with nothing in it but a server and a path.
+fn is_bare(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none()
 }
 
 #[cfg(test)]

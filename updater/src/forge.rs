@@ -8,10 +8,13 @@ mod gitea;
 mod github;
 mod gitlab;
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use jiff::Timestamp;
 use reqwest::header::HeaderMap;
 use shared::domain::release_notes::Release;
-use shared::domain::release_notes::book::{Answer, NotesRecord, Wanted};
+use shared::domain::release_notes::book::{Answer, Cut, NotesRecord, Wanted};
 use shared::domain::release_notes::changelog;
 use shared::domain::release_notes::range::{NoRange, Range, between, is_whole};
 use shared::domain::release_notes::source::{Forge, NotesSource, Server};
@@ -19,6 +22,7 @@ use shared::io::clock;
 
 use self::exchange::{Exchange, Reply, Trouble};
 use crate::cli::notes::Tokens;
+use crate::metrics::Metrics;
 
 /// How many pages of releases are read for one update.
 const MOST_PAGES: usize = 6;
@@ -31,6 +35,29 @@ pub(crate) struct Asked {
     pub(crate) answer: Answer,
     /// A server that wants to be left alone.
     pub(crate) limit: Option<Limit>,
+    /// A server that has no answer for anybody, by host, and what it does instead.
+    pub(crate) broken: Option<(String, String)>,
+}
+
+impl Asked {
+    fn answered(answer: Answer, limit: Option<Limit>) -> Self {
+        Self {
+            answer,
+            limit,
+            broken: None,
+        }
+    }
+
+    /// What it comes to where it took longer than it may.
+    pub(crate) fn too_late(wanted: &Wanted, limit: Duration) -> Self {
+        let host = wanted.host();
+        let why = format!("{host} did not answer all within {limit:?}");
+        failed(Trouble::Broken {
+            host,
+            why,
+            not_before: None,
+        })
+    }
 }
 
 /// A server that wants to be left alone.
@@ -84,17 +111,19 @@ impl<'a> Repository<'a> {
     }
 }
 
-/// All the releases that were read, and the state of the first page.
+/// The releases that were read, and the state of the first page.
 struct Listed {
     releases: Vec<Release>,
     etag: Option<String>,
     limit: Option<Limit>,
+    /// Why the others were not.
+    cut: Option<Cut>,
 }
 
 impl ForgeClient {
     /// Fails where the certificates of the system cannot be used.
-    pub(crate) fn new(tokens: Tokens) -> Result<Self, reqwest::Error> {
-        let exchange = Exchange::new(tokens)?;
+    pub(crate) fn new(tokens: Tokens, metrics: Arc<Metrics>) -> Result<Self, reqwest::Error> {
+        let exchange = Exchange::new(tokens, metrics)?;
         Ok(Self { exchange })
     }
 
@@ -128,11 +157,10 @@ impl ForgeClient {
                     "{source} is not there, or may not be read without a token ({})",
                     wanted.found.by
                 ),
-                etag: None,
             },
             None => Answer::Unchanged,
         };
-        Asked { answer, limit: None }
+        Asked::answered(answer, None)
     }
 
     /// Errs where the repository is not there.
@@ -144,16 +172,15 @@ impl ForgeClient {
         etag: Option<&str>,
     ) -> Result<Asked, Trouble> {
         let step = wanted.step();
-        let answer = |answer, limit| Ok(Asked { answer, limit });
-        let missing = |reason: String, etag| Answer::Missing {
+        let answer = |answer, limit| Ok(Asked::answered(answer, limit));
+        let missing = |reason: String| Answer::Missing {
             source: source.clone(),
             reason,
-            etag,
         };
         match between(&step, &[]) {
             Ok(_) | Err(NoRange::NoReleases | NoRange::NoneBetween) => {}
             // Nobody has to be asked for that.
-            Err(none) => return answer(missing(none.to_string(), None), None),
+            Err(none) => return answer(missing(none.to_string()), None),
         }
         let Some(listed) = self.releases(wanted, repository, etag).await? else {
             return answer(Answer::Unchanged, None);
@@ -162,32 +189,45 @@ impl ForgeClient {
             releases,
             etag,
             limit,
+            cut,
         } = listed;
         let found = between(&step, &releases);
-        let notes = |range, etag| Answer::Notes {
+        let notes = |range, etag, cut| Answer::Notes {
             source: source.clone(),
             range,
             etag,
+            cut,
         };
         let why = match found {
-            Ok(range) if says_anything(&range) => return answer(notes(range, etag), limit),
+            Ok(range) if says_anything(&range) => return answer(notes(range, etag, cut), limit),
             Ok(_) => "its releases have no text".to_owned(),
             Err(none) => none.to_string(),
         };
-        if limit.is_some() {
-            return answer(missing(format!("{source}: {why}"), etag), limit);
+        if let Some(limit) = limit {
+            // Nor has anybody looked for a changelog.
+            return Ok(failed(Trouble::Limited(limit)));
         }
+        let why = cut.map_or_else(
+            || why.clone(),
+            |cut| format!("{why}, as far as it goes: {}", cut.why),
+        );
         match self.changelog(repository).await {
-            Ok(sections) => match between(&step, &sections) {
-                Ok(range) if says_anything(&range) => answer(notes(range, None), None),
+            Ok((sections, is_whole_file)) => match between(&step, &sections) {
+                Ok(range) if says_anything(&range) => {
+                    let cut = (!is_whole_file && !is_whole(&step, &sections)).then(|| Cut {
+                        why: format!("{source} has a CHANGELOG.md that is too long to be read as a whole"),
+                        not_before: None,
+                    });
+                    answer(notes(range, None, cut), None)
+                }
                 Ok(_) | Err(_) => {
                     let reason = format!("{source}: {why}, and its CHANGELOG.md has no section for them");
-                    answer(missing(reason, None), None)
+                    answer(missing(reason), None)
                 }
             },
             Err(Trouble::NotFound) => {
                 let reason = format!("{source}: {why}, and there is no CHANGELOG.md");
-                answer(missing(reason, None), None)
+                answer(missing(reason), None)
             }
             Err(trouble) => Ok(failed(trouble)),
         }
@@ -202,6 +242,7 @@ impl ForgeClient {
     ) -> Result<Option<Listed>, Trouble> {
         let Repository { server, path, kind } = repository;
         let (mut releases, mut first, mut limit) = (Vec::new(), None, None);
+        let mut is_all = false;
         for page in 1..=MOST_PAGES {
             let url = (kind.releases)(server, path, page);
             let etag = etag.filter(|_| page == 1);
@@ -223,28 +264,38 @@ impl ForgeClient {
             releases.extend(read);
             limit = reply.limit(server.host());
             let size: usize = releases.iter().map(|release: &Release| release.body.len()).sum();
-            if is_last || limit.is_some() || size > MOST_OF_ALL || is_whole(&wanted.step(), &releases) {
+            is_all = is_last || is_whole(&wanted.step(), &releases);
+            if is_all || limit.is_some() || size > MOST_OF_ALL {
                 break;
             }
         }
+        let read = releases.len();
+        let cut = (!is_all).then(|| Cut {
+            why: match &limit {
+                Some(limit) => format!("{}, and only the newest {read} releases were read", limit.reason),
+                None => format!("only the newest {read} releases of {} were read", server.host()),
+            },
+            not_before: limit.as_ref().and_then(|limit| limit.until),
+        });
         Ok(Some(Listed {
             releases,
             etag: first,
             limit,
+            cut,
         }))
     }
 
-    async fn changelog(&self, repository: &Repository<'_>) -> Result<Vec<Release>, Trouble> {
+    /// Its sections, and whether all of it was read.
+    async fn changelog(&self, repository: &Repository<'_>) -> Result<(Vec<Release>, bool), Trouble> {
         let Repository { server, path, kind } = repository;
         let url = (kind.changelog)(server, path);
         let reply = self
             .exchange
             .get(server, &url, (kind.headers)(true), None)
             .await?;
-        Ok(changelog::releases(
-            &reply.body,
-            &(kind.changelog_page)(server, path),
-        ))
+        let sections = changelog::releases(&reply.body, &(kind.changelog_page)(server, path));
+        let is_whole = changelog::is_whole(&reply.body, &sections);
+        Ok((sections, is_whole))
     }
 
     async fn template(&self, wanted: &Wanted, source: &NotesSource) -> Result<Asked, Trouble> {
@@ -256,7 +307,7 @@ impl ForgeClient {
         else {
             return Err(Trouble::NotFound);
         };
-        let answer = |answer| Ok(Asked { answer, limit: None });
+        let answer = |answer| Ok(Asked::answered(answer, None));
         if !may_be_read {
             let reason = format!(
                 "nobody reads {url} here, as FORGES does not name page:{}",
@@ -265,7 +316,6 @@ impl ForgeClient {
             return answer(Answer::Missing {
                 source: source.clone(),
                 reason,
-                etag: None,
             });
         }
         let server = Server {
@@ -283,11 +333,13 @@ impl ForgeClient {
             releases: vec![release],
             left_out: 0,
             has_target: true,
+            has_start: true,
         };
         answer(Answer::Notes {
             source: source.clone(),
             range,
             etag: None,
+            cut: None,
         })
     }
 }
@@ -300,25 +352,23 @@ fn says_anything(range: &Range) -> bool {
 }
 
 fn failed(trouble: Trouble) -> Asked {
+    let failed = |why: String, not_before| Answer::Failed { why, not_before };
     match trouble {
-        Trouble::Limited(limit) => Asked {
-            answer: Answer::Failed {
-                why: limit.reason.clone(),
-                not_before: limit.until,
-            },
-            limit: Some(limit),
-        },
-        Trouble::Failed { why, not_before } => Asked {
-            answer: Answer::Failed { why, not_before },
+        Trouble::Limited(limit) => {
+            let answer = failed(limit.reason.clone(), limit.until);
+            Asked::answered(answer, Some(limit))
+        }
+        Trouble::Broken {
+            host,
+            why,
+            not_before,
+        } => Asked {
+            answer: failed(why.clone(), not_before),
             limit: None,
+            broken: Some((host, why)),
         },
-        Trouble::NotFound => Asked {
-            answer: Answer::Failed {
-                why: "nothing is there".to_owned(),
-                not_before: None,
-            },
-            limit: None,
-        },
+        Trouble::Failed { why, not_before } => Asked::answered(failed(why, not_before), None),
+        Trouble::NotFound => Asked::answered(failed("nothing is there".to_owned(), None), None),
     }
 }
 

@@ -33,8 +33,37 @@ pub fn gather(stores: &Stores) -> (Snapshot, Option<RunRecord>) {
                 snapshot.records.insert(name, scan);
             }
             Record::Run(run) => runs.push(run),
-            Record::Notes(notes) => snapshot.notes.records.extend(notes),
+            Record::Notes(notes) => snapshot.notes.records.push(Arc::clone(&notes.shard.records)),
         }
     }
     (snapshot, RunRecord::together(runs))
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::runtime::watcher::Event;
+    use shared::domain::record::release_notes::Shard;
+
+    use super::*;
+    use crate::store::Writer;
+    use crate::views;
+
+    #[test]
+    fn a_look_copies_no_release_notes() {
+        let (mut writer, records) = Writer::<ConfigMap, Record>::new(Box::new(views::record));
+        let stores = Stores {
+            workloads: Vec::new(),
+            records,
+            namespaces: None,
+            scanner: None,
+            installation: Arc::default(),
+            forges: Arc::default(),
+            fetches_notes: true,
+        };
+        let written = Shard::default().to_config_map(("l", 7), "kubefresh", &[].into());
+        writer.take(&Event::Apply(written));
+        let (first, second) = (gather(&stores).0, gather(&stores).0);
+        assert!(Arc::ptr_eq(&first.notes.records[0], &second.notes.records[0]));
+    }
 }

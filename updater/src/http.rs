@@ -1,11 +1,12 @@
 //! The probes and the metrics, and beside them the pages of [`web`](crate::web). Followers serve them too, and before anything else
 //! is up.
 
-use std::net::SocketAddr;
+mod connections;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use shared::io::clock;
@@ -13,6 +14,8 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::connections::Doorway;
+pub(crate) use self::connections::Peer;
 use crate::leader::Leadership;
 use crate::metrics::CONTENT_TYPE;
 use crate::signals::Signals;
@@ -37,15 +40,28 @@ pub fn router(pages: Pages) -> Router {
         .route("/metrics", get(metrics))
         .with_state(pages)
         .merge(site)
+        .layer(middleware::from_fn(answering))
+}
+
+/// A connection is kept while it is to be answered on it.
+async fn answering(request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<ConnectInfo<Peer>>();
+    let answering = peer.map(|ConnectInfo(peer)| peer.work.begin());
+    let response = next.run(request).await;
+    drop(answering);
+    response
 }
 
 /// Serves until `stop`, and answers what was asked before that.
 pub async fn serve(listener: TcpListener, pages: Pages, stop: CancellationToken) -> std::io::Result<()> {
+    let site = pages.site.clone();
     // Who asks is known by address, for those that are trusted to say more.
-    let service = router(pages).into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service)
+    let service = router(pages).into_make_service_with_connect_info::<Peer>();
+    let served = axum::serve(Doorway::new(listener), service)
         .with_graceful_shutdown(stop.cancelled_owned())
-        .await
+        .await;
+    site.settle().await;
+    served
 }
 
 async fn livez(State(pages): State<Pages>) -> Response {
@@ -143,6 +159,19 @@ mod tests {
         );
         pages.signals.health.pass("deployments");
         assert_eq!(ask(pages, "/readyz").await.0, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn probes_are_answered_when_pages_are_asked_for_by_more_than_can_be_served() {
+        let pages = pages(&[]);
+        let seats = crate::web::tests::all_seats(&pages.site);
+        assert_eq!(ask(pages.clone(), "/").await.0, StatusCode::SERVICE_UNAVAILABLE);
+        for path in ["/livez", "/readyz", "/healthz", "/metrics"] {
+            assert_eq!(ask(pages.clone(), path).await.0, StatusCode::OK, "{path}");
+        }
+        drop(seats);
+        let (_, _, body) = ask(pages.clone(), "/nothing").await;
+        assert!(body.contains("There is no page at this address"), "{body}");
     }
 
     #[tokio::test]

@@ -7,10 +7,10 @@
 //! - [`reconcile`]: the loop, and the table of contents of everything below.
 //! - [`gather`]: stores to a snapshot; [`pods`]: what pods say, where a plan depends on it; [`notify`]: tells people;
 //!   [`outbox`] and [`webhook`]: other programs; [`apply`]: changes
-//!   workloads; [`scans`]: asks for scans; [`notes`] and `forge`: fetch release notes.
+//!   workloads; [`scans`]: asks for scans; [`notes`], `forge` and `summarise`: fetch release notes and have them summarised.
 //! - [`health`], [`metrics`], [`http`]: what others can see of it; [`web`]: the pages for people; [`signals`]: these, as the tasks share them.
 //!
-//! Invariants: only [`apply`] changes a workload, and [`web`] what people decide of one; only [`notify`] and [`web`] make Events, only [`scans`] makes Jobs, only
+//! Invariants: only [`apply`] changes a workload, and `decisions` what people decide of one, on a page or by a command; only [`notify`] and `decisions` make Events, only [`scans`] makes Jobs, only
 //! [`outbox`] writes the record of messages and only [`notes`] those of release notes, and all ask [`leader`] at
 //! the moment of each write. Nothing here talks to a registry or reads a Secret.
 
@@ -34,6 +34,7 @@ pub mod nodes;
 pub mod notes;
 pub mod notify;
 pub mod outbox;
+mod outgoing;
 pub mod pods;
 pub mod receivers;
 pub mod scans;
@@ -49,8 +50,10 @@ mod answer;
 #[cfg(test)]
 mod answering;
 mod api;
+mod decisions;
 mod forge;
 mod post;
 mod random;
 mod retry;
+mod summarise;
 mod tasks;

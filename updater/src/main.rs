@@ -30,13 +30,17 @@ async fn main() -> ExitCode {
         Some(Command::Plan(options)) => answer(show(Question::Plan, options, settings)).await,
         Some(Command::Status(options)) => answer(show(Question::Status, options, settings)).await,
         Some(Command::Migrate(options)) => answer(migrate(options, settings)).await,
-        Some(Command::Approve(options)) => answer(steer(Step::Approve(options), settings)).await,
-        Some(Command::Hold(options)) => answer(steer(Step::Hold(options), settings)).await,
-        Some(Command::Release(options)) => answer(steer(Step::Release(options), settings)).await,
-        Some(Command::Rollback(options)) => answer(steer(Step::Rollback(options), settings)).await,
+        Some(Command::Approve(options)) => take(Step::Approve(options), settings).await,
+        Some(Command::Hold(options)) => take(Step::Hold(options), settings).await,
+        Some(Command::Release(options)) => take(Step::Release(options), settings).await,
+        Some(Command::Rollback(options)) => take(Step::Rollback(options), settings).await,
         Some(Command::Link(options)) => answer(link(options, settings)).await,
-        Some(Command::CheckNow(options)) => answer(steer(Step::CheckNow(options), settings)).await,
+        Some(Command::CheckNow(options)) => take(Step::CheckNow(options), settings).await,
     }
+}
+
+async fn take(step: Step, settings: Settings) -> ExitCode {
+    answer(Box::pin(steer(step, settings))).await
 }
 
 async fn answer(command: impl Future<Output = Result<(), CommandError>>) -> ExitCode {

@@ -3,6 +3,7 @@
 //! Labels come from closed sets, never from names of workloads or images: those are in the log and in Events. Only `scans` names
 //! registries, so many and no more.
 
+mod notes;
 mod results;
 mod scans;
 mod views;
@@ -21,11 +22,13 @@ use prometheus_client::registry::{Registry, Unit};
 use shared::domain::outbox::Channel;
 use shared::domain::plan::{Plan, Snapshot};
 use shared::domain::record::run::RunRecord;
+use shared::domain::release_notes::source::Forge;
 use shared::domain::scan_request::Reason;
 use shared::domain::workload::WorkloadKind;
 use strum::VariantNames as _;
 
-pub use self::results::{MessageResult, NoticeResult, PatchResult, UpdateResult};
+use self::notes::Notes;
+pub use self::results::{MessageResult, NotesResult, NoticeResult, PatchResult, UpdateResult};
 use self::scans::Scans;
 use self::views::Views;
 
@@ -83,6 +86,7 @@ pub struct Metrics {
     scans_requested: Family<ReasonLabel, Counter>,
     views: Views,
     scans: Scans,
+    notes: Notes,
 }
 
 impl fmt::Debug for Metrics {
@@ -108,6 +112,7 @@ impl Default for Metrics {
             scans_requested: Family::default(),
             views: Views::default(),
             scans: Scans::default(),
+            notes: Notes::default(),
         };
         metrics.register();
         // A counter that is there from the start can be seen to grow by its first event.
@@ -187,6 +192,7 @@ impl Metrics {
         );
         self.views.register(registry);
         self.scans.register(registry);
+        self.notes.register(registry);
     }
 
     /// What the scanner says of its last run, if it has had one.
@@ -268,6 +274,26 @@ impl Metrics {
             .inc();
     }
 
+    /// Release notes are fetched here, so that their counters are there from the start.
+    pub fn fetches_notes(&self) {
+        self.notes.begin();
+    }
+
+    /// A server of this kind was asked for the release notes of an update.
+    pub fn asked_for_notes(&self, forge: Forge, result: NotesResult) {
+        self.notes.asked(forge, result);
+    }
+
+    /// A server of this kind said how many requests it allows for now.
+    pub fn notes_requests_left(&self, forge: Forge, left: i64) {
+        self.notes.set_requests_left(forge, left);
+    }
+
+    /// Release notes that nobody has answered for are wanted since then; `None` where there are none.
+    pub fn notes_unanswered_since(&self, since: Option<Timestamp>) {
+        self.notes.set_oldest_unanswered(since);
+    }
+
     /// What a look at the cluster found.
     pub fn looked(&self, snapshot: &Snapshot, plan: &Plan) {
         self.views.set(snapshot, plan);
@@ -277,6 +303,7 @@ impl Metrics {
     /// Only the leader looks: what a former one saw last is no longer true.
     pub fn forget(&self) {
         self.messages_waiting.clear();
+        self.notes.clear();
         self.views.clear();
         self.scans.set(None);
     }
@@ -285,6 +312,7 @@ impl Metrics {
     pub fn encode(&self, leading: bool, now: Timestamp) -> Result<String, fmt::Error> {
         self.leader.set(i64::from(leading));
         self.views.grow_to(now);
+        self.notes.grow_to(now);
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)

@@ -13,7 +13,6 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
-use kube::api::PostParams;
 use kube::{Api, Client};
 use shared::domain::notice::{Notice, NoticeReason};
 use shared::domain::ownership::FIELD_MANAGER;
@@ -22,6 +21,7 @@ use shared::io::clock;
 use tokio::time::{Instant, timeout};
 
 use crate::answer::{Failure, failure};
+use crate::api;
 use crate::leader::Leadership;
 use crate::metrics::{Metrics, NoticeResult};
 use crate::retry::Retries;
@@ -110,11 +110,19 @@ impl Notifier {
     }
 
     fn postpone(&self, notice: &Notice, metrics: &Metrics) {
+        let name = notice.event_name();
         let mut state = self.state();
-        if state.late.len() < MOST_LATE && state.late.insert(notice.event_name(), notice.clone()).is_none() {
-            metrics.noticed(notice.reason.into(), NoticeResult::Postponed);
-            log(notice, NoticeResult::Postponed, None);
+        if state.late.contains_key(&name) {
+            return;
         }
+        let result = if state.late.len() < MOST_LATE {
+            state.late.insert(name, notice.clone());
+            NoticeResult::Postponed
+        } else {
+            NoticeResult::Dropped
+        };
+        metrics.noticed(notice.reason.into(), result);
+        log(notice, result, None);
     }
 
     /// Tries what ended without being told, up to the first that cannot be told now either.
@@ -168,14 +176,11 @@ impl Notifier {
         if !self.leadership.may_act() {
             return false;
         }
-        let api: Api<Event> = Api::namespaced(self.client.clone(), &notice.workload.namespace);
-        let parameters = PostParams {
-            field_manager: Some(FIELD_MANAGER.to_owned()),
-            ..PostParams::default()
-        };
+        let events: Api<Event> = Api::namespaced(self.client.clone(), &notice.workload.namespace);
+        let parameters = api::created_by(FIELD_MANAGER);
         // The moment of telling, not of the look: two notices of one look come in their order.
         let event = event(notice, &name, &self.instance, clock::now());
-        let (result, problem) = match timeout(CALL_LIMIT, api.create(&parameters, &event)).await {
+        let (result, problem) = match timeout(CALL_LIMIT, events.create(&parameters, &event)).await {
             Ok(Ok(_)) => (NoticeResult::Told, None),
             Ok(Err(error)) => (
                 failure(&error).into(),
@@ -195,7 +200,7 @@ impl Notifier {
                 state.settled.insert(name);
                 true
             }
-            NoticeResult::Failed | NoticeResult::Postponed => {
+            NoticeResult::Failed | NoticeResult::Postponed | NoticeResult::Dropped => {
                 state.retries.failed(&name, Instant::now());
                 false
             }
@@ -236,6 +241,12 @@ fn log(notice: &Notice, result: NoticeResult, problem: Option<&str>) {
                 "notice could not be told for too long, and what it tells of goes ahead; kept in memory alone until it can be"
             );
         }
+        NoticeResult::Dropped => {
+            tracing::warn!(
+                %workload, %reason, severity, note,
+                "notice could not be told for too long, and what it tells of goes ahead; too many are kept in memory, so only this line tells it"
+            );
+        }
     }
 }
 
@@ -253,7 +264,7 @@ fn action(reason: NoticeReason) -> &'static str {
         | NoticeReason::RolledBack
         | NoticeReason::RollbackFailed
         | NoticeReason::RollbackRefused => "Rollback",
-        NoticeReason::UpdateHeld => "Hold",
+        NoticeReason::UpdateHeld | NoticeReason::HoldReleased | NoticeReason::UpdatePostponed => "Hold",
         NoticeReason::UpdateApproved => "Approve",
         NoticeReason::ScanRequested => "Scan",
     }

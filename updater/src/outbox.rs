@@ -6,17 +6,18 @@
 
 mod store;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::Client;
+use shared::domain::announcement::briefing::{Briefing, Wait};
 use shared::domain::message::{EventType, Message, messages};
 use shared::domain::notice::Notice;
 use shared::domain::outbox::{self, Answer, Channel, Fate, Waiting};
-use shared::domain::plan::{Assessment, Channels};
+use shared::domain::plan::{Assessment, Channels, Plan, Snapshot};
 use shared::domain::workload::WorkloadId;
 use shared::io::clock;
 use tokio::sync::{Notify, mpsc};
@@ -47,6 +48,8 @@ pub struct Outbox {
     wanted: Channels,
     /// When somebody is to be reminded.
     next_reminder: Option<Timestamp>,
+    /// When a message that waits for its notes goes without them.
+    held_until: Option<Timestamp>,
     /// How long ends of updates wait for the record.
     patience: Duration,
     leadership: Leadership,
@@ -107,6 +110,7 @@ impl Outbox {
             receivers: Arc::new(receivers),
             wanted: Channels::new(),
             next_reminder: None,
+            held_until: None,
             patience,
             leadership,
             store: OutboxStore::new(client, namespace, lease),
@@ -128,14 +132,16 @@ impl Outbox {
     /// Takes in the answers that came and what a look at `now` has to tell, writes that down, and sends what is due.
     pub async fn look(
         &mut self,
-        (work, wanted): (&[Told<'_>], &Channels),
+        work: &[Told<'_>],
+        (snapshot, plan): (&Snapshot, &Plan),
         now: Timestamp,
         metrics: &Metrics,
     ) {
-        self.wanted.clone_from(wanted);
+        self.wanted.clone_from(&plan.channels);
         self.collect();
         self.is_current = false;
         self.is_kept = false;
+        self.held_until = None;
         let is_known = self.load().await;
         if !self.leadership.may_act() {
             return;
@@ -147,7 +153,8 @@ impl Outbox {
         }
         if self.is_current {
             if self.leadership.may_act() {
-                self.send_due(now);
+                let receivers = Arc::clone(&self.receivers);
+                self.send_due(&Briefing::new(snapshot, plan, receivers.pages(), now), now);
             }
         } else if self.store.is_overdue(self.patience, Instant::now()) {
             self.keep(work, now, metrics);
@@ -162,7 +169,10 @@ impl Outbox {
     /// When a message will be due, after a look at `now`.
     pub fn next_look(&self, now: Timestamp) -> Option<Timestamp> {
         let due = self.book.as_ref()?.next(now);
-        due.into_iter().chain(self.next_reminder).min()
+        due.into_iter()
+            .chain(self.next_reminder)
+            .chain(self.held_until)
+            .min()
     }
 
     /// When to look again, after a look at `now`, for the sake of the record.
@@ -179,6 +189,7 @@ impl Outbox {
         self.collect();
         self.noted.clear();
         self.book = None;
+        self.held_until = None;
         self.store.forget();
     }
 
@@ -383,24 +394,28 @@ impl Outbox {
         }
     }
 
-    fn send_due(&mut self, now: Timestamp) {
+    fn send_due(&mut self, briefing: &Briefing<'_>, now: Timestamp) {
         let Some(book) = &self.book else {
             return;
         };
+        let held = held(book, briefing);
+        self.held_until = held.values().map(|wait| wait.until).min();
         // What was answered and is not noted yet is not sent again.
         let noted = self.noted.iter().flat_map(|answered| &answered.batch);
         let noted = noted.map(Waiting::queue);
         let busy = noted.chain(self.busy.iter().cloned()).collect();
-        for batch in book.due(now, &busy) {
+        for batch in book.due(now, &busy, |id| held.contains_key(id)) {
             if self.sending.len() >= CONCURRENT || !self.leadership.may_act() {
                 return;
             }
             let batch: Vec<Waiting> = batch.into_iter().cloned().collect();
             self.busy.extend(batch.iter().map(Waiting::queue));
+            let messages: Vec<&Message> = batch.iter().map(|waiting| &waiting.message).collect();
+            let announcement = briefing.announcement(&messages);
             let (receivers, answered) = (Arc::clone(&self.receivers), self.answered.clone());
             let look_again = Arc::clone(&self.look_again);
             self.sending.spawn(async move {
-                let answer = receivers.send(&batch).await;
+                let answer = receivers.send(&batch, announcement).await;
                 let at = clock::now();
                 // Nobody listens any more only where the process ends.
                 let _ = answered.send(Answered { batch, answer, at });
@@ -408,6 +423,18 @@ impl Outbox {
             });
         }
     }
+}
+
+/// What people are not told yet, by the id of the message.
+fn held(book: &outbox::Outbox, briefing: &Briefing<'_>) -> BTreeMap<String, Wait> {
+    let waiting = book.waiting().iter();
+    let waiting = waiting.filter(|waiting| waiting.channel.is_for_people());
+    let held = waiting.filter_map(|waiting| {
+        let wait = briefing.wait(&waiting.message)?;
+        tracing::debug!(workload = %waiting.message.workload, channel = %waiting.channel, until = %wait.until, why = wait.why, "message held");
+        Some((waiting.message.id.clone(), wait))
+    });
+    held.collect()
 }
 
 fn assessments<'a>(work: &[Told<'a>]) -> Vec<&'a Assessment> {
@@ -438,90 +465,4 @@ fn tell(receiver: &str, waiting: &Waiting, result: MessageResult, why: &str) {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::Parser as _;
-    use shared::domain::in_flight::{ImageChange, InFlight};
-    use shared::domain::notice::notices;
-    use shared::domain::plan::{Action, Pending};
-    use shared::domain::rollout::{RolloutStatus, Waiting as RolloutWaiting};
-    use shared::domain::workload::WorkloadKind;
-    use tokio::sync::watch;
-    use tokio_util::sync::CancellationToken;
-
-    use super::*;
-    use crate::answering::{self, Reply};
-    use crate::cli::Cli;
-    use crate::leader::Claim;
-
-    fn rolling() -> Assessment {
-        let change = ImageChange {
-            from: "app:1".to_owned(),
-            to: "app:2".to_owned(),
-            digest: None,
-            ran: None,
-        };
-        let changes = [("app".to_owned(), change)].into();
-        Assessment {
-            workload: WorkloadId {
-                kind: WorkloadKind::Deployment,
-                namespace: "shop".to_owned(),
-                name: "checkout".to_owned(),
-            },
-            uid: "1234".to_owned(),
-            resource_version: "7".to_owned(),
-            containers: Vec::new(),
-            action: Action::Follow {
-                in_flight: InFlight::new(
-                    changes,
-                    Timestamp::UNIX_EPOCH,
-                    jiff::SignedDuration::from_mins(10),
-                ),
-                status: RolloutStatus::InProgress(RolloutWaiting::Revision),
-                holds: [].into(),
-                kept: [].into(),
-            },
-            pending: Pending::Unchanged,
-            prospect: None,
-            refused: Vec::new(),
-        }
-    }
-
-    #[tokio::test]
-    async fn only_what_the_last_look_entered_while_it_led_may_be_forgotten() {
-        let client = answering::client(|method, _| match method {
-            "GET" => Reply::failure(404),
-            _ => Reply::ok(serde_json::json!({ "metadata": { "name": "outbox", "resourceVersion": "8" } })),
-        });
-        let words = [
-            "kubefresh-updater",
-            "--webhook-url=http://127.0.0.1:9/",
-            "--webhook-retry-count=0",
-            "--webhook-enable-image-rollout-started",
-        ];
-        let settings = Cli::try_parse_from(words).unwrap().run.settings().unwrap();
-        let receivers = Receivers::new(&settings).unwrap();
-        let (claim, claimed) = watch::channel(Claim::NONE);
-        let leadership = Leadership::new(claimed, CancellationToken::new());
-        let names = ("kubefresh", "kubefresh-updater");
-        let told = (receivers, Duration::from_mins(1));
-        let mut outbox = Outbox::new(client, names, told, leadership, Arc::default());
-        let assessment = rolling();
-        let notices = notices(&assessment);
-        let work = [(&assessment, notices.clone())];
-        let leads = Claim::until(Instant::now() + Duration::from_mins(1));
-        for (claims, entered) in [
-            (Claim::NONE, false),
-            (leads, true),
-            (Claim::NONE, false),
-            (leads, true),
-        ] {
-            claim.send_replace(claims);
-            outbox
-                .look((&work, &Channels::new()), clock::now(), &Metrics::default())
-                .await;
-            // It may come to lead again before the patch.
-            claim.send_replace(leads);
-            assert_eq!(outbox.has_entered(&notices), entered);
-        }
-    }
-}
+mod tests;

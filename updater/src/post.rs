@@ -4,12 +4,11 @@ use std::fmt;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::redirect::Policy;
-use reqwest::{Client, Response, Url};
+use reqwest::{Client, Url};
 use shared::domain::outbox::Answer;
-use shared::io::cause::root_cause;
 use shared::io::clock;
-use shared::io::tls;
+
+use crate::outgoing::{self, host};
 
 /// How much of an answer is read, so that its connection can be used again.
 const MOST_BYTES: usize = 64 << 10;
@@ -31,28 +30,11 @@ impl fmt::Debug for Address {
     }
 }
 
-/// As it may be shown.
-pub(crate) fn host(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    match url.port() {
-        Some(port) => format!("{host}:{port}"),
-        None => host.to_owned(),
-    }
-}
-
 impl Address {
     /// Fails where the certificates of the system cannot be used.
     pub(crate) fn new(url: Url, headers: HeaderMap, timeout: Duration) -> Result<Self, reqwest::Error> {
-        tls::init();
-        let client = Client::builder()
-            .user_agent(concat!("kubefresh-updater/", env!("CARGO_PKG_VERSION")))
-            .timeout(timeout)
-            // Headers and body are meant for this receiver and for no other.
-            .redirect(Policy::none())
-            .referer(false)
-            .build()?;
         Ok(Self {
-            client,
+            client: outgoing::client(timeout)?,
             url,
             headers,
             timeout,
@@ -71,35 +53,16 @@ impl Address {
         let request = self.client.post(self.url.clone()).headers(headers);
         let mut response = match request.body(body).send().await {
             Ok(response) => response,
-            Err(error) => return self.broken(&error),
+            Err(error) => {
+                let why = outgoing::problem(&error, self.timeout);
+                return Answer::TryAgain { why, after: None };
+            }
         };
         let named = response.headers().get(RETRY_AFTER).cloned();
         let named = named.as_ref().and_then(|value| value.to_str().ok());
         let status = response.status().as_u16();
         // It has answered, whatever becomes of the rest.
-        let said = read(&mut response).await;
+        let (said, _) = outgoing::read(&mut response, MOST_BYTES).await;
         Answer::of_status(status, named, clock::now()).explained(&said)
     }
-
-    /// The error itself would show the address.
-    fn broken(&self, error: &reqwest::Error) -> Answer {
-        let why = if error.is_timeout() {
-            format!("no answer within {:?}", self.timeout)
-        } else {
-            root_cause(error)
-        };
-        Answer::TryAgain { why, after: None }
-    }
-}
-
-/// What of it came and was read.
-async fn read(response: &mut Response) -> Vec<u8> {
-    let mut said = Vec::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
-        said.extend_from_slice(&chunk);
-        if said.len() > MOST_BYTES {
-            break;
-        }
-    }
-    said
 }

@@ -8,6 +8,7 @@ use shared::domain::announcement::quiet::QuietHours;
 use shared::domain::message::{EventType, Message};
 use shared::domain::notice::Notice;
 use shared::domain::outbox::{Answer, Channel, Outbox, Waiting};
+use shared::domain::pages::Pages;
 use shared::domain::plan::Channels;
 
 use crate::channels::{ChannelSetupError, Sender, senders};
@@ -31,6 +32,8 @@ pub struct Receivers {
     gathering: SignedDuration,
     quiet: Option<QuietHours>,
     remind_every: Option<SignedDuration>,
+    /// Where people read more and decide.
+    pages: Pages,
 }
 
 impl Receivers {
@@ -59,7 +62,13 @@ impl Receivers {
             gathering,
             quiet: settings.channels.quiet.clone(),
             remind_every: settings.channels.remind_every,
+            pages: settings.page.pages(),
         })
+    }
+
+    /// Where people read more and decide.
+    pub(crate) fn pages(&self) -> &Pages {
+        &self.pages
     }
 
     /// All of them, with the receiver as it may be shown.
@@ -172,16 +181,15 @@ impl Receivers {
         }
     }
 
-    /// Tries once to send what is told at once.
-    pub(crate) async fn send(&self, batch: &[Waiting]) -> Answer {
+    /// Tries once to send what is told at once, with what there is to say of all of it.
+    pub(crate) async fn send(&self, batch: &[Waiting], announcement: Option<Announcement>) -> Answer {
         let Some(first) = batch.first() else {
             return Answer::Taken;
         };
         if let (Channel::Webhook, Some(webhook)) = (first.channel, &self.webhook) {
-            return webhook.send(&first.message).await;
+            return webhook.send(&first.message, announcement).await;
         }
-        let messages: Vec<&Message> = batch.iter().map(|waiting| &waiting.message).collect();
-        match (self.people.get(&first.channel), Announcement::of(&messages)) {
+        match (self.people.get(&first.channel), announcement) {
             (Some(sender), Some(announcement)) => sender.send(&announcement, &first.message.id).await,
             _ => Answer::Refused(format!("channel {} is not configured any more", first.channel)),
         }

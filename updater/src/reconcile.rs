@@ -10,6 +10,7 @@ use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use shared::domain::notice::{Notice, notices};
 use shared::domain::plan::{Action, Assessment, Plan, PlanLimits, Readings, Seen, Snapshot, Update};
+use shared::domain::release_notes::book::Waited;
 use shared::io::clock;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -54,6 +55,7 @@ pub struct Reconciler {
     pub signals: Signals,
     pub seen: Seen,
     pub readings: Readings,
+    pub waited: Waited,
 }
 
 /// What came of a look.
@@ -84,6 +86,7 @@ impl Reconciler {
                 }
                 self.seen = Seen::default();
                 self.readings = Readings::default();
+                self.waited = Waited::default();
                 next_look = None;
             }
         }
@@ -121,6 +124,7 @@ impl Reconciler {
         let (mut snapshot, last_run) = gather(&self.stores);
         snapshot.tried = self.applier.tried(begun);
         snapshot.seen = std::mem::take(&mut self.seen);
+        snapshot.notes.waited = std::mem::take(&mut self.waited);
         snapshot.readings = std::mem::take(&mut self.readings).renewed(&snapshot);
         let plan = self
             .pods
@@ -128,14 +132,14 @@ impl Reconciler {
             .await;
         self.signals.metrics.looked(&snapshot, &plan);
         self.signals.metrics.scanned(last_run.as_ref());
-        self.want_notes(&snapshot, &plan);
-        self.readings = std::mem::take(&mut snapshot.readings);
+        self.want_notes(&mut snapshot, &plan, now);
         self.seen = std::mem::take(&mut snapshot.seen);
         self.seen.take_in(&snapshot.workloads, &plan);
         let decided_in = begun.elapsed();
-        for (assessment, update) in self.carry_out(&plan, now).await {
+        for (assessment, update) in self.carry_out(&snapshot, &plan, now).await {
             self.seen.gave(assessment, update);
         }
+        self.readings = std::mem::take(&mut snapshot.readings);
 
         let asked = self
             .scans
@@ -172,11 +176,14 @@ impl Reconciler {
     }
 
     /// Says whose notes are wanted, which somebody else fetches.
-    fn want_notes(&self, snapshot: &Snapshot, plan: &Plan) {
+    fn want_notes(&mut self, snapshot: &mut Snapshot, plan: &Plan, now: Timestamp) {
         let Some(notes) = &self.notes else {
             return;
         };
         let wanted = snapshot.notes_wanted(plan);
+        let unanswered_since = snapshot.notes.want(&wanted, now);
+        self.signals.metrics.notes_unanswered_since(unanswered_since);
+        self.waited = std::mem::take(&mut snapshot.notes.waited);
         notes.send_if_modified(|before| {
             let is_new = **before != wanted;
             if is_new {
@@ -187,7 +194,12 @@ impl Reconciler {
     }
 
     /// Tells and does what the plan says. Returns the updates that have begun, with what they were decided by.
-    async fn carry_out<'p>(&mut self, plan: &'p Plan, now: Timestamp) -> Vec<(&'p Assessment, &'p Update)> {
+    async fn carry_out<'p>(
+        &mut self,
+        snapshot: &Snapshot,
+        plan: &'p Plan,
+        now: Timestamp,
+    ) -> Vec<(&'p Assessment, &'p Update)> {
         let mut work: Vec<Told<'_>> = plan
             .assessments
             .iter()
@@ -199,7 +211,7 @@ impl Reconciler {
         self.applier.prune(plan);
         if let Some(outbox) = &mut self.outbox {
             outbox
-                .look((&work, &plan.channels), now, &self.signals.metrics)
+                .look(&work, (snapshot, plan), now, &self.signals.metrics)
                 .await;
         }
         let this = &*self;

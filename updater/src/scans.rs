@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
-use kube::api::PostParams;
 use kube::{Api, Client, ResourceExt as _};
 use shared::domain::ownership::FIELD_MANAGER;
 use shared::domain::plan::{Assessment, Plan, Snapshot};
@@ -17,6 +16,7 @@ use shared::io::client::explain;
 use tokio::time::{Instant, timeout};
 
 use crate::answer::{Failure, failure};
+use crate::api;
 use crate::leader::Leadership;
 use crate::metrics::Metrics;
 use crate::retry::Retries;
@@ -146,12 +146,9 @@ impl ScanRequester {
                 return;
             }
         }
-        let api: Api<Job> = Api::namespaced(self.client.clone(), &self.namespace);
-        let parameters = PostParams {
-            field_manager: Some(FIELD_MANAGER.to_owned()),
-            ..PostParams::default()
-        };
-        let answer = timeout(CALL_LIMIT, api.create(&parameters, &request.job)).await;
+        let jobs: Api<Job> = Api::namespaced(self.client.clone(), &self.namespace);
+        let parameters = api::created_by(FIELD_MANAGER);
+        let answer = timeout(CALL_LIMIT, jobs.create(&parameters, &request.job)).await;
         // In any case: the same one is not to be asked for again before the watch has shown it.
         self.state().tried.failed(&name, Instant::now());
         let reasons: Vec<&'static str> = request.reasons.iter().map(|reason| (*reason).into()).collect();

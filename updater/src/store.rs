@@ -2,7 +2,7 @@
 //! little memory and nothing is worked out again at each look.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use kube::ResourceExt;
 use kube::runtime::watcher::Event;
@@ -24,13 +24,21 @@ impl<V> Store<V> {
     fn write(&self) -> RwLockWriteGuard<'_, Views<V>> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn read(&self) -> RwLockReadGuard<'_, Views<V>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is made of those views of which anything is.
+    pub(crate) fn collect<T>(&self, of: impl Fn(&V) -> Option<T>) -> Vec<T> {
+        self.read().values().filter_map(of).collect()
+    }
 }
 
 impl<V: Clone> Store<V> {
     /// All views at this moment.
     pub fn all(&self) -> Vec<V> {
-        let views = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        views.values().cloned().collect()
+        self.read().values().cloned().collect()
     }
 }
 

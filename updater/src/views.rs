@@ -10,7 +10,6 @@ use shared::domain::record::ScanRecord;
 use shared::domain::record::config_map::{RECORD_LABEL, RecordError};
 use shared::domain::record::release_notes::{NOTES, Shard};
 use shared::domain::record::run::{LAST_RUN, RunRecord};
-use shared::domain::release_notes::book::NotesRecord;
 use shared::domain::scan_request::{ScanJob, Scanner};
 use shared::domain::workload::{Workload, WorkloadObject};
 
@@ -21,8 +20,16 @@ pub enum Record {
     Scan(String, Result<Arc<ScanRecord>, RecordError>),
     /// Of a run.
     Run(RunRecord),
-    /// Of release notes, by key. Written by an updater, this one or another.
-    Notes(Vec<(String, Arc<NotesRecord>)>),
+    /// Of release notes. Written by an updater, this one or another.
+    Notes(Arc<NotesView>),
+}
+
+/// One of the ConfigMaps of release notes.
+#[derive(Debug, Clone)]
+pub struct NotesView {
+    pub name: String,
+    pub version: Option<String>,
+    pub shard: Shard,
 }
 
 /// `None` for a workload that cannot be viewed.
@@ -60,10 +67,11 @@ pub(crate) fn record(config_map: &ConfigMap) -> Option<Record> {
     let name = config_map.name_any();
     let kind = config_map.labels().get(RECORD_LABEL).map(String::as_str);
     if kind == Some(NOTES) {
-        let records = Shard::parse(config_map).records.into_iter();
-        return Some(Record::Notes(
-            records.map(|(key, record)| (key, Arc::new(record))).collect(),
-        ));
+        return Some(Record::Notes(Arc::new(NotesView {
+            name,
+            version: config_map.resource_version(),
+            shard: Shard::parse(config_map),
+        })));
     }
     if kind == Some(LAST_RUN) {
         let run = RunRecord::parse(config_map);

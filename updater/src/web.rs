@@ -4,7 +4,8 @@
 //! In reading order: [`look`] is what everything looks like at this moment; `question` what of it is asked for; [`overview`],
 //! [`detail`] and [`registries`] are pages; [`person`] is who asks, [`approve`] and [`decide`] what they decide, [`act`] how it is written; [`api`], [`feed`] and [`live`] the same for programs.
 //!
-//! Everything that is shown is text of strangers. It is written by templates that escape, and nothing of it is ever a link.
+//! Everything that is shown is text of strangers. It is written by templates that escape, and nothing of it is a link but what `notes`
+//! leads to: releases.
 
 mod act;
 mod api;
@@ -13,8 +14,10 @@ mod assets;
 mod decide;
 mod detail;
 mod feed;
+mod limits;
 mod live;
 mod look;
+mod notes;
 mod overview;
 mod person;
 mod question;
@@ -25,22 +28,27 @@ mod sign_in;
 mod template;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Request;
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::cli::page::PageSettings;
 use crate::leader::Leadership;
 use crate::signals::Signals;
+use limits::Limits;
 use live::Audience;
 use look::Looker;
 pub use look::Sources;
-use person::Limits;
+use refusal::Refusal;
 
 /// What the pages are made of. Clones show the same.
 #[derive(Debug, Clone)]
@@ -51,9 +59,13 @@ struct Inner {
     settings: PageSettings,
     looker: Looker,
     limits: Limits,
+    /// Requests that are answered at once, so that nobody who asks for pages keeps probes from being answered.
+    seats: Semaphore,
     audience: Audience,
     /// Nobody is kept waiting for news after it.
     stop: CancellationToken,
+    /// Decisions that are being written, whether or not anybody waits for the answer.
+    tasks: TaskTracker,
 }
 
 impl Site {
@@ -68,9 +80,17 @@ impl Site {
             settings,
             limits: Limits::default(),
             looker: Looker::new(signals, leadership),
+            seats: Semaphore::new(MOST),
             audience: Audience::default(),
             stop,
+            tasks: TaskTracker::new(),
         }))
+    }
+
+    /// Waits until everything that was decided is written and told.
+    pub async fn settle(&self) {
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
     }
 
     /// From now on it shows these.
@@ -81,6 +101,7 @@ impl Site {
 
 /// All of its pages.
 pub fn router(site: Site) -> Router {
+    let bounds = middleware::from_fn_with_state(site.clone(), bounded);
     Router::new()
         .route("/", get(overview::page))
         .route(
@@ -101,7 +122,33 @@ pub fn router(site: Site) -> Router {
         .route("/assets/{name}", get(assets::asset))
         .fallback(refusal::not_found)
         .with_state(site)
+        .layer(DefaultBodyLimit::max(LONGEST_FORM))
+        .layer(bounds)
         .layer(middleware::from_fn(harden))
+}
+
+/// How many requests are answered at once.
+const MOST: usize = 64;
+/// How long one may take, with the form that it sends.
+const ANSWER_LIMIT: Duration = Duration::from_secs(20);
+/// How long a form may be, in bytes: a link, and some words.
+const LONGEST_FORM: usize = 64 * 1024;
+
+async fn bounded(State(site): State<Site>, request: Request, next: Next) -> Response {
+    let busy = |heading, problem: &str| {
+        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, heading, problem).into_response()
+    };
+    let Ok(_seat) = site.0.seats.try_acquire() else {
+        return busy(
+            "Too much is asked for",
+            "So many pages are asked for that this one has to wait. Load it again.",
+        );
+    };
+    let answered = timeout(ANSWER_LIMIT, next.run(request)).await;
+    answered.unwrap_or_else(|_| {
+        let problem = "What was asked for may have been done all the same: look before you repeat it.";
+        busy("It took too long", problem)
+    })
 }
 
 /// What a browser may make of a page: nothing that we did not write, and nothing inside of a page of somebody else.
@@ -132,7 +179,15 @@ async fn harden(request: Request, next: Next) -> Response {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use tokio::sync::SemaphorePermit;
+
     use super::*;
+
+    /// Leaves none for anybody else.
+    pub(crate) fn all_seats(site: &Site) -> SemaphorePermit<'_> {
+        let all = u32::try_from(MOST).unwrap();
+        site.0.seats.try_acquire_many(all).unwrap()
+    }
 
     /// Nobody may do anything.
     pub(crate) fn no_settings() -> PageSettings {

@@ -47,8 +47,8 @@ impl Webhook {
     }
 
     /// Tries once.
-    pub async fn send(&self, message: &Message) -> Answer {
-        let body = match self.body(message) {
+    pub async fn send(&self, message: &Message, announcement: Option<Announcement>) -> Answer {
+        let body = match self.body(message, announcement) {
             Ok(body) => body,
             Err(why) => return Answer::Refused(format!("WEBHOOK_TEMPLATE_FILE: {why}")),
         };
@@ -61,9 +61,9 @@ impl Webhook {
         self.address.post(headers, body).await
     }
 
-    fn body(&self, message: &Message) -> Result<String, String> {
+    fn body(&self, message: &Message, announcement: Option<Announcement>) -> Result<String, String> {
         let event = message.to_webhook();
-        let (Some(template), Some(announcement)) = (&self.template, Announcement::of(&[message])) else {
+        let (Some(template), Some(announcement)) = (&self.template, announcement) else {
             return Ok(event);
         };
         let event: Value = serde_json::from_str(&event).map_err(|error| error.to_string())?;

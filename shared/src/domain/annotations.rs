@@ -25,6 +25,11 @@ pub use value::{Approved, Mode, Pin, WriteBack};
 /// The prefix of all our keys; `CONTAINER.kubefresh.dev/KEY` speaks of one container.
 pub const PREFIX: &str = "kubefresh.dev";
 
+/// The annotation that says `key` of one container.
+pub(super) fn of_container(container: &str, key: &str) -> String {
+    format!("{container}.{key}")
+}
+
 /// A setting, and so one of [`key`]'s: what a person agreed to, in mode `approve`; removed when the update starts.
 pub const APPROVED: &str = "kubefresh.dev/approved";
 
@@ -48,13 +53,15 @@ pub const LAST_UPDATE: &str = "kubefresh.dev/last-update";
 pub const LAST_CHANGE: &str = "kubefresh.dev/last-change";
 pub const LAST_RESULT: &str = "kubefresh.dev/last-result";
 
-/// Who agreed to what on a page or by a link.
+/// Who agreed to what on a page, by a link or by a command.
 pub const APPROVED_BY: &str = "kubefresh.dev/approved-by";
+/// Who decided anything else there.
+pub const DECIDED_BY: &str = "kubefresh.dev/decided-by";
 
 /// What the last update did, for whoever undoes it.
 pub const LAST_IMAGES: &str = "kubefresh.dev/last-images";
 
-const STATE_KEYS: [&str; 7] = [
+const STATE_KEYS: [&str; 8] = [
     IN_FLIGHT,
     PENDING,
     LAST_UPDATE,
@@ -62,6 +69,7 @@ const STATE_KEYS: [&str; 7] = [
     LAST_RESULT,
     LAST_IMAGES,
     APPROVED_BY,
+    DECIDED_BY,
 ];
 
 /// An annotation, or a default in its place, that cannot be obeyed. It names where it was given and the value, and says what

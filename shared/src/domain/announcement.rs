@@ -4,6 +4,7 @@
 //! message. Every text in it may be a stranger's: an image of a pod template, a heading of release notes, the error of a registry.
 //! Each form keeps within its service's documented limits, and nothing of such a text is markup or a mention in it.
 
+pub mod briefing;
 pub mod discord;
 pub mod email;
 mod fit;
@@ -21,10 +22,8 @@ use jiff::Timestamp;
 
 use super::message::Message;
 use super::notice::NoticeReason;
+use super::text::is_web_address;
 use super::workload::{WorkloadId, WorkloadKind};
-
-/// How long an address may be that is linked to, in bytes: some buttons allow no more.
-const LINK_LENGTH: usize = 1000;
 
 /// What people are told of one happening.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +39,7 @@ pub struct Announcement {
     pub changes: Vec<Change>,
     /// Whom it concerns.
     pub concerned: Vec<Concerned>,
-    /// What makes the change risky, in a word each.
+    /// What makes the change risky, and why, a line each.
     pub risks: Vec<String>,
     /// What is new about the image, if anybody knows.
     pub summary: Vec<Section>,
@@ -68,7 +67,7 @@ impl Announcement {
                 to: "registry.example/shop/checkout:1.5.0".to_owned(),
             }],
             concerned: vec![concerned("checkout"), concerned("checkout-worker")],
-            risks: vec!["breaking".to_owned()],
+            risks: vec!["breaking: the notes say \"BREAKING: the port\"".to_owned()],
             summary: vec![Section {
                 title: "Security".to_owned(),
                 lines: vec!["CVE-2026-1 is fixed".to_owned()],
@@ -145,15 +144,7 @@ pub struct Link {
 impl Link {
     /// `None` where `url` is no plain address on the web, or could end a form's link and begin something else.
     pub fn new(text: &str, url: &str) -> Option<Self> {
-        let rest = url
-            .strip_prefix("https://")
-            .or_else(|| url.strip_prefix("http://"))?;
-        let is_safe =
-            |character: char| character.is_ascii_alphanumeric() || "-._~:/?#@!$&+,;=%".contains(character);
-        let is_sound = url.len() <= LINK_LENGTH
-            && rest.starts_with(|first: char| first.is_ascii_alphanumeric())
-            && rest.chars().all(is_safe);
-        is_sound.then(|| Self {
+        is_web_address(url).then(|| Self {
             text: text.to_owned(),
             url: url.to_owned(),
         })

@@ -82,14 +82,24 @@ impl ApprovalLink {
 /// What a container is offered, so exactly that nothing else has the same name: of this very workload, from its image as it
 /// is written to the one that would be written, and what that points at.
 pub fn offer(uid: &str, entry: &ContainerVerdict, target: &Target) -> String {
+    offer_of(uid, &entry.container, &entry.image, target)
+}
+
+/// The same, of the container of this name with this image.
+pub(super) fn offer_of(uid: &str, container: &str, image: &str, target: &Target) -> String {
     let digest = target.digest.as_ref().map(ToString::to_string);
     let parts = [
         uid,
-        &entry.container,
-        &entry.image,
+        container,
+        image,
         &target.image,
         digest.as_deref().unwrap_or_default(),
     ];
+    hashed(&parts)
+}
+
+/// The same for the same parts, and another for any others.
+pub(super) fn hashed(parts: &[&str]) -> String {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update(part.len().to_be_bytes());
@@ -113,7 +123,7 @@ mod tests {
             superseded_at: None,
             ran: None,
             kept_by: None,
-            risk: None,
+            terms: None,
         }
     }
 

@@ -1,90 +1,209 @@
-//! Who agreed to what, as it is kept on the workload.
+//! How many different people have agreed to an offer, where one is not enough.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
-use super::annotations::APPROVED_BY;
+use super::annotations::{APPROVED_BY, LAST_UPDATE};
+use super::decision::{Decider, Journal, KnownBy};
 
-/// How many are kept, the latest.
-const MOST: usize = 10;
-
-/// One person, once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Approval {
-    pub by: String,
-    pub at: Timestamp,
-    pub container: String,
-    pub from: String,
-    pub to: String,
-    /// What was agreed to: [`offer`](super::approval_link::offer). It is agreed to by a link once.
-    pub offer: String,
+/// Who has agreed so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tally {
+    needed: u32,
+    /// As they are shown, by who they are. All who cannot be told apart are one person, as they may be.
+    people: BTreeMap<Option<String>, String>,
+    /// What is written down cannot be read, so nobody is known to have agreed.
+    is_unreadable: bool,
 }
 
-/// The latest of a workload, the oldest first.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Approvals(Vec<Approval>);
-
-impl Approvals {
-    /// The error says why they cannot be read: somebody edited them.
-    pub fn read(annotations: &BTreeMap<String, String>) -> Result<Self, String> {
-        let value = annotations.get(APPROVED_BY);
-        let read = value.map(|value| serde_json::from_str(value)).transpose();
-        let approvals: Option<Self> = read
-            .map_err(|error| format!("annotation {APPROVED_BY} is not one of ours ({error}); remove it"))?;
-        Ok(approvals.unwrap_or_default())
+impl Tally {
+    /// Counts what is written on a workload of approvals of this [`offer`](super::approval_link::offer). What was agreed to before
+    /// the last update ended is used up: an offer that was taken back needs everybody's word again.
+    pub fn of(annotations: &BTreeMap<String, String>, offer: &str, needed: u32) -> Self {
+        let empty = |is_unreadable| Self {
+            needed,
+            people: BTreeMap::new(),
+            is_unreadable,
+        };
+        let Ok(journal) = Journal::read(annotations) else {
+            return empty(true);
+        };
+        let ended: Option<Result<Timestamp, _>> = annotations.get(LAST_UPDATE).map(|written| written.parse());
+        let is_after = |at: Timestamp| match &ended {
+            None => true,
+            Some(Ok(ended)) => *ended < at,
+            Some(Err(_)) => false,
+        };
+        let approvals = journal.approvals().iter();
+        let valid =
+            approvals.filter(|approval| approval.offer.as_deref() == Some(offer) && is_after(approval.at));
+        valid.fold(empty(false), |tally, approval| tally.with(&approval.by))
     }
 
-    /// Whether somebody agreed to this before.
-    pub fn of(&self, offer: &str) -> Option<&Approval> {
-        self.0.iter().rev().find(|approval| approval.offer == offer)
-    }
-
-    /// With one more; the oldest go.
+    /// With one more word.
     #[must_use]
-    pub fn with(mut self, approval: Approval) -> Self {
-        self.0.push(approval);
-        let surplus = self.0.len().saturating_sub(MOST);
-        self.0.drain(..surplus);
+    pub fn with(mut self, by: &Decider) -> Self {
+        let shown = match by.known_by {
+            KnownBy::Proxy | KnownBy::Cluster => by.name.clone(),
+            KnownBy::Token => "token".to_owned(),
+            KnownBy::Link => "link".to_owned(),
+            KnownBy::Nothing => "unknown".to_owned(),
+        };
+        self.people.entry(by.identity()).or_insert(shown);
         self
     }
 
-    /// The annotation's value.
-    pub fn to_annotation(&self) -> String {
-        serde_json::json!(self).to_string()
+    /// Whether their word would make no difference.
+    pub fn has(&self, by: &Decider) -> bool {
+        self.people.contains_key(&by.identity())
+    }
+
+    pub fn is_enough(&self) -> bool {
+        u32::try_from(self.people.len()).unwrap_or(u32::MAX) >= self.needed
+    }
+
+    /// Whether nobody has agreed yet.
+    pub fn is_empty(&self) -> bool {
+        self.people.is_empty()
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} approvals", self.people.len(), self.needed)?;
+        if self.is_unreadable {
+            return write!(f, "; annotation {APPROVED_BY} cannot be read, remove it");
+        }
+        let people: Vec<&str> = self.people.values().map(String::as_str).collect();
+        if people.is_empty() {
+            return Ok(());
+        }
+        write!(f, " ({})", people.join(", "))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::decision::{Decision, Entry};
 
-    fn approval(number: usize) -> Approval {
-        Approval {
-            by: "alice".to_owned(),
-            at: "2026-11-21T03:00:00Z".parse().unwrap(),
-            container: "app".to_owned(),
-            from: "a:1".to_owned(),
-            to: "a:2".to_owned(),
-            offer: number.to_string(),
+    const OFFER: &str = "this one";
+
+    fn time(hour: &str) -> Timestamp {
+        format!("2026-11-21T{hour}:00:00Z").parse().unwrap()
+    }
+
+    fn person(written: &str) -> Decider {
+        let known_by = |known_by, name: &str| Decider {
+            name: name.to_owned(),
+            known_by,
+        };
+        match written.split_once(':') {
+            Some(("proxy", name)) => known_by(KnownBy::Proxy, name),
+            Some(("cluster", name)) => known_by(KnownBy::Cluster, name),
+            Some(("token", name)) => known_by(KnownBy::Token, name),
+            Some(("program", name)) => known_by(KnownBy::Nothing, name),
+            Some(_) | None => Decider::by_link(),
+        }
+    }
+
+    /// What is said where these have agreed to these offers at these hours.
+    fn told(approvals: &[(&str, &str, &str)], last_update: Option<&str>) -> (String, bool) {
+        let entry = |(by, offer, hour): &(&str, &str, &str)| Entry {
+            offer: Some((*offer).to_owned()),
+            ..Entry::new(Decision::Approve, &person(by), "a -> b", time(hour))
+        };
+        let entries = approvals.iter().map(entry).collect();
+        let mut annotations = Journal::default().with(entries, time("03")).unwrap();
+        annotations.extend(last_update.map(|written| (LAST_UPDATE.to_owned(), written.to_owned())));
+        let tally = Tally::of(&annotations, OFFER, 2);
+        (tally.to_string(), tally.is_enough())
+    }
+
+    #[test]
+    fn different_people_count_and_nobody_counts_twice() {
+        let cases: [(&[&str], &str, bool); 10] = [
+            (&[], "0 of 2 approvals", false),
+            (&["proxy:alice"], "1 of 2 approvals (alice)", false),
+            (&["proxy:alice", "proxy:alice"], "1 of 2 approvals (alice)", false),
+            (
+                &["proxy:alice", "cluster:Alice"],
+                "1 of 2 approvals (alice)",
+                false,
+            ),
+            (
+                &["proxy:alice", "proxy:bob"],
+                "2 of 2 approvals (alice, bob)",
+                true,
+            ),
+            (
+                &["cluster:bob", "proxy:alice"],
+                "2 of 2 approvals (alice, bob)",
+                true,
+            ),
+            (&["link", "link"], "1 of 2 approvals (link)", false),
+            (
+                &["token:alice", "token:bob", "link", "program:ci"],
+                "1 of 2 approvals (token)",
+                false,
+            ),
+            (&["link", "proxy:alice"], "2 of 2 approvals (link, alice)", true),
+            (
+                &["proxy:a", "proxy:b", "proxy:c"],
+                "3 of 2 approvals (a, b, c)",
+                true,
+            ),
+        ];
+        for (people, expected, is_enough) in cases {
+            let approvals: Vec<(&str, &str, &str)> = people.iter().map(|by| (*by, OFFER, "02")).collect();
+            assert_eq!(
+                told(&approvals, None),
+                (expected.to_owned(), is_enough),
+                "{people:?}"
+            );
         }
     }
 
     #[test]
-    fn the_latest_are_kept_and_known_again() {
-        let all = (0..15).fold(Approvals::default(), |all, number| all.with(approval(number)));
-        let annotations = BTreeMap::from([(APPROVED_BY.to_owned(), all.to_annotation())]);
-        let read = Approvals::read(&annotations).unwrap();
-        assert_eq!(read, all);
-        assert_eq!(read.of("14"), Some(&approval(14)));
-        assert_eq!((read.of("4"), read.0.len()), (None, MOST));
+    fn a_word_counts_for_what_was_offered_and_until_an_update_ended() {
+        let alice = ("proxy:alice", OFFER, "02");
+        for (other, last_update, expected) in [
+            (("proxy:bob", OFFER, "02"), None, "2 of 2 approvals (alice, bob)"),
+            (("proxy:bob", "another", "02"), None, "1 of 2 approvals (alice)"),
+            (
+                ("proxy:bob", OFFER, "02"),
+                Some("2026-11-21T01:00:00Z"),
+                "2 of 2 approvals (alice, bob)",
+            ),
+            (
+                ("proxy:bob", OFFER, "03"),
+                Some("2026-11-21T02:30:00Z"),
+                "1 of 2 approvals (bob)",
+            ),
+            (
+                ("proxy:bob", OFFER, "02"),
+                Some("2026-11-21T02:00:00Z"),
+                "0 of 2 approvals",
+            ),
+            (("proxy:bob", OFFER, "02"), Some("yesterday"), "0 of 2 approvals"),
+        ] {
+            assert_eq!(
+                told(&[alice, other], last_update).0,
+                expected,
+                "{other:?} {last_update:?}"
+            );
+        }
     }
 
     #[test]
-    fn what_somebody_edited_is_an_error_and_nothing_is_none() {
-        let annotations = BTreeMap::from([(APPROVED_BY.to_owned(), "me".to_owned())]);
-        assert!(Approvals::read(&annotations).unwrap_err().contains(APPROVED_BY));
-        assert_eq!(Approvals::read(&BTreeMap::new()), Ok(Approvals::default()));
+    fn what_cannot_be_read_is_nobodys_word() {
+        let annotations = BTreeMap::from([(APPROVED_BY.to_owned(), "alice, bob".to_owned())]);
+        let tally = Tally::of(&annotations, OFFER, 2);
+        assert!(
+            !tally.is_enough() && tally.to_string().starts_with("0 of 2 approvals; annotation"),
+            "{tally}"
+        );
     }
 }

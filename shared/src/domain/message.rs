@@ -62,6 +62,8 @@ impl EventType {
             NoticeReason::UpdateAvailable
             | NoticeReason::UpdateHeld
             | NoticeReason::UpdateApproved
+            | NoticeReason::UpdatePostponed
+            | NoticeReason::HoldReleased
             | NoticeReason::ScanRequested
             | NoticeReason::RollbackRefused
             | NoticeReason::InvalidSettings
@@ -72,7 +74,7 @@ impl EventType {
 
 /// One container's image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Image {
     pub image: String,
     /// What it had before a rollout.
@@ -92,7 +94,7 @@ pub enum Rollback {
 
 /// Something to tell other programs about one workload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Message {
     /// The same for the same happening, another for any other: 16 hexadecimal digits.
     pub id: String,
@@ -120,7 +122,7 @@ pub struct Message {
 
 /// What people are told beside the facts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct ToPeople {
     pub reason: NoticeReason,
     /// Why, or what there is to do, where neither error nor remark says it.

@@ -4,11 +4,13 @@
 //! it again, after a crash or by a second leader, is refused by the API server and nobody hears it twice.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
 use serde::{Deserialize, Serialize};
 
+use super::decision::Decision;
 use super::hash::short_hash;
 use super::in_flight::{Cause, InFlight};
 use super::patch::Outcome;
@@ -56,8 +58,12 @@ pub enum NoticeReason {
     RollbackRefused,
     UpdateSuperseded,
     UpdateHeld,
-    /// By somebody on a page or by a link.
+    /// By somebody on a page, by a link or by a command.
     UpdateApproved,
+    /// The same.
+    UpdatePostponed,
+    /// The same.
+    HoldReleased,
     /// The same.
     ScanRequested,
     InvalidSettings,
@@ -86,7 +92,15 @@ impl Notice {
     }
 
     /// What somebody decided at `now`; a decision of another moment is another one.
-    pub fn decided(workload: &Workload, reason: NoticeReason, note: &str, now: Timestamp) -> Self {
+    pub fn decided(workload: &Workload, decision: Decision, note: &str, now: Timestamp) -> Self {
+        let reason = match decision {
+            Decision::Approve => NoticeReason::UpdateApproved,
+            Decision::Hold => NoticeReason::UpdateHeld,
+            Decision::Release => NoticeReason::HoldReleased,
+            Decision::Undo => NoticeReason::RollbackRequested,
+            Decision::CheckNow => NoticeReason::ScanRequested,
+            Decision::NotNow => NoticeReason::UpdatePostponed,
+        };
         Self::about(
             &workload.id,
             &workload.uid,
@@ -111,6 +125,8 @@ impl Notice {
             | NoticeReason::UpdateSuperseded
             | NoticeReason::UpdateHeld
             | NoticeReason::UpdateApproved
+            | NoticeReason::UpdatePostponed
+            | NoticeReason::HoldReleased
             | NoticeReason::ScanRequested => Severity::Normal,
         };
         Self {
@@ -321,16 +337,17 @@ fn standing(assessment: &Assessment, entry: &ContainerVerdict) -> Option<Notice>
         Verdict::AwaitingApproval(target) if target.kept_by.is_none() => {
             let only = assessment.containers.len() == 1;
             let command = plan::approval_command(&assessment.workload, entry, only, target);
+            let risk = target.terms.as_ref().and_then(|terms| terms.risk.as_ref());
+            let approvals = target.approvals();
+            let approvals = approvals.map_or_else(String::new, |approvals| format!("{approvals}; "));
+            let agreeing = format!("{approvals}to agree: {command}");
             let note = format!(
-                "container {container}: {image} can be updated to {}{}; to agree: {command}",
+                "container {container}: {image} can be updated to {}{}; {agreeing}",
                 target.image,
-                target
-                    .risk
-                    .as_ref()
-                    .map_or_else(String::new, |risk| format!(" ({risk})")),
+                risk.map_or_else(String::new, |risk| format!(" ({risk})")),
             );
             let notice = available(assessment, entry, target, &note);
-            Some(notice.with_detail(format!("to agree: {command}")))
+            Some(notice.with_detail(agreeing))
         }
         Verdict::AwaitingApproval(target) | Verdict::Notify(target) => {
             Some(left_to_people(assessment, entry, target))
@@ -379,6 +396,10 @@ fn available(assessment: &Assessment, entry: &ContainerVerdict, target: &Target,
     // What there is to do is another thing once nobody keeps the image any more.
     if target.kept_by.is_some() {
         identity.push_str(" kept");
+    }
+    // Each word is told to those whose word is missing still.
+    if let Some(approvals) = target.approvals().filter(|approvals| !approvals.is_empty()) {
+        let _ = write!(identity, " {approvals}");
     }
     Notice {
         container: Some(entry.container.clone()),

@@ -6,6 +6,8 @@
 
 mod answer;
 mod detection;
+mod partly_read;
+mod room;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,8 +15,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 pub use self::answer::Answer;
+pub use self::partly_read::PartlyRead;
 pub use super::channel::Channel;
 use super::message::{EventType, Message, ToPeople};
+use super::time::whole_seconds;
 use super::workload::WorkloadId;
 
 /// After a first failure, and the least after any: a receiver that names none at all would be asked without a pause. Each further
@@ -30,19 +34,12 @@ const STALE: SignedDuration = SignedDuration::from_hours(24);
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(1);
 /// How many of those are remembered; the oldest go.
 const MOST_REMEMBERED: usize = 500;
-/// How many bytes waiting messages may take; the oldest go. A ConfigMap may have 1 MiB.
-const WAITING_BYTES: usize = 256 << 10;
 /// How many messages become one at most.
 const MOST_IN_ONE: usize = 100;
-/// How many messages about what stands may wait at a time: a large cluster is told of bit by bit.
-const MOST_STANDING: usize = 200;
-/// How many messages are remembered, those that are still spoken of among them. What stands may do so for months and in thousands of
-/// workloads; of more than that nobody is told anything but by Events.
-const MOST_KNOWN: usize = 4000;
 
 /// A message that nobody took yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Waiting {
     pub channel: Channel,
     pub message: Message,
@@ -68,9 +65,9 @@ pub enum Fate {
     GivenUp,
 }
 
-/// Everything that is stored of messages.
+/// Everything that is stored of messages. A later version's may say more, of which nothing is read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Outbox {
     /// In the order in which they were entered.
     #[serde(default)]
@@ -87,6 +84,9 @@ pub struct Outbox {
     /// Whether anything has to be written.
     #[serde(skip)]
     changed: bool,
+    /// How many messages were stored and could not be read.
+    #[serde(skip)]
+    unread: usize,
 }
 
 impl Outbox {
@@ -98,6 +98,11 @@ impl Outbox {
     /// It was written.
     pub fn stored(&mut self) {
         self.changed = false;
+    }
+
+    /// How many messages were stored that this version cannot read; they are lost when it writes.
+    pub fn unread(&self) -> usize {
+        self.unread
     }
 
     /// What waits, in the order in which it was entered.
@@ -120,7 +125,7 @@ impl Outbox {
         self.push(channel, message, None, now)
     }
 
-    /// Enters what people are told, to be sent from `not_before` on. What stands is left to a later look where too much of it waits.
+    /// Enters what people are told, to be sent from `not_before` on.
     pub fn announce(
         &mut self,
         channel: Channel,
@@ -130,14 +135,6 @@ impl Outbox {
     ) -> Vec<Waiting> {
         if self.knows(channel, &message.id) {
             return Vec::new();
-        }
-        let stands = |waiting: &&Waiting| waiting.message.event == EventType::Notice;
-        if message.event == EventType::Notice {
-            let known: usize = self.settled.values().map(BTreeMap::len).sum();
-            let standing = self.waiting.iter().filter(stands).count();
-            if standing >= MOST_STANDING || known >= MOST_KNOWN {
-                return Vec::new();
-            }
         }
         let workload = message.workload.clone();
         let gone = self.push(channel, message, Some(not_before), now);
@@ -158,7 +155,7 @@ impl Outbox {
         told.checked_add(every).ok()
     }
 
-    /// Enters again what was told before.
+    /// Enters again what was told before, or leaves that to a later look where there is no room.
     pub fn remind(
         &mut self,
         channel: Channel,
@@ -166,8 +163,12 @@ impl Outbox {
         not_before: Timestamp,
         now: Timestamp,
     ) -> Vec<Waiting> {
-        if let Some(settled) = self.settled.get_mut(&channel) {
-            settled.remove(&message.id);
+        if let Some(settled) = self.settled.get_mut(&channel)
+            && let Some(told) = settled.remove(&message.id)
+            && !self.has_room_for(&message)
+        {
+            self.settled.entry(channel).or_default().insert(message.id, told);
+            return Vec::new();
         }
         let to_people = message.to_people.map(|told| ToPeople {
             is_reminder: true,
@@ -188,7 +189,7 @@ impl Outbox {
         not_before: Option<Timestamp>,
         now: Timestamp,
     ) -> Vec<Waiting> {
-        if self.knows(channel, &message.id) {
+        if self.knows(channel, &message.id) || !self.has_room_for(&message) {
             return Vec::new();
         }
         self.changed = true;
@@ -198,18 +199,7 @@ impl Outbox {
             attempts: 0,
             not_before,
         });
-        let mut bytes: usize = self.waiting.iter().map(Waiting::bytes).sum();
-        let mut dropped = 0;
-        for waiting in &self.waiting {
-            if bytes <= WAITING_BYTES {
-                break;
-            }
-            bytes -= waiting.bytes();
-            dropped += 1;
-        }
-        let dropped: Vec<Waiting> = self.waiting.drain(..dropped).collect();
-        self.settle(&dropped, now);
-        dropped
+        self.make_room(now)
     }
 
     /// Enters what waits in another one, which keeps it.
@@ -221,10 +211,20 @@ impl Outbox {
 
     /// What may be tried at `now`, each by itself: of each workload the message that was entered first, and of `busy` ones none.
     /// People are told one thing after the other, and with it what is like it and waits for no second attempt. Detections come last,
-    /// of which there can be many.
-    pub fn due(&self, now: Timestamp, busy: &BTreeSet<(Channel, WorkloadId)>) -> Vec<Vec<&Waiting>> {
+    /// of which there can be many. A message to people that `is_held`, by its id, goes only with another that is like it, or where
+    /// the next of its workload waits behind it.
+    pub fn due(
+        &self,
+        now: Timestamp,
+        busy: &BTreeSet<(Channel, WorkloadId)>,
+        is_held: impl Fn(&str) -> bool,
+    ) -> Vec<Vec<&Waiting>> {
         let mut due: Vec<&Waiting> = self
             .first_of_each()
+            .filter(|waiting| {
+                let may_wait = waiting.channel.is_for_people() && is_held(&waiting.message.id);
+                !may_wait || self.is_followed(waiting)
+            })
             .filter(|waiting| self.time_of(waiting).is_none_or(|time| time <= now))
             .filter(|waiting| !busy.contains(&waiting.queue()))
             .collect();
@@ -239,6 +239,15 @@ impl Outbox {
             }
         }
         batches
+    }
+
+    /// Whether another message of its workload waits behind it.
+    fn is_followed(&self, waiting: &Waiting) -> bool {
+        let queue = (waiting.channel, &waiting.message.workload);
+        let all = self.waiting.iter();
+        all.filter(|one| (one.channel, &one.message.workload) == queue)
+            .count()
+            > 1
     }
 
     fn like(&self, first: &Waiting, now: Timestamp) -> Vec<&Waiting> {
@@ -313,7 +322,7 @@ impl Outbox {
     fn settle(&mut self, gone: &[Waiting], now: Timestamp) {
         for Waiting { channel, message, .. } in gone {
             let settled = self.settled.entry(*channel).or_default();
-            settled.insert(message.id.clone(), now);
+            settled.insert(message.id.clone(), whole_seconds(now));
         }
     }
 
@@ -336,13 +345,16 @@ impl Outbox {
     pub fn prune(&mut self, spoken_of: &BTreeSet<String>, now: Timestamp) {
         for settled in self.settled.values_mut() {
             let unspoken = settled.iter().filter(|(id, _)| !spoken_of.contains(*id));
-            let mut times: Vec<Timestamp> = unspoken.map(|(_, time)| *time).collect();
-            times.sort_unstable_by(|one, other| other.cmp(one));
-            let oldest = times.get(MOST_REMEMBERED).copied();
-            settled.retain(|id, time| {
-                spoken_of.contains(id)
-                    || (now.duration_since(*time) <= REMEMBERED && oldest.is_none_or(|oldest| *time > oldest))
-            });
+            let mut unspoken: Vec<(Timestamp, String)> =
+                unspoken.map(|(id, time)| (*time, id.clone())).collect();
+            unspoken.sort_unstable_by(|one, other| other.cmp(one));
+            let is_remembered = |(index, (time, _)): (usize, &(Timestamp, String))| {
+                index < MOST_REMEMBERED && now.duration_since(*time) <= REMEMBERED
+            };
+            let first_forgotten = unspoken.iter().enumerate().position(|one| !is_remembered(one));
+            for (_, id) in unspoken.drain(first_forgotten.unwrap_or(unspoken.len())..) {
+                settled.remove(&id);
+            }
         }
     }
 }
@@ -351,26 +363,6 @@ impl Waiting {
     /// What must not overtake each other.
     pub fn queue(&self) -> (Channel, WorkloadId) {
         (self.channel, self.message.workload.clone())
-    }
-
-    /// About how much it takes in the record, and rather more than less.
-    fn bytes(&self) -> usize {
-        const ALL_ELSE: usize = 400;
-        let Message {
-            workload,
-            images,
-            error,
-            to_people,
-            ..
-        } = &self.message;
-        let images = images.iter().map(|(container, image)| {
-            let previous = image.previous.as_deref().unwrap_or_default();
-            40 + container.len() + image.image.len() + previous.len()
-        });
-        let error = error.as_deref().unwrap_or_default();
-        let detail = to_people.as_ref().and_then(|told| told.detail.as_deref());
-        let texts = error.len() + detail.unwrap_or_default().len();
-        ALL_ELSE + workload.namespace.len() + workload.name.len() + texts + images.sum::<usize>()
     }
 }
 

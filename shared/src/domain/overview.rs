@@ -1,8 +1,6 @@
 //! Every watched container in one line: what runs, what is newest, what happens next and why. What people are shown, wherever
 //! they look.
 
-use std::collections::HashMap;
-
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -107,13 +105,9 @@ impl LastUpdate {
 
 /// One line for each watched container, in the order of the plan.
 pub fn overview(snapshot: &Snapshot, plan: &Plan) -> Vec<Line> {
-    let workloads: HashMap<&str, &Workload> = snapshot
-        .workloads
-        .iter()
-        .map(|workload| (workload.uid.as_str(), workload.as_ref()))
-        .collect();
+    let workloads = snapshot.by_uid();
     let lines = plan.assessments.iter().flat_map(|assessment| {
-        let workload = workloads.get(assessment.uid.as_str()).copied();
+        let workload = workloads.get(assessment.uid.as_str()).map(AsRef::as_ref);
         lines(assessment, workload, snapshot)
     });
     lines.collect()

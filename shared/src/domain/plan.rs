@@ -21,12 +21,14 @@ pub use self::snapshot::{NodesRead, PodsRead, Snapshot};
 pub use self::taken_back::TakenBack;
 use self::undo::Requests;
 pub use self::undo::{Asked, RefusedUndo, Unfit, ask};
-pub use self::verdict::{ContainerVerdict, Target, Verdict, approval, approval_annotation, approval_command};
-use super::annotations::{APPROVED, Mode, PENDING};
+pub use self::verdict::{
+    ContainerVerdict, Target, Terms, Verdict, approval, approval_annotation, approval_command,
+};
+use super::annotations::{APPROVED, Mode, PENDING, of_container};
 use super::channel::Channel;
 use super::in_flight::{ImageChange, InFlight};
 use super::rollout::{self, RolloutStatus};
-use super::watched::{self, Reading, Watched};
+use super::watched::{self, Problem, Reading, Watched};
 use super::workload::{Workload, WorkloadId};
 
 mod assessment;
@@ -72,8 +74,8 @@ pub type Channels = BTreeMap<WorkloadId, Arc<BTreeSet<Channel>>>;
 struct Assessed {
     containers: Vec<ContainerVerdict>,
     action: Action,
-    /// What the workload says, where an update of it may start: the update is made once its turn has come.
-    start: Option<Read>,
+    /// Whether an update of it may start: that is made once its turn has come.
+    may_start: bool,
 }
 
 impl Assessed {
@@ -81,7 +83,7 @@ impl Assessed {
         Self {
             containers,
             action,
-            start: None,
+            may_start: false,
         }
     }
 }
@@ -101,24 +103,28 @@ pub fn plan(snapshot: &Snapshot, limits: &PlanLimits, now: Timestamp) -> Plan {
     let mut channels = Channels::new();
     let workloads = snapshot.workloads.iter();
     for workload in workloads.filter(|workload| workload.deleted_at.is_none()) {
-        let Some(assessed) = assess(workload, snapshot, limits, now) else {
+        let layer = snapshot.namespaces.layer(&workload.id.namespace);
+        let read = layer.map(|layer| snapshot.readings.of(workload, layer));
+        let Some(assessed) = assess(workload, read.as_deref(), snapshot, limits, now) else {
             continue;
         };
         let Assessed {
             containers,
             action,
-            start,
+            may_start,
         } = assessed;
-        channels.extend(wanted_channels(workload, snapshot).map(|wanted| (workload.id.clone(), wanted)));
+        let wanted = read.as_deref().and_then(wanted_channels);
+        channels.extend(wanted.map(|wanted| (workload.id.clone(), wanted)));
         // Where an update may start, that is told once it is known whose turn it is.
-        let pending = match start {
-            Some(_) => Pending::Unchanged,
-            None => Pending::of(workload, &containers, &action),
+        let pending = if may_start {
+            Pending::Unchanged
+        } else {
+            Pending::of(workload, &containers, &action)
         };
         candidates.push(Candidate {
             workload,
             last_update: rollouts::last_update(workload),
-            start,
+            start: read.filter(|_| may_start),
         });
         assessments.push(Assessment {
             workload: workload.id.clone(),
@@ -149,10 +155,8 @@ pub fn plan(snapshot: &Snapshot, limits: &PlanLimits, now: Timestamp) -> Plan {
 }
 
 /// Where its settings cannot be read, people are told so on all channels.
-fn wanted_channels(workload: &Arc<Workload>, snapshot: &Snapshot) -> Option<Arc<BTreeSet<Channel>>> {
-    let layer = snapshot.namespaces.layer(&workload.id.namespace)?;
-    let read = snapshot.readings.of(workload, layer);
-    read.as_ref().as_ref().ok()?.settings.channels.clone()
+fn wanted_channels(read: &Result<Reading, Vec<Problem>>) -> Option<Arc<BTreeSet<Channel>>> {
+    read.as_ref().ok()?.settings.channels.clone()
 }
 
 /// Those who keep several of its images are named once.
@@ -191,24 +195,23 @@ fn next_look(containers: &[ContainerVerdict], action: &Action) -> Option<Timesta
     }
 }
 
-/// `None` for a workload that has nothing to do with us.
+/// `None` for a workload that has nothing to do with us. What it says is not there where nobody knows what lies beneath it.
 fn assess(
-    workload: &Arc<Workload>,
+    workload: &Workload,
+    read: Option<&Result<Reading, Vec<Problem>>>,
     snapshot: &Snapshot,
     limits: &PlanLimits,
     now: Timestamp,
 ) -> Option<Assessed> {
-    let layer = snapshot.namespaces.layer(&workload.id.namespace);
     let is_over = |marker: &InFlight| seen::is_over(marker, workload, snapshot.seen.of(workload));
     let mut over = false;
     match InFlight::read(&workload.annotations) {
         Ok(None) => {}
         Ok(Some(in_flight)) if is_over(&in_flight) => over = true,
-        Ok(Some(in_flight)) => return Some(follow(workload, in_flight, snapshot, now)),
+        Ok(Some(in_flight)) => return Some(follow(workload, read, in_flight, snapshot, now)),
         Err(error) => return Some(Assessed::new(Vec::new(), Action::StopForMarker(error))),
     }
-    let read = snapshot.readings.of(workload, layer?);
-    let reading = match read.as_ref() {
+    let reading = match read? {
         Ok(reading) => reading,
         Err(problems) => return Some(Assessed::new(Vec::new(), Action::Stop(problems.clone()))),
     };
@@ -224,7 +227,7 @@ fn assess(
     }
     if let Some(taken_back) = taken_back::taken_back(workload, reading, snapshot, over) {
         let noted = taken_back.noted(workload);
-        let read_anew = watched::read(&noted, layer?);
+        let read_anew = watched::read(&noted, snapshot.namespaces.layer(&workload.id.namespace)?);
         let reading = read_anew.as_ref().unwrap_or(reading);
         let containers = verdicts(&reading.watched, |watched| {
             decide(&noted, watched, snapshot, limits, now)
@@ -238,9 +241,9 @@ fn assess(
     }
     let containers = offered(workload, reading, snapshot, limits, now);
     let is_update = |entry: &ContainerVerdict| matches!(entry.verdict, Verdict::Update(_));
-    let start = containers.iter().any(is_update).then_some(read);
+    let may_start = containers.iter().any(is_update);
     Some(Assessed {
-        start,
+        may_start,
         ..Assessed::new(containers, Action::Nothing)
     })
 }
@@ -283,16 +286,20 @@ fn update(workload: &Workload, reading: &Reading, containers: &[ContainerVerdict
 }
 
 /// An update under way is followed to its end even when somebody broke the settings or opted out meanwhile.
-fn follow(workload: &Arc<Workload>, in_flight: InFlight, snapshot: &Snapshot, now: Timestamp) -> Assessed {
+fn follow(
+    workload: &Workload,
+    read: Option<&Result<Reading, Vec<Problem>>>,
+    in_flight: InFlight,
+    snapshot: &Snapshot,
+    now: Timestamp,
+) -> Assessed {
     let status = rollout::evaluate(workload, &in_flight, now);
     let status = match (status, snapshot.trouble(&workload.uid)) {
         (RolloutStatus::Failed(failure), Some(said)) => RolloutStatus::Failed(failure.said_by(said)),
         (status, _) => status,
     };
     // Nobody is shown a verdict where the settings cannot be read.
-    let layer = snapshot.namespaces.layer(&workload.id.namespace);
-    let read = layer.map(|layer| snapshot.readings.of(workload, layer));
-    let reading = read.as_ref().and_then(|read| read.as_ref().as_ref().ok());
+    let reading = read.and_then(|read| read.as_ref().ok());
     let watched = reading.map(|reading| reading.watched.as_slice());
     let containers = verdicts(watched.unwrap_or_default(), |_| Verdict::InFlight);
     let undo = reading
@@ -343,7 +350,7 @@ fn spent_approvals(
     watched: &[Watched],
     changes: &BTreeMap<String, ImageChange>,
 ) -> BTreeSet<String> {
-    let own = changes.keys().map(|container| format!("{container}.{APPROVED}"));
+    let own = changes.keys().map(|container| of_container(container, APPROVED));
     let asks = |watched: &&Watched| {
         let settings = &watched.settings;
         settings.mode == Mode::Approve

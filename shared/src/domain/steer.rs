@@ -5,9 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::annotations::{CHECK_NOW, HOLD};
+use super::annotations::{CHECK_NOW, HOLD, LAST_CHANGE, LAST_UPDATE};
+use super::approval_link::{hashed, offer};
+use super::approvals::Tally;
+use super::decision::{Decider, Decision, Entry, Journal, JournalError};
 use super::holds::with_holds;
-use super::plan::{Assessment, ContainerVerdict, Unfit, Verdict, approval_annotation, ask};
+use super::plan::{Assessment, ContainerVerdict, Target, Unfit, Verdict, approval_annotation, ask};
 use super::policy::Hold;
 use super::time::whole_seconds;
 use super::workload::{Workload, WorkloadId};
@@ -17,6 +20,17 @@ use super::workload::{Workload, WorkloadId};
 pub struct Change {
     pub annotations: BTreeMap<String, Option<String>>,
     pub meaning: Vec<String>,
+    /// What of it is on an offer, each with its meaning.
+    offers: Vec<(String, String)>,
+}
+
+/// Somebody's word, to be written down beside what follows from it.
+#[derive(Debug, Clone, Copy)]
+pub struct Word<'a> {
+    pub decision: Decision,
+    pub by: &'a Decider,
+    /// The end of the link by which it was given.
+    pub link_until: Option<Timestamp>,
 }
 
 /// Why there is nothing that could be changed.
@@ -42,24 +56,62 @@ pub enum SteerError {
         hold: Box<Hold>,
         held: String,
     },
+    #[error("nothing of {workload} is offered: {why}")]
+    NothingToLeave { workload: WorkloadId, why: String },
+    #[error(
+        "{by} has agreed before: {approvals}; it needs different people, and only a proxy and the cluster tell one from another"
+    )]
+    HasAgreed { by: Box<Decider>, approvals: Box<Tally> },
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+/// By what an update is agreed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exactness {
+    /// By its tag, and by its digest where that is all that is new.
+    Tag,
+    /// By its digest, where that is known: a tag could be moved to something that nobody was shown.
+    Digest,
 }
 
 /// Agrees to what waits for approval, in one container or in all.
-pub fn approve(assessment: &Assessment, container: Option<&str>) -> Result<Change, SteerError> {
+pub fn approve(
+    assessment: &Assessment,
+    container: Option<&str>,
+    exactness: Exactness,
+    by: &Decider,
+) -> Result<Change, SteerError> {
     let only = assessment.containers.len() == 1;
     let mut change = Change::default();
+    let mut before = None;
     for entry in chosen(assessment, container)? {
         let Verdict::AwaitingApproval(target) = &entry.verdict else {
             continue;
         };
+        let step = step(entry, target);
+        let offer = offer(&assessment.uid, entry, target);
+        if let Some(approvals) = target.approvals() {
+            if approvals.has(by) {
+                before = Some(Box::new(approvals.clone()));
+            } else {
+                let approvals = approvals.clone().with(by);
+                change.on(offer, format!("{step} has {approvals}"));
+            }
+            continue;
+        }
         let (key, value) = approval_annotation(&entry.container, only, &entry.image, target);
-        change.annotations.insert(key, Some(value));
-        change.meaning.push(format!(
-            "container {}: {} -> {} is approved",
-            entry.container, entry.image, target.image
-        ));
+        let digest = target.digest.as_ref().filter(|_| exactness == Exactness::Digest);
+        change
+            .annotations
+            .insert(key, Some(digest.map_or(value, ToString::to_string)));
+        change.on(offer, format!("{step} is approved"));
     }
-    if change.annotations.is_empty() {
+    if let (true, Some(approvals)) = (change.offers.is_empty(), before) {
+        let by = Box::new(by.clone());
+        return Err(SteerError::HasAgreed { by, approvals });
+    }
+    if change.offers.is_empty() {
         return Err(SteerError::NothingToApprove {
             workload: assessment.workload.clone(),
             why: standing(assessment),
@@ -83,14 +135,42 @@ pub fn hold(
         return Ok(change);
     }
     let chosen = chosen(assessment, container)?;
-    let offered = chosen.into_iter().filter_map(|entry| {
+    let offered = chosen.iter().filter_map(|entry| {
         let target = entry.verdict.target()?;
         let new = target.change(&entry.image).what_is_new()?;
+        let meaning = format!("{new} is skipped in container {}", entry.container);
+        change
+            .offers
+            .push((offer(&assessment.uid, entry, target), meaning));
         Some((Some(entry.container.as_str()), new))
     });
-    change.hold(workload, offered.collect());
+    let offered: Vec<(Option<&str>, Hold)> = offered.collect();
+    change.hold(workload, offered);
     if change.annotations.is_empty() {
         return Err(SteerError::NothingOffered {
+            workload: assessment.workload.clone(),
+            why: standing(assessment),
+        });
+    }
+    Ok(change)
+}
+
+fn step(entry: &ContainerVerdict, target: &Target) -> String {
+    let ContainerVerdict { container, image, .. } = entry;
+    format!("container {container}: {image} -> {}", target.image)
+}
+
+/// Leaves what is offered as it is.
+pub fn not_now(assessment: &Assessment, container: Option<&str>) -> Result<Change, SteerError> {
+    let mut change = Change::default();
+    for entry in chosen(assessment, container)? {
+        if let Some(target) = entry.verdict.target() {
+            let meaning = format!("{} is left for later", step(entry, target));
+            change.on(offer(&assessment.uid, entry, target), meaning);
+        }
+    }
+    if change.offers.is_empty() {
+        return Err(SteerError::NothingToLeave {
             workload: assessment.workload.clone(),
             why: standing(assessment),
         });
@@ -104,7 +184,14 @@ pub fn check_now(now: Timestamp) -> Change {
     Change {
         annotations: BTreeMap::from([(CHECK_NOW.to_owned(), Some(value))]),
         meaning: vec!["its repositories are asked at once".to_owned()],
+        offers: Vec::new(),
     }
+}
+
+/// The last update of a workload, so exactly that no other has the same name: who was shown it undoes that one or none.
+pub fn last_update(workload: &Workload) -> String {
+    let said = |key| workload.annotations.get(key).map_or("", String::as_str);
+    hashed(&[&workload.uid, said(LAST_CHANGE), said(LAST_UPDATE)])
 }
 
 /// Asks for the last update to be undone, in one container or in all that it changed.
@@ -127,6 +214,7 @@ pub fn rollback(workload: &Workload, container: Option<&str>) -> Result<Change, 
             .into_iter()
             .map(|(key, value)| (key, Some(value)))
             .collect(),
+        offers: Vec::new(),
     })
 }
 
@@ -180,6 +268,34 @@ pub fn release(
 }
 
 impl Change {
+    /// It means this, of an offer.
+    fn on(&mut self, offer: String, meaning: String) {
+        self.offers.push((offer, meaning.clone()));
+        self.meaning.push(meaning);
+    }
+
+    /// The same with who decided it, which is written in the same patch.
+    pub fn signed(mut self, workload: &Workload, word: Word<'_>, now: Timestamp) -> Result<Self, SteerError> {
+        let Word {
+            decision,
+            by,
+            link_until,
+        } = word;
+        let entries = self.offers.iter().map(|(offer, meaning)| Entry {
+            offer: Some(offer.clone()),
+            link_until,
+            ..Entry::new(decision, by, meaning, now)
+        });
+        let mut entries: Vec<Entry> = entries.collect();
+        if entries.is_empty() {
+            entries.push(Entry::new(decision, by, &self.meaning.join("; "), now));
+        }
+        let written = Journal::read(&workload.annotations)?.with(entries, now)?;
+        let written = written.into_iter().map(|(key, value)| (key, Some(value)));
+        self.annotations.extend(written);
+        Ok(self)
+    }
+
     /// Holds these beside what is held: for a container, or for all.
     fn hold(&mut self, workload: &Workload, versions: Vec<(Option<&str>, Hold)>) {
         let named: BTreeSet<String> = versions.iter().map(|(_, version)| version.to_string()).collect();

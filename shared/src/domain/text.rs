@@ -13,6 +13,22 @@ pub fn is_plain(character: char) -> bool {
     !character.is_control() && !hides_or_reorders
 }
 
+/// How long an address may be that is linked to, in bytes: some buttons allow no more.
+const ADDRESS_LENGTH: usize = 1000;
+
+/// Whether it is a plain address on the web, which cannot end a form's link and begin something else.
+pub fn is_web_address(url: &str) -> bool {
+    let rest = url
+        .strip_prefix("https://")
+        .or_else(|| url.strip_prefix("http://"));
+    let is_safe =
+        |character: char| character.is_ascii_alphanumeric() || "-._~:/?#@!$&+,;=%".contains(character);
+    let is_sound = |rest: &str| {
+        rest.starts_with(|first: char| first.is_ascii_alphanumeric()) && rest.chars().all(is_safe)
+    };
+    url.len() <= ADDRESS_LENGTH && rest.is_some_and(is_sound)
+}
+
 /// At most so many bytes of a text and a mark that it went on; cut at a character, never inside one.
 pub fn cut(text: &str, bytes: usize) -> String {
     if text.len() <= bytes {

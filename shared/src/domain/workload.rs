@@ -16,7 +16,7 @@ use k8s_openapi::{Metadata, Resource as _};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::annotations::{self, Subject};
+use super::annotations::{self, Subject, of_container};
 use super::nodes::PlatformSelector;
 use super::ownership::{FIELD_MANAGER, Keeper, Ownership, Writer};
 use super::pods;
@@ -47,6 +47,11 @@ pub enum WorkloadKind {
 
 impl WorkloadKind {
     pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
+
+    /// As commands and addresses name it.
+    pub fn in_lower_case(self) -> String {
+        <&str>::from(self).to_ascii_lowercase()
+    }
 
     /// The group and version the kind is served under.
     pub fn api_version(self) -> &'static str {
@@ -168,7 +173,6 @@ impl WorkloadObject for CronJob {
 
 /// Which workload: unique in a cluster at one time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct WorkloadId {
     pub kind: WorkloadKind,
     pub namespace: String,
@@ -193,14 +197,8 @@ impl WorkloadId {
 impl fmt::Display for WorkloadId {
     /// `deployment/NAME in namespace NAMESPACE` would not fit a table: `NAMESPACE/NAME` and the kind in front.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind: &str = self.kind.into();
-        write!(
-            f,
-            "{} {}/{}",
-            kind.to_ascii_lowercase(),
-            self.namespace,
-            self.name
-        )
+        let kind = self.kind.in_lower_case();
+        write!(f, "{kind} {}/{}", self.namespace, self.name)
     }
 }
 
@@ -276,7 +274,7 @@ impl Workload {
     pub fn annotation_of(&self, container: &str, key: &str) -> String {
         match self.containers.as_slice() {
             [_] => key.to_owned(),
-            _ => format!("{container}.{key}"),
+            _ => of_container(container, key),
         }
     }
 

@@ -30,8 +30,22 @@ pub struct FilterError {
 
 /// What is logged when nothing else is said; also the default of `--log-level`.
 const DEFAULT: &str = "info";
-/// Directives that hold unless the filter names the same target: kube-leader-election tells every standby tick at `info`.
-const QUIET: &str = "kube_leader_election=warn";
+/// How loud these may be unless the filter names the same target: kube-leader-election tells every standby tick at `info`, and
+/// async-openai whole answers at `error`.
+const QUIET: [(&str, LevelFilter); 2] = [
+    ("kube_leader_election", LevelFilter::WARN),
+    ("async_openai", LevelFilter::OFF),
+];
+
+/// The directives of [`QUIET`], none of which makes anything louder than all others are.
+fn quiet(wanted: &str) -> String {
+    let mut levels = wanted
+        .rsplit(',')
+        .filter_map(|directive| directive.trim().parse().ok());
+    let others = levels.next().unwrap_or(LevelFilter::OFF);
+    let quiet = QUIET.map(|(target, most)| format!("{target}={},", most.min(others)));
+    quiet.concat()
+}
 
 /// What the filter of a person means. Nothing at all means the default, as in a manifest with an empty `value`; a lone word
 /// that is no level would silence everything but a target of that name, and is a slip of the pen.
@@ -48,7 +62,7 @@ fn env_filter(filter: &str) -> Result<EnvFilter, FilterError> {
     if is_word && wanted.parse::<LevelFilter>().is_err() {
         return Err(error("there is no such level".to_owned()));
     }
-    EnvFilter::try_new(format!("{QUIET},{wanted}")).map_err(|invalid| error(invalid.to_string()))
+    EnvFilter::try_new(format!("{}{wanted}", quiet(wanted))).map_err(|invalid| error(invalid.to_string()))
 }
 
 /// Sends log lines to standard error, so that standard output stays for results.
@@ -77,24 +91,86 @@ pub fn init(filter: &str, format: LogFormat) -> Result<(), FilterError> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use tracing::subscriber::with_default;
+
     use super::*;
 
     #[test]
     fn a_filter_is_a_level_or_directives_and_nothing_means_the_default() {
         for (filter, expected) in [
-            ("", Some("kube_leader_election=warn,info")),
-            (" ", Some("kube_leader_election=warn,info")),
-            ("debug", Some("kube_leader_election=warn,debug")),
-            ("OFF", Some("kube_leader_election=warn,off")),
+            ("", Some("kube_leader_election=warn,async_openai=off,info")),
+            (" ", Some("kube_leader_election=warn,async_openai=off,info")),
+            ("debug", Some("kube_leader_election=warn,async_openai=off,debug")),
+            ("OFF", Some("kube_leader_election=off,async_openai=off,off")),
             (
                 "info,scanner=debug",
-                Some("kube_leader_election=warn,scanner=debug,info"),
+                Some("kube_leader_election=warn,async_openai=off,scanner=debug,info"),
             ),
             ("inof", None),
             ("x=y=z", None),
         ] {
             let read = env_filter(filter).map(|read| read.to_string()).ok();
             assert_eq!(read.as_deref(), expected, "{filter:?}");
+        }
+    }
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(line)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The messages of these libraries that get through.
+    fn heard(filter: &str) -> String {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_env_filter(env_filter(filter).unwrap())
+            .with_writer(move || writer.clone())
+            .without_time()
+            .with_target(false)
+            .with_level(false)
+            .with_ansi(false)
+            .finish();
+        with_default(subscriber, || {
+            tracing::error!(target: "async_openai::error", "answer");
+            tracing::debug!(target: "async_openai::client", "question");
+            tracing::info!(target: "kube_leader_election::lock", "tick");
+            tracing::warn!(target: "kube_leader_election::lock", "lost");
+            tracing::info!(target: "updater::notes", "ours");
+            tracing::debug!(target: "scanner::run", "fine");
+        });
+        let written = lines.0.lock().unwrap().clone();
+        let written = String::from_utf8(written).unwrap();
+        written.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn what_libraries_say_too_loudly_is_heard_by_those_who_name_them() {
+        for (filter, expected) in [
+            ("info", "lost ours"),
+            ("trace", "lost ours fine"),
+            ("error", ""),
+            ("off", ""),
+            ("updater=debug", "ours"),
+            ("scanner=debug,info", "lost ours fine"),
+            ("info,async_openai=error", "answer lost ours"),
+            ("async_openai=debug,info", "answer question lost ours"),
+            ("info,async_openai::error=error", "answer lost ours"),
+            ("info,kube_leader_election=info", "tick lost ours"),
+            ("kube_leader_election=off,info", "ours"),
+        ] {
+            assert_eq!(heard(filter), expected, "{filter:?}");
         }
     }
 }

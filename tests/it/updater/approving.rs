@@ -9,13 +9,15 @@ use reqwest::header::{COOKIE, LOCATION, ORIGIN, SET_COOKIE, USER_AGENT};
 use reqwest::{Method, Response, redirect};
 use shared::domain::signed::SigningKey;
 
+use sandbox::apiserver::faults::{Fault, FaultRule};
+
 use super::commands::run;
 use super::*;
 use crate::output::stdout;
+use crate::shop::SIGNING_KEY;
 
-const KEY: &str = "a key of the tests, and nobody else's: 0123456789";
-const TOKEN: &str = "the token of the tests";
-const CHECKOUT: &str = "/workload/deployment/shop/checkout";
+pub(super) const TOKEN: &str = "the token of the tests";
+pub(super) const CHECKOUT: &str = "/workload/deployment/shop/checkout";
 
 /// Fields of a form, or headers.
 type Pairs<'a> = &'a [(&'a str, &'a str)];
@@ -26,7 +28,7 @@ struct Secrets(tempfile::TempDir);
 impl Secrets {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("key"), KEY).unwrap();
+        std::fs::write(folder.path().join("key"), SIGNING_KEY).unwrap();
         std::fs::write(folder.path().join("token"), format!("{TOKEN}\n")).unwrap();
         Self(folder)
     }
@@ -45,15 +47,19 @@ impl Secrets {
 }
 
 /// A workload that waits, and an updater that shows it.
-struct Scene {
-    stage: Stage,
+pub(super) struct Scene {
+    pub(super) stage: Stage,
     secrets: Secrets,
-    updater: Updater,
+    pub(super) updater: Updater,
 }
 
 impl Scene {
-    async fn set(more: &[&str]) -> Self {
-        let stage = Stage::with_checkout(&[("kubefresh.dev/mode", "approve")]).await;
+    pub(super) async fn set(more: &[&str]) -> Self {
+        Self::set_with(&[("kubefresh.dev/mode", "approve")], more).await
+    }
+
+    pub(super) async fn set_with(annotations: &[(&str, &str)], more: &[&str]) -> Self {
+        let stage = Stage::with_checkout(annotations).await;
         stage.offer_1_5_0().await;
         let secrets = Secrets::new();
         let options = secrets.options();
@@ -75,18 +81,33 @@ impl Scene {
         scene
     }
 
-    async fn text(&self, path: &str) -> String {
+    pub(super) async fn text(&self, path: &str) -> String {
         self.updater.page(path).await.1
     }
 
+    /// The same, for somebody with these headers.
+    pub(super) async fn text_for(&self, path: &str, headers: &[(&'static str, &str)]) -> String {
+        let mut request = reqwest::Client::new().get(format!("http://{}{path}", self.updater.address));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.send().await.unwrap().text().await.unwrap()
+    }
+
     /// The link that the command prints, without its host.
-    async fn link(&self) -> String {
+    pub(super) async fn link(&self) -> String {
+        self.link_good_for("72h").await
+    }
+
+    pub(super) async fn link_good_for(&self, expiry: &str) -> String {
         let key = self.secrets.path("key");
         let base = [
             "--base-url",
             "https://kubefresh.example",
             "--signing-key-file",
             &key,
+            "--approval-expiry",
+            expiry,
         ];
         let output = run(&self.stage, &[&["link", "shop/checkout"][..], &base].concat()).await;
         let printed = stdout(&output);
@@ -94,15 +115,16 @@ impl Scene {
         link.to_owned()
     }
 
-    async fn token(&self) -> String {
-        self.link()
-            .await
-            .strip_prefix("/approve?token=")
-            .unwrap()
-            .to_owned()
+    pub(super) async fn token(&self) -> String {
+        token_of(&self.link().await)
     }
 
-    async fn send(&self, path: &str, fields: &[(&str, &str)], headers: &[(&'static str, &str)]) -> Response {
+    pub(super) async fn send(
+        &self,
+        path: &str,
+        fields: &[(&str, &str)],
+        headers: &[(&'static str, &str)],
+    ) -> Response {
         let client = reqwest::Client::builder()
             .redirect(redirect::Policy::none())
             .build()
@@ -124,14 +146,14 @@ impl Scene {
         request.send().await.unwrap()
     }
 
-    async fn answer(&self, token: &str, decision: &str) -> (u16, String) {
+    pub(super) async fn answer(&self, token: &str, decision: &str) -> (u16, String) {
         let fields = [("token", token), ("decision", decision)];
         let response = self.send("/approve", &fields, &[]).await;
         (response.status().as_u16(), response.text().await.unwrap())
     }
 
     /// The cookie of somebody who signed in.
-    async fn sign_in(&self, name: &str) -> String {
+    pub(super) async fn sign_in(&self, name: &str) -> String {
         let response = self
             .send("/sign-in", &[("name", name), ("token", TOKEN)], &[])
             .await;
@@ -143,13 +165,33 @@ impl Scene {
         cookie.split(';').next().unwrap().to_owned()
     }
 
+    /// Waits for the Event that says who decided.
+    pub(super) async fn is_told(&self, reason: &str, words: &str) {
+        eventually(&format!("{reason}: {words}"), LIMIT, || async {
+            let events = self.stage.events("checkout").await;
+            let mut told = events
+                .iter()
+                .filter(|event| event.reason.as_deref() == Some(reason));
+            told.any(|event| event.note.as_ref().is_some_and(|note| note.ends_with(words)))
+                .then_some(())
+        })
+        .await;
+    }
+
+    /// What the form that undoes says of the last update, once the page shows that.
+    pub(super) async fn last_update(&self, headers: &[(&'static str, &str)]) -> String {
+        eventually("the page offers to undo", LIMIT, || async {
+            let text = self.text_for(CHECKOUT, headers).await;
+            let (form, _) = text.split_once("value=\"undo\"")?;
+            let (_, value) = form.rsplit_once("name=\"offer\" value=\"")?;
+            Some(value.split('"').next()?.to_owned())
+        })
+        .await
+    }
+
     /// What a hidden field of the page of the workload says to somebody with these headers.
-    async fn field(&self, name: &str, headers: &[(&'static str, &str)]) -> Option<String> {
-        let mut request = reqwest::Client::new().get(format!("http://{}{CHECKOUT}", self.updater.address));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let text = request.send().await.unwrap().text().await.unwrap();
+    pub(super) async fn field(&self, name: &str, headers: &[(&'static str, &str)]) -> Option<String> {
+        let text = self.text_for(CHECKOUT, headers).await;
         let (_, rest) = text.split_once(&format!("name=\"{name}\" value=\""))?;
         Some(rest.split('"').next()?.to_owned())
     }
@@ -160,9 +202,13 @@ impl Scene {
         writes
     }
 
-    async fn approved(&self) -> Option<String> {
+    pub(super) async fn approved(&self) -> Option<String> {
         self.stage.annotation("checkout", "approved").await
     }
+}
+
+pub(super) fn token_of(link: &str) -> String {
+    link.strip_prefix("/approve?token=").unwrap().to_owned()
 }
 
 #[tokio::test]
@@ -180,10 +226,7 @@ async fn who_has_the_link_reads_what_it_is_for_and_deploys_it_once() {
     ] {
         assert!(page.contains(words), "{words}: {page}");
     }
-    let token = scene.token().await;
-    let (status, page) = scene.answer(&token, "not-now").await;
-    assert!(status == 200 && page.contains("Nothing was changed"), "{page}");
-    assert_eq!(scene.approved().await, None);
+    let token = token_of(&link);
     let (status, page) = scene.answer(&token, "approve").await;
     assert!(status == 200 && page.contains("Approved"), "{page}");
     scene.stage.image_becomes("checkout", NEW).await;
@@ -199,12 +242,12 @@ async fn who_has_the_link_reads_what_it_is_for_and_deploys_it_once() {
     let before = scene.stage.patches("checkout").len();
     let (status, page) = scene.answer(&token, "approve").await;
     assert!(
-        status == 409 && page.contains("This was agreed to before"),
+        status == 409 && page.contains("This link was used before"),
         "{status} {page}"
     );
     let (status, page) = scene.updater.page(&link).await;
     assert!(
-        status == 409 && page.contains("whoever has the link agreed"),
+        status == 409 && page.contains("by whoever has the link: container app"),
         "{status} {page}"
     );
     assert_eq!(scene.stage.patches("checkout").len(), before);
@@ -214,16 +257,104 @@ async fn who_has_the_link_reads_what_it_is_for_and_deploys_it_once() {
 #[tokio::test]
 async fn a_version_that_is_skipped_by_a_link_is_held_and_the_link_is_good_for_nothing_more() {
     let scene = Scene::set(&[]).await;
-    let token = scene.token().await;
+    let (token, other) = (scene.token().await, token_of(&scene.link_good_for("71h").await));
     let (status, page) = scene.answer(&token, "hold").await;
     assert!(status == 200 && page.contains("Skipped"), "{page}");
     scene.stage.is_held("1.5.0").await;
-    eventually("the link is stale", LIMIT, || async {
-        let (status, page) = scene.answer(&token, "approve").await;
-        (status == 410 && page.contains("no longer offered")).then_some(())
-    })
-    .await;
+    let kept = scene.stage.annotation("checkout", "decided-by").await.unwrap();
+    assert!(
+        kept.contains(r#""decision":"hold""#) && kept.contains("1.5.0 is skipped"),
+        "{kept}"
+    );
+    for decision in ["approve", "hold", "not-now"] {
+        let (status, page) = scene.answer(&token, decision).await;
+        assert!(status == 409 && page.contains("used before"), "{status} {page}");
+    }
+    assert_eq!(
+        scene.answer(&other, "approve").await.0,
+        410,
+        "it is no longer offered"
+    );
     assert_eq!(scene.approved().await, None);
+    scene.updater.stop().await;
+}
+
+#[tokio::test]
+async fn not_now_is_written_down_and_uses_the_link_up_and_no_other() {
+    let scene = Scene::set(&[]).await;
+    let (link, other) = (scene.link().await, scene.link_good_for("71h").await);
+    let (status, page) = scene.answer(&token_of(&link), "not-now").await;
+    assert!(status == 200 && page.contains("this link is used up"), "{page}");
+    let kept = scene.stage.annotation("checkout", "decided-by").await.unwrap();
+    assert!(
+        kept.contains(r#""decision":"not-now""#) && kept.contains(r#""knownBy":"link""#),
+        "{kept}"
+    );
+    scene
+        .is_told("UpdatePostponed", "is left for later, by whoever has the link")
+        .await;
+    let (status, page) = scene.answer(&token_of(&link), "approve").await;
+    assert!(status == 409 && page.contains("used before"), "{status} {page}");
+    assert_eq!(scene.updater.page(&link).await.0, 409);
+    assert_eq!(scene.approved().await, None);
+    assert_eq!(scene.answer(&token_of(&other), "approve").await.0, 200);
+    scene.stage.image_becomes("checkout", NEW).await;
+    scene.updater.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_decided_is_told_also_when_whoever_decided_hangs_up() {
+    let scene = Scene::set(&["--trusted-proxy", "127.0.0.1/32"]).await;
+    let carol = [("x-forwarded-user", "carol")];
+    let (form, offer) = (
+        scene.field("form", &carol).await.unwrap(),
+        scene.field("offer", &carol).await.unwrap(),
+    );
+    let slow = FaultRule::new(Fault::DelayAnswer(Duration::from_secs(2)));
+    let slow = slow.user(UPDATER).verb("patch").resource("deployments").times(1);
+    scene.stage.cluster.api.faults().install(slow);
+    let fields = [
+        ("form", form.as_str()),
+        ("offer", &offer),
+        ("container", "app"),
+        ("decision", "not-now"),
+    ];
+    let send = scene.send(CHECKOUT, &fields, &carol);
+    let written = eventually("it is written", LIMIT, || async {
+        scene.stage.annotation("checkout", "decided-by").await
+    });
+    tokio::select! {
+        _ = send => panic!("the answer was to be held back"),
+        kept = written => assert!(kept.contains(r#""by":"carol","decision":"not-now","knownBy":"proxy""#), "{kept}"),
+    }
+    scene
+        .is_told("UpdatePostponed", "by carol (named by the proxy)")
+        .await;
+    scene.updater.stop().await;
+}
+
+#[tokio::test]
+async fn only_the_update_that_was_shown_is_undone_and_who_asked_is_kept() {
+    let scene = Scene::set(&["--trusted-proxy", "127.0.0.1/32"]).await;
+    let carol = [("x-forwarded-user", "carol")];
+    scene
+        .stage
+        .annotate("checkout", "kubefresh.dev/approved", "1.5.0")
+        .await;
+    scene.stage.update_to_1_5_0().await;
+    let form = scene.field("form", &carol).await.unwrap();
+    let shown = scene.last_update(&carol).await;
+    let undo = |shown| [("form", form.as_str()), ("offer", shown), ("decision", "undo")];
+    let before = scene.stage.patches("checkout").len();
+    for wrong in ["", "another"] {
+        let status = scene.send(CHECKOUT, &undo(wrong), &carol).await.status();
+        assert!([400, 409].contains(&status.as_u16()), "{wrong:?}: {status}");
+    }
+    assert_eq!(scene.stage.patches("checkout").len(), before);
+    assert_eq!(scene.send(CHECKOUT, &undo(&shown), &carol).await.status(), 303);
+    scene.stage.image_becomes("checkout", OLD).await;
+    let kept = scene.stage.annotation("checkout", "decided-by").await.unwrap();
+    assert!(kept.contains(r#""by":"carol","decision":"undo""#), "{kept}");
     scene.updater.stop().await;
 }
 
@@ -248,9 +379,10 @@ async fn a_replica_that_follows_takes_an_approval_and_the_one_that_leads_acts_on
 
 #[tokio::test]
 async fn a_thousand_previews_of_a_link_change_nothing() {
-    let scene = Scene::set(&[]).await;
+    let scene = Scene::set(&["--trusted-proxy", "127.0.0.1/32"]).await;
     let link = scene.link().await;
     let upgrade = link.replace("/approve?", "/api/upgrade/shop/checkout?");
+    let previewed = [upgrade.as_str(), &link, "/", &link, CHECKOUT, &link];
     let bots = [
         "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)",
         "Mozilla/5.0 (compatible; Discordbot/2.0; +https://discordapp.com)",
@@ -262,8 +394,7 @@ async fn a_thousand_previews_of_a_link_change_nothing() {
     let client = reqwest::Client::new();
     stream::iter(0..1000)
         .for_each_concurrent(8, |number| {
-            let (client, link, upgrade) = (&client, &link, &upgrade);
-            let path = if number % 3 == 0 { upgrade } else { link };
+            let (client, path) = (&client, previewed[number / 2 % previewed.len()]);
             let method = if number % 2 == 0 {
                 Method::GET
             } else {
@@ -273,7 +404,8 @@ async fn a_thousand_previews_of_a_link_change_nothing() {
             async move {
                 let request = client
                     .request(method, address)
-                    .header(USER_AGENT, bots[number % bots.len()]);
+                    .header(USER_AGENT, bots[number % bots.len()])
+                    .header("x-forwarded-for", format!("203.0.113.{}", number % 50));
                 assert_eq!(request.send().await.unwrap().status(), 200);
             }
         })
@@ -288,7 +420,7 @@ async fn a_thousand_previews_of_a_link_change_nothing() {
 async fn a_link_that_is_forged_or_expired_or_for_something_else_says_so_and_changes_nothing() {
     let scene = Scene::set(&[]).await;
     let token = scene.token().await;
-    let key = SigningKey::new(KEY.as_bytes()).unwrap();
+    let key = SigningKey::new(SIGNING_KEY.as_bytes()).unwrap();
     let words = URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap();
     let genuine: Value = serde_json::from_slice(&words).unwrap();
     let changed = |field: &str, value: Value| {
@@ -433,15 +565,15 @@ async fn a_proxy_names_people_only_where_it_is_trusted() {
 }
 
 #[tokio::test]
-async fn whoever_tries_to_guess_the_token_is_slowed_down() {
-    let scene = Scene::set(&[]).await;
-    let mut last = 0;
-    for _ in 0..12 {
+async fn a_session_is_kept_from_connections_that_anybody_may_read_where_people_come_by_https() {
+    let scene = Scene::set(&["--trusted-proxy", "127.0.0.1/32"]).await;
+    let fields = [("name", "alice"), ("token", TOKEN)];
+    for (proto, secure) in [("https", true), ("http", false)] {
         let response = scene
-            .send("/sign-in", &[("name", "a"), ("token", "guess")], &[])
+            .send("/sign-in", &fields, &[("x-forwarded-proto", proto)])
             .await;
-        last = response.status().as_u16();
+        let cookie = response.headers()[SET_COOKIE].to_str().unwrap();
+        assert_eq!(cookie.contains("; Secure"), secure, "{proto}: {cookie}");
     }
-    assert_eq!(last, 429);
     scene.updater.stop().await;
 }

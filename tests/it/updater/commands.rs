@@ -131,6 +131,15 @@ async fn what_waits_is_approved_by_one_command_and_what_is_held_by_another_is_no
         approved.contains(&format!("{OLD} -> {NEW} is approved")),
         "{approved}"
     );
+    let kept = stage.annotation("checkout", "decided-by").await.unwrap();
+    for decision in ["hold", "release"] {
+        let word = format!(
+            r#""by":"system:serviceaccount:kubefresh:kubefresh-updater","decision":"{decision}","knownBy":"nothing""#
+        );
+        assert!(kept.contains(&word), "{kept}");
+    }
+    let told = stage.told("checkout").await;
+    assert_eq!(told, ["UpdateHeld", "HoldReleased", "UpdateApproved"]);
     let leader = stage.leader().await;
     stage.image_becomes("checkout", NEW).await;
     leader.stop().await;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use sandbox::forge::Forge;
 use sandbox::programs::workspace;
 use sandbox::prometheus::Prometheus;
 use sandbox::receiver::Receiver;
@@ -61,6 +62,12 @@ const RAISED: &[(&str, &str, &str, &str)] = &[
         "kubefresh_messages_waiting",
         "3x40",
         "31m",
+    ),
+    (
+        "KubefreshReleaseNotesUnanswered",
+        "kubefresh_release_notes_oldest_unanswered_age_seconds",
+        "21601+60x40",
+        "16m",
     ),
     (
         "KubefreshScansOverdue",
@@ -168,15 +175,28 @@ fn every_alert_can_be_raised_and_is_not_where_all_is_well() {
 async fn prometheus_finds_every_metric_that_is_asked_for_and_raises_the_alert_of_a_failed_update() {
     let directory = tempfile::tempdir().unwrap();
     let (file, rules) = rules(directory.path());
-    let stage = Stage::with_checkout(&[("kubefresh.dev/rollback", "false")]).await;
+    let forge = Forge::start().await;
+    forge.has("example/shop", super::notes::shop());
+    forge.allows(60, clock::now().as_second() + 3600);
+    let notes = format!("{}/example/shop", forge.host());
+    let stage =
+        Stage::with_checkout(&[("kubefresh.dev/rollback", "false"), (super::notes::NOTES, &notes)]).await;
     let frozen = [("kubefresh.dev/freeze", "@daily 1d")];
     stage.deploy("frozen", OLD, &frozen).await;
     let receiver = Receiver::start().await;
     let run = run_with_a_budget().to_config_map(NAMESPACE);
     stage.cluster.apply(&[serde_json::to_value(run).unwrap()]).await;
     let url = receiver.url("/");
-    let webhook = ["--webhook-url", &url, "--webhook-enable-image-rollout-failed"];
-    let updater = stage.leader_with(&webhook).await;
+    let forges = forge.named("github");
+    let updater = stage
+        .leader_with(&[
+            "--webhook-url",
+            &url,
+            "--webhook-enable-image-rollout-failed",
+            "--forges",
+            &forges,
+        ])
+        .await;
     let prometheus = Prometheus::asking(updater.address, &file);
     let up = [("query", "kubefresh_leader == 1")];
     eventually("prometheus has asked", LIMIT, || async {

@@ -293,3 +293,22 @@ async fn updates_that_ended_are_in_the_feed_the_latest_first_and_each_once() {
     assert_eq!(text.matches("<entry>").count(), 2, "{text}");
     updater.stop().await;
 }
+
+#[tokio::test]
+async fn where_people_reach_the_pages_is_where_the_feed_leads() {
+    let ended = [
+        ("kubefresh.dev/last-update", "2026-11-20T03:00:00Z"),
+        ("kubefresh.dev/last-change", "app: a:1 -> a:2"),
+        ("kubefresh.dev/last-result", "completed"),
+    ];
+    let stage = Stage::with_checkout(&ended).await;
+    let updater = stage
+        .leader_with(&["--base-url", "https://kubefresh.example"])
+        .await;
+    let text = updater.says("/feed.atom", "shop/checkout: completed").await;
+    for address in ["/feed.atom", "/", "/workload/deployment/shop/checkout"] {
+        let link = format!("href=\"https://kubefresh.example{address}\"");
+        assert!(text.contains(&link), "{link}: {text}");
+    }
+    updater.stop().await;
+}

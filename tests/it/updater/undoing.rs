@@ -49,7 +49,14 @@ async fn a_command_undoes_the_last_update_once_and_only_what_is_newer_comes_afte
     let meaning = format!("container app: {NEW} -> {OLD} is asked for\n");
     assert!(said.starts_with(&meaning), "{said}");
     stage.goes_back().await;
-    let told = ["UpdateStarted", "ImageUpdated", "RollbackRequested", "RolledBack"];
+    let told = [
+        "UpdateStarted",
+        "ImageUpdated",
+        // By whom, and that it begins.
+        "RollbackRequested",
+        "RollbackRequested",
+        "RolledBack",
+    ];
     assert_eq!(stage.told("checkout").await, told);
     updater
         .shows("kubefresh_updates_total{kind=\"Deployment\",result=\"rolled-back-on-request\"} 1")

@@ -10,7 +10,7 @@ use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use k8s_openapi::api::events::v1::Event;
-use kube::api::{ListParams, LogParams, Patch, PatchParams, PostParams};
+use kube::api::{ListParams, LogParams, PostParams};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::json;
 use shared::domain::plan::{Assessment, Plan, PlanLimits, Snapshot};
@@ -251,12 +251,4 @@ pub(super) async fn templates(client: &Client, service: &str) -> Result<usize> {
         .await?
         .items
         .len())
-}
-
-/// Writes an annotation, as `kubectl annotate` does.
-pub(super) async fn annotate(client: &Client, service: &str, key: &str, value: &str) -> Result<()> {
-    let api: Api<Deployment> = Api::namespaced(client.clone(), NAMESPACE);
-    let patch = Patch::Merge(json!({ "metadata": { "annotations": { key: value } } }));
-    api.patch(service, &PatchParams::default(), &patch).await?;
-    Ok(())
 }

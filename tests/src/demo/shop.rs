@@ -75,11 +75,14 @@ impl Service {
         registry.publish(&image).digest
     }
 
-    /// The Deployment.
-    pub(super) fn deployment(&self, registry: &Registry) -> Value {
+    /// The Deployment, which says where its notes are if they are anywhere.
+    pub(super) fn deployment(&self, registry: &Registry, notes: Option<&str>) -> Value {
         let mut annotations = json!({ "kubefresh.dev/watch": "true", "kubefresh.dev/mode": self.mode });
         if let Some(policy) = self.policy {
             annotations["kubefresh.dev/policy"] = json!(policy);
+        }
+        if let Some(notes) = notes {
+            annotations["kubefresh.dev/release-notes"] = json!(notes);
         }
         json!({
             "apiVersion": "apps/v1",

@@ -10,6 +10,8 @@ use serde_json::json;
 use shared::domain::workload::Workload;
 
 use super::observe;
+use super::outside::{Outside, TOKEN};
+use super::person::{self, Page};
 use super::screen::{self, Screen};
 use super::shop::{NAMESPACE, SERVICES, Service};
 use crate::apiserver::ApiServerOptions;
@@ -23,14 +25,19 @@ pub async fn tell(serve: bool) -> Result<()> {
     screen.chapter("A cluster and a registry, inside this process");
     screen::note("building kubefresh-scanner and kubefresh-updater as they are shipped");
     let cluster = Cluster::moving(ApiServerOptions::default()).await;
+    let client = cluster.client().await;
     let mut story = Story {
-        client: cluster.client().await,
+        outside: Outside::start(client.clone(), &ASKS.repository()).await?,
+        client,
         cluster,
         screen,
         scans: 0,
     };
     screen::good(format!("Kubernetes API at {}", story.cluster.api.url()));
     screen::good(format!("image registry at {}", story.cluster.registry.base_url()));
+    screen::good(
+        "around it: a forge with release notes, a language model that always says the same, and a Discord channel",
+    );
     let told = story.play().await;
     // Also when it did not come true: then there is something to look at.
     if serve {
@@ -42,8 +49,12 @@ pub async fn tell(serve: bool) -> Result<()> {
     told
 }
 
+/// The one that asks first.
+const ASKS: &Service = &SERVICES[3];
+
 struct Story {
     cluster: Cluster,
+    outside: Outside,
     client: Client,
     screen: Screen,
     scans: usize,
@@ -55,7 +66,7 @@ impl Story {
         self.open_the_shop().await?;
         self.first_scan().await?;
         self.update(&SERVICES[0], "1.5.0").await?;
-        self.approve(&SERVICES[3], "2026.11.1").await?;
+        self.approve(ASKS, "2026.11.1").await?;
         self.lose_the_leader(&SERVICES[1], "v2.8.0").await?;
         self.sum_up().await
     }
@@ -64,12 +75,19 @@ impl Story {
         self.screen
             .chapter("Install: the very manifests of deploy/, as kubectl apply does");
         let objects = manifests::install();
-        self.cluster.apply(&objects).await;
+        let (namespaces, others): (Vec<_>, Vec<_>) = objects
+            .iter()
+            .cloned()
+            .partition(|object| object["kind"] == "Namespace");
+        self.cluster.apply(&namespaces).await;
+        self.cluster.apply(&self.outside.secrets()).await;
+        self.cluster.apply(&others).await;
         let kinds: Vec<&str> = objects
             .iter()
             .filter_map(|object| object["kind"].as_str())
             .collect();
         screen::good(format!("{} objects: {}", kinds.len(), kinds.join(", ")));
+        screen::good("and two Secrets: the key of links, and whom to tell where");
         observe::until("both updaters are ready", || async {
             let updater = observe::deployment(&self.client, "kubefresh", "kubefresh-updater").await?;
             Ok((updater.available == 2).then_some(()))
@@ -93,8 +111,10 @@ impl Story {
             for tag in service.published {
                 service.publish(&self.cluster.registry, tag);
             }
+            let notes = format!("{}/{}", self.outside.forge.host(), service.repository());
+            let notes = Some(notes.as_str()).filter(|_| service.name == ASKS.name);
             self.cluster
-                .apply(&[service.deployment(&self.cluster.registry)])
+                .apply(&[service.deployment(&self.cluster.registry, notes)])
                 .await;
         }
         for service in &SERVICES {
@@ -238,23 +258,31 @@ impl Story {
             "{} waits for somebody to agree, and somebody does",
             service.name
         ));
-        let (note, _) = observe::until("the update is offered", || async {
-            Ok(observe::events(&self.client, service.name, "UpdateAvailable")
-                .await?
-                .pop())
+        let message = observe::until("Discord is told of it", || async {
+            Ok(person::question(&self.outside.discord.received(), service.name))
         })
         .await?;
-        screen::note(format!("Event UpdateAvailable: {note}"));
+        screen::note("Discord shows:");
+        screen::quote(&message.lines.join("\n"));
+        let asked = self.outside.model.questions().len();
+        ensure!(asked == 1, "the model was asked {asked} times for one text");
+        let page = Page::open(&message.link).await?;
+        screen::good(format!("the link opens a page: {}", page.heading()));
+        screen::note(format!("its buttons: {}", page.buttons().join(", ")));
         let before = observe::deployment(&self.client, NAMESPACE, service.name).await?;
         ensure!(
             before.image.ends_with(service.running),
             "nothing moves before somebody agrees"
         );
-        observe::annotate(&self.client, service.name, "kubefresh.dev/approved", tag).await?;
-        screen::good(format!(
-            "kubectl annotate deployment/{} kubefresh.dev/approved={tag}",
-            service.name
-        ));
+        let answer = page.press("Deploy").await?;
+        screen::good(format!("somebody presses Deploy: {}", answer.heading()));
+        let (note, by) = observe::until("it is told who agreed", || async {
+            Ok(observe::events(&self.client, service.name, "UpdateApproved")
+                .await?
+                .pop())
+        })
+        .await?;
+        screen::good(format!("Event UpdateApproved, by {by}: {note}"));
         self.started(service).await?;
         self.follow(service, None).await?;
         self.finished(service, tag).await?;
@@ -414,6 +442,10 @@ impl Story {
         self.screen.chapter("Yours now, until ctrl-c");
         let path: PathBuf = self.cluster.kubeconfig_file(None);
         screen::good(format!("export KUBECONFIG={}", path.display()));
+        screen::note(format!(
+            "{}/ is the page; sign in with the token {TOKEN}",
+            self.outside.base_url()
+        ));
         screen::note("kubectl get deployments -A");
         screen::note(
             "kubectl -n kubefresh get cm -l kubefresh.dev/record=scan -L kubefresh.dev/registry,kubefresh.dev/newest,kubefresh.dev/state",

@@ -18,7 +18,7 @@ use shared::domain::time;
 use shared::domain::window::Windows;
 use shared::io::arguments::{self, given};
 
-use crate::post;
+use crate::outgoing;
 
 /// Where Telegram's bots are served.
 const TELEGRAM: &str = "https://api.telegram.org";
@@ -175,9 +175,9 @@ impl fmt::Debug for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let host = match self {
             Self::Discord(url) | Self::Slack(url) | Self::Teams(url) | Self::Telegram { url, chat: _ } => {
-                post::host(url)
+                outgoing::host(url)
             }
-            Self::Ntfy { server, .. } => post::host(server),
+            Self::Ntfy { server, .. } => outgoing::host(server),
             Self::Email(email) => email.host.clone(),
         };
         f.debug_tuple("Destination").field(&host).finish()
@@ -410,7 +410,7 @@ fn email(
     let to = to.split(',').zip(1..);
     let to = to.map(|(written, number)| read("MAIL_TO", number, written));
     Ok(Some(EmailSettings {
-        host: post::host(&parsed),
+        host: outgoing::host(&parsed),
         from: read("MAIL_FROM", 1, &from)?,
         to: to.collect::<Result<_, _>>()?,
         url: SecretString::from(url),

@@ -12,7 +12,7 @@ use shared::io::arguments::given;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Release notes")]
 pub struct NotesOptions {
-    /// Fetch the release notes of what is offered: `true` or `false`.
+    /// Fetch the release notes of what is offered, of github.com and other forges: `true` or `false`.
     #[arg(
         long, env = "FETCH_NOTES", default_value_t = true, default_missing_value = "true", num_args = 0..=1,
         require_equals = true, action = ArgAction::Set, value_name = "BOOLEAN", global = true
@@ -32,7 +32,7 @@ pub struct NotesOptions {
     )]
     pub github_token: Option<SecretString>,
     /// A file that holds it.
-    #[arg(long, env = "GITHUB_TOKEN_FILE", value_name = "FILE", global = true)]
+    #[arg(long, env = "GITHUB_TOKEN_FILE", value_parser = super::file, value_name = "FILE", global = true)]
     pub github_token_file: Option<PathBuf>,
     /// The same for GitLab.
     #[arg(
@@ -44,7 +44,7 @@ pub struct NotesOptions {
     )]
     pub gitlab_token: Option<SecretString>,
     /// A file that holds it.
-    #[arg(long, env = "GITLAB_TOKEN_FILE", value_name = "FILE", global = true)]
+    #[arg(long, env = "GITLAB_TOKEN_FILE", value_parser = super::file, value_name = "FILE", global = true)]
     pub gitlab_token_file: Option<PathBuf>,
     /// The same for Gitea or Forgejo; without a server in FORGES it is shown to codeberg.org.
     #[arg(
@@ -56,7 +56,7 @@ pub struct NotesOptions {
     )]
     pub gitea_token: Option<SecretString>,
     /// A file that holds it.
-    #[arg(long, env = "GITEA_TOKEN_FILE", value_name = "FILE", global = true)]
+    #[arg(long, env = "GITEA_TOKEN_FILE", value_parser = super::file, value_name = "FILE", global = true)]
     pub gitea_token_file: Option<PathBuf>,
 }
 

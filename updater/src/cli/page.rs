@@ -11,9 +11,12 @@ use ipnet::IpNet;
 use jiff::SignedDuration;
 use reqwest::Url;
 use secrecy::{ExposeSecret as _, SecretString};
+use shared::domain::pages::Pages;
 use shared::domain::signed::{KeyTooShort, SigningKey};
 use shared::domain::time::duration;
 use shared::io::arguments::{given, words};
+
+use super::is_bare;
 
 /// A link is for people who sleep and have a weekend.
 const LONGEST_EXPIRY: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -28,10 +31,10 @@ pub struct PageOptions {
     pub base_url: Option<String>,
     /// The key that links and sessions are signed with, in a file of 32 bytes at least. Without it there are no links, and the pages
     /// change nothing.
-    #[arg(long, env = "SIGNING_KEY_FILE", value_name = "FILE", global = true)]
+    #[arg(long, env = "SIGNING_KEY_FILE", value_parser = super::file, value_name = "FILE", global = true)]
     pub signing_key_file: Option<PathBuf>,
     /// The token that people sign in with, in a file of 16 bytes at least.
-    #[arg(long, env = "PAGE_TOKEN_FILE", value_name = "FILE", global = true)]
+    #[arg(long, env = "PAGE_TOKEN_FILE", value_parser = super::file, value_name = "FILE", global = true)]
     pub page_token_file: Option<PathBuf>,
     /// Addresses of proxies that say who somebody is, such as 10.42.0.7/32, separated by commas; nobody is believed without it.
     #[arg(
@@ -84,6 +87,21 @@ impl fmt::Debug for PageSettings {
 }
 
 impl PageSettings {
+    /// Where the pages are, without a slash at the end.
+    pub(crate) fn base(&self) -> Option<&str> {
+        let base = self.base_url.as_ref()?;
+        Some(base.as_str().trim_end_matches('/'))
+    }
+
+    /// As messages lead there.
+    pub fn pages(&self) -> Pages {
+        Pages {
+            base: self.base().map(str::to_owned),
+            key: self.signing_key.clone(),
+            expiry: self.approval_expiry,
+        }
+    }
+
     /// Whether an address is one of those that say who somebody is.
     pub fn trusts(&self, peer: IpAddr) -> bool {
         let peer = peer.to_canonical();
@@ -165,13 +183,9 @@ fn read(file: &Path) -> Result<Option<Vec<u8>>, PageError> {
 
 /// What the pages are at the root of.
 fn origin(written: String) -> Result<Url, PageError> {
-    let url = Url::parse(&written).ok().filter(|url| {
-        matches!(url.scheme(), "http" | "https")
-            && url.has_host()
-            && matches!(url.path(), "" | "/")
-            && url.query().is_none()
-            && url.username().is_empty()
-    });
+    let url = Url::parse(&written)
+        .ok()
+        .filter(|url| is_bare(url) && matches!(url.path(), "" | "/"));
     url.ok_or(PageError::BaseUrl(written))
 }
 
@@ -241,6 +255,8 @@ mod tests {
             "ftp://a",
             "https://a.example/path",
             "https://me@a.example",
+            "https://:secret@a.example",
+            "https://a.example/#top",
             "https://a/?b",
         ] {
             assert_eq!(

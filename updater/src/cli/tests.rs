@@ -30,6 +30,13 @@ fn what_is_set_to_nothing_counts_as_not_set() {
         "--namespace=",
         "--listen-address=",
         "--pod-name=",
+        "--signing-key-file=",
+        "--page-token-file=",
+        "--github-token-file=",
+        "--gitlab-token-file=",
+        "--gitea-token-file=",
+        "--openai-api-key-file=",
+        "--webhook-template-file=",
     ];
     let settings = parse(&empty).unwrap();
     assert!(settings.watch_namespaces.is_empty());

@@ -18,7 +18,7 @@ use shared::domain::announcement::template::{Template, TemplateError};
 use shared::domain::message::EventType;
 use shared::io::arguments::given;
 
-use crate::post;
+use crate::outgoing;
 use crate::webhook::{EVENT_ID, SIGNATURE};
 
 /// In milliseconds.
@@ -94,7 +94,7 @@ pub struct WebhookOptions {
     )]
     pub webhook_secret: Option<SecretString>,
     /// A template of the body, for what takes other JSON than watch-cluster's.
-    #[arg(long, env = "WEBHOOK_TEMPLATE_FILE", value_name = "FILE", global = true)]
+    #[arg(long, env = "WEBHOOK_TEMPLATE_FILE", value_parser = super::file, value_name = "FILE", global = true)]
     pub webhook_template_file: Option<PathBuf>,
 }
 
@@ -118,7 +118,7 @@ pub struct WebhookSettings {
 impl WebhookSettings {
     /// The receiver as it may be shown: a path or a query can be a secret.
     pub fn host(&self) -> String {
-        post::host(&self.url)
+        outgoing::host(&self.url)
     }
 }
 

@@ -19,11 +19,15 @@ It needs the key that the updater has, so run it in its pod: kubectl -n kubefres
 /// Prints one address for each container of a workload that waits.
 pub async fn link(options: WorkloadOptions, settings: Settings) -> Result<(), CommandError> {
     let refused = |reason: String| CommandError::Cluster(reason);
-    let key = settings.page.signing_key.as_ref();
-    let key =
-        key.ok_or_else(|| refused("there are no links without a key: set SIGNING_KEY_FILE".to_owned()))?;
-    let base = settings.page.base_url.as_ref();
-    let base = base.ok_or_else(|| refused("set BASE_URL to where people reach the pages".to_owned()))?;
+    let pages = settings.page.pages();
+    if pages.key.is_none() {
+        return Err(refused(
+            "there are no links without a key: set SIGNING_KEY_FILE".to_owned(),
+        ));
+    }
+    if pages.base.is_none() {
+        return Err(refused("set BASE_URL to where people reach the pages".to_owned()));
+    }
     let client = client::connect(client::CALL_LIMIT).await?;
     let named = options.workload.as_str();
     let survey = survey::survey(&client, &settings, |workload| is_named(workload, named)).await;
@@ -31,7 +35,7 @@ pub async fn link(options: WorkloadOptions, settings: Settings) -> Result<(), Co
     let workload = find(&survey.snapshot, named).map_err(CommandError::Cluster)?;
     let mut assessments = survey.plan.assessments.iter();
     let assessment = assessments.find(|assessment| assessment.uid == workload.uid);
-    let expires = survey.at.checked_add(settings.page.approval_expiry);
+    let expires = survey.at.checked_add(pages.expiry);
     let expires = expires.map_err(|error| refused(error.to_string()))?;
     let entries = assessment
         .into_iter()
@@ -44,12 +48,7 @@ pub async fn link(options: WorkloadOptions, settings: Settings) -> Result<(), Co
                 return None;
             };
             let link = ApprovalLink::new(&workload.id, &workload.uid, entry, target, expires);
-            let mut address = base.clone();
-            address.set_path("/approve");
-            address
-                .query_pairs_mut()
-                .append_pair("token", &link.to_token(key));
-            Some(format!("{address}\n"))
+            Some(pages.to_decide(&link)? + "\n")
         })
         .collect();
     if links.is_empty() {

@@ -1,23 +1,29 @@
 //! `approve`, `hold`, `release`, `rollback` and `check-now`: the annotations that a person could write, written for them and checked first.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use clap::Args;
-use kube::Client;
-use shared::domain::patch;
+use k8s_openapi::api::authentication::v1::SelfSubjectReview;
+use kube::api::PostParams;
+use kube::{Api, Client};
+use shared::domain::decision::{Decider, Decision};
 use shared::domain::plan::{Assessment, Snapshot};
 use shared::domain::policy::Hold;
-use shared::domain::steer::{self, Change};
+use shared::domain::steer::{self, Change, Exactness, Word};
 use shared::domain::workload::{Workload, WorkloadId};
-use shared::io::client::{self, explain};
+use shared::io::client;
 use shared::io::clock;
 use shared::io::terminal::output;
+use tokio::time::timeout;
 
 use super::{CommandError, survey};
-use crate::answer::{Failure, failure};
-use crate::api;
 use crate::cli::Settings;
+use crate::decisions::{Pen, Unwritten};
 
-/// The name of these commands in `managedFields`: what a person decided is not what the updater did.
 const FIELD_MANAGER: &str = "kubefresh-command";
+/// How long it is waited for who runs the command.
+const WHO_LIMIT: Duration = Duration::from_secs(5);
 
 /// Shown below the options.
 pub const EXAMPLES: &str = "\
@@ -95,10 +101,20 @@ impl Step {
         }
     }
 
+    fn decision(&self) -> Decision {
+        match self {
+            Self::Approve(_) => Decision::Approve,
+            Self::Hold(_) => Decision::Hold,
+            Self::Release(_) => Decision::Release,
+            Self::Rollback(_) => Decision::Undo,
+            Self::CheckNow(_) => Decision::CheckNow,
+        }
+    }
+
     fn next(&self) -> &'static str {
         match self {
             Self::Approve(_) => {
-                "the updater that leads starts it at its next look; kubefresh-updater status follows it"
+                "the updater that leads starts it at its next look, where no more people have to agree; kubefresh-updater status follows it"
             }
             Self::Hold(_) => "kubefresh-updater release takes it back",
             Self::Release(_) => "kubefresh-updater plan says what happens now",
@@ -112,26 +128,64 @@ impl Step {
     }
 }
 
-/// How often it is looked at and decided anew: the status of a workload that rolls out changes from moment to moment.
-const TRIES: usize = 10;
-
-/// Decides, writes, and says what was written.
+/// Decides, writes, tells, and says what was written.
 pub async fn steer(step: Step, settings: Settings) -> Result<(), CommandError> {
     let client = client::connect(client::CALL_LIMIT).await?;
-    for _ in 0..TRIES {
-        if let Some(change) = attempt(&client, &step, &settings).await? {
-            let page = format!("{}\nnext: {}\n", change.meaning.join("\n"), step.next());
-            return output::page(&page).map_err(CommandError::Stream);
-        }
-    }
-    Err(CommandError::Cluster(format!(
-        "{} keeps changing, so nothing was written; repeat the command when its rollout is over",
-        step.workload()
-    )))
+    let by = who(&client).await;
+    let pen = Pen {
+        client: &client,
+        manager: FIELD_MANAGER,
+        pod: &settings.pod_name,
+    };
+    let look = || attempt(&client, &step, &settings, &by);
+    let meaning = pen.write(step.decision(), &by, look).await.map_err(refusal)?;
+    let page = format!("{}\nnext: {}\n", meaning.join("\n"), step.next());
+    output::page(&page).map_err(CommandError::Stream)
 }
 
-/// What was written; `None` where the workload changed between the look and the write, and may be looked at again.
-async fn attempt(client: &Client, step: &Step, settings: &Settings) -> Result<Option<Change>, CommandError> {
+fn refusal(unwritten: Unwritten<CommandError>) -> CommandError {
+    match unwritten {
+        Unwritten::Refused(error) => error,
+        Unwritten::Failed(problem) => CommandError::Cluster(problem),
+        Unwritten::KeepsChanging => CommandError::Cluster(
+            "it keeps changing, so nothing was written; repeat the command when its rollout is over"
+                .to_owned(),
+        ),
+        Unwritten::Unanswered => CommandError::Cluster(
+            "the API server did not answer in time; look whether it was written before you repeat the command"
+                .to_owned(),
+        ),
+    }
+}
+
+/// As whom the API server knows whoever runs the command. Not to know it is no reason not to obey: whoever may patch a
+/// workload may write its annotations by hand.
+async fn who(client: &Client) -> Decider {
+    let reviews: Api<SelfSubjectReview> = Api::all(client.clone());
+    let (parameters, question) = (PostParams::default(), SelfSubjectReview::default());
+    let asked = reviews.create(&parameters, &question);
+    let review = match timeout(WHO_LIMIT, asked).await {
+        Ok(Ok(review)) => review,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "the API server does not say who runs this command");
+            return Decider::nobody_knows();
+        }
+        Err(_) => return Decider::nobody_knows(),
+    };
+    let user = review.status.and_then(|status| status.user_info);
+    let name = user
+        .and_then(|user| user.username)
+        .filter(|name| !name.is_empty());
+    name.map_or_else(Decider::nobody_knows, |name| Decider::in_cluster(&name))
+}
+
+/// What would be written of the workload as it is now.
+async fn attempt(
+    client: &Client,
+    step: &Step,
+    settings: &Settings,
+    by: &Decider,
+) -> Result<(Arc<Workload>, Change), CommandError> {
     let named = step.workload();
     let survey = survey::survey(client, settings, |workload| is_named(workload, named))
         .await
@@ -142,14 +196,21 @@ async fn attempt(client: &Client, step: &Step, settings: &Settings) -> Result<Op
         .assessments
         .iter()
         .find(|assessment| assessment.uid == workload.uid);
-    let change = decide(step, workload, assessment)?;
-    let is_written = write(client, workload, &change)
-        .await
-        .map_err(CommandError::Cluster)?;
-    Ok(is_written.then_some(change))
+    let word = Word {
+        decision: step.decision(),
+        by,
+        link_until: None,
+    };
+    let change = decide(step, workload, assessment, by)?.signed(workload, word, clock::now())?;
+    Ok((Arc::clone(workload), change))
 }
 
-fn decide(step: &Step, workload: &Workload, assessment: Option<&Assessment>) -> Result<Change, CommandError> {
+fn decide(
+    step: &Step,
+    workload: &Workload,
+    assessment: Option<&Assessment>,
+    by: &Decider,
+) -> Result<Change, CommandError> {
     let container = step.container();
     let watched = || {
         let name = &workload.id;
@@ -160,7 +221,7 @@ fn decide(step: &Step, workload: &Workload, assessment: Option<&Assessment>) -> 
         })
     };
     let change = match step {
-        Step::Approve(_) => steer::approve(watched()?, container),
+        Step::Approve(_) => steer::approve(watched()?, container, Exactness::Tag, by),
         Step::Hold(options) => steer::hold(workload, watched()?, container, &options.versions),
         Step::Release(options) => steer::release(workload, container, &options.versions),
         Step::Rollback(_) => steer::rollback(workload, container),
@@ -176,11 +237,10 @@ pub(super) fn is_named(id: &WorkloadId, name: &str) -> bool {
     name == short || name.eq_ignore_ascii_case(&format!("{kind}/{short}"))
 }
 
-pub(super) fn find<'a>(snapshot: &'a Snapshot, name: &str) -> Result<&'a Workload, String> {
-    let found: Vec<&Workload> = snapshot
+pub(super) fn find<'a>(snapshot: &'a Snapshot, name: &str) -> Result<&'a Arc<Workload>, String> {
+    let found: Vec<&Arc<Workload>> = snapshot
         .workloads
         .iter()
-        .map(AsRef::as_ref)
         .filter(|workload| is_named(&workload.id, name))
         .collect();
     match found.as_slice() {
@@ -195,15 +255,5 @@ pub(super) fn find<'a>(snapshot: &'a Snapshot, name: &str) -> Result<&'a Workloa
                 kinds.join(", ")
             ))
         }
-    }
-}
-
-/// Only if the workload is still what the decision was made from; whether it was.
-async fn write(client: &Client, workload: &Workload, change: &Change) -> Result<bool, String> {
-    let body = patch::annotate(&workload.resource_version, &change.annotations);
-    match api::patch(client, &workload.id, &body, FIELD_MANAGER).await {
-        Ok(()) => Ok(true),
-        Err(error) if failure(&error) == Failure::Conflict => Ok(false),
-        Err(error) => Err(explain(&format!("patching {}", workload.id), &error)),
     }
 }

@@ -1,26 +1,25 @@
 //! One request to a server: its token, redirects that stay there, bounds, and what the answer's headers ask for.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::header::{
     AUTHORIZATION, ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, LINK, LOCATION, RETRY_AFTER,
 };
-use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode, Url};
 use secrecy::ExposeSecret as _;
 use shared::domain::release_notes::source::{Forge, Server};
 use shared::domain::retry_after;
-use shared::io::cause::root_cause;
-use shared::io::{clock, tls};
+use shared::io::clock;
 
 use super::{Limit, at_second};
 use crate::cli::notes::Tokens;
+use crate::metrics::Metrics;
+use crate::outgoing::{self, Cut};
 
 /// How long an exchange may take as a whole.
 const LIMIT: Duration = Duration::from_secs(30);
-/// How long a server may take to be reached.
-const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// How much of an answer is read, in bytes.
 const MOST_BYTES: usize = 12 << 20;
 const MOST_REDIRECTS: usize = 3;
@@ -36,6 +35,12 @@ pub(super) enum Trouble {
     /// Nothing is there, or it is hidden.
     NotFound,
     Limited(Limit),
+    /// It has no answer for anybody, in words, and when it may be tried again if it said so.
+    Broken {
+        host: String,
+        why: String,
+        not_before: Option<Timestamp>,
+    },
     /// In words, and when it may be tried again if the server said so.
     Failed {
         why: String,
@@ -86,19 +91,16 @@ impl Reply {
 pub(super) struct Exchange {
     client: Client,
     tokens: Tokens,
+    metrics: Arc<Metrics>,
 }
 
 impl Exchange {
-    pub(super) fn new(tokens: Tokens) -> Result<Self, reqwest::Error> {
-        tls::init();
-        let client = Client::builder()
-            .user_agent(concat!("kubefresh-updater/", env!("CARGO_PKG_VERSION")))
-            .timeout(LIMIT)
-            .connect_timeout(CONNECT_LIMIT)
-            .redirect(Policy::none())
-            .referer(false)
-            .build()?;
-        Ok(Self { client, tokens })
+    pub(super) fn new(tokens: Tokens, metrics: Arc<Metrics>) -> Result<Self, reqwest::Error> {
+        Ok(Self {
+            client: outgoing::client(LIMIT)?,
+            tokens,
+            metrics,
+        })
     }
 
     /// Gets what is at an address of this server.
@@ -123,10 +125,10 @@ impl Exchange {
         let mut url = Url::parse(url).map_err(|_| failed(format!("{host}: an address that is none")))?;
         for _ in 0..=MOST_REDIRECTS {
             let request = self.client.get(url.clone()).headers(headers.clone());
-            let response = request
-                .send()
-                .await
-                .map_err(|error| failed(broken(host, &error)))?;
+            let response = request.send().await.map_err(|error| broken(host, &error))?;
+            if let Some(left) = requests_left(response.headers()) {
+                self.metrics.notes_requests_left(server.forge, left);
+            }
             let status = response.status();
             if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
                 url = redirected(&url, &response)
@@ -171,23 +173,16 @@ async fn read(host: &str, mut response: Response) -> Result<Reply, Trouble> {
     if !status.is_success() {
         return Err(trouble(host, status, &headers));
     }
-    let mut body = Vec::new();
-    let failed = |why: String| Trouble::Failed {
-        why,
-        not_before: None,
-    };
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|error| failed(broken(host, &error)))?
-    {
-        if body.len() + chunk.len() > MOST_BYTES {
-            return Err(failed(format!(
-                "{host} answers with more than {} MiB",
-                MOST_BYTES >> 20
-            )));
+    let (body, cut) = outgoing::read(&mut response, MOST_BYTES).await;
+    match cut {
+        None => {}
+        Some(Cut::Broken(error)) => return Err(broken(host, &error)),
+        Some(Cut::TooLong) => {
+            return Err(Trouble::Failed {
+                why: format!("{host} answers with more than {} MiB", MOST_BYTES >> 20),
+                not_before: None,
+            });
         }
-        body.extend_from_slice(&chunk);
     }
     let body = String::from_utf8_lossy(&body).into_owned();
     Ok(Reply {
@@ -227,16 +222,27 @@ fn trouble(host: &str, status: StatusCode, headers: &HeaderMap) -> Trouble {
         }
         _ => format!("{host} answers {status}"),
     };
+    if status.is_server_error() {
+        return Trouble::Broken {
+            host: host.to_owned(),
+            why,
+            not_before: named,
+        };
+    }
     Trouble::Failed {
         why,
         not_before: named,
     }
 }
 
+/// What is left of the allowance, where the server says so.
+fn requests_left(headers: &HeaderMap) -> Option<i64> {
+    header(headers, &REMAINING)?.trim().parse().ok()
+}
+
 /// When the allowance is renewed, where nothing is left of it.
 fn exhausted_until(headers: &HeaderMap) -> Option<Timestamp> {
-    let remaining = header(headers, &REMAINING)?;
-    if remaining.trim() != "0" {
+    if requests_left(headers)? != 0 {
         return None;
     }
     at_second(header(headers, &RESET))
@@ -246,10 +252,10 @@ fn header<'a>(headers: &'a HeaderMap, names: &[&str]) -> Option<&'a str> {
     names.iter().find_map(|name| headers.get(*name)?.to_str().ok())
 }
 
-/// The error itself would show the address.
-fn broken(host: &str, error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return format!("{host} does not answer within {LIMIT:?}");
+fn broken(host: &str, error: &reqwest::Error) -> Trouble {
+    Trouble::Broken {
+        host: host.to_owned(),
+        why: format!("{host} cannot be asked: {}", outgoing::problem(error, LIMIT)),
+        not_before: None,
     }
-    format!("{host} cannot be asked: {}", root_cause(error))
 }

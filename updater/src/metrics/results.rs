@@ -26,6 +26,8 @@ pub enum NoticeResult {
     Failed,
     /// What it speaks of went ahead without it; it is told as soon as it can be.
     Postponed,
+    /// What it speaks of went ahead without it, and too many others are to be told later.
+    Dropped,
 }
 
 /// What became of a message to another program.
@@ -41,6 +43,20 @@ pub enum MessageResult {
     Dropped,
     /// It could not be entered in time, and what it speaks of went ahead without it.
     Postponed,
+}
+
+/// What came of asking for the release notes of an update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantNames)]
+#[strum(serialize_all = "kebab-case")]
+pub enum NotesResult {
+    Found,
+    /// Some of them: there are more than are read, or the server allows no more for now.
+    Partial,
+    /// There are none.
+    Missing,
+    Unchanged,
+    /// To be tried again.
+    Failed,
 }
 
 /// How an update ended.

@@ -43,6 +43,10 @@ fn every_metric_has_our_prefix_and_an_end_marker_closes_the_text() {
     metrics.sends_on(Channel::Webhook);
     metrics.message(Channel::Webhook, MessageResult::GivenUp);
     metrics.messages_waiting(2);
+    metrics.fetches_notes();
+    metrics.asked_for_notes(Forge::GitHub, NotesResult::Partial);
+    metrics.notes_requests_left(Forge::GitLab, 7);
+    metrics.notes_unanswered_since(Some(Timestamp::UNIX_EPOCH - jiff::SignedDuration::from_secs(60)));
     metrics.looked(&Snapshot::default(), &plan());
     let text = metrics.encode(true, Timestamp::UNIX_EPOCH).unwrap();
     for line in [
@@ -54,6 +58,10 @@ fn every_metric_has_our_prefix_and_an_end_marker_closes_the_text() {
         "kubefresh_messages_total{channel=\"webhook\",result=\"given-up\"} 1",
         "kubefresh_messages_total{channel=\"webhook\",result=\"sent\"} 0",
         "kubefresh_messages_waiting{} 2",
+        "kubefresh_release_notes_total{forge=\"github\",result=\"partial\"} 1",
+        "kubefresh_release_notes_total{forge=\"page\",result=\"found\"} 0",
+        "kubefresh_release_notes_requests_left{forge=\"gitlab\"} 7",
+        "kubefresh_release_notes_oldest_unanswered_age_seconds{} 60",
         "kubefresh_workloads{kind=\"Deployment\",state=\"settled\"} 1",
         "kubefresh_containers{verdict=\"no-record\"} 1",
         "kubefresh_records{state=\"readable\"} 0",

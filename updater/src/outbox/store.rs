@@ -4,11 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
-use serde_json::json;
 use shared::domain::outbox::Outbox;
-use shared::domain::ownership::FIELD_MANAGER;
 use shared::domain::record::outbox as record;
 use shared::io::client::explain;
 use tokio::time::{Instant, timeout};
@@ -99,7 +96,16 @@ impl OutboxStore {
         let outbox = outbox.inspect_err(
             |error| tracing::warn!(%error, "messages that waited are lost, and some may be sent again"),
         );
-        Some(outbox.unwrap_or_default().unwrap_or_default())
+        let outbox = outbox.unwrap_or_default().unwrap_or_default();
+        if outbox.unread() > 0 {
+            let (record, lost) = (record::name(&self.lease), outbox.unread());
+            tracing::warn!(
+                record,
+                lost,
+                "messages that waited were stored by another version, cannot be read and are lost"
+            );
+        }
+        Some(outbox)
     }
 
     /// Whether it is stored as it is now, or may be taken to be: where we may not write it is kept in memory.
@@ -130,25 +136,9 @@ impl OutboxStore {
         }
     }
 
-    /// Makes it first where it is not there, empty and by its name, so that there is a version to write it with. Whoever finds that
-    /// another one was faster loses the race by that version.
     async fn write(&self, outbox: &Outbox) -> Result<Option<String>, kube::Error> {
-        let mut whole = record::to_config_map(outbox, &self.lease, &self.namespace);
-        let data = whole.data.take();
-        let name = record::name(&self.lease);
-        let mut version = self.version.clone();
-        if version.is_none() {
-            let parameters = PatchParams::apply(FIELD_MANAGER);
-            let made = self.api.patch(&name, &parameters, &Patch::Apply(&whole)).await?;
-            if made.data.is_some() {
-                return Err(api::written_meanwhile());
-            }
-            version = made.metadata.resource_version;
-        }
-        let parameters = api::managed_by(FIELD_MANAGER);
-        let body = json!({ "metadata": { "resourceVersion": version }, "data": data });
-        let stored = self.api.patch(&name, &parameters, &Patch::Merge(&body)).await?;
-        Ok(stored.metadata.resource_version)
+        let whole = record::to_config_map(outbox, &self.lease, &self.namespace);
+        api::write_record(&self.api, whole, self.version.clone(), std::iter::empty()).await
     }
 
     /// Whether to go on without it.

@@ -12,6 +12,7 @@ use shared::domain::record::run::RunRecord;
 
 use super::Site;
 use super::detail::{Subject, subject};
+use super::notes::Notes;
 use super::overview::question;
 use super::question::{Found, Query};
 use super::refusal::JsonRefusal;
@@ -32,6 +33,8 @@ struct Workload<'a> {
     at: Timestamp,
     containers: Vec<Entry<'a>>,
     explanations: Vec<Explanation>,
+    /// Of what is offered.
+    notes: Vec<Notes>,
 }
 
 #[derive(Debug, Serialize)]
@@ -74,11 +77,16 @@ pub(super) async fn workload(
     let view = site.0.looker.view().await?;
     let Subject {
         id: _,
+        workload,
         lines,
         explanations,
     } = subject(&view, address, &sources.limits)?;
     let answer = Workload {
         at: view.at,
+        notes: lines
+            .iter()
+            .filter_map(|line| Notes::of_line(&view.snapshot, workload, line))
+            .collect(),
         containers: lines.into_iter().map(Entry::of).collect(),
         explanations,
     };

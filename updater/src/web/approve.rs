@@ -8,19 +8,18 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::json;
 use shared::domain::approval_link::{ApprovalLink, LinkError};
-use shared::domain::approvals::Approvals;
+use shared::domain::approvals::Tally;
+use shared::domain::decision::{Decider, Decision, Journal};
 use shared::domain::plan::Verdict;
 use shared::io::clock;
 
 use super::Site;
-use super::act::{Decision, Order, act, offered, used_up};
-use super::person::{Visitor, is_from_our_page};
+use super::act::{Order, act, offered, refused, used, used_up};
+use super::notes::Notes;
+use super::person::{Person, Visitor, Way, is_from_our_page};
 use super::refusal::Refusal;
-use super::row::kind;
 use super::template;
-
-/// Who decides by a link and is not signed in.
-const LINK: &str = "whoever has the link";
+use shared::domain::pages::page_of;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -45,30 +44,44 @@ struct Subject {
     tag: String,
     digest: Option<String>,
     why: String,
+    notes: Option<Notes>,
+    /// Who has agreed, where several people have to.
+    approvals: Option<Tally>,
 }
 
 pub(super) async fn show(
     State(site): State<Site>,
+    Visitor(person): Visitor,
+    Way { client, .. }: Way,
     Query(address): Query<Address>,
 ) -> Result<Response, Refusal> {
-    page(&site, &address).await
+    site.0.limits.open_link(client)?;
+    page(&site, &address, &decider(person)).await
+}
+
+/// Who decides by a link.
+fn decider(person: Option<Person>) -> Decider {
+    person.map_or_else(Decider::by_link, |person| person.by)
 }
 
 /// The address of Image-Watcher's messages.
 pub(super) async fn upgrade(
     State(site): State<Site>,
+    Visitor(person): Visitor,
+    Way { client, .. }: Way,
     Path((namespace, name)): Path<(String, String)>,
     Query(address): Query<Address>,
 ) -> Result<Response, Refusal> {
+    site.0.limits.open_link(client)?;
     let link = read(&site, &address.token)?;
     if link.workload.namespace != namespace || link.workload.name != name {
         return Err(forged());
     }
-    page(&site, &address).await
+    page(&site, &address, &decider(person)).await
 }
 
-async fn page(site: &Site, address: &Address) -> Result<Response, Refusal> {
-    let subject = subject(site, &address.token).await?;
+async fn page(site: &Site, address: &Address, by: &Decider) -> Result<Response, Refusal> {
+    let subject = subject(site, &address.token, by).await?;
     if address
         .version
         .as_ref()
@@ -79,7 +92,7 @@ async fn page(site: &Site, address: &Address) -> Result<Response, Refusal> {
     let id = &subject.link.workload;
     let content = json!({
         "token": address.token,
-        "kind": kind(id.kind),
+        "kind": id.kind.in_lower_case(),
         "namespace": id.namespace,
         "name": id.name,
         "container": subject.link.container,
@@ -89,6 +102,7 @@ async fn page(site: &Site, address: &Address) -> Result<Response, Refusal> {
         "digest": subject.digest,
         "why": subject.why,
         "expires": subject.link.expires,
+        "notes": subject.notes,
     });
     Ok(template::form(StatusCode::OK, "approve.html", &content))
 }
@@ -96,6 +110,7 @@ async fn page(site: &Site, address: &Address) -> Result<Response, Refusal> {
 pub(super) async fn decide(
     State(site): State<Site>,
     Visitor(person): Visitor,
+    Way { client, .. }: Way,
     headers: HeaderMap,
     Form(answer): Form<Answer>,
 ) -> Result<Response, Refusal> {
@@ -103,56 +118,48 @@ pub(super) async fn decide(
     if !is_from_our_page(&headers, &site.0.settings) {
         return Err(Refusal::foreign());
     }
-    let by = person.map_or_else(|| LINK.to_owned(), |person| person.name);
-    let decision = match answer.decision.as_str() {
-        "approve" => Decision::Approve,
-        "hold" => Decision::Hold,
-        "not-now" => {
-            let link = read(&site, &answer.token)?;
-            let lines = vec![
-                "Nothing was changed.".to_owned(),
-                format!("The link stays good until {}.", link.expires),
-            ];
-            return Ok(said(&link, "Not now", &lines));
-        }
-        other => {
-            let problem = format!("{other:?} is nothing that can be decided.");
-            return Err(Refusal::new(
-                StatusCode::BAD_REQUEST,
-                "This cannot be meant",
-                problem,
-            ));
-        }
-    };
-    let subject = subject(&site, &answer.token).await?;
-    let expected = subject.link.offer();
-    let order = Order {
-        decision,
-        workload: &subject.link.workload,
-        container: Some(&subject.link.container),
-        offer: Some(expected),
-        by: &by,
-        once: true,
-    };
-    let mut lines = act(&site, order).await?;
+    site.0.limits.open_link(client)?;
+    let undecidable = || Refusal::undecidable(&answer.decision);
+    let decision: Decision = answer.decision.parse().map_err(|_| undecidable())?;
     let (heading, next) = match decision {
         Decision::Approve => (
             "Approved",
             "The replica that leads starts it, in its window if it has one, and follows it to its end.",
         ),
-        Decision::Hold | Decision::Undo | Decision::CheckNow => (
+        Decision::Hold => (
             "Skipped",
             "This version is not offered again; what is newer is. kubefresh-updater release takes it back.",
         ),
+        Decision::NotNow => (
+            "Not now",
+            "Nothing is updated. It waits on; this link is used up, and kubefresh-updater link makes another.",
+        ),
+        Decision::Release | Decision::Undo | Decision::CheckNow => return Err(undecidable()),
     };
-    lines.push(next.to_owned());
-    Ok(said(&subject.link, heading, &lines))
+    let by = decider(person);
+    let Subject { link, approvals, .. } = subject(&site, &answer.token, &by).await?;
+    let waits =
+        decision == Decision::Approve && approvals.is_some_and(|approvals| !approvals.with(&by).is_enough());
+    let order = Order {
+        decision,
+        workload: link.workload.clone(),
+        container: Some(link.container.clone()),
+        shown: Some(link.offer().to_owned()),
+        by,
+        link_until: Some(link.expires),
+    };
+    let mut lines = act(&site, order).await?;
+    lines.push(if waits {
+        "It waits for the word of others.".to_owned()
+    } else {
+        next.to_owned()
+    });
+    Ok(said(&link, heading, &lines))
 }
 
 fn said(link: &ApprovalLink, heading: &str, lines: &[String]) -> Response {
     let id = &link.workload;
-    let back = format!("/workload/{}/{}/{}", kind(id.kind), id.namespace, id.name);
-    let content = json!({ "heading": heading, "lines": lines, "back": back });
+    let content = json!({ "heading": heading, "lines": lines, "back": page_of(id) });
     template::page(StatusCode::OK, "message.html", &content)
 }
 
@@ -182,11 +189,13 @@ fn stale() -> Refusal {
 }
 
 /// What a link is for, if that waits for somebody still.
-async fn subject(site: &Site, token: &str) -> Result<Subject, Refusal> {
+async fn subject(site: &Site, token: &str, by: &Decider) -> Result<Subject, Refusal> {
     let link = read(site, token)?;
     let one = site.0.looker.one(&link.workload).await?;
-    let approvals = Approvals::read(&one.workload.annotations).unwrap_or_default();
-    if let Some(used) = approvals.of(link.offer()) {
+    let journal = Journal::read(&one.workload.annotations);
+    let journal = journal.map_err(|error| refused(&error))?;
+    let key = (link.offer(), link.expires);
+    if let Some(used) = used(&journal, &one, &link.container, by, key) {
         return Err(used_up(used));
     }
     let (entry, target) = offered(&one.assessment, &link.container)
@@ -195,12 +204,15 @@ async fn subject(site: &Site, token: &str) -> Result<Subject, Refusal> {
                 && matches!(entry.verdict, Verdict::AwaitingApproval(_))
         })
         .ok_or_else(stale)?;
+    let step = (entry.image.as_str(), target.image.as_str());
     Ok(Subject {
+        notes: Notes::of(&one.snapshot, &one.workload, &link.container, step),
         from: entry.image.clone(),
         to: target.image.clone(),
         tag: target.tag.to_string(),
         digest: target.digest.as_ref().map(ToString::to_string),
         why: entry.verdict.to_string(),
+        approvals: target.approvals().cloned(),
         link,
     })
 }

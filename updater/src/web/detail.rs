@@ -1,21 +1,26 @@
 //! The page of one workload: where it stands, and why its policy chose what it chose.
 
+use std::sync::Arc;
+
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use shared::domain::approval_link::offer;
+use shared::domain::decision::Decision;
 use shared::domain::explanation::{Explanation, explain};
 use shared::domain::overview::Line;
 use shared::domain::plan::Verdict;
-use shared::domain::workload::{WorkloadId, WorkloadKind};
+use shared::domain::steer::last_update;
+use shared::domain::time::whole_seconds;
+use shared::domain::workload::{Workload, WorkloadId, WorkloadKind};
 
 use super::Site;
-use super::act::Decision;
 use super::look::{One, View};
+use super::notes::Notes;
 use super::person::Visitor;
 use super::refusal::Refusal;
-use super::row::{Last, Row, kind};
+use super::row::{Last, Row};
 use super::template;
 
 #[derive(Debug, Serialize)]
@@ -32,6 +37,8 @@ struct Page<'a> {
     /// What their forms carry.
     form: Option<String>,
     offers: Vec<Offer>,
+    /// The name of exactly the last update, for the form that undoes it.
+    undoes: Option<String>,
     rows: Vec<Explained<'a>>,
     last: Option<Last<'a>>,
 }
@@ -42,6 +49,7 @@ struct Explained<'a> {
     #[serde(flatten)]
     row: Row<'a>,
     explanation: Option<Explanation>,
+    notes: Option<Notes>,
 }
 
 /// An update that somebody may decide on.
@@ -65,12 +73,16 @@ pub(super) struct Said {
 
 fn said(done: &str) -> Option<&'static str> {
     Some(match done.parse().ok()? {
-        Decision::Approve => "It is approved. The replica that leads starts it, in its window if it has one.",
+        Decision::Approve => {
+            "It is approved. The replica that leads starts it once enough people have agreed, in its window if it has one."
+        }
         Decision::Hold => "It is skipped: this version is not offered again, and what is newer is.",
         Decision::Undo => {
             "The last update is asked to be undone. The replica that leads goes back at its next look."
         }
         Decision::CheckNow => "Its registries are asked at once.",
+        Decision::NotNow => "Nothing is updated. It waits on.",
+        Decision::Release => return None,
     })
 }
 
@@ -92,6 +104,7 @@ fn offers(one: &One) -> impl Iterator<Item = Offer> {
 #[derive(Debug)]
 pub(super) struct Subject<'v> {
     pub(super) id: WorkloadId,
+    pub(super) workload: &'v Arc<Workload>,
     pub(super) lines: Vec<&'v Line>,
     pub(super) explanations: Vec<Explanation>,
 }
@@ -106,6 +119,7 @@ pub(super) async fn page(
     let view = site.0.looker.view().await?;
     let Subject {
         id,
+        workload,
         lines,
         mut explanations,
     } = subject(&view, address, &sources.limits)?;
@@ -117,6 +131,7 @@ pub(super) async fn page(
             .position(|explanation| Some(explanation.container.as_str()) == row.container);
         Explained {
             explanation: own.map(|own| explanations.swap_remove(own)),
+            notes: Notes::of_line(&view.snapshot, workload, line),
             row,
         }
     });
@@ -126,14 +141,15 @@ pub(super) async fn page(
     };
     let content = Page {
         done: done.as_deref().and_then(said),
-        person: person.as_ref().map(|person| person.name.clone()),
+        person: person.as_ref().map(|person| person.by.name.clone()),
         form: person
             .as_ref()
             .and_then(|person| person.form_token(&site.0.settings)),
         offers: one.iter().flat_map(offers).collect(),
-        at: view.at,
+        undoes: one.as_ref().map(|one| last_update(&one.workload)),
+        at: whole_seconds(view.at),
         revision: view.revision,
-        kind: kind(id.kind),
+        kind: id.kind.in_lower_case(),
         rows: rows.collect(),
         last: last.map(|last| Last::new(last, view.at)),
         namespace: &id.namespace,
@@ -154,6 +170,7 @@ pub(super) fn subject<'v>(
     let workload = workload.ok_or_else(|| Refusal::not_watched(&id))?;
     Ok(Subject {
         explanations: explain(workload, &view.snapshot, limits, view.at),
+        workload,
         lines,
         id,
     })
@@ -162,7 +179,7 @@ pub(super) fn subject<'v>(
 /// The name of a workload by its address.
 pub(super) fn identify((written, namespace, name): (String, String, String)) -> Result<WorkloadId, Refusal> {
     let mut kinds = WorkloadKind::ALL.iter().copied();
-    let found = kinds.find(|known| written.eq_ignore_ascii_case(&kind(*known)));
+    let found = kinds.find(|known| written.eq_ignore_ascii_case(&known.in_lower_case()));
     let kind = found.ok_or_else(|| {
         let problem = format!("{written:?} is no kind of workload that is watched.");
         Refusal::new(StatusCode::NOT_FOUND, "Not found", problem)

@@ -14,7 +14,6 @@ use shared::domain::workload::WorkloadId;
 use super::Site;
 use super::look::View;
 use super::refusal::Refusal;
-use super::row::kind;
 use super::template;
 
 /// The latest so many.
@@ -23,6 +22,7 @@ const ENTRIES: usize = 50;
 #[derive(Debug, Serialize)]
 struct Feed<'a> {
     namespace: &'a str,
+    /// Where people reach the pages; empty where nobody says so.
     base: &'a str,
     updated: Timestamp,
     entries: Vec<Entry<'a>>,
@@ -42,12 +42,13 @@ struct Entry<'a> {
 pub(super) async fn feed(State(site): State<Site>) -> Result<Response, Refusal> {
     let sources = site.0.looker.sources()?;
     let view = site.0.looker.view().await?;
-    let content = of(&view, &sources.namespace);
+    let base = site.0.settings.base().unwrap_or_default();
+    let content = of(&view, &sources.namespace, base);
     let kind = "application/atom+xml; charset=utf-8";
     Ok(template::answer(StatusCode::OK, kind, "feed.xml", &content))
 }
 
-fn of<'a>(view: &'a View, namespace: &'a str) -> Feed<'a> {
+fn of<'a>(view: &'a View, namespace: &'a str, base: &'a str) -> Feed<'a> {
     let ended = view
         .lines
         .iter()
@@ -59,7 +60,7 @@ fn of<'a>(view: &'a View, namespace: &'a str) -> Feed<'a> {
     let entries = ended.into_iter().take(ENTRIES).filter_map(|(id, last)| {
         Some(Entry {
             uid: &view.workload(id)?.uid,
-            kind: kind(id.kind),
+            kind: id.kind.in_lower_case(),
             namespace: &id.namespace,
             name: &id.name,
             at: last.at,
@@ -70,7 +71,7 @@ fn of<'a>(view: &'a View, namespace: &'a str) -> Feed<'a> {
     let entries: Vec<Entry<'_>> = entries.collect();
     Feed {
         namespace,
-        base: "",
+        base,
         updated: entries.first().map_or(Timestamp::UNIX_EPOCH, |entry| entry.at),
         entries,
     }

@@ -17,6 +17,8 @@ use super::refusal::Refusal;
 
 /// How many pages are told; the others are as new as when they were loaded.
 const MOST: usize = 64;
+/// How long one page is told, before it has to ask anew.
+const LONGEST: Duration = Duration::from_mins(15);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_secs(2);
 /// How often something is sent although there is no news, so that proxies keep the connection and a page that is gone is
@@ -44,10 +46,25 @@ pub(super) async fn live(State(site): State<Site>) -> Result<Response, Refusal> 
             problem,
         )
     })?;
-    let stop = site.0.stop.clone();
-    let news = news(site, seat).take_until(async move { stop.cancelled().await });
+    let news = until_the_end(site, seat, LONGEST);
     let heartbeat = KeepAlive::new().interval(HEARTBEAT);
     Ok(Sse::new(news).keep_alive(heartbeat).into_response())
+}
+
+/// Nobody keeps a seat for ever: a browser comes back by itself, if there is one free.
+fn until_the_end(
+    site: Site,
+    seat: OwnedSemaphorePermit,
+    longest: Duration,
+) -> impl Stream<Item = Result<Event, Infallible>> {
+    let stop = site.0.stop.clone();
+    let end = async move {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = sleep(longest) => {}
+        }
+    };
+    news(site, seat).take_until(end)
 }
 
 /// Ends when the seat is given up, which is when nobody listens any more.
@@ -71,4 +88,28 @@ fn news(site: Site, seat: OwnedSemaphorePermit) -> impl Stream<Item = Result<Eve
             }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::watch;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::leader::{Claim, Leadership};
+    use crate::signals::Signals;
+    use crate::web::tests::no_settings;
+
+    #[tokio::test]
+    async fn a_seat_is_free_again_after_a_while_whoever_stays() {
+        let (_sender, claim) = watch::channel(Claim::NONE);
+        let stop = CancellationToken::new();
+        let leadership = Leadership::new(claim, stop.clone());
+        let site = Site::new(no_settings(), Signals::new(std::iter::empty()), leadership, stop);
+        let seats = Arc::clone(&site.0.audience.0);
+        let seat = Arc::clone(&seats).try_acquire_owned().unwrap();
+        let brief = Duration::from_millis(50);
+        assert_eq!(until_the_end(site, seat, brief).count().await, 0);
+        assert_eq!(seats.available_permits(), MOST);
+    }
 }

@@ -88,6 +88,8 @@ impl View {
 pub(super) struct One {
     pub(super) workload: Arc<Workload>,
     pub(super) assessment: Assessment,
+    /// What it was looked at in, without other workloads.
+    pub(super) snapshot: Snapshot,
 }
 
 /// What is missing before anything can be shown, a line each.
@@ -176,9 +178,13 @@ impl Looker {
         snapshot.pods.clone_from(&view.snapshot.pods);
         snapshot.nodes.clone_from(&view.snapshot.nodes);
         let assessment = plan(&snapshot, &sources.limits, clock::now()).assessments.pop();
-        let one = snapshot.workloads.pop().zip(assessment);
-        one.map(|(workload, assessment)| One { workload, assessment })
-            .ok_or_else(|| Refusal::not_watched(id))
+        let one = snapshot.workloads.first().cloned().zip(assessment);
+        let one = one.map(|(workload, assessment)| One {
+            workload,
+            assessment,
+            snapshot,
+        });
+        one.ok_or_else(|| Refusal::not_watched(id))
     }
 
     /// The next who asks sees what is there then.

@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 use shared::domain::overview::State as Standing;
+use shared::domain::time::whole_seconds;
 
 use super::Site;
 use super::look::View;
@@ -62,7 +63,7 @@ pub(super) fn question(query: Result<FromQuery<Query>, QueryRejection>) -> Resul
     let read = query
         .map_err(|rejection| rejection.body_text())
         .and_then(|FromQuery(query)| query.read());
-    read.map_err(|problem| Refusal::new(StatusCode::BAD_REQUEST, "This cannot be meant", problem))
+    read.map_err(Refusal::meaningless)
 }
 
 fn of<'a>(view: &'a View, question: &'a Question, leads: bool) -> Page<'a> {
@@ -81,7 +82,7 @@ fn of<'a>(view: &'a View, question: &'a Question, leads: bool) -> Page<'a> {
     let namespaces = view.lines.iter().map(|line| line.workload.namespace.as_str());
     let namespaces: BTreeSet<&str> = namespaces.collect();
     Page {
-        at: view.at,
+        at: whole_seconds(view.at),
         revision: view.revision,
         summary: words::summary(&view.lines, view.lines.len()),
         counts: counts.filter(|count| count.containers > 0).collect(),

@@ -24,9 +24,17 @@ impl Refusal {
             lines: vec![line.into()],
         }
     }
-}
 
-impl Refusal {
+    /// A form that no page of ours has.
+    pub(super) fn meaningless(problem: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "This cannot be meant", problem)
+    }
+
+    /// What no button of the page says.
+    pub(super) fn undecidable(written: &str) -> Self {
+        Self::meaningless(format!("{written:?} is nothing that can be decided here."))
+    }
+
     pub(super) fn not_watched(id: &WorkloadId) -> Self {
         let problem = format!("No {id} is watched. It may be gone, or nobody opted it in.");
         Self::new(StatusCode::NOT_FOUND, "Not watched", problem)

@@ -6,6 +6,7 @@ use axum::response::Response;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use shared::domain::record::run::RunRecord;
+use shared::domain::time::whole_seconds;
 use shared::io::terminal::age::age;
 
 use super::Site;
@@ -45,7 +46,7 @@ fn of(view: &View) -> Page<'_> {
     let failed: Vec<String> = failed.map(|(class, count)| format!("{count} {class}")).collect();
     let registries = run.into_iter().flat_map(|run| run.most_telling(MOST));
     Page {
-        at: view.at,
+        at: whole_seconds(view.at),
         run,
         started: run.map(|run| age(view.at.duration_since(run.started_at))),
         took: run.map(|run| {

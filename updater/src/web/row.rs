@@ -64,7 +64,7 @@ impl<'a> Last<'a> {
 impl<'a> Row<'a> {
     pub(super) fn new(line: &'a Line, now: Timestamp) -> Self {
         Self {
-            kind: kind(line.workload.kind),
+            kind: line.workload.kind.in_lower_case(),
             namespace: &line.workload.namespace,
             name: &line.workload.name,
             container: line.container.as_deref(),
@@ -80,9 +80,4 @@ impl<'a> Row<'a> {
             last: line.last.as_ref().map(|last| Last::new(last, now)),
         }
     }
-}
-
-/// As it stands in an address.
-pub(super) fn kind(kind: shared::domain::workload::WorkloadKind) -> String {
-    <&str>::from(kind).to_ascii_lowercase()
 }

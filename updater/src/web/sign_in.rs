@@ -9,7 +9,7 @@ use serde_json::json;
 use shared::io::clock;
 
 use super::Site;
-use super::person::{COOKIE, SESSION, Visitor, is_from_our_page, known_name, session};
+use super::person::{COOKIE, SESSION, Visitor, Way, is_from_our_page, known_name, session};
 use super::refusal::Refusal;
 use super::template;
 use crate::cli::page::is_token;
@@ -24,7 +24,7 @@ pub(super) struct SignIn {
 pub(super) async fn form(State(site): State<Site>, Visitor(person): Visitor) -> Response {
     page(
         &site,
-        person.map(|person| person.name).as_deref(),
+        person.map(|person| person.by.name).as_deref(),
         StatusCode::OK,
         None,
     )
@@ -42,6 +42,7 @@ fn page(site: &Site, name: Option<&str>, status: StatusCode, problem: Option<&st
 
 pub(super) async fn sign_in(
     State(site): State<Site>,
+    Way { client, is_https }: Way,
     headers: HeaderMap,
     Form(SignIn { name, token }): Form<SignIn>,
 ) -> Result<Response, Refusal> {
@@ -49,7 +50,7 @@ pub(super) async fn sign_in(
     if !is_from_our_page(&headers, settings) {
         return Err(Refusal::foreign());
     }
-    site.0.limits.sign_in()?;
+    site.0.limits.sign_in(client)?;
     let Some(known) = known_name(&name) else {
         let problem = "Say who you are: your name is written down with what you decide.";
         return Ok(page(&site, None, StatusCode::BAD_REQUEST, Some(problem)));
@@ -66,24 +67,24 @@ pub(super) async fn sign_in(
             Some("This is not the token."),
         ));
     };
-    Ok(with_cookie(&site, &cookie, SESSION.as_secs()))
+    site.0.limits.forgive(client);
+    Ok(with_cookie(is_https, &cookie, SESSION.as_secs()))
 }
 
-pub(super) async fn sign_out(State(site): State<Site>, headers: HeaderMap) -> Result<Response, Refusal> {
+pub(super) async fn sign_out(
+    State(site): State<Site>,
+    Way { client: _, is_https }: Way,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
     if !is_from_our_page(&headers, &site.0.settings) {
         return Err(Refusal::foreign());
     }
-    Ok(with_cookie(&site, "", 0))
+    Ok(with_cookie(is_https, "", 0))
 }
 
 /// Of no use to scripts, to other sites, or on connections that anybody may read.
-fn with_cookie(site: &Site, value: &str, seconds: i64) -> Response {
-    let base = site.0.settings.base_url.as_ref();
-    let secure = if base.is_some_and(|base| base.scheme() == "https") {
-        "; Secure"
-    } else {
-        ""
-    };
+fn with_cookie(is_https: bool, value: &str, seconds: i64) -> Response {
+    let secure = if is_https { "; Secure" } else { "" };
     let cookie = format!("{COOKIE}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}");
     ([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response()
 }

@@ -14,11 +14,12 @@ use shared::io::terminal::page::printable;
 /// How much of one text is shown, in bytes: an annotation may have 256 KiB, and a page has hundreds.
 const LONGEST: usize = 2000;
 
-const TEMPLATES: [(&str, &str); 8] = [
+const TEMPLATES: [(&str, &str); 9] = [
     ("approve.html", include_str!("../../templates/approve.html")),
     ("sign_in.html", include_str!("../../templates/sign_in.html")),
     ("base.html", include_str!("../../templates/base.html")),
     ("overview.html", include_str!("../../templates/overview.html")),
+    ("notes.html", include_str!("../../templates/notes.html")),
     ("detail.html", include_str!("../../templates/detail.html")),
     ("registries.html", include_str!("../../templates/registries.html")),
     ("message.html", include_str!("../../templates/message.html")),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use strum::VariantArray as _;
 
-use super::{AnnotationError, PREFIX, STATE_KEYS};
+use super::{AnnotationError, PREFIX, STATE_KEYS, of_container};
 
 /// What people can set. `kubefresh.dev/KEY` says it for a workload with all its containers.
 #[derive(
@@ -60,6 +60,8 @@ pub(super) enum Setting {
     ReleaseNotes,
     /// Which risks need somebody's approval in mode `auto`, too.
     RequireApproval,
+    /// How many different people have to agree where anybody has to.
+    Approvers,
     /// On which channels people are told; on all where it is not given.
     Channels,
 }
@@ -86,7 +88,8 @@ impl Setting {
             | Self::Pin
             | Self::WriteBack
             | Self::ReleaseNotes
-            | Self::RequireApproval => true,
+            | Self::RequireApproval
+            | Self::Approvers => true,
             Self::Window
             | Self::Freeze
             | Self::Rollback
@@ -124,6 +127,7 @@ impl Setting {
             | Self::WriteBack
             | Self::ReleaseNotes
             | Self::RequireApproval
+            | Self::Approvers
             | Self::Channels => true,
             Self::Approved | Self::Hold | Self::Undo | Self::CheckNow => false,
         }
@@ -131,12 +135,13 @@ impl Setting {
 
     /// Whether whoever says it has begun to speak our words. The others are said beside those of another tool: what is approved or
     /// held, that it is time to look, that the update may be written although somebody keeps the image, where its notes are,
-    /// what needs approval beside that, or who is told.
+    /// what needs approval beside that and of how many, or who is told.
     pub(super) fn is_lasting(self) -> bool {
         let beside_others = [
             Self::WriteBack,
             Self::ReleaseNotes,
             Self::RequireApproval,
+            Self::Approvers,
             Self::Channels,
         ];
         self.may_be_a_default() && !beside_others.contains(&self)
@@ -150,7 +155,7 @@ impl Setting {
 
     /// The annotation that says it for one container.
     pub(super) fn key_of(self, container: &str) -> String {
-        format!("{container}.{}", self.key())
+        of_container(container, &self.key())
     }
 
     /// The annotation that says it for a workload.

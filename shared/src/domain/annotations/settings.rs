@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
@@ -11,8 +12,8 @@ use super::given::{Given, Origin, Said};
 use super::key::Setting;
 use super::layer::{Layer, LayerError};
 use super::value::{
-    parse_globs, parse_holds, parse_min_age, parse_risks, parse_rollout_timeout, parse_suffix, parse_switch,
-    parse_undo, parse_windows,
+    parse_approvers, parse_globs, parse_holds, parse_min_age, parse_risks, parse_rollout_timeout,
+    parse_suffix, parse_switch, parse_undo, parse_windows,
 };
 use super::{AnnotationError, Approved, Mode, PREFIX, Pin, Subject, WriteBack};
 use crate::domain::channel::{self, Channel};
@@ -47,6 +48,8 @@ pub struct ContainerSettings {
     pub release_notes: NotesSetting,
     /// Risks for which an update needs somebody's approval in mode `auto`, too.
     pub require_approval: BTreeSet<RiskFlag>,
+    /// How many different people have to agree where anybody has to; `None`: one.
+    pub approvers: Option<NonZeroU32>,
     pub by_default: ByDefault,
 }
 
@@ -173,6 +176,7 @@ impl Base {
             | Setting::WriteBack
             | Setting::ReleaseNotes
             | Setting::RequireApproval
+            | Setting::Approvers
             | Setting::Schedule
             | Setting::ScheduleTimezone
             | Setting::CheckNow => return assign(&mut self.container, setting, given),
@@ -339,6 +343,7 @@ fn assign(
         Setting::WriteBack => WriteBack::parse(value).map(|to| settings.write_back = Some(to)),
         Setting::ReleaseNotes => value.parse().map(|notes| settings.release_notes = notes),
         Setting::RequireApproval => parse_risks(value).map(|risks| settings.require_approval = risks),
+        Setting::Approvers => parse_approvers(value).map(|people| settings.approvers = Some(people)),
         Setting::MinAge => parse_min_age(value).map(|age| settings.min_age = age),
         Setting::Pin => Pin::parse(value).map(|pin| {
             settings.pin = Some(pin);

@@ -1,6 +1,7 @@
 //! The values that settings have.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::str::FromStr;
 
 use jiff::SignedDuration;
@@ -10,6 +11,9 @@ use crate::domain::reference::{Digest, ReferenceError, Tag};
 use crate::domain::release_notes::risk::RiskFlag;
 use crate::domain::time::duration;
 use crate::domain::window::Windows;
+
+/// More than that never come together, and as many words are kept.
+const MOST_APPROVERS: u32 = 20;
 
 /// What happens when a newer image is found.
 #[derive(
@@ -155,6 +159,14 @@ pub(super) fn parse_risks(value: &str) -> Result<BTreeSet<RiskFlag>, String> {
         .into_iter()
         .map(|word| word.parse().map_err(|_| error()))
         .collect()
+}
+
+/// How many people, at most as many as can be asked.
+pub(super) fn parse_approvers(value: &str) -> Result<NonZeroU32, String> {
+    let people = value.parse().ok();
+    people
+        .filter(|people: &NonZeroU32| people.get() <= MOST_APPROVERS)
+        .ok_or_else(|| format!("it must be a number of people, from 1 to {MOST_APPROVERS}"))
 }
 
 /// What the last update gave: one of it, exactly.

@@ -14,6 +14,11 @@ const DESCRIPTION: usize = 2000;
 const FIELDS: usize = 25;
 const FIELD_NAME: usize = 256;
 const FIELD_VALUE: usize = 1024;
+const LINKS: &str = "Links";
+const BETWEEN: &str = " · ";
+const MOST_LINK_FIELDS: usize = 3;
+/// A field in less room would say nothing.
+const WORTH: usize = 100;
 /// Of all texts in a message's embeds together.
 const TOTAL: usize = 6000;
 
@@ -26,16 +31,11 @@ pub fn render(announcement: &Announcement) -> Value {
         format!("[{text}](<{url}>)")
     });
     let mut room = TOTAL - units(&title);
-    // A link is whole or not there.
-    let links: String = links
-        .scan(FIELD_VALUE, |left, link| {
-            *left = left.checked_sub(units(&link) + 3)?;
-            Some(link + " · ")
-        })
-        .collect();
-    let links = links.trim_end_matches(" · ");
-    let links = (!links.is_empty()).then(|| json!({ "name": "Links", "value": links, "inline": false }));
-    room -= links.as_ref().map_or(0, |_| FIELD_VALUE + 5);
+    let links = link_fields(links);
+    room -= links
+        .iter()
+        .map(|links| LINKS.len() + units(links))
+        .sum::<usize>();
     let mut sections = outline.sections();
     let description = sections.next().map(|images| {
         let description = fit::lines(&images.lines, "", DESCRIPTION, escape, units);
@@ -45,17 +45,23 @@ pub fn render(announcement: &Announcement) -> Value {
     let mut fields = Vec::new();
     for Section { title, lines } in sections {
         let name = fit::text(title, FIELD_NAME, escape, units);
-        let value = fit::lines(lines, "• ", FIELD_VALUE, escape, units);
-        let taken = units(&name) + units(&value);
-        if fields.len() + 1 >= FIELDS || taken > room {
+        let Some(left) = room.checked_sub(units(&name)).filter(|left| *left >= WORTH) else {
+            break;
+        };
+        if fields.len() + links.len() >= FIELDS {
             break;
         }
-        room -= taken;
+        let value = fit::lines(lines, "• ", FIELD_VALUE.min(left), escape, units);
+        room = left - units(&value);
         // A name must not be empty.
         let name = if name.is_empty() { "…".to_owned() } else { name };
         fields.push(json!({ "name": name, "value": value, "inline": false }));
     }
-    fields.extend(links);
+    fields.extend(
+        links
+            .iter()
+            .map(|links| json!({ "name": LINKS, "value": links, "inline": false })),
+    );
     json!({
         "embeds": [{
             "title": title,
@@ -66,6 +72,24 @@ pub fn render(announcement: &Announcement) -> Value {
         }],
         "allowed_mentions": { "parse": [] },
     })
+}
+
+/// A link is whole or not there, and so many of them stand in a field as it holds.
+fn link_fields(links: impl Iterator<Item = String>) -> Vec<String> {
+    let mut fields: Vec<String> = Vec::new();
+    for link in links {
+        let fits = |field: &&mut String| units(field) + BETWEEN.len() + units(&link) <= FIELD_VALUE;
+        let last = fields.last_mut().filter(fits);
+        if let Some(field) = last {
+            field.push_str(BETWEEN);
+            field.push_str(&link);
+        } else if fields.len() < MOST_LINK_FIELDS && units(&link) <= FIELD_VALUE {
+            fields.push(link);
+        } else {
+            break;
+        }
+    }
+    fields
 }
 
 fn colour(tone: Tone) -> u32 {

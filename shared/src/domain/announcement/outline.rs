@@ -13,9 +13,9 @@ const MOST_WORKLOADS: usize = 10;
 const MOST_CHANGES: usize = 10;
 const MOST_NOTES: usize = 5;
 const MOST_RISKS: usize = 10;
-const MOST_SECTIONS: usize = 8;
+const MOST_SECTIONS: usize = 16;
 const MOST_LINES: usize = 12;
-const MOST_LINKS: usize = 3;
+const MOST_LINKS: usize = 8;
 
 /// How urgent it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,6 +154,8 @@ fn heading(reason: Option<NoticeReason>, awaits_approval: bool) -> &'static str 
         NoticeReason::UpdateSuperseded => "Update abandoned",
         NoticeReason::UpdateHeld => "Version held",
         NoticeReason::UpdateApproved => "Update approved",
+        NoticeReason::UpdatePostponed => "Update postponed",
+        NoticeReason::HoldReleased => "Hold released",
         NoticeReason::ScanRequested => "Scan requested",
         NoticeReason::InvalidSettings => "Invalid settings",
         NoticeReason::InvalidRecord => "Unreadable scan record",
@@ -173,6 +175,8 @@ fn tone(reason: Option<NoticeReason>, awaits_approval: bool) -> Tone {
         | NoticeReason::UpdateSuperseded
         | NoticeReason::UpdateHeld
         | NoticeReason::UpdateApproved
+        | NoticeReason::UpdatePostponed
+        | NoticeReason::HoldReleased
         | NoticeReason::ScanRequested => Tone::Neutral,
         NoticeReason::RolloutFailed
         | NoticeReason::RollbackFailed
@@ -195,11 +199,16 @@ fn in_short(change: &Change) -> String {
         let to: ImageReference = change.to.parse().ok()?;
         let from: ImageReference = change.from.as_ref()?.parse().ok()?;
         let (before, after) = (from.effective_tag()?, to.effective_tag()?);
-        let name = to.repository().path().rsplit('/').next()?;
+        let name = short_name(&to)?;
         let differs = before != after && from.repository() == to.repository();
         differs.then(|| format!("{name} {} -> {}", before.as_str(), after.as_str()))
     };
     short().unwrap_or_else(|| describe(change))
+}
+
+/// The last part of an image's name.
+pub(super) fn short_name(image: &ImageReference) -> Option<&str> {
+    image.repository().path().rsplit('/').next()
 }
 
 /// A stranger's text on one line, bounded, and with nothing in it that a service takes for calling somebody: a mark that nobody

@@ -39,6 +39,8 @@ fn is_failure(reason: NoticeReason) -> bool {
         | NoticeReason::InvalidSettings
         | NoticeReason::InvalidRecord
         | NoticeReason::UpdateApproved
+        | NoticeReason::UpdatePostponed
+        | NoticeReason::HoldReleased
         | NoticeReason::ScanRequested => false,
     }
 }

@@ -389,6 +389,30 @@ fn discord_gets_one_embed_with_the_change_first_and_a_link_that_is_whole() {
 }
 
 #[test]
+fn discord_has_room_for_several_links_each_of_them_whole() {
+    let mut announcement = example();
+    let link = |number: usize| {
+        let token = "t".repeat(400);
+        Link::new(
+            "Decide",
+            &format!("https://kubefresh.example.com/approve?token={token}{number}"),
+        )
+    };
+    announcement.links = (0..5).filter_map(link).collect();
+    check_discord(&announcement);
+    let body = discord::render(&announcement);
+    let fields = body["embeds"][0]["fields"].as_array().unwrap();
+    let links: String = fields
+        .iter()
+        .filter(|field| field["name"] == "Links")
+        .filter_map(|field| field["value"].as_str())
+        .collect();
+    for link in &announcement.links {
+        assert!(links.contains(&format!("[Decide](<{}>)", link.url())), "{links}");
+    }
+}
+
+#[test]
 fn slack_reads_entities_and_one_link() {
     let mut announcement = example();
     announcement.risks = vec!["a & b <c> *d* _e_ my_app".to_owned()];

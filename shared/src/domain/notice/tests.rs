@@ -73,7 +73,7 @@ fn target() -> Target {
         superseded_at: None,
         ran: None,
         kept_by: None,
-        risk: None,
+        terms: None,
     }
 }
 

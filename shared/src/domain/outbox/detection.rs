@@ -13,7 +13,7 @@ use crate::domain::plan::{Action, Assessment, Verdict};
 /// How many detections may wait at a time: a large cluster is told of bit by bit.
 const MOST_WAITING: usize = 100;
 /// How many workloads are remembered, at some 30 bytes each; of more nothing is told.
-const MOST_REMEMBERED: usize = 15_000;
+const MOST_REMEMBERED: usize = 12_000;
 
 impl Outbox {
     /// Enters a message for each workload that is watched and was not, and for each whose images somebody changed other than

@@ -1,4 +1,5 @@
 use jiff::SignedDuration;
+use strum::VariantArray as _;
 
 use super::*;
 use crate::domain::annotations::Mode;
@@ -9,6 +10,11 @@ use crate::domain::plan::{Action, Assessment, ContainerVerdict, Pending, Verdict
 use crate::domain::record::outbox as record;
 use crate::domain::rollout::{RolloutStatus, Waiting as RolloutWaiting};
 use crate::domain::workload::WorkloadKind;
+
+use self::detecting::{rolling, watched};
+
+mod detecting;
+mod telling_people;
 
 const HOOK: Channel = Channel::Webhook;
 
@@ -57,7 +63,7 @@ fn outbox(entries: &[(&str, &str)]) -> Outbox {
 
 fn due(outbox: &Outbox, now: Timestamp, busy: &[&str]) -> Vec<String> {
     let busy = busy.iter().map(|name| (HOOK, workload(name))).collect();
-    let due = outbox.due(now, &busy).into_iter().flatten();
+    let due = outbox.due(now, &busy, |_| false).into_iter().flatten();
     due.map(|waiting| waiting.message.id.clone()).collect()
 }
 
@@ -71,6 +77,29 @@ fn again() -> Answer {
 /// Stored and read back, as the next leader does.
 fn restarted(outbox: &Outbox) -> Outbox {
     record::parse(&record::to_config_map(outbox, "kubefresh-updater", "kubefresh")).unwrap()
+}
+
+const CHAT: Channel = Channel::Discord;
+
+fn to_people(id: &str, name: &str, reason: NoticeReason) -> Message {
+    Message {
+        event: EventType::of(reason),
+        to_people: Some(ToPeople {
+            reason,
+            detail: None,
+            awaits_approval: false,
+            is_reminder: false,
+        }),
+        ..message(id, name)
+    }
+}
+
+/// Those that are told at once.
+fn batches(outbox: &Outbox, now: Timestamp, busy: &[(Channel, &str)]) -> Vec<Vec<String>> {
+    let busy = busy.iter().map(|(channel, name)| (*channel, workload(name)));
+    let due = outbox.due(now, &busy.collect(), |_| false).into_iter();
+    due.map(|batch| batch.iter().map(|one| one.message.id.clone()).collect())
+        .collect()
 }
 
 #[test]
@@ -116,22 +145,6 @@ fn what_had_to_go_is_remembered_from_the_moment_at_which_it_went() {
     };
     outbox.prune(&BTreeSet::new(), late);
     assert!(outbox.knows(HOOK, &gone[0].message.id));
-}
-
-#[test]
-fn what_is_left_to_a_later_look_is_told_then_and_our_own_rollouts_are_noted_at_once() {
-    let mut outbox = Outbox::default();
-    let (before, ours) = (
-        watched("a", &[("app", "app:1")]),
-        rolling("a", &[("app", "app:2")]),
-    );
-    outbox.detect(HOOK, &[&before], false, now());
-    assert!(!outbox.has_changed() && outbox.waiting().is_empty());
-    outbox.detect(HOOK, &[&before], true, now());
-    assert_eq!(outbox.waiting().len(), 1);
-    outbox.stored();
-    outbox.detect(HOOK, &[&ours], false, now());
-    assert!(outbox.has_changed() && outbox.waiting().len() == 1);
 }
 
 #[test]
@@ -242,130 +255,11 @@ fn when_too_much_waits_the_oldest_goes_and_is_not_entered_again() {
     assert_eq!(outbox.waiting().len(), waiting);
 }
 
-/// A workload with these images by container, in no rollout.
-fn watched(uid: &str, images: &[(&str, &str)]) -> Assessment {
-    let verdict = |(container, image): &(&str, &str)| ContainerVerdict {
-        container: (*container).to_owned(),
-        image: (*image).to_owned(),
-        mode: Mode::Auto,
-        verdict: Verdict::NoRecord,
-    };
-    Assessment {
-        workload: workload(uid),
-        uid: uid.to_owned(),
-        resource_version: "1".to_owned(),
-        containers: images.iter().map(verdict).collect(),
-        action: Action::Nothing,
-        pending: Pending::Unchanged,
-        prospect: None,
-        refused: Vec::new(),
-    }
-}
-
-/// The same, while our update of `app` from 1 to 2 rolls out.
-fn rolling(uid: &str, images: &[(&str, &str)]) -> Assessment {
-    let change = ImageChange {
-        from: "app:1".to_owned(),
-        to: "app:2".to_owned(),
-        digest: None,
-        ran: None,
-    };
-    let changes = BTreeMap::from([("app".to_owned(), change)]);
-    Assessment {
-        action: Action::Follow {
-            in_flight: InFlight::new(changes, now(), SignedDuration::from_mins(10)),
-            status: RolloutStatus::InProgress(RolloutWaiting::Revision),
-            holds: BTreeMap::new(),
-            kept: BTreeMap::new(),
-        },
-        ..watched(uid, images)
-    }
-}
-
-/// How many are told in each of these looks, with a restart between any two.
-fn detections(looks: &[&[Assessment]]) -> Vec<usize> {
-    let mut outbox = Outbox::default();
-    let tell = |(look, second): (&&[Assessment], i64)| {
-        let before = outbox.waiting().len();
-        let all: Vec<&Assessment> = look.iter().collect();
-        outbox.detect(HOOK, &all, true, after(second));
-        outbox = restarted(&outbox);
-        let told = outbox.waiting().len() - before;
-        // Twice the same look tells nothing, and writes nothing.
-        outbox.detect(HOOK, &all, true, after(second));
-        assert!(!outbox.has_changed() && outbox.waiting().len() == before + told);
-        told
-    };
-    looks.iter().zip(0..).map(tell).collect()
-}
-
-#[test]
-fn a_workload_is_detected_once_and_once_for_each_change_by_somebody_else() {
-    let one = |images: &[(&str, &str)]| vec![watched("a", images)];
-    let (first, second) = (one(&[("app", "app:1")]), one(&[("app", "app:9")]));
-    let looks: [&[Assessment]; 5] = [&first, &first, &second, &first, &second];
-    assert_eq!(detections(&looks), [1, 0, 1, 1, 1]);
-    let both = one(&[("app", "app:1"), ("side", "side:1")]);
-    assert_eq!(detections(&[&first, &both]), [1, 1], "another container opts in");
-    let stopped = one(&[]);
-    let looks: [&[Assessment]; 3] = [&first, &stopped, &first];
-    assert_eq!(
-        detections(&looks),
-        [1, 0, 0],
-        "its settings were wrong for a while"
-    );
-    let looks: [&[Assessment]; 3] = [&first, &[], &first];
-    assert_eq!(detections(&looks), [1, 0, 1], "it opted out and in again");
-    let another = vec![watched("b", &[("app", "app:1")])];
-    assert_eq!(
-        detections(&[&first, &another]),
-        [1, 1],
-        "made anew under another uid"
-    );
-}
-
-#[test]
-fn what_our_own_rollout_changed_is_no_detection_and_what_somebody_else_did_meanwhile_is() {
-    let before = [watched("a", &[("app", "app:1"), ("side", "side:1")])];
-    let ours = [rolling("a", &[("app", "app:2"), ("side", "side:1")])];
-    let ended = [watched("a", &[("app", "app:2"), ("side", "side:1")])];
-    let looks: [&[Assessment]; 3] = [&before, &ours, &ended];
-    assert_eq!(detections(&looks), [1, 0, 0]);
-    let sidecar = [rolling("a", &[("app", "app:2"), ("side", "side:2")])];
-    assert_eq!(detections(&[&before, &ours, &sidecar]), [1, 0, 1]);
-    assert_eq!(detections(&[&before, &sidecar]), [1, 1], "both at once");
-    let theirs = [rolling("a", &[("app", "app:7"), ("side", "side:1")])];
-    assert_eq!(detections(&[&before, &ours, &theirs]), [1, 0, 1]);
-    assert_eq!(detections(&[&ours, &ended]), [1, 0], "switched on in the middle");
-}
-
-#[test]
-fn a_large_cluster_is_told_of_bit_by_bit() {
-    let all: Vec<Assessment> = (0..250)
-        .map(|n| watched(&format!("w{n}"), &[("app", "app:1")]))
-        .collect();
-    let all: Vec<&Assessment> = all.iter().collect();
-    let mut outbox = Outbox::default();
-    let mut told = Vec::new();
-    for second in 0..4 {
-        outbox.detect(HOOK, &all, true, after(second));
-        let waiting = outbox.waiting().iter();
-        let ids: Vec<String> = waiting.map(|waiting| waiting.message.id.clone()).collect();
-        told.push(ids.len());
-        for id in ids {
-            outbox
-                .answered(HOOK, &id, &Answer::Taken, 3, after(second))
-                .unwrap();
-        }
-    }
-    assert_eq!(told, [100, 100, 50, 0]);
-}
-
 #[test]
 fn the_record_of_a_large_cluster_stays_far_below_its_limit_and_can_be_read() {
     let mut outbox = Outbox::default();
     let hash = |number: u64| format!("{:016x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    for number in 0..15_000 {
+    for number in 0..12_000 {
         let images = hash(number + 1)[..8].to_owned();
         outbox.detected.insert(hash(number), images);
     }
@@ -377,30 +271,107 @@ fn the_record_of_a_large_cluster_stays_far_below_its_limit_and_can_be_read() {
             break;
         }
     }
-    for number in 20_000..20_600 {
-        outbox
-            .settled
-            .entry(HOOK)
-            .or_default()
-            .insert(hash(number), after(i64::try_from(number).unwrap()));
+    // All that is spoken of on one channel, and what is remembered beside on each.
+    let spoken_of: BTreeSet<String> = (20_000..24_000).map(hash).collect();
+    for (number, channel) in (20_000..).zip(Channel::VARIANTS) {
+        let first = if *channel == HOOK { 20_000 } else { number * 10_000 };
+        let last = if *channel == HOOK { 24_600 } else { first + 600 };
+        let settled = (first..last).map(|number| (hash(number), now()));
+        outbox.settled.insert(*channel, settled.collect());
     }
-    outbox.prune(&BTreeSet::new(), after(20_600));
+    outbox.prune(&spoken_of, now());
     let stored = record::to_config_map(&outbox, "kubefresh-updater", "kubefresh");
     let bytes: usize = stored.data.iter().flatten().map(|(_, text)| text.len()).sum();
-    assert!((500_000..850_000).contains(&bytes), "{bytes} bytes");
+    assert!((700_000..950_000).contains(&bytes), "{bytes} bytes");
     outbox.stored();
     assert_eq!(record::parse(&stored), Ok(outbox));
 }
 
 #[test]
-fn a_dead_receiver_of_many_detections_does_not_hold_up_what_happens() {
-    let all: Vec<Assessment> = (0..50)
-        .map(|n| watched(&format!("w{n}"), &[("app", "app:1")]))
-        .collect();
+fn of_many_that_were_settled_in_one_second_the_most_that_are_remembered_are() {
     let mut outbox = Outbox::default();
-    outbox.detect(HOOK, &all.iter().collect::<Vec<_>>(), true, now());
-    outbox.enter(HOOK, message("a", "x"), now());
-    assert_eq!(due(&outbox, now(), &[])[0], "a");
+    let ids = (0..600).map(|number| (format!("{number:016x}"), now()));
+    outbox.settled.insert(HOOK, ids.collect());
+    outbox.prune(&BTreeSet::new(), now());
+    assert_eq!(outbox.settled[&HOOK].len(), 500);
+}
+
+#[test]
+fn what_a_newer_version_stored_is_read_but_for_what_this_one_does_not_know() {
+    let stored = "\
+waiting:
+- channel: webhook
+  message:
+    id: 0123456789abcdef
+    event: IMAGE_ROLLOUT_STARTED
+    at: 2026-11-21T03:00:00Z
+    workload: {kind: Deployment, namespace: shop, name: checkout, cluster: north}
+    images: {app: {image: shop/app:2, previous: shop/app:1, platform: arm64}}
+    urgency: high
+    toPeople: {reason: UpdateStarted, colour: red}
+  attempts: 2
+  priority: 7
+- channel: carrier-pigeon
+  message:
+    id: 1123456789abcdef
+    event: IMAGE_ROLLOUT_STARTED
+    at: 2026-11-21T03:00:00Z
+    workload: {kind: Deployment, namespace: shop, name: catalog}
+    images: {}
+- channel: webhook
+  message:
+    id: 2123456789abcdef
+    event: SOMETHING_NEW
+    at: 2026-11-21T03:00:00Z
+    workload: {kind: Deployment, namespace: shop, name: basket}
+    images: {}
+settled:
+  webhook: {fedcba9876543210: 2026-11-21T03:00:00Z, '12345678e1234567': 2026-11-21T03:00:00Z}
+  carrier-pigeon: {edcba98765432100: 2026-11-21T03:00:00Z}
+paused: {carrier-pigeon: 2026-11-21T03:00:00Z, discord: 2026-11-21T04:00:00Z}
+detected: {'0000000000000012': '12345678'}
+moods: {}
+";
+    let mut config_map = record::to_config_map(&Outbox::default(), "kubefresh-updater", "kubefresh");
+    let data = config_map.data.get_or_insert_default();
+    data.insert("outbox".to_owned(), stored.to_owned());
+    let outbox = record::parse(&config_map).unwrap();
+    assert_eq!(due(&outbox, now(), &[]), ["0123456789abcdef"]);
+    assert_eq!(outbox.waiting()[0].attempts, 2);
+    assert_eq!(outbox.unread(), 2);
+    assert!(outbox.knows(HOOK, "fedcba9876543210") && outbox.knows(HOOK, "12345678e1234567"));
+    assert_eq!(outbox.paused, BTreeMap::from([(CHAT, after(3600))]));
+    assert_eq!(outbox.detected["0000000000000012"], "12345678");
+    assert_eq!(restarted(&outbox).unread(), 0, "what is written can be read");
+}
+
+#[test]
+fn when_too_much_waits_what_stands_goes_first_and_comes_back_and_what_happened_goes_last() {
+    let mut outbox = Outbox::default();
+    outbox.enter(HOOK, message("happened", "x"), now());
+    outbox.detect(HOOK, &[&watched("w", &[("app", "app:1")])], true, now());
+    let stands = to_people("stands", "y", NoticeReason::UpdateAvailable);
+    outbox.announce(CHAT, stands.clone(), now(), now());
+    let mut gone = Vec::new();
+    for number in 0.. {
+        let mut long = message(&format!("{number}"), &format!("w{number}"));
+        long.error = Some("e".repeat(500));
+        gone.extend(outbox.enter(HOOK, long, now()));
+        if gone.len() == 3 {
+            break;
+        }
+    }
+    let gone: Vec<&Message> = gone.iter().map(|waiting| &waiting.message).collect();
+    assert_eq!(gone[0].id, "stands");
+    assert_eq!(gone[1].event, EventType::DeploymentDetected);
+    assert_eq!(gone[2].id, "happened");
+    assert!(outbox.knows(HOOK, "happened") && !outbox.knows(CHAT, "stands"));
+    let before = outbox.waiting().len();
+    assert!(outbox.announce(CHAT, stands.clone(), now(), now()).is_empty());
+    assert_eq!(outbox.waiting().len(), before, "not while there is no room");
+    outbox.give_up_stale(after(25 * 3600));
+    outbox.announce(CHAT, stands, after(25 * 3600), after(25 * 3600));
+    assert_eq!(outbox.waiting().len(), 1);
 }
 
 #[test]
@@ -457,134 +428,4 @@ detected: {}
         .get_or_insert_default()
         .insert("outbox".to_owned(), "waiting: 7".to_owned());
     assert!(record::parse(&broken).is_err());
-}
-
-const CHAT: Channel = Channel::Discord;
-
-fn to_people(id: &str, name: &str, reason: NoticeReason) -> Message {
-    Message {
-        event: EventType::of(reason),
-        to_people: Some(ToPeople {
-            reason,
-            detail: None,
-            awaits_approval: false,
-            is_reminder: false,
-        }),
-        ..message(id, name)
-    }
-}
-
-/// Those that are told at once.
-fn batches(outbox: &Outbox, now: Timestamp, busy: &[(Channel, &str)]) -> Vec<Vec<String>> {
-    let busy = busy.iter().map(|(channel, name)| (*channel, workload(name)));
-    let due = outbox.due(now, &busy.collect()).into_iter();
-    due.map(|batch| batch.iter().map(|one| one.message.id.clone()).collect())
-        .collect()
-}
-
-#[test]
-fn people_are_told_at_once_what_is_alike_one_thing_after_the_other_and_after_a_pause_in_which_it_gathers() {
-    let mut outbox = Outbox::default();
-    let mut tell = |id: &str, name: &str, reason, second| {
-        let message = to_people(id, name, reason);
-        outbox.announce(CHAT, message, after(second + 10), after(second));
-    };
-    tell("a", "x", NoticeReason::UpdateStarted, 0);
-    tell("b", "y", NoticeReason::UpdateStarted, 4);
-    tell("c", "z", NoticeReason::UpdateAvailable, 1);
-    tell("d", "y", NoticeReason::ImageUpdated, 5);
-    let outbox = restarted(&outbox);
-    assert!(batches(&outbox, after(9), &[]).is_empty());
-    assert_eq!(outbox.next(after(9)), Some(after(10)));
-    // `b` came later and goes with it; `d` is of a workload of which something else waits.
-    assert_eq!(batches(&outbox, after(10), &[]), [["a", "b"]]);
-    assert!(batches(&outbox, after(11), &[(CHAT, "w")]).is_empty());
-    let mut outbox = outbox;
-    for id in ["a", "b"] {
-        let fate = outbox.answered(CHAT, id, &Answer::Taken, 3, after(11));
-        assert_eq!(fate, Some(Fate::Sent));
-    }
-    assert_eq!(batches(&outbox, after(11), &[]), [["c"]]);
-}
-
-#[test]
-fn what_a_channel_names_as_its_wait_holds_for_all_that_waits_there_and_for_no_other_and_is_stored() {
-    let mut outbox = Outbox::default();
-    for channel in [CHAT, Channel::Slack] {
-        for (id, reason) in [
-            ("a", NoticeReason::UpdateStarted),
-            ("b", NoticeReason::UpdateAvailable),
-        ] {
-            outbox.announce(channel, to_people(id, id, reason), now(), now());
-        }
-    }
-    let wait = Answer::TryAgain {
-        why: String::new(),
-        after: Some(SignedDuration::from_secs(60)),
-    };
-    outbox.answered(CHAT, "a", &wait, 3, now());
-    let outbox = restarted(&outbox);
-    assert_eq!(batches(&outbox, after(59), &[]), [["a"]], "Slack's");
-    assert_eq!(batches(&outbox, after(60), &[]).len(), 2);
-    assert_eq!(outbox.next(after(1)), Some(after(60)));
-}
-
-#[test]
-fn of_what_stands_in_a_large_cluster_people_are_told_bit_by_bit() {
-    let mut outbox = Outbox::default();
-    for number in 0..500 {
-        let (id, name) = (format!("{number:016}"), format!("w{number}"));
-        let message = to_people(&id, &name, NoticeReason::UpdateAvailable);
-        assert!(outbox.announce(CHAT, message, now(), now()).is_empty());
-    }
-    assert_eq!(outbox.waiting().len(), 200);
-    outbox.announce(
-        CHAT,
-        to_people("f", "x", NoticeReason::RolloutFailed),
-        now(),
-        now(),
-    );
-    assert_eq!(outbox.waiting().len(), 201, "what happens does not wait for it");
-    assert_eq!(
-        batches(&outbox, now(), &[])[0].len(),
-        100,
-        "and a message names some"
-    );
-}
-
-#[test]
-fn a_failure_is_told_at_once_and_with_it_what_it_follows_upon() {
-    let mut outbox = Outbox::default();
-    let started = to_people("a", "x", NoticeReason::UpdateStarted);
-    outbox.announce(CHAT, started, after(3600), now());
-    let other = to_people("b", "y", NoticeReason::UpdateStarted);
-    outbox.announce(CHAT, other, after(3600), now());
-    let failed = to_people("c", "x", NoticeReason::RolloutFailed);
-    outbox.announce(CHAT, failed, after(60), after(50));
-    let mut outbox = restarted(&outbox);
-    assert_eq!(outbox.next(after(50)), Some(after(60)));
-    outbox.answered(CHAT, "a", &Answer::Taken, 3, after(60)).unwrap();
-    assert_eq!(batches(&outbox, after(60), &[]), [["c"]]);
-}
-
-#[test]
-fn people_are_reminded_of_what_still_stands_once_in_each_period_whoever_leads() {
-    let every = SignedDuration::from_hours(24);
-    let mut outbox = Outbox::default();
-    let available = to_people("a", "x", NoticeReason::UpdateAvailable);
-    outbox.announce(CHAT, available.clone(), now(), now());
-    assert_eq!(outbox.reminder(CHAT, "a", every), None, "it waits");
-    let mut told = now();
-    for _ in 0..2 {
-        outbox.answered(CHAT, "a", &Answer::Taken, 3, told).unwrap();
-        outbox = restarted(&outbox);
-        outbox.prune(&BTreeSet::from(["a".to_owned()]), told);
-        let due = outbox.reminder(CHAT, "a", every).unwrap();
-        assert_eq!(due, told + every);
-        outbox.remind(CHAT, available.clone(), due, due);
-        assert_eq!(outbox.reminder(CHAT, "a", every), None, "it waits again");
-        let reminder = &outbox.waiting()[0].message;
-        assert!(reminder.to_people.as_ref().unwrap().is_reminder && reminder.at == due);
-        told = due;
-    }
 }

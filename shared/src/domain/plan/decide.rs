@@ -6,9 +6,11 @@ use jiff::Timestamp;
 
 use super::gate::Gate;
 use super::running::{Running, running, with_surroundings};
-use super::verdict::{Target, Verdict};
+use super::verdict::{Target, Terms, Verdict};
 use super::{PlanLimits, Snapshot};
-use crate::domain::annotations::{Approved, HOLD, Mode, WriteBack};
+use crate::domain::annotations::{Approved, HOLD, Mode, WriteBack, of_container};
+use crate::domain::approval_link::offer_of;
+use crate::domain::approvals::Tally;
 use crate::domain::in_flight::last_given;
 use crate::domain::ownership::Keeper;
 use crate::domain::policy::{
@@ -40,30 +42,28 @@ pub(super) fn decide(
         },
         Err(verdict) => return verdict,
     };
-    let demand = risk_demand(watched, snapshot, &target);
+    let demand = risk_demand(watched, snapshot, &target, now);
+    let asks = watched.settings.mode == Mode::Approve
+        || matches!(demand, Some(Demanded::Approval(_)))
+        || taken_back(workload, watched, &target.image);
     let target = Target {
-        risk: match &demand {
-            Some(Demanded::Approval(why)) => Some(Arc::new(why.clone())),
-            Some(Demanded::Notes) | None => None,
-        },
+        terms: terms(workload, watched, &target, demand.as_ref(), asks),
         ..target
     };
+    let is_agreed = is_agreed(watched, &target);
+    if let Some(Demanded::Notes { until }) = demand
+        && !is_agreed
+    {
+        return Verdict::Waiting {
+            target: Box::new(target),
+            gate: Gate::ReleaseNotes,
+            until: Some(until),
+        };
+    }
     match watched.settings.mode {
         Mode::Off => Verdict::ModeOff,
         Mode::Notify => Verdict::Notify(target),
-        Mode::Auto | Mode::Approve
-            if demand == Some(Demanded::Notes)
-                && !approves(watched.settings.approved.as_ref(), watched, &target) =>
-        {
-            Verdict::Waiting {
-                target: Box::new(target),
-                gate: Gate::ReleaseNotes,
-                until: None,
-            }
-        }
-        Mode::Approve | Mode::Auto if !may_start(workload, watched, &target) => {
-            Verdict::AwaitingApproval(target)
-        }
+        Mode::Approve | Mode::Auto if asks && !is_agreed => Verdict::AwaitingApproval(target),
         Mode::Auto | Mode::Approve if target.kept_by.is_some() => Verdict::Waiting {
             target: Box::new(target),
             gate: Gate::Kept,
@@ -83,26 +83,26 @@ pub(super) fn decide(
 enum Demanded {
     /// Somebody's word, and why.
     Approval(String),
-    /// To know its notes first.
-    Notes,
+    /// To know its notes first, which are waited for until then.
+    Notes { until: Timestamp },
 }
 
 /// Only in mode `auto`: in all others nothing starts by itself.
-fn risk_demand(watched: &Watched, snapshot: &Snapshot, target: &Target) -> Option<Demanded> {
+fn risk_demand(watched: &Watched, snapshot: &Snapshot, target: &Target, now: Timestamp) -> Option<Demanded> {
     let asked_for = &watched.settings.require_approval;
     if asked_for.is_empty() || watched.settings.mode != Mode::Auto {
         return None;
     }
-    let (risk, are_coming) = snapshot.risk_of(watched, &target.tag);
+    let (risk, expected_until) = snapshot.risk_of(watched, &target.tag, now);
     let why = risk.asks(asked_for)?;
     // What is known already does not change by the notes.
     let is_settled = asked_for.iter().any(|flag| {
         risk.flags.contains_key(flag) || (!flag.is_of_notes() && risk.unknown.contains_key(flag))
     });
-    if are_coming && !is_settled {
-        return Some(Demanded::Notes);
+    match expected_until.filter(|_| !is_settled) {
+        Some(until) => Some(Demanded::Notes { until }),
+        None => Some(Demanded::Approval(why)),
     }
-    Some(Demanded::Approval(why))
 }
 
 /// What `tell` makes of the choice that the decision is made from, or why there is none.
@@ -333,7 +333,7 @@ fn written_target(
         superseded_at: None,
         ran: running.exact.clone().map(Box::new),
         kept_by: None,
-        risk: None,
+        terms: None,
     })
 }
 
@@ -364,7 +364,7 @@ fn platform_missing(findings: &Findings, running: &Running, tag: &Tag) -> Gate {
 
 /// The verdict where nothing but a hold stands against what is newer.
 fn held(workload: &Workload, watched: &Watched, tag: &Tag) -> Verdict {
-    let own = format!("{}.{HOLD}", watched.container);
+    let own = of_container(&watched.container, HOLD);
     let keys = [own, HOLD.to_owned()].into_iter();
     let by = keys
         .filter(|key| workload.annotations.contains_key(key))
@@ -381,11 +381,36 @@ fn written(image: &ImageReference, pin: bool, tag: &Tag, digest: Option<&Digest>
     }
 }
 
-fn may_start(workload: &Workload, watched: &Watched, target: &Target) -> bool {
-    let asks = watched.settings.mode == Mode::Approve
-        || target.risk.is_some()
-        || taken_back(workload, watched, &target.image);
-    !asks || approves(watched.settings.approved.as_ref(), watched, target)
+/// What else there is to an approval, where there may be one.
+fn terms(
+    workload: &Workload,
+    watched: &Watched,
+    target: &Target,
+    demand: Option<&Demanded>,
+    asks: bool,
+) -> Option<Arc<Terms>> {
+    let risk = match demand {
+        Some(Demanded::Approval(why)) => Some(why.clone()),
+        Some(Demanded::Notes { .. }) | None => None,
+    };
+    let needed = watched.settings.approvers.filter(|needed| needed.get() > 1);
+    let approvals = needed.filter(|_| asks || demand.is_some()).map(|needed| {
+        let offer = offer_of(
+            &workload.uid,
+            &watched.container,
+            &watched.image.to_string(),
+            target,
+        );
+        Tally::of(&workload.annotations, &offer, needed.get())
+    });
+    (risk.is_some() || approvals.is_some()).then(|| Arc::new(Terms { risk, approvals }))
+}
+
+fn is_agreed(watched: &Watched, target: &Target) -> bool {
+    match target.approvals() {
+        Some(approvals) => approvals.is_enough(),
+        None => approves(watched.settings.approved.as_ref(), watched, target),
+    }
 }
 
 /// Whether somebody, a person or another controller, took back this image, or a newer one, after we gave it. Giving it again

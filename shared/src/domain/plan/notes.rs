@@ -1,19 +1,24 @@
-//! Whose release notes a plan wants to know.
+//! Whose release notes a plan wants to know, and what is known of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Plan, Snapshot};
-use crate::domain::reference::Tag;
+use jiff::Timestamp;
+
+use super::readings::Read;
+use super::{Action, Assessment, Plan, Snapshot};
+use crate::domain::in_flight::ImageChange;
+use crate::domain::reference::{ImageReference, Tag};
 use crate::domain::release_notes::book::{Known, Wanted};
+use crate::domain::release_notes::news::News;
 use crate::domain::release_notes::risk::{Notes, Risk, risk};
 use crate::domain::release_notes::source::{NoSource, find};
-use crate::domain::watched::Watched;
+use crate::domain::watched::{Reading, Watched};
 use crate::domain::workload::Workload;
 
 impl Snapshot {
-    /// The notes of giving a container this tag, or why nobody knows where they would be.
-    pub fn notes_of(&self, watched: &Watched, to: &Tag) -> Result<Wanted, NoSource> {
+    /// The notes of going from one tag of a container's repository to another, or why nobody knows where they would be.
+    fn notes_between(&self, watched: &Watched, from: &Tag, to: &Tag) -> Result<Wanted, NoSource> {
         let image = watched.image.repository();
         let labels = self
             .recorded(image, to)
@@ -22,70 +27,133 @@ impl Snapshot {
         let found = find(&watched.settings.release_notes, label, image, &self.notes.forges)?;
         Ok(Wanted {
             image: image.clone(),
-            from: watched.demand.tag.clone(),
+            from: from.clone(),
             to: to.clone(),
             found,
         })
     }
 
-    /// The risk of giving a container this tag, and whether more will be known of it soon.
-    pub fn risk_of(&self, watched: &Watched, to: &Tag) -> (Risk, bool) {
-        let (image, from) = (watched.image.repository(), &watched.demand.tag);
+    /// The risk of giving a container this tag, and until when more of it may be known soon, if it may.
+    pub fn risk_of(&self, watched: &Watched, to: &Tag, now: Timestamp) -> (Risk, Option<Timestamp>) {
+        let from = &watched.demand.tag;
+        let known = self.notes.of(self.notes_between(watched, from, to));
+        let expected_until = self.notes.expected_until(&known, now);
+        let risk = self.risk_between(watched, (from, to), &known, expected_until.is_some());
+        (risk, expected_until)
+    }
+
+    fn risk_between(
+        &self,
+        watched: &Watched,
+        (from, to): (&Tag, &Tag),
+        known: &Known,
+        is_expected: bool,
+    ) -> Risk {
+        let image = watched.image.repository();
         let version = |tag: &Tag| {
             let labels = self.recorded(image, tag)?.labels.as_deref()?;
             labels.version.as_deref()
         };
         // Of a tag that moves only what it points at now is recorded.
         let running = version(from).filter(|_| from != to);
-        let known = self.notes.of(self.notes_of(watched, to));
         let no_source;
-        let (notes, are_coming) = match &known {
-            Known::Record(record) => (record.notes(), false),
-            Known::NotYet(_) if self.notes.fetched => {
-                (Notes::Unknown("its release notes are still to be fetched"), true)
+        let notes = match known {
+            Known::Record(record) => record.notes(),
+            Known::NotYet(_) if !self.notes.fetched => {
+                Notes::Unknown("release notes are not fetched here (FETCH_NOTES)")
             }
-            Known::NotYet(_) => (
-                Notes::Unknown("release notes are not fetched here (FETCH_NOTES)"),
-                false,
+            Known::NotYet(_) if is_expected => Notes::Unknown("its release notes are still to be fetched"),
+            Known::NotYet(_) => Notes::Unknown(
+                "its release notes could not be had within a quarter of an hour; the log of the updater says why",
             ),
             Known::NoSource(why) => {
                 no_source = why.to_string();
-                (Notes::Unknown(&no_source), false)
+                Notes::Unknown(&no_source)
             }
         };
-        (risk(from, to, (running, version(to)), notes), are_coming)
+        risk(from, to, (running, version(to)), notes)
     }
 
-    /// The notes of all that a plan offers, none twice.
+    /// What there is to know of giving a container of a workload the image `to` in place of `from`; nothing where it is not
+    /// watched, or these are no two tags of one repository.
+    pub fn news(&self, workload: &Arc<Workload>, container: &str, from: &str, to: &str) -> Option<News> {
+        let read = self.read(workload)?;
+        let watched = watched(read.as_ref().as_ref().ok()?, container)?;
+        let (from, to) = (tag_of(watched, from)?, tag_of(watched, to)?);
+        let known = self.notes.of(self.notes_between(watched, &from, &to));
+        // Whoever gives up to wait says so; here it is no more than not known.
+        let risk = self.risk_between(watched, (&from, &to), &known, true);
+        Some(News::new(&known, self.notes.fetched, &to, risk))
+    }
+
+    fn read(&self, workload: &Arc<Workload>) -> Option<Read> {
+        let layer = self.namespaces.layer(&workload.id.namespace)?;
+        Some(self.readings.of(workload, layer))
+    }
+
+    /// The notes of all that a plan offers or does, none twice.
     pub fn notes_wanted(&self, plan: &Plan) -> BTreeSet<Wanted> {
-        let workloads = self.workloads.iter();
-        let by_uid: BTreeMap<&str, &Arc<Workload>> = workloads
-            .map(|workload| (workload.uid.as_str(), workload))
-            .collect();
+        let by_uid = self.by_uid();
         let mut wanted = BTreeSet::new();
         for assessment in &plan.assessments {
-            let mut offered = assessment
-                .containers
-                .iter()
-                .filter_map(|entry| Some((entry, entry.verdict.target()?)))
-                .peekable();
-            if offered.peek().is_none() {
+            let mut steps = steps(assessment).peekable();
+            if steps.peek().is_none() {
                 continue;
             }
-            let Some((workload, layer)) = by_uid
-                .get(assessment.uid.as_str())
-                .and_then(|workload| Some((*workload, self.namespaces.layer(&workload.id.namespace)?)))
-            else {
+            let workload = by_uid.get(assessment.uid.as_str());
+            let Some(read) = workload.and_then(|workload| self.read(workload)) else {
                 continue;
             };
-            let read = self.readings.of(workload, layer);
             let Ok(reading) = read.as_ref() else { continue };
-            for (entry, target) in offered {
-                let mut watched = reading.watched.iter();
-                let watched = watched.find(|watched| watched.container == entry.container);
-                wanted.extend(watched.and_then(|watched| self.notes_of(watched, &target.tag).ok()));
-            }
+            wanted.extend(steps.filter_map(|(container, from, to)| {
+                let watched = watched(reading, container)?;
+                let (from, to) = (tag_of(watched, from)?, tag_of(watched, to)?);
+                self.notes_between(watched, &from, &to).ok()
+            }));
         }
         wanted
     }
+}
+
+/// What is offered to containers, and what they are given now: each with the image before and after.
+fn steps(assessment: &Assessment) -> impl Iterator<Item = (&str, &str, &str)> {
+    let offered = assessment.containers.iter().filter_map(|entry| {
+        let target = entry.verdict.target()?;
+        Some((
+            entry.container.as_str(),
+            entry.image.as_str(),
+            target.image.as_str(),
+        ))
+    });
+    let given = match &assessment.action {
+        // What undoes an update brings nothing that is new.
+        Action::Follow { in_flight, .. } if in_flight.rollback.is_none() => Some(&in_flight.containers),
+        Action::Follow { .. }
+        | Action::Nothing
+        | Action::Stop(_)
+        | Action::StopForMarker(_)
+        | Action::Start(_)
+        | Action::RollBack { .. }
+        | Action::Undo { .. }
+        | Action::TakenBack(_) => None,
+    };
+    let given = given.into_iter().flatten();
+    let given = given
+        .map(|(container, ImageChange { from, to, .. })| (container.as_str(), from.as_str(), to.as_str()));
+    offered.chain(given)
+}
+
+fn watched<'r>(reading: &'r Reading, container: &str) -> Option<&'r Watched> {
+    reading
+        .watched
+        .iter()
+        .find(|watched| watched.container == container)
+}
+
+/// The tag of an image in the repository of a container.
+fn tag_of(watched: &Watched, image: &str) -> Option<Tag> {
+    let image: ImageReference = image.parse().ok()?;
+    image
+        .effective_tag()
+        .filter(|_| image.repository() == watched.image.repository())
 }

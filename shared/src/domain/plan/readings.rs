@@ -11,11 +11,11 @@ use crate::domain::workload::Workload;
 /// Shared, as it can be large and is mostly the same at the next look.
 pub(super) type Read = Arc<Result<Reading, Vec<Problem>>>;
 
-/// What was read, by the uid of the workload. Losing it costs time and nothing else.
+/// What was read, by where the workload lies, which is found without looking into it. Losing it costs time and nothing else.
 #[derive(Debug, Clone, Default)]
-pub struct Readings(HashMap<String, Kept>);
+pub struct Readings(HashMap<usize, Kept>);
 
-/// A reading, and what it was made from: of the same two nothing else can come.
+/// A reading, and what it was made from: of the same two nothing else can come, and nothing else can lie there while we keep them.
 #[derive(Debug, Clone)]
 struct Kept {
     workload: Arc<Workload>,
@@ -43,20 +43,24 @@ impl Readings {
     pub fn renewed(mut self, snapshot: &Snapshot) -> Self {
         let readings = snapshot.workloads.iter().filter_map(|workload| {
             let layer = snapshot.namespaces.layer(&workload.id.namespace)?;
-            let kept = self.0.remove_entry(workload.uid.as_str());
-            let kept = kept.filter(|(_, kept)| kept.is_of(workload, layer));
-            Some(kept.unwrap_or_else(|| (workload.uid.clone(), Kept::new(workload, layer))))
+            let place = place(workload);
+            let kept = self.0.remove(&place).filter(|kept| kept.is_of(workload, layer));
+            Some((place, kept.unwrap_or_else(|| Kept::new(workload, layer))))
         });
         Self(readings.collect())
     }
 
     /// What a workload says over what lies beneath it.
     pub(super) fn of(&self, workload: &Arc<Workload>, layer: &Arc<Layer>) -> Read {
-        let kept = self.0.get(workload.uid.as_str());
+        let kept = self.0.get(&place(workload));
         let kept = kept.filter(|kept| kept.is_of(workload, layer));
         kept.map_or_else(
             || Kept::new(workload, layer).reading,
             |kept| Arc::clone(&kept.reading),
         )
     }
+}
+
+fn place(workload: &Arc<Workload>) -> usize {
+    Arc::as_ptr(workload).addr()
 }

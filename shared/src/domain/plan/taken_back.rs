@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Snapshot;
 use super::decide::is_older;
 use super::seen::Sighting;
-use crate::domain::annotations::{APPROVED, Approved, LAST_CHANGE, LAST_UPDATE, Mode};
+use crate::domain::annotations::{APPROVED, Approved, LAST_CHANGE, LAST_UPDATE, Mode, of_container};
 use crate::domain::holds::with_holds;
 use crate::domain::in_flight::{ImageChange, last_given, summary};
 use crate::domain::ownership::Writer;
@@ -230,7 +230,7 @@ pub(super) fn spent_approvals<'a>(
             None => false,
         })
     });
-    let keys = agreed.flat_map(|(container, _, _)| [format!("{container}.{APPROVED}"), APPROVED.to_owned()]);
+    let keys = agreed.flat_map(|(container, _, _)| [of_container(container, APPROVED), APPROVED.to_owned()]);
     keys.filter(|key| workload.annotations.contains_key(key))
         .collect()
 }

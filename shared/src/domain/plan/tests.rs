@@ -438,7 +438,7 @@ proptest::proptest! {
         digest in "\\PC{1,20}|sha256:[0-9a-f]{64}",
     ) {
         let (Ok(tag), digest) = (tag.parse(), digest.parse().ok()) else { return Ok(()) };
-        let target = Target { tag, digest, image: String::new(), superseded_at: None, ran: None, kept_by: None, risk: None };
+        let target = Target { tag, digest, image: String::new(), superseded_at: None, ran: None, kept_by: None, terms: None };
         for current in ["shop/web:1.0.0".to_owned(), format!("shop/web:{}", target.tag)] {
             let typed = approval("web", false, &current, &target);
             let harmless = |c: char| c.is_ascii_alphanumeric() || "._:/=-".contains(c);

@@ -8,7 +8,8 @@ use jiff::Timestamp;
 
 use super::gate::Gate;
 use super::running::RunningUnknown;
-use crate::domain::annotations::{APPROVED, Mode, Pin};
+use crate::domain::annotations::{APPROVED, Mode, Pin, of_container};
+use crate::domain::approvals::Tally;
 use crate::domain::in_flight::ImageChange;
 use crate::domain::ownership::Keeper;
 use crate::domain::policy::{Hold, SelectionReason};
@@ -108,11 +109,37 @@ pub struct Target {
     pub ran: Option<Box<Digest>>,
     /// Who would take it back, where nobody said that it is written all the same.
     pub kept_by: Option<Arc<Keeper>>,
-    /// The risk for which it needs approval though the mode is `auto`, in words.
-    pub risk: Option<Arc<String>>,
+    /// What else there is to an approval of it. Behind one pointer, as it is rare and verdicts are many.
+    pub terms: Option<Arc<Terms>>,
+}
+
+/// What else there is to an approval than that it is needed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terms {
+    /// The risk for which it is needed though the mode is `auto`, in words.
+    pub risk: Option<String>,
+    /// Who has agreed, where it needs the word of several people.
+    pub approvals: Option<Tally>,
+}
+
+impl fmt::Display for Terms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(risk) = &self.risk {
+            write!(f, " ({risk})")?;
+        }
+        match &self.approvals {
+            Some(approvals) => write!(f, ", {approvals}"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Target {
+    /// Who has agreed, where it needs the word of several people.
+    pub fn approvals(&self) -> Option<&Tally> {
+        self.terms.as_ref()?.approvals.as_ref()
+    }
+
     /// `; Argo CD keeps this image, …`, or nothing.
     pub(in crate::domain) fn advice(&self) -> String {
         let keeper = self.kept_by.as_ref();
@@ -220,8 +247,8 @@ impl fmt::Display for Verdict {
             Self::Update(target) => write!(f, "update to {}", target.image),
             Self::AwaitingApproval(target) => {
                 write!(f, "{} waits for approval", target.image)?;
-                if let Some(risk) = &target.risk {
-                    write!(f, " ({risk})")?;
+                if let Some(terms) = &target.terms {
+                    write!(f, "{terms}")?;
                 }
                 f.write_str(&target.advice())
             }
@@ -253,7 +280,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// The command that agrees to `target`.
+/// The command that agrees to `target`. Where several people have to, the annotation says nothing: nobody knows who wrote it.
 pub fn approval_command(
     workload: &WorkloadId,
     entry: &ContainerVerdict,
@@ -265,7 +292,15 @@ pub fn approval_command(
         namespace,
         name,
     } = workload;
-    let kind = <&str>::from(*kind).to_ascii_lowercase();
+    let kind = kind.in_lower_case();
+    if target.approvals().is_some() {
+        let container = if only_container {
+            String::new()
+        } else {
+            format!(" --container {}", entry.container)
+        };
+        return format!("kubefresh-updater approve {kind}/{namespace}/{name}{container}");
+    }
     let approval = approval(&entry.container, only_container, &entry.image, target);
     format!("kubectl annotate --overwrite -n {namespace} {kind}/{name} {approval}")
 }
@@ -290,7 +325,7 @@ pub fn approval_annotation(
     let key = if only_container {
         APPROVED.to_owned()
     } else {
-        format!("{container}.{APPROVED}")
+        of_container(container, APPROVED)
     };
     (key, value)
 }

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::ConfigMap;
 
 use super::single::{SingleRecord, SingleRecordError};
-use crate::domain::outbox::Outbox;
+use crate::domain::outbox::{Outbox, PartlyRead};
 
 const RECORD: SingleRecord = SingleRecord {
     kind: "outbox",
@@ -22,10 +22,13 @@ pub fn to_config_map(outbox: &Outbox, lease: &str, namespace: &str) -> ConfigMap
     config_map
 }
 
-/// Reads the stored form. One without content is that of nothing: it was made and not yet written.
+/// Reads the stored form, of a newer version's all that this one knows. One without content is that of nothing: it was made and not yet
+/// written.
 pub fn parse(config_map: &ConfigMap) -> Result<Outbox, SingleRecordError> {
     if config_map.data.is_none() {
         return Ok(Outbox::default());
     }
-    RECORD.parse(config_map)
+    RECORD
+        .parse(config_map)
+        .or_else(|_| RECORD.parse::<PartlyRead>(config_map).map(Outbox::from))
 }

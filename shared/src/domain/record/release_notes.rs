@@ -1,7 +1,8 @@
 //! The records of release notes: sixteen ConfigMaps of the updaters that share a lease, so that their names are known to who gives
 //! the right to write them. The updater that leads is their only writer, and all read them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::civil::Date;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config_map::{RECORD_LABEL, yaml};
 use crate::domain::cool_down::CoolDown;
-use crate::domain::release_notes::book::NotesRecord;
+use crate::domain::release_notes::book::Records;
 
 /// The value of [`RECORD_LABEL`].
 pub const NOTES: &str = "release-notes";
@@ -46,13 +47,46 @@ pub struct TokensSpent {
     pub tokens: u64,
 }
 
+impl NotesState {
+    /// Takes in what another one remembers: no wait becomes shorter by it, and nothing that was spent is forgotten.
+    pub fn take_in(&mut self, other: &Self) {
+        for (host, cool_down) in &other.cool_downs {
+            let kept = self
+                .cool_downs
+                .entry(host.clone())
+                .or_insert_with(|| cool_down.clone());
+            if kept.until < cool_down.until {
+                kept.clone_from(cool_down);
+            }
+        }
+        let spent = |state: &Self| state.tokens.map(|spent| (spent.day, spent.tokens));
+        if spent(self) < spent(other) {
+            self.tokens = other.tokens;
+        }
+    }
+
+    /// How many of so many tokens a day are left on this day.
+    pub fn tokens_left(&self, per_day: u64, day: Date) -> u64 {
+        let spent = self.tokens.filter(|spent| spent.day == day);
+        per_day.saturating_sub(spent.map_or(0, |spent| spent.tokens))
+    }
+
+    /// Notes that so many were spent.
+    pub fn spend(&mut self, tokens: u64, day: Date) {
+        let before = self.tokens.filter(|spent| spent.day == day);
+        let tokens = before.map_or(0, |spent| spent.tokens).saturating_add(tokens);
+        self.tokens = Some(TokensSpent { day, tokens });
+    }
+}
+
 /// One of the ConfigMaps.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Shard {
-    /// By key.
-    pub records: BTreeMap<String, NotesRecord>,
+    pub records: Arc<Records>,
     /// In the first one alone.
     pub state: NotesState,
+    /// What stands there beside, and cannot be read.
+    unread: BTreeSet<String>,
 }
 
 /// The name of the ConfigMap of a shard.
@@ -67,26 +101,33 @@ pub fn shard_of(key: &str) -> usize {
 }
 
 impl Shard {
-    /// The stored form. Where there is too much, what was offered least lately is left out, and out of the shard.
-    pub fn to_config_map(&mut self, lease: &str, shard: usize, namespace: &str) -> ConfigMap {
-        let mut data: BTreeMap<String, String> = self
-            .records
-            .iter()
-            .map(|(key, record)| (key.clone(), yaml(record)))
-            .collect();
-        while data
-            .iter()
-            .map(|(key, value)| key.len() + value.len())
-            .sum::<usize>()
-            > MOST
-        {
-            let oldest = self.records.iter().min_by_key(|(_, record)| record.offered_at);
-            let Some(oldest) = oldest.map(|(key, _)| key.clone()) else {
-                break;
-            };
-            self.records.remove(&oldest);
-            data.remove(&oldest);
+    /// One of these records alone.
+    pub fn of(records: Records) -> Self {
+        Self {
+            records: Arc::new(records),
+            ..Self::default()
         }
+    }
+
+    /// What stands there, readable or not.
+    pub fn keys(&self) -> BTreeSet<String> {
+        let keys = self.records.keys().chain(&self.unread).cloned();
+        keys.chain([STATE.to_owned()]).collect()
+    }
+
+    /// The stored form. Where there is too much, texts become shorter, of what is not `wanted` first. Where that is not enough,
+    /// what is not goes, and out of the shard, too; and what is only where there is nothing else.
+    pub fn to_config_map(
+        &mut self,
+        (lease, shard): (&str, usize),
+        namespace: &str,
+        wanted: &BTreeSet<String>,
+    ) -> ConfigMap {
+        let records = self.records.iter();
+        let mut data: BTreeMap<String, String> = records
+            .map(|(key, record)| (key.clone(), yaml(record.as_ref())))
+            .collect();
+        self.fit(&mut data, wanted);
         data.insert("schema".to_owned(), SCHEMA.to_owned());
         while self.state.cool_downs.len() > MOST_SERVERS {
             self.state.cool_downs.pop_first();
@@ -106,24 +147,65 @@ impl Shard {
         }
     }
 
+    /// Those that were offered least lately come first, each time.
+    fn fit(&mut self, data: &mut BTreeMap<String, String>, wanted: &BTreeSet<String>) {
+        let mut size: usize = data.iter().map(|(key, value)| key.len() + value.len()).sum();
+        if size <= MOST {
+            return;
+        }
+        let records = Arc::make_mut(&mut self.records);
+        let order = records
+            .iter()
+            .map(|(key, record)| (wanted.contains(key), record.offered_at, key.clone()));
+        let mut order: Vec<_> = order.collect();
+        order.sort();
+        for (.., key) in &order {
+            let (Some(record), Some(text)) = (records.get_mut(key), data.get_mut(key)) else {
+                continue;
+            };
+            if size > MOST {
+                Arc::make_mut(record).shorten();
+                size -= text.len();
+                *text = yaml(record.as_ref());
+                size += text.len();
+            }
+        }
+        for (.., key) in &order {
+            if size > MOST
+                && let Some(text) = data.remove(key)
+            {
+                records.remove(key);
+                size -= key.len() + text.len();
+            }
+        }
+    }
+
     /// Reads the stored form. What cannot be read is as good as not there: it is fetched again.
     pub fn parse(config_map: &ConfigMap) -> Self {
         let Some(data) = config_map.data.as_ref() else {
             return Self::default();
         };
-        if data.get("schema").map(String::as_str) != Some(SCHEMA) {
-            return Self::default();
+        let is_known = data.get("schema").map(String::as_str) == Some(SCHEMA);
+        let mut shard = Self::default();
+        let mut records = Records::new();
+        for (key, value) in data {
+            let record = (is_known && key.len() == 16).then(|| serde_saphyr::from_str(value).ok());
+            match record.flatten() {
+                Some(record) => {
+                    records.insert(key.clone(), Arc::new(record));
+                }
+                None if ["schema", STATE].contains(&key.as_str()) => {}
+                None => {
+                    shard.unread.insert(key.clone());
+                }
+            }
         }
-        let entries = data.iter().filter(|(key, _)| key.len() == 16);
-        let records =
-            entries.filter_map(|(key, value)| Some((key.clone(), serde_saphyr::from_str(value).ok()?)));
-        let state = data
-            .get(STATE)
-            .and_then(|state| serde_saphyr::from_str(state).ok());
-        Self {
-            records: records.collect(),
-            state: state.unwrap_or_default(),
-        }
+        let state = data.get(STATE).filter(|_| is_known);
+        shard.state = state
+            .and_then(|state| serde_saphyr::from_str(state).ok())
+            .unwrap_or_default();
+        shard.records = Arc::new(records);
+        shard
     }
 }
 
@@ -133,11 +215,11 @@ mod tests {
 
     use super::*;
     use crate::domain::release_notes::Release;
-    use crate::domain::release_notes::book::{Answer, Wanted};
+    use crate::domain::release_notes::book::{Answer, NotesRecord, Wanted};
     use crate::domain::release_notes::range::Range;
     use crate::domain::release_notes::source::{Forges, NotesSetting, find};
 
-    fn record(to: &str, body: &str, offered: i64) -> (String, NotesRecord) {
+    fn record(to: &str, body: &str, offered: i64) -> (String, Arc<NotesRecord>) {
         let image = "ghcr.io/example/shop".parse().unwrap();
         let found = find(&NotesSetting::Auto, None, &image, &Forges::default()).unwrap();
         let wanted = Wanted {
@@ -155,15 +237,18 @@ mod tests {
             releases: vec![release],
             left_out: 0,
             has_target: true,
+            has_start: true,
         };
         let source = wanted.found.sources[0].clone();
         let answer = Answer::Notes {
             source,
             range,
             etag: Some("\"abc\"".to_owned()),
+            cut: None,
         };
         let now = jiff::Timestamp::from_second(1_790_000_000 + offered).unwrap();
-        (wanted.key(), NotesRecord::answered(&wanted, None, answer, now))
+        let record = NotesRecord::answered(&wanted, None, answer, now);
+        (wanted.key(), Arc::new(record))
     }
 
     #[test]
@@ -184,10 +269,10 @@ mod tests {
             }),
         };
         let mut shard = Shard {
-            records: BTreeMap::from([(key.clone(), record)]),
             state,
+            ..Shard::of(Records::from([(key.clone(), record)]))
         };
-        let stored = shard.to_config_map("kubefresh-updater", 11, "kubefresh");
+        let stored = shard.to_config_map(("kubefresh-updater", 11), "kubefresh", &BTreeSet::new());
         assert_eq!(stored.metadata.name.as_deref(), Some("kubefresh-updater-notes-b"));
         let written = &stored.data.as_ref().unwrap()[&key];
         for line in [
@@ -206,26 +291,26 @@ mod tests {
     #[test]
     fn an_entry_that_cannot_be_read_costs_no_other() {
         let entries = [record("1.5.0", "- a", 0), record("1.6.0", "- b", 0)];
-        let mut shard = Shard {
-            records: BTreeMap::from(entries.clone()),
-            ..Shard::default()
-        };
-        let mut stored = shard.to_config_map("l", 0, "n");
+        let mut shard = Shard::of(Records::from(entries.clone()));
+        let mut stored = shard.to_config_map(("l", 0), "n", &BTreeSet::new());
         let data = stored.data.as_mut().unwrap();
         data.insert(entries[0].0.clone(), "- [".to_owned());
         data.insert("state".to_owned(), "tokens: many".to_owned());
         let read = Shard::parse(&stored);
-        assert_eq!(read.records, BTreeMap::from([entries[1].clone()]));
+        assert_eq!(*read.records, Records::from([entries[1].clone()]));
+        assert!(read.keys().contains(&entries[0].0), "it can be taken out");
         stored
             .data
             .as_mut()
             .unwrap()
             .insert("schema".to_owned(), "2".to_owned());
-        assert_eq!(Shard::parse(&stored), Shard::default());
+        let other = Shard::parse(&stored);
+        assert_eq!(*other.records, Records::new());
+        assert!(entries.iter().all(|(key, _)| other.keys().contains(key)));
     }
 
     #[test]
-    fn it_never_outgrows_a_config_map_and_the_oldest_go_first() {
+    fn it_never_outgrows_a_config_map_and_texts_go_before_what_is_wanted() {
         let body: String = (0..100)
             .map(|line| {
                 format!(
@@ -236,25 +321,92 @@ mod tests {
             })
             .collect::<Vec<_>>()
             .concat();
-        let records = (0..200).map(|number| record(&format!("1.5.{number}"), &body, number));
-        let mut shard = Shard {
-            records: records.collect(),
-            ..Shard::default()
+        let (_, long) = record("1.5.0", &body, 0);
+        let key = |number: i64| format!("{number:016x}");
+        let of = |number: i64| {
+            let offered_at = long.offered_at + jiff::SignedDuration::from_secs(number);
+            let record = NotesRecord {
+                offered_at,
+                ..NotesRecord::clone(&long)
+            };
+            (key(number), Arc::new(record))
         };
-        let stored = shard.to_config_map("l", 0, "n");
-        let size: usize = stored.data.unwrap().values().map(String::len).sum();
-        assert!(size < 900 << 10, "{size}");
-        let left = shard.records.len();
-        assert!((10..200).contains(&left), "{left}");
-        let newest: Vec<bool> = (0..200)
-            .map(|number| {
-                shard
-                    .records
-                    .contains_key(&record(&format!("1.5.{number}"), "", 0).0)
-            })
-            .collect();
-        let gone = 200 - left;
-        assert!(newest[gone..].iter().all(|kept| *kept) && !newest[..gone].iter().any(|kept| *kept));
+        let size =
+            |stored: &ConfigMap| -> usize { stored.data.iter().flatten().map(|(_, text)| text.len()).sum() };
+        // Every third one is wanted.
+        let wanted: BTreeSet<String> = (0..600).step_by(3).map(key).collect();
+        let mut shard = Shard::of((0..70).map(of).collect());
+        let stored = shard.to_config_map(("l", 0), "n", &wanted);
+        assert!(size(&stored) < 900 << 10, "{}", size(&stored));
+        let told = |number: i64| {
+            let summary = shard.records.get(&key(number))?.summary.as_ref()?;
+            Some(summary.security.len())
+        };
+        assert_eq!((told(1), told(0), told(68)), (Some(3), Some(20), Some(20)));
+        assert!(
+            shard
+                .records
+                .values()
+                .all(|record| record.summary.as_ref().unwrap().signals.breaking.is_some())
+        );
+
+        let mut shard = Shard::of((0..600).map(of).collect());
+        let stored = shard.to_config_map(("l", 0), "n", &wanted);
+        assert!(size(&stored) < 900 << 10, "{}", size(&stored));
+        let kept = |number: i64| shard.records.contains_key(&key(number));
+        assert!(wanted.iter().all(|key| shard.records.contains_key(key)));
+        assert!(
+            (250..600).contains(&shard.records.len()) && !kept(1) && kept(599),
+            "{}",
+            shard.records.len()
+        );
+
+        // So many that there is no room for what is wanted alone.
+        let wanted = (0..600).map(key).collect();
+        let mut shard = Shard::of((0..600).map(of).collect());
+        let stored = shard.to_config_map(("l", 0), "n", &wanted);
+        assert!(size(&stored) < 900 << 10 && shard.records.contains_key(&key(599)));
+    }
+
+    #[test]
+    fn what_another_one_remembers_shortens_no_wait_and_forgets_no_token() {
+        let state = |until: &str, tokens: u64| {
+            let cool_down = CoolDown::until(None, until.parse().unwrap(), String::new());
+            NotesState {
+                cool_downs: BTreeMap::from([("github.com".to_owned(), cool_down)]),
+                tokens: Some(TokensSpent {
+                    day: "2026-11-21".parse().unwrap(),
+                    tokens,
+                }),
+            }
+        };
+        let (early, late) = (state("2026-11-21T10:00:00Z", 7), state("2026-11-21T11:00:00Z", 5));
+        for (mut kept, other) in [(early.clone(), late.clone()), (late.clone(), early)] {
+            kept.take_in(&other);
+            assert_eq!(kept, state("2026-11-21T11:00:00Z", 7));
+        }
+        let mut nothing = NotesState::default();
+        nothing.take_in(&late);
+        assert_eq!(nothing, late);
+    }
+
+    #[test]
+    fn tokens_are_counted_for_a_day() {
+        let (first, second) = ("2026-11-21".parse().unwrap(), "2026-11-22".parse().unwrap());
+        let mut state = NotesState::default();
+        assert_eq!(state.tokens_left(100, first), 100);
+        state.spend(30, first);
+        state.spend(80, first);
+        assert_eq!(
+            (
+                state.tokens_left(100, first),
+                state.tokens_left(200, first),
+                state.tokens_left(100, second)
+            ),
+            (0, 90, 100)
+        );
+        state.spend(1, second);
+        assert_eq!(state.tokens_left(100, second), 99);
     }
 
     #[test]

@@ -13,6 +13,11 @@ const WORDS: [&str; 8] = [
     "version", "release", "ver", "v", "changes", "in", "for", "released",
 ];
 
+/// Whether all of a changelog is read that has these sections.
+pub fn is_whole(markdown: &str, sections: &[Release]) -> bool {
+    markdown.len() <= MOST && sections.len() < MOST_SECTIONS
+}
+
 /// The sections of a changelog that are about a version, in the order of the file. `page` is where people read it.
 pub fn releases(markdown: &str, page: &str) -> Vec<Release> {
     let mut sections: Vec<Release> = Vec::new();
@@ -181,7 +186,8 @@ mod tests {
     fn a_huge_file_is_read_up_to_its_bound() {
         let markdown = "## 1.2.3\n- x\n".repeat(500_000);
         let sections = releases(&markdown, "");
-        assert!(sections.len() <= MOST_SECTIONS);
+        assert!(sections.len() <= MOST_SECTIONS && !is_whole(&markdown, &sections));
+        assert!(!is_whole(&"x".repeat(MOST + 1), &[]) && is_whole("## 1.2.3\n- x\n", &[]));
         assert!(sections.iter().map(|section| section.body.len()).sum::<usize>() <= MOST + 1);
         assert_eq!(releases(&"x".repeat(5 << 20), ""), []);
     }

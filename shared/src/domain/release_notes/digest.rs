@@ -11,13 +11,15 @@ use serde::{Deserialize, Serialize};
 
 use self::words::{Kind, commit, is_boilerplate, section, signals_of, without_author};
 use super::Release;
-use super::plain::{Line, LineKind, inline, lines};
+use super::plain::{Line, LineKind, inline, read};
 use crate::domain::text::cut;
 
 /// How many security fixes, and how many breaking changes, are told at most.
 const MOST_URGENT: usize = 20;
 /// How many of each other kind.
 const MOST_OTHERS: usize = 12;
+/// How many urgent ones where there is no room for more; no others are told then.
+const FEW_URGENT: usize = 3;
 /// How long the text of an item is at most, in bytes.
 pub const LONGEST_ITEM: usize = 300;
 /// How many lines of a release stand for it where it has no list.
@@ -33,6 +35,16 @@ pub enum MadeBy {
     Digest,
     /// A language model, which read plain text and whose answer was read as such.
     Model,
+}
+
+impl MadeBy {
+    /// As people are told it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Digest => "rules",
+            Self::Model => "a language model",
+        }
+    }
 }
 
 /// One change, in plain words: see [`super::plain`] for what holds of them.
@@ -115,6 +127,21 @@ impl Summary {
         ]
     }
 
+    /// Leaves out what is least missed; what speaks of risk stays.
+    pub(super) fn shorten(&mut self) {
+        for (items, most) in [
+            (&mut self.security, FEW_URGENT),
+            (&mut self.breaking, FEW_URGENT),
+            (&mut self.features, 0),
+            (&mut self.fixes, 0),
+            (&mut self.other, 0),
+        ] {
+            let told = items.len();
+            items.truncate(most);
+            self.left_out += told - items.len();
+        }
+    }
+
     pub(super) fn of_kind(&mut self, kind: Kind) -> (&mut Vec<Item>, usize) {
         match kind {
             Kind::Security => (&mut self.security, MOST_URGENT),
@@ -138,14 +165,24 @@ impl Summary {
 
 pub(super) use self::words::Kind as ItemKind;
 
+/// What rules find in releases.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Digest {
+    pub summary: Summary,
+    /// Whether all of their text was looked at: what is not found in a part may stand in the rest.
+    pub is_whole: bool,
+}
+
 /// The digest of releases, newest first. Links that begin with `own` are kept.
-pub fn digest(releases: &[Release], own: &str) -> Summary {
+pub fn digest(releases: &[Release], own: &str) -> Digest {
     let mut summary = Summary::default();
     let mut seen = HashSet::new();
+    let mut is_whole = true;
     for release in releases {
         let (name, _) = inline(&release.tag, "");
-        let lines = lines(&release.body, own);
-        for (kind, line) in changes(&lines, &mut summary.signals) {
+        let text = read(&release.body, own);
+        is_whole &= text.is_whole;
+        for (kind, line) in changes(&text.lines, &mut summary.signals) {
             let text = cut(&line.text, LONGEST_ITEM - "…".len());
             if seen.insert(text.to_lowercase()) {
                 let release = Some(name.clone()).filter(|name| !name.is_empty());
@@ -160,7 +197,7 @@ pub fn digest(releases: &[Release], own: &str) -> Summary {
             }
         }
     }
-    summary
+    Digest { summary, is_whole }
 }
 
 /// The changes that the lines of one release tell.
@@ -173,6 +210,9 @@ fn changes(lines: &[Line], signals: &mut Signals) -> Vec<(Kind, Line)> {
             continue;
         }
         signals.take_in(signals_of(&line.text));
+        if line.kind == LineKind::Rest {
+            continue;
+        }
         let lifted = words::lifted(&line.text);
         if line.kind == LineKind::Heading {
             current = section(&line.text);

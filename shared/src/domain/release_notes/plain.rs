@@ -9,7 +9,7 @@ mod words;
 
 use pulldown_cmark::{BrokenLink, CowStr, Event, LinkType, Options, Parser, Tag, TagEnd};
 
-/// How much of a text is read, in bytes; the rest is not looked at.
+/// How much of a text is read, in bytes; the rest is not looked at, and it is said that there is one.
 pub const MOST_INPUT: usize = 256 << 10;
 /// How much of a line is read, in bytes.
 const MOST_OF_A_LINE: usize = 4 << 10;
@@ -28,6 +28,8 @@ pub enum LineKind {
     Text,
     /// Between fences.
     Code,
+    /// What a line had beyond its bound: nothing to show, and still to be looked at.
+    Rest,
 }
 
 /// One plain line, never empty.
@@ -45,11 +47,27 @@ pub(super) fn head(text: &str, bytes: usize) -> &str {
     &text[..end]
 }
 
+/// A text as it was read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Read {
+    pub lines: Vec<Line>,
+    /// Whether all of it was looked at.
+    pub is_whole: bool,
+}
+
 /// Reads Markdown. Links that begin with `own` are kept, and no others.
-pub fn lines(markdown: &str, own: &str) -> Vec<Line> {
+pub fn read(markdown: &str, own: &str) -> Read {
     let text = html::without_tags(head(markdown, MOST_INPUT));
     let bounded: Vec<&str> = text.lines().map(|line| head(line, MOST_OF_A_LINE)).collect();
-    read(&bounded.join("\n"), own)
+    let has_whole_lines = text.lines().all(|line| line.len() <= MOST_OF_A_LINE);
+    let mut read = read_bounded(&bounded.join("\n"), own);
+    read.is_whole &= markdown.len() <= MOST_INPUT && has_whole_lines;
+    read
+}
+
+/// The lines alone.
+pub fn lines(markdown: &str, own: &str) -> Vec<Line> {
+    read(markdown, own).lines
 }
 
 /// Reads what should be one line and may have marks of Markdown: its text, and its first link that begins with `own`. Both may be
@@ -61,7 +79,7 @@ pub fn inline(line: &str, own: &str) -> (String, Option<String>) {
     (text, lines.into_iter().find_map(|line| line.link))
 }
 
-fn read(text: &str, own: &str) -> Vec<Line> {
+fn read_bounded(text: &str, own: &str) -> Read {
     let options = Options::ENABLE_TABLES
         | Options::ENABLE_STRIKETHROUGH
         | Options::ENABLE_TASKLISTS
@@ -76,8 +94,12 @@ fn read(text: &str, own: &str) -> Vec<Line> {
         }
     }
     reader.end_block();
+    let is_whole = !reader.is_cut && reader.lines.len() < MOST_LINES;
     reader.lines.truncate(MOST_LINES);
-    reader.lines
+    Read {
+        lines: reader.lines,
+        is_whole,
+    }
 }
 
 /// `[text][name]` without a definition of the name was meant as a link; `[text]` alone may be what it looks like.
@@ -95,6 +117,8 @@ struct Reader<'a> {
     block: Option<(LineKind, String, Option<String>)>,
     /// How many images we are in.
     hidden: usize,
+    /// Whether something of a block was left out.
+    is_cut: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -104,6 +128,7 @@ impl<'a> Reader<'a> {
             lines: Vec::new(),
             block: None,
             hidden: 0,
+            is_cut: false,
         }
     }
 
@@ -177,11 +202,21 @@ impl<'a> Reader<'a> {
         let Some((kind, text, link)) = self.block.take() else {
             return;
         };
-        let (text, found) = words::plain(text.trim().trim_matches('|'), self.own);
-        if !text.is_empty() {
-            let link = link.or(found);
-            self.lines.push(Line { kind, text, link });
-        }
+        let (plain, found) = words::plain(text.trim().trim_matches('|'), self.own);
+        let mut pieces = words::pieces(&plain, LONGEST_LINE - "…".len()).into_iter();
+        let Some(first) = pieces.next() else { return };
+        let mut rest = pieces.peekable();
+        let text = match rest.peek() {
+            Some(_) => format!("{first}…"),
+            None => first.to_owned(),
+        };
+        let link = link.or(found);
+        self.lines.push(Line { kind, text, link });
+        self.lines.extend(rest.map(|piece| Line {
+            kind: LineKind::Rest,
+            text: piece.to_owned(),
+            link: None,
+        }));
     }
 
     /// Text that may have several lines, each of which is one where it is code.
@@ -207,6 +242,8 @@ impl<'a> Reader<'a> {
             .get_or_insert_with(|| (LineKind::Text, String::new(), None));
         if block.len() + text.len() < MOST_OF_A_LINE + LONGEST_LINE {
             block.push_str(text);
+        } else {
+            self.is_cut = true;
         }
     }
 

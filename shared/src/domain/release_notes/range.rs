@@ -38,6 +38,8 @@ pub struct Range {
     pub left_out: usize,
     /// Whether one of them is the offered version itself.
     pub has_target: bool,
+    /// Whether the running tag is a version, so that it is known where they begin.
+    pub has_start: bool,
 }
 
 /// Why there are none.
@@ -194,7 +196,7 @@ pub fn between(step: &Step<'_>, releases: &[Release]) -> Result<Range, NoRange> 
         }
     }
     let chosen = choose(components, step).ok_or(NoRange::NoneBetween)?;
-    Ok(range(chosen, &to))
+    Ok(range(chosen, &to, from.is_some()))
 }
 
 /// Whether a list of releases, newest first, goes back far enough: it has both ends of the step.
@@ -235,7 +237,7 @@ fn choose<'a>(mut components: BTreeMap<String, Vec<Named<'a>>>, step: &Step<'_>)
     (components.len() == 1).then(|| components.pop_first().map(|(_, releases)| releases))?
 }
 
-fn range(mut chosen: Vec<Named<'_>>, to: &TagVersion) -> Range {
+fn range(mut chosen: Vec<Named<'_>>, to: &TagVersion, has_start: bool) -> Range {
     let newest_first = |a: &Named<'_>, b: &Named<'_>| {
         let numbers = b.version.numbers().cmp(a.version.numbers());
         let after = || b.version.compare_after_numbers(&a.version);
@@ -258,6 +260,7 @@ fn range(mut chosen: Vec<Named<'_>>, to: &TagVersion) -> Range {
         releases: releases.collect(),
         left_out,
         has_target,
+        has_start,
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::digest::Summary;
+use super::digest::{Signals, Summary};
 use crate::domain::reference::Tag;
 use crate::domain::tag::{Step, TagVersion};
 
@@ -56,6 +56,8 @@ impl RiskFlag {
 #[derive(Debug, Clone, Copy)]
 pub enum Notes<'a> {
     Known(&'a Summary),
+    /// These, and why not all: what they tell is so, and what they do not tell may stand in the rest.
+    Part(&'a Summary, &'a str),
     /// Why not, in words.
     Unknown(&'a str),
 }
@@ -94,16 +96,11 @@ pub type LabelVersions<'a> = (Option<&'a str>, Option<&'a str>);
 pub fn risk(from: &Tag, to: &Tag, labels: LabelVersions<'_>, notes: Notes<'_>) -> Risk {
     let mut risk = Risk::default();
     step(from, to, labels, &mut risk);
-    let signals = match notes {
-        Notes::Known(summary) => &summary.signals,
-        Notes::Unknown(why) => {
-            for flag in [RiskFlag::Breaking, RiskFlag::Migration, RiskFlag::Security] {
-                if !risk.flags.contains_key(&flag) {
-                    risk.unknown.insert(flag, why.to_owned());
-                }
-            }
-            return risk;
-        }
+    let nothing = Signals::default();
+    let (signals, why_not_all) = match notes {
+        Notes::Known(summary) => (&summary.signals, None),
+        Notes::Part(summary, why) => (&summary.signals, Some(why)),
+        Notes::Unknown(why) => (&nothing, Some(why)),
     };
     let found = [
         (RiskFlag::Breaking, &signals.breaking),
@@ -115,6 +112,9 @@ pub fn risk(from: &Tag, to: &Tag, labels: LabelVersions<'_>, notes: Notes<'_>) -
             risk.flags
                 .entry(flag)
                 .or_insert_with(|| format!("the notes say \"{said}\""));
+        }
+        if let Some(why) = why_not_all.filter(|_| !risk.flags.contains_key(&flag)) {
+            risk.unknown.insert(flag, why.to_owned());
         }
     }
     risk
@@ -189,7 +189,6 @@ fn compared(
 
 #[cfg(test)]
 mod tests {
-    use super::super::digest::Signals;
     use super::*;
 
     fn of(from: &str, to: &str, labels: LabelVersions<'_>, notes: Notes<'_>) -> Risk {
@@ -243,17 +242,21 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_the_notes_say_is_quoted_and_what_they_might_have_said_is_unknown() {
-        use RiskFlag::{Breaking, Major, Migration, Security};
+    fn that_break() -> Summary {
         let signals = Signals {
             breaking: Some("BREAKING: port".to_owned()),
             ..Signals::default()
         };
-        let notes = Summary {
+        Summary {
             signals,
             ..Summary::default()
-        };
+        }
+    }
+
+    #[test]
+    fn what_the_notes_say_is_quoted_and_what_they_might_have_said_is_unknown() {
+        use RiskFlag::{Breaking, Major, Migration, Security};
+        let notes = that_break();
         let known = of("1.4.0", "1.5.0", (None, None), Notes::Known(&notes));
         assert_eq!(flags(&known), (vec![Breaking], vec![]));
         let asked = BTreeSet::from([Breaking, Major]);
@@ -277,5 +280,20 @@ mod tests {
         );
         assert_eq!(unknown.asks(&BTreeSet::from([Major])), None);
         assert_eq!(unknown.asks(&BTreeSet::new()), None);
+    }
+
+    #[test]
+    fn what_a_part_of_the_notes_tells_is_so_and_what_it_does_not_tell_is_unknown() {
+        use RiskFlag::{Breaking, Migration, Security};
+        let notes = that_break();
+        let part = of("1.4.0", "1.5.0", (None, None), Notes::Part(&notes, "cut"));
+        assert_eq!(flags(&part), (vec![Breaking], vec![Migration, Security]));
+        let nothing = Summary::default();
+        let part = of("1.4.0", "1.5.0", (None, None), Notes::Part(&nothing, "cut"));
+        assert_eq!(flags(&part), (vec![], vec![Breaking, Migration, Security]));
+        assert_eq!(
+            part.asks(&BTreeSet::from([Breaking])).as_deref(),
+            Some("nobody knows whether it is breaking: cut")
+        );
     }
 }

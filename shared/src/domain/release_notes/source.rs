@@ -31,6 +31,7 @@ const TAG: &str = "{tag}";
     strum::Display,
     strum::EnumString,
     strum::VariantNames,
+    strum::IntoStaticStr,
 )]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
@@ -294,6 +295,25 @@ impl NotesSource {
     /// What tells it from all others.
     pub(super) fn page_of_nothing(&self) -> String {
         self.page("")
+    }
+
+    /// The kind of the server that it is asked of.
+    pub fn forge(&self) -> Forge {
+        match self {
+            Self::Repository { server, .. } => server.forge,
+            Self::Template { .. } => Forge::Page,
+        }
+    }
+
+    /// The host of the server that it is asked of: `github.com`, `git.example.com:3000`.
+    pub fn host(&self) -> String {
+        match self {
+            Self::Repository { server, .. } => server.host().to_owned(),
+            Self::Template { url, .. } => {
+                let host = url.address().split_once("://").map(|(_, host)| host);
+                host.unwrap_or_default().to_owned()
+            }
+        }
     }
 
     /// Of which nothing can be asked.

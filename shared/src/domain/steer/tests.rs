@@ -15,6 +15,10 @@ fn stage(annotations: &[(&str, &str)]) -> (Arc<Workload>, Assessment) {
     (Arc::clone(&snapshot.workloads[0]), assessment)
 }
 
+fn alice() -> Decider {
+    Decider::in_cluster("alice")
+}
+
 /// `KEY=VALUE`, and `KEY-` for what is removed, as kubectl has it.
 fn written(change: &Change) -> Vec<String> {
     let as_typed = |(key, value): (&String, &Option<String>)| match value {
@@ -31,7 +35,7 @@ fn holds(text: &[&str]) -> Vec<Hold> {
 #[test]
 fn what_waits_is_approved_in_one_container_or_in_all_and_then_no_longer_waits() {
     let (_, assessment) = stage(&[]);
-    let both = approve(&assessment, None).unwrap();
+    let both = approve(&assessment, None, Exactness::Tag, &alice()).unwrap();
     assert_eq!(
         written(&both),
         [
@@ -39,7 +43,7 @@ fn what_waits_is_approved_in_one_container_or_in_all_and_then_no_longer_waits() 
             "side.kubefresh.dev/approved=1.5.0"
         ]
     );
-    let one = approve(&assessment, Some("side")).unwrap();
+    let one = approve(&assessment, Some("side"), Exactness::Tag, &alice()).unwrap();
     assert_eq!(written(&one), ["side.kubefresh.dev/approved=1.5.0"]);
     assert_eq!(
         one.meaning,
@@ -49,12 +53,16 @@ fn what_waits_is_approved_in_one_container_or_in_all_and_then_no_longer_waits() 
         ("app.kubefresh.dev/approved", "1.5.0"),
         ("side.kubefresh.dev/approved", "1.5.0"),
     ]);
-    let error = approve(&after, None).unwrap_err().to_string();
+    let error = approve(&after, None, Exactness::Tag, &alice())
+        .unwrap_err()
+        .to_string();
     assert!(
         error.contains("nothing of deployment shop/checkout waits for approval: container app: update to"),
         "{error}"
     );
-    let error = approve(&assessment, Some("web")).unwrap_err().to_string();
+    let error = approve(&assessment, Some("web"), Exactness::Tag, &alice())
+        .unwrap_err()
+        .to_string();
     assert!(
         error.ends_with("has no watched container web; it has app, side"),
         "{error}"
@@ -152,4 +160,119 @@ fn what_no_longer_fits_among_what_is_held_is_told() {
             "1.4.0 is no longer held by kubefresh.dev/hold, which keeps the latest only"
         ]
     );
+}
+
+#[test]
+fn who_decided_is_written_beside_what_follows_from_it_for_each_container_on_what_it_was_offered() {
+    let (workload, assessment) = stage(&[]);
+    let by = Decider::by_link();
+    let until = "2026-11-24T03:00:00Z".parse().unwrap();
+    let signed = |change: Change, decision| {
+        let word = Word {
+            decision,
+            by: &by,
+            link_until: Some(until),
+        };
+        let annotations = change.signed(&workload, word, now()).unwrap().annotations;
+        let kept = annotations
+            .into_iter()
+            .filter_map(|(key, value)| Some((key, value?)));
+        Journal::read(&kept.collect()).unwrap()
+    };
+    let offers: Vec<String> = assessment
+        .containers
+        .iter()
+        .map(|entry| offer(&assessment.uid, entry, entry.verdict.target().unwrap()))
+        .collect();
+    for (change, decision) in [
+        (
+            approve(&assessment, None, Exactness::Digest, &alice()),
+            Decision::Approve,
+        ),
+        (hold(&workload, &assessment, None, &[]), Decision::Hold),
+        (not_now(&assessment, None), Decision::NotNow),
+    ] {
+        let journal = signed(change.unwrap(), decision);
+        for offer in &offers {
+            let used: Vec<&Entry> = journal.used(offer, until).collect();
+            assert_eq!(used.len(), 1, "{decision:?}");
+            assert_eq!((used[0].decision, &used[0].by), (decision, &by));
+        }
+    }
+    let released = hold(&workload, &assessment, None, &holds(&["1.4.9"])).unwrap();
+    let word = Word {
+        decision: Decision::Hold,
+        by: &by,
+        link_until: None,
+    };
+    let value = released.signed(&workload, word, now()).unwrap().annotations;
+    let value = value["kubefresh.dev/decided-by"].clone().unwrap();
+    assert!(value.contains("1.4.9 is held by kubefresh.dev/hold"), "{value}");
+}
+
+/// A workload of which two people have to agree to updates, and what they said.
+struct Two(BTreeMap<String, String>);
+
+impl Two {
+    fn stage(&self) -> (Arc<Workload>, Assessment) {
+        let said = self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let all: Vec<(&str, &str)> = said.chain([("kubefresh.dev/approvers", "2")]).collect();
+        stage(&all)
+    }
+
+    fn verdict(&self) -> String {
+        self.stage().1.containers[0].verdict.to_string()
+    }
+
+    /// What it means that somebody agrees, which is written.
+    fn agree(&mut self, by: &Decider) -> Result<Change, SteerError> {
+        let (workload, assessment) = self.stage();
+        let word = Word {
+            decision: Decision::Approve,
+            by,
+            link_until: None,
+        };
+        let change = approve(&assessment, Some("app"), Exactness::Tag, by)?;
+        let change = change.signed(&workload, word, now())?;
+        let written = change.annotations.clone().into_iter();
+        self.0.extend(written.map(|(key, value)| (key, value.unwrap())));
+        Ok(change)
+    }
+}
+
+#[test]
+fn where_several_people_have_to_agree_each_word_is_written_and_the_last_one_opens_the_gate() {
+    let mut two = Two(BTreeMap::new());
+    let new = "shop.example/app:1.5.0";
+    let waits = |approvals: &str| format!("{new} waits for approval, {approvals}");
+    assert_eq!(two.verdict(), waits("0 of 2 approvals"));
+    let first = two.agree(&alice()).unwrap();
+    assert_eq!(
+        first.meaning,
+        [format!(
+            "container app: {OLD} -> {new} has 1 of 2 approvals (alice)"
+        )]
+    );
+    assert_eq!(
+        first.annotations.keys().collect::<Vec<_>>(),
+        ["kubefresh.dev/approved-by"]
+    );
+    assert_eq!(two.verdict(), waits("1 of 2 approvals (alice)"));
+    let again = two.agree(&alice()).unwrap_err().to_string();
+    assert!(
+        again.starts_with("alice (known to the cluster) has agreed before: 1 of 2 approvals (alice);"),
+        "{again}"
+    );
+    let by_hand = "app.kubefresh.dev/approved".to_owned();
+    two.0.insert(by_hand, "1.5.0".to_owned());
+    assert_eq!(
+        two.verdict(),
+        waits("1 of 2 approvals (alice)"),
+        "an annotation names nobody"
+    );
+    two.agree(&Decider::by_link()).unwrap();
+    assert_eq!(two.verdict(), format!("update to {new}"));
+    two.0
+        .insert("kubefresh.dev/last-update".to_owned(), now().to_string());
+    assert_eq!(two.verdict(), waits("0 of 2 approvals"), "all of it is used up");
 }

@@ -185,7 +185,7 @@ fn which_mode<'a>(translation: &mut Translation<'a>, subject: &Subject<'a>, poli
         Ok(votes) => {
             translation.say(Setting::Mode, "approve", word);
             if votes > 1 {
-                translation.remark(word, "Kubefresh counts no votes: one person's approval is enough");
+                translation.say(Setting::Approvers, word.written, word);
             }
         }
         Err(_) => translation.refuse(word, "it must be a number of approvals, or 0"),

@@ -1,10 +1,10 @@
 //! Updates whose risk needs somebody's word although the mode is `auto`.
 
-use std::collections::BTreeMap;
+use jiff::SignedDuration;
 
 use super::*;
 use crate::domain::release_notes::Release;
-use crate::domain::release_notes::book::{Answer, NotesBook, NotesRecord};
+use crate::domain::release_notes::book::{Answer, NotesBook, NotesRecord, PATIENCE, Records, Wanted};
 use crate::domain::release_notes::range::Range;
 
 const OLD: &str = "shop.example/app:1.4.0";
@@ -28,25 +28,91 @@ fn told(annotations: &[(&str, &str)], notes: Option<&str>, fetched: bool) -> (St
             releases: vec![release],
             left_out: 0,
             has_target: true,
+            has_start: true,
         };
         let answer = match body {
             "missing" => Answer::Missing {
                 source: wanted.found.sources[0].clone(),
                 reason: "no releases".to_owned(),
-                etag: None,
             },
             _ => Answer::Notes {
                 source: wanted.found.sources[0].clone(),
                 range,
                 etag: None,
+                cut: None,
             },
         };
         let record = NotesRecord::answered(&wanted, None, answer, now());
-        snapshot.notes.records = BTreeMap::from([(wanted.key(), Arc::new(record))]);
+        snapshot.notes.records = records(&wanted, record);
     }
     let mut plan = plan(&snapshot, &LIMITS, now());
     let verdict = plan.assessments[0].containers.remove(0).verdict;
     (verdict.to_string(), plan)
+}
+
+fn records(wanted: &Wanted, record: NotesRecord) -> Vec<Arc<Records>> {
+    vec![Arc::new(Records::from([(wanted.key(), Arc::new(record))]))]
+}
+
+/// Whoever waits for notes that nobody can have is asked in the end.
+#[test]
+fn an_update_waits_for_its_notes_as_long_as_they_may_be_had_soon_and_no_longer() {
+    let minutes = SignedDuration::from_mins;
+    let begun = now();
+    let failed = |not_before: Option<Timestamp>| Answer::Failed {
+        why: "no answer".to_owned(),
+        not_before,
+    };
+    let waits = "waits for its release notes, which decide whether it needs approval";
+    let asks = |why: &str| format!("waits for approval (nobody knows whether it is breaking: {why})");
+    let late =
+        "its release notes could not be had within a quarter of an hour; the log of the updater says why";
+    for (attempt, later, expected) in [
+        (None, minutes(0), waits.to_owned()),
+        (None, PATIENCE - minutes(1), waits.to_owned()),
+        (None, PATIENCE, asks(late)),
+        (None, minutes(60), asks(late)),
+        // One that fails for a moment is no reason to ask anybody.
+        (Some(failed(None)), minutes(1), waits.to_owned()),
+        (
+            Some(failed(Some(begun + minutes(10)))),
+            minutes(1),
+            waits.to_owned(),
+        ),
+        (
+            Some(failed(Some(begun + minutes(60)))),
+            minutes(1),
+            asks("no answer"),
+        ),
+        (Some(failed(None)), PATIENCE, asks("no answer")),
+    ] {
+        let mut snapshot = snapshot(
+            workload(
+                &[AUTO.as_slice(), &[NOTES, (REQUIRE, "breaking")]].concat(),
+                &[("app", OLD)],
+            ),
+            vec![app()],
+        );
+        snapshot.notes.fetched = true;
+        let first = plan(&snapshot, &LIMITS, begun);
+        let wanted = snapshot.notes_wanted(&first);
+        assert_eq!(snapshot.notes.want(&wanted, begun), Some(begun));
+        if let Some(answer) = attempt.clone() {
+            let wanted = wanted.first().unwrap();
+            let record = NotesRecord::answered(wanted, None, answer, begun);
+            snapshot.notes.records = records(wanted, record);
+        }
+        let mut plan = plan(&snapshot, &LIMITS, begun + later);
+        let is_waiting = expected == waits;
+        let verdict = plan.assessments[0].containers.remove(0).verdict;
+        assert_eq!(
+            verdict.to_string(),
+            format!("shop.example/app:1.5.0 {expected}"),
+            "{attempt:?} {later}"
+        );
+        let looked_at_then = plan.next_look.is_some_and(|next| next <= begun + PATIENCE);
+        assert_eq!(looked_at_then, is_waiting, "{attempt:?} {later}");
+    }
 }
 
 #[test]

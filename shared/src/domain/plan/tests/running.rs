@@ -156,7 +156,7 @@ fn what_is_new_of_an_image_without_a_tag_is_agreed_to_by_its_digest() {
         superseded_at: None,
         ran: None,
         kept_by: None,
-        risk: None,
+        terms: None,
     };
     for image in ["shop.example/app", "shop.example/app:latest"] {
         assert_eq!(

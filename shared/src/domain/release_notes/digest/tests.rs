@@ -13,6 +13,7 @@ fn of(body: &str) -> Summary {
         }],
         OWN,
     )
+    .summary
 }
 
 fn texts(items: &[Item]) -> Vec<&str> {
@@ -113,7 +114,8 @@ fn the_same_line_of_several_releases_is_told_once_and_the_newest_first() {
             release("v1", "- fix: A\n- fix: c"),
         ],
         OWN,
-    );
+    )
+    .summary;
     assert_eq!(texts(&summary.fixes), ["a", "b", "c"]);
     assert_eq!(summary.fixes[2].release.as_deref(), Some("v1"));
 }
@@ -130,11 +132,38 @@ fn a_megabyte_of_lines_is_cut_and_counted() {
     assert!(summary.fixes.iter().all(|item| item.text.len() <= LONGEST_ITEM));
 }
 
+#[test]
+fn what_is_too_long_to_be_told_is_looked_at_all_the_same_and_what_is_too_long_for_that_is_no_whole() {
+    let read = |body: String| {
+        let release = Release {
+            body,
+            ..Release::default()
+        };
+        digest(&[release], OWN)
+    };
+    let paragraph = format!("{}and a BREAKING end.\n\n- fix: a\n", "long words ".repeat(200));
+    let found = read(paragraph);
+    assert!(
+        found.is_whole && found.summary.signals.breaking.is_some(),
+        "{found:?}"
+    );
+    assert_eq!(texts(&found.summary.fixes), ["a"]);
+    for body in [
+        format!("{}\nBREAKING: a", "- fix: a\n".repeat(1000)),
+        format!("- fix: {} BREAKING: a", "long ".repeat(1000)),
+        format!("- fix: a\n{}BREAKING: a", " \n".repeat(200_000)),
+    ] {
+        let cut = read(body);
+        assert!(!cut.is_whole && cut.summary.signals.breaking.is_none());
+    }
+    assert!(read("- fix: a\n".repeat(999)).is_whole);
+}
+
 proptest! {
     #[test]
     fn any_notes_make_a_bounded_summary(bodies in prop::collection::vec("(- |# |BREAKING|CVE-2026-1|migrat|@here|<b>|\\[a\\]\\(https://e\\.x\\)|.|\n){0,60}", 0..5)) {
         let releases: Vec<Release> = bodies.into_iter().map(|body| Release { tag: "v1<".to_owned(), body, ..Release::default() }).collect();
-        let summary = digest(&releases, OWN);
+        let summary = digest(&releases, OWN).summary;
         let size = serde_json::to_string(&summary).unwrap().len();
         prop_assert!(size < 64 << 10, "{size}");
         for (_, items) in summary.sections() {

@@ -1,7 +1,6 @@
 //! Words without marks: what could do anything anywhere is defused, addresses become links or nothing.
 
-use super::LONGEST_LINE;
-use crate::domain::text::{cut, is_plain};
+use crate::domain::text::is_plain;
 
 /// What stands where an address was that is not shown.
 const LINK: &str = "(link)";
@@ -24,8 +23,22 @@ pub(super) fn plain(line: &str, own: &str) -> (String, Option<String>) {
     while at < characters.len() {
         at = scanner.step(at).max(at + 1);
     }
-    let text = cut(scanner.plain.trim(), LONGEST_LINE - "…".len());
-    (text, scanner.link)
+    (scanner.plain.trim().to_owned(), scanner.link)
+}
+
+/// A plain text in pieces of at most so many bytes, between words where there are any; none of nothing.
+pub(super) fn pieces(text: &str, most: usize) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let mut rest = text.trim();
+    while !rest.is_empty() {
+        let mut end = rest.floor_char_boundary(most);
+        if end < rest.len() {
+            end = rest[..end].rfind(' ').filter(|space| *space > 0).unwrap_or(end);
+        }
+        pieces.push(rest[..end].trim_end());
+        rest = rest[end..].trim_start();
+    }
+    pieces
 }
 
 /// Whether an address leads to where those do that begin with `own`.

@@ -1,0 +1,185 @@
+//! Somebody gets a link, opens it in a real browser, agrees, and sees it through to its end. Everything moves, and the programs
+//! are the real ones.
+
+use std::net::{SocketAddr, TcpListener};
+use std::process::Stdio;
+use std::time::Duration;
+
+use sandbox::browser::{Browser, Key, Page};
+use sandbox::cluster::{Cluster, eventually};
+use sandbox::programs::programs;
+use sandbox::registry::ImageSpec;
+use serde_json::json;
+use tokio::process::{Child, Command};
+
+use crate::output::stdout;
+use crate::shop::{self, SIGNING_KEY, scan, start};
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// A shop in which an update waits for somebody.
+struct Scene {
+    address: SocketAddr,
+    key: tempfile::NamedTempFile,
+    updater: Child,
+    cluster: Cluster,
+}
+
+impl Scene {
+    async fn set() -> Self {
+        let cluster = shop::open().await;
+        for tag in ["1.4.0", "1.5.0"] {
+            // Time runs 20 times as fast: long enough for the page to be told of it on its way.
+            let image =
+                ImageSpec::new("shop/checkout", tag).label("sandbox.kubefresh.dev/ready-after", "60s");
+            cluster.registry.publish(&image);
+        }
+        cluster.apply(&[checkout(&cluster)]).await;
+        scan(&cluster).await;
+        let key = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(key.path(), SIGNING_KEY).unwrap();
+        // Free a moment ago: good enough for what is run by hand.
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let (port, path) = (address.port().to_string(), key.path().to_str().unwrap());
+        let words = [
+            "run",
+            "--listen-address=127.0.0.1",
+            "--lease-duration=2s",
+            "--port",
+            &port,
+        ];
+        let updater = start(
+            &cluster,
+            "kubefresh-updater",
+            &[&words[..], &["--signing-key-file", path]].concat(),
+        );
+        Self {
+            address,
+            key,
+            updater,
+            cluster,
+        }
+    }
+
+    /// The link, without its host.
+    async fn link(&self) -> String {
+        let base = format!("http://{}", self.address);
+        let kubeconfig = self
+            .cluster
+            .kubeconfig_file(Some(("kubefresh", "kubefresh-updater")));
+        let key = self.key.path().to_str().unwrap();
+        let words = [
+            "link",
+            "shop/checkout",
+            "--base-url",
+            &base,
+            "--signing-key-file",
+            key,
+        ];
+        eventually("there is a link", LIMIT, || async {
+            let output = Command::new(&programs()["kubefresh-updater"])
+                .args(words)
+                .env("KUBECONFIG", &kubeconfig)
+                .env("POD_NAMESPACE", "kubefresh")
+                .stdin(Stdio::null())
+                .output()
+                .await
+                .unwrap();
+            let printed = stdout(&output).trim().to_owned();
+            Some(printed.strip_prefix(&base)?.to_owned())
+        })
+        .await
+    }
+
+    /// The page that the link opens, once the updater shows any.
+    async fn open(&self, browser: &Browser, with_scripts: bool) -> Page {
+        let ready = format!("http://{}/readyz", self.address);
+        eventually("the updater is ready", LIMIT, || async {
+            let answer = reqwest::get(&ready).await.ok()?;
+            answer.status().is_success().then_some(())
+        })
+        .await;
+        let page = browser.page(self.address).await;
+        if !with_scripts {
+            page.without_scripts().await;
+        }
+        page.open(&self.link().await).await;
+        page.says("Update shop/checkout to 1.5.0?").await;
+        let text = page.text().await;
+        for tag in ["1.4.0", "1.5.0"] {
+            let image = self.cluster.registry.reference("shop/checkout", tag);
+            assert!(text.contains(&image), "{image}: {text}");
+        }
+        page
+    }
+
+    async fn end(mut self) {
+        self.updater.kill().await.unwrap();
+    }
+}
+
+fn checkout(cluster: &Cluster) -> serde_json::Value {
+    json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {
+            "name": "checkout",
+            "namespace": "shop",
+            "annotations": { "kubefresh.dev/watch": "true", "kubefresh.dev/mode": "approve" },
+        },
+        "spec": {
+            "replicas": 1,
+            "selector": { "matchLabels": { "app": "checkout" } },
+            "template": {
+                "metadata": { "labels": { "app": "checkout" } },
+                "spec": { "containers": [{
+                    "name": "app",
+                    "image": cluster.registry.reference("shop/checkout", "1.4.0"),
+                }] },
+            },
+        },
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium; run by just e2e"]
+async fn who_opens_the_link_reads_deploys_by_the_keyboard_and_sees_the_rollout_finish() {
+    let scene = Scene::set().await;
+    let browser = Browser::start().await;
+    let page = scene.open(&browser, true).await;
+    page.tab_to("button", "Deploy").await;
+    page.press(Key::Enter).await;
+    page.says("Approved").await;
+    page.click("link", "Back").await;
+    page.until(
+        "it is the workload's page",
+        "location.pathname.startsWith('/workload/')",
+    )
+    .await;
+    page.evaluate("window.isStillHere = true").await;
+    page.says("rolling out").await;
+    page.says("completed").await;
+    page.says("up to date").await;
+    assert_eq!(page.evaluate("window.isStillHere").await, true);
+    assert_eq!(page.complaints(), Vec::<String>::new());
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium; run by just e2e"]
+async fn who_has_no_scripts_does_the_same_and_loads_the_page_again() {
+    let scene = Scene::set().await;
+    let browser = Browser::start().await;
+    let page = scene.open(&browser, false).await;
+    page.click("button", "Deploy").await;
+    page.says("Approved").await;
+    page.click("link", "Back").await;
+    page.says("Why this choice").await;
+    eventually("the rollout has ended", LIMIT, || async {
+        page.reload().await;
+        page.text().await.contains("completed").then_some(())
+    })
+    .await;
+    assert_eq!(page.complaints(), Vec::<String>::new());
+    scene.end().await;
+}

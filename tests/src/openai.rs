@@ -1,0 +1,134 @@
+//! A server that speaks as that of `OpenAI`, over real HTTP: it writes down what it is asked, and can answer oddly.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// What it answers.
+#[derive(Debug, Clone)]
+pub enum Completion {
+    /// This text, in the form that `OpenAI` gives it, for so many tokens.
+    Says(String, u64),
+    /// This status and this body.
+    Raw(u16, String),
+    Hangs,
+}
+
+/// One request.
+#[derive(Debug, Clone)]
+pub struct Question {
+    pub path: String,
+    pub authorization: String,
+    pub body: Value,
+}
+
+/// A running server. Dropping it closes the port.
+#[derive(Debug)]
+pub struct OpenAi {
+    address: SocketAddr,
+    state: Arc<Mutex<Inner>>,
+    server: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    completion: Completion,
+    questions: Vec<Question>,
+}
+
+impl OpenAi {
+    /// Starts one that answers so.
+    ///
+    /// # Panics
+    /// When no port can be bound.
+    pub async fn start(completion: Completion) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("a bound listener has an address");
+        let questions = Vec::new();
+        let state = Arc::new(Mutex::new(Inner {
+            completion,
+            questions,
+        }));
+        let router = Router::new().fallback(answer).with_state(Arc::clone(&state));
+        let server = tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, router).await {
+                tracing::error!(%error, "the model stopped");
+            }
+        });
+        Self {
+            address,
+            state,
+            server,
+        }
+    }
+
+    /// As `OPENAI_BASE_URL` names it.
+    pub fn base_url(&self) -> String {
+        format!("http://{}/v1", self.address)
+    }
+
+    /// What it answers from now on.
+    pub fn answers(&self, completion: Completion) {
+        self.lock().completion = completion;
+    }
+
+    /// Everything that was asked, in its order.
+    pub fn questions(&self) -> Vec<Question> {
+        self.lock().questions.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for OpenAi {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn answer(
+    State(state): State<Arc<Mutex<Inner>>>,
+    target: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let authorization = headers.get("authorization").and_then(|value| value.to_str().ok());
+    let question = Question {
+        path: target.path().to_owned(),
+        authorization: authorization.unwrap_or_default().to_owned(),
+        body: serde_json::from_slice(&body).unwrap_or_default(),
+    };
+    let completion = {
+        let mut inner = state.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.questions.push(question);
+        inner.completion.clone()
+    };
+    let (status, body) = match completion {
+        Completion::Says(text, tokens) => {
+            let message = json!({ "role": "assistant", "content": text });
+            let body = json!({
+                "id": "chatcmpl-1",
+                "object": "chat.completion",
+                "created": 1_790_000_000,
+                "model": "any",
+                "choices": [{ "index": 0, "message": message, "finish_reason": "stop" }],
+                "usage": { "prompt_tokens": 0, "completion_tokens": tokens, "total_tokens": tokens },
+            });
+            (200, body.to_string())
+        }
+        Completion::Raw(status, body) => (status, body),
+        Completion::Hangs => return std::future::pending().await,
+    };
+    let status = StatusCode::from_u16(status).expect("a status");
+    (status, [("content-type", "application/json")], body).into_response()
+}

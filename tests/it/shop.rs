@@ -11,10 +11,10 @@ use sandbox::programs::programs;
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
-/// The namespace `shop`, and everything of `deploy/` but what would start by itself. Time runs 20 times as fast.
 /// What links are signed with.
 pub(crate) const SIGNING_KEY: &str = "a key of the tests, and nobody else's: 0123456789";
 
+/// The namespace `shop`, and everything of `deploy/` but what would start by itself. Time runs 20 times as fast.
 pub(crate) async fn open() -> Cluster {
     let options = ApiServerOptions {
         clock: Clock::faster(20.0),

@@ -105,7 +105,8 @@ pub fn plan(snapshot: &Snapshot, limits: &PlanLimits, now: Timestamp) -> Plan {
     for workload in workloads.filter(|workload| workload.deleted_at.is_none()) {
         let layer = snapshot.namespaces.layer(&workload.id.namespace);
         let read = layer.map(|layer| snapshot.readings.of(workload, layer));
-        let Some(assessed) = assess(workload, read.as_deref(), snapshot, limits, now) else {
+        let requests = Requests::in_snapshot(workload, snapshot);
+        let Some(assessed) = assess(workload, read.as_deref(), &requests, snapshot, limits, now) else {
             continue;
         };
         let Assessed {
@@ -134,7 +135,7 @@ pub fn plan(snapshot: &Snapshot, limits: &PlanLimits, now: Timestamp) -> Plan {
             prospect: prospect(workload, &action),
             action,
             pending,
-            refused: Requests::in_snapshot(workload, snapshot).refused,
+            refused: requests.refused,
         });
     }
     rollouts::hold_back(&mut assessments, &mut candidates, snapshot, limits);
@@ -199,6 +200,7 @@ fn next_look(containers: &[ContainerVerdict], action: &Action) -> Option<Timesta
 fn assess(
     workload: &Workload,
     read: Option<&Result<Reading, Vec<Problem>>>,
+    requests: &Requests,
     snapshot: &Snapshot,
     limits: &PlanLimits,
     now: Timestamp,
@@ -208,7 +210,7 @@ fn assess(
     match InFlight::read(&workload.annotations) {
         Ok(None) => {}
         Ok(Some(in_flight)) if is_over(&in_flight) => over = true,
-        Ok(Some(in_flight)) => return Some(follow(workload, read, in_flight, snapshot, now)),
+        Ok(Some(in_flight)) => return Some(follow(workload, read, requests, in_flight, snapshot, now)),
         Err(error) => return Some(Assessed::new(Vec::new(), Action::StopForMarker(error))),
     }
     let reading = match read? {
@@ -218,11 +220,12 @@ fn assess(
     if reading.watched.is_empty() && reading.passed_over.is_empty() {
         // What we wrote before it opted out is not left behind, and what we did can be undone.
         let is_ours = workload.annotations.contains_key(PENDING) || undo::is_asked(workload);
-        let action =
-            undo::undo(workload, reading, snapshot, now).map_or(Action::Nothing, |undo| Action::Undo {
+        let action = undo::undo(workload, requests, reading, snapshot, now).map_or(Action::Nothing, |undo| {
+            Action::Undo {
                 undo,
                 abandoned: None,
-            });
+            }
+        });
         return is_ours.then(|| Assessed::new(Vec::new(), action));
     }
     if let Some(taken_back) = taken_back::taken_back(workload, reading, snapshot, over) {
@@ -234,7 +237,7 @@ fn assess(
         });
         return Some(Assessed::new(containers, Action::TakenBack(taken_back)));
     }
-    if let Some(undo) = undo::undo(workload, reading, snapshot, now) {
+    if let Some(undo) = undo::undo(workload, requests, reading, snapshot, now) {
         let containers = verdicts(&reading.watched, |_| Verdict::InFlight);
         let abandoned = None;
         return Some(Assessed::new(containers, Action::Undo { undo, abandoned }));
@@ -289,6 +292,7 @@ fn update(workload: &Workload, reading: &Reading, containers: &[ContainerVerdict
 fn follow(
     workload: &Workload,
     read: Option<&Result<Reading, Vec<Problem>>>,
+    requests: &Requests,
     in_flight: InFlight,
     snapshot: &Snapshot,
     now: Timestamp,
@@ -304,7 +308,7 @@ fn follow(
     let containers = verdicts(watched.unwrap_or_default(), |_| Verdict::InFlight);
     let undo = reading
         .filter(|_| matches!(status, RolloutStatus::InProgress(_)))
-        .and_then(|reading| undo::undo(workload, reading, snapshot, now));
+        .and_then(|reading| undo::undo(workload, requests, reading, snapshot, now));
     let action = match undo {
         Some(undo) => Action::Undo {
             undo,
@@ -319,7 +323,7 @@ fn follow(
 fn verdicts(watched: &[Watched], decide: impl Fn(&Watched) -> Verdict) -> Vec<ContainerVerdict> {
     let verdict = |watched: &Watched| ContainerVerdict {
         container: watched.container.clone(),
-        image: watched.image.to_string(),
+        image: watched.image.text(),
         mode: watched.settings.mode,
         verdict: decide(watched),
     };

@@ -83,7 +83,10 @@ async fn what_is_released_is_given_again_and_held_again_when_it_is_taken_back_ag
     .await;
     stage.set_image("checkout", OLD).await;
     stage.is_held("<=1.5.0").await;
-    assert_eq!(stage.told_of_holds().await.len(), 2);
+    eventually("people are told of the second hold, too", LIMIT, || async {
+        (stage.told_of_holds().await.len() == 2).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -137,15 +137,15 @@ pub(super) fn is_asked(workload: &Workload) -> bool {
 /// The update that undoes what somebody asked for, if anybody did.
 pub(super) fn undo(
     workload: &Workload,
+    requests: &Requests,
     reading: &Reading,
     snapshot: &Snapshot,
     now: Timestamp,
 ) -> Option<Update> {
-    let requests = Requests::in_snapshot(workload, snapshot);
-    if requests.fitting.is_empty() {
+    let Requests { fitting, keys, .. } = requests;
+    if fitting.is_empty() {
         return None;
     }
-    let Requests { fitting, keys, .. } = requests;
     let last = Last::of(workload, snapshot.seen.of(workload)).ok()?;
     let (undone, rest): (BTreeMap<_, _>, BTreeMap<_, _>) = last
         .containers
@@ -184,7 +184,7 @@ pub(super) fn undo(
     let approvals = spent_approvals(workload, left);
     Some(Update {
         init_containers: init_containers(workload, &in_flight.containers),
-        spent: keys.into_keys().chain(approvals).collect(),
+        spent: keys.keys().cloned().chain(approvals).collect(),
         holds: with_holds(workload, holds),
         in_flight,
         last_images: (!rest.is_empty()).then_some(LastImages {

@@ -269,7 +269,8 @@ impl<'a> Verdicts<'a> {
     ) -> Self {
         let ranking = Ranking::new(request, ruler);
         let ruler = &ranking.ruler;
-        let mut accepted = Vec::new();
+        // Mostly one is newer, and the room of several costs more than to choose it.
+        let mut accepted = Vec::with_capacity(1);
         let mut rejected = Vec::new();
         let mut is_current_published = false;
         for offer in offers {

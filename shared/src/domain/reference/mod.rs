@@ -69,6 +69,16 @@ impl ImageReference {
         }
     }
 
+    /// Its text, in one piece: every decision has it, at every look.
+    pub fn text(&self) -> String {
+        let tag = self.tag.as_ref().map_or(["", ""], |tag| [":", tag.as_str()]);
+        let digest = self
+            .digest
+            .as_ref()
+            .map_or(["", ""], |digest| ["@", digest.as_str()]);
+        [self.name.as_str(), tag[0], tag[1], digest[0], digest[1]].concat()
+    }
+
     /// The text of [`with_tag`](Self::with_tag), made without the image: every update that waits needs it at every look.
     pub fn text_with_tag(&self, tag: &Tag) -> String {
         [self.name.as_str(), ":", tag.as_str()].concat()
@@ -97,16 +107,7 @@ impl ImageReference {
 
 impl fmt::Display for ImageReference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name)?;
-        if let Some(tag) = &self.tag {
-            f.write_str(":")?;
-            f.write_str(tag.as_str())?;
-        }
-        if let Some(digest) = &self.digest {
-            f.write_str("@")?;
-            f.write_str(digest.as_str())?;
-        }
-        Ok(())
+        f.write_str(&self.text())
     }
 }
 

@@ -1,5 +1,6 @@
 //! A server that speaks as that of `OpenAI`, over real HTTP: it writes down what it is asked, and can answer oddly.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -41,6 +42,8 @@ pub struct OpenAi {
 #[derive(Debug)]
 struct Inner {
     completion: Completion,
+    /// What it answers before that, once each.
+    first: VecDeque<Completion>,
     questions: Vec<Question>,
 }
 
@@ -55,6 +58,7 @@ impl OpenAi {
         let questions = Vec::new();
         let state = Arc::new(Mutex::new(Inner {
             completion,
+            first: VecDeque::new(),
             questions,
         }));
         let router = Router::new().fallback(answer).with_state(Arc::clone(&state));
@@ -78,6 +82,11 @@ impl OpenAi {
     /// What it answers from now on.
     pub fn answers(&self, completion: Completion) {
         self.lock().completion = completion;
+    }
+
+    /// What it answers to the next questions, in this order, before it answers as it does now.
+    pub fn answers_first(&self, completions: impl IntoIterator<Item = Completion>) {
+        self.lock().first.extend(completions);
     }
 
     /// Everything that was asked, in its order.
@@ -111,7 +120,10 @@ async fn answer(
     let completion = {
         let mut inner = state.lock().unwrap_or_else(PoisonError::into_inner);
         inner.questions.push(question);
-        inner.completion.clone()
+        inner
+            .first
+            .pop_front()
+            .unwrap_or_else(|| inner.completion.clone())
     };
     let (status, body) = match completion {
         Completion::Says(text, tokens) => {

@@ -16,10 +16,9 @@ use serde_json::{Value, json};
 use shared::domain::release_notes::Release;
 use shared::domain::release_notes::digest::Summary;
 use shared::domain::release_notes::summary::answer::parse;
-use shared::domain::release_notes::summary::prompt::{
-    MOST_OF_AN_ANSWER, Question, about, about_parts, pieces,
-};
-use shared::domain::release_notes::summary::{completed, joined};
+use shared::domain::release_notes::summary::completed;
+use shared::domain::release_notes::summary::inquiry::Inquiry;
+use shared::domain::release_notes::summary::prompt::{MOST_OF_AN_ANSWER, Question};
 use tokio::time::timeout;
 
 use crate::cli::summary::SummarySettings;
@@ -53,6 +52,10 @@ pub(crate) enum NoSummary {
     TooDear,
     #[error("there is nothing to summarise")]
     NothingToSay,
+    /// That of this text.
+    #[error("{0}")]
+    Useless(String),
+    /// That of any.
     #[error("{0}")]
     Failed(String),
 }
@@ -146,20 +149,23 @@ impl Summariser {
         if digest.is_empty() {
             return Err(NoSummary::NothingToSay);
         }
-        let (pieces, _) = pieces(releases);
-        let mut parts = Vec::new();
-        for piece in &pieces {
-            parts.push(self.ask(&about(piece, &self.language), purse).await?);
+        let mut inquiry = Inquiry::new(releases);
+        let mut problem = NoSummary::NothingToSay;
+        while let Some(question) = inquiry.question(&self.language) {
+            match self.ask(&question, purse).await {
+                Ok(answer) => inquiry.answered(answer),
+                Err(why) => {
+                    tracing::warn!(%why, "a question about release notes has no answer");
+                    match &why {
+                        NoSummary::Useless(_) => inquiry.useless(),
+                        NoSummary::TooDear | NoSummary::NothingToSay | NoSummary::Failed(_) => inquiry.stop(),
+                    }
+                    problem = why;
+                }
+            }
         }
-        let whole = match parts.len() {
-            1 => parts.remove(0),
-            // What was paid for is not thrown away because putting it together fails.
-            _ => match self.ask(&about_parts(&parts, &self.language), purse).await {
-                Ok(whole) => whole,
-                Err(_) => joined(parts),
-            },
-        };
-        Ok(completed(whole, digest))
+        let summary = inquiry.summary().ok_or(problem)?;
+        Ok(completed(summary, digest))
     }
 
     async fn ask(&self, question: &Question, purse: &mut Purse) -> Result<Summary, NoSummary> {
@@ -193,7 +199,7 @@ impl Summariser {
             }
         };
         purse.pay(completion.tokens().unwrap_or(most));
-        parse(&completion.text()).map_err(|error| NoSummary::Failed(format!("{}: {error}", self.host)))
+        parse(&completion.text()).map_err(|error| NoSummary::Useless(format!("{}: {error}", self.host)))
     }
 
     /// The error itself could show addresses, or all of an answer.

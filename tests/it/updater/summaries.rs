@@ -163,3 +163,98 @@ async fn no_more_is_spent_than_a_day_allows() {
     assert!(model.questions().is_empty());
     updater.stop().await;
 }
+
+/// Notes of three versions, which make so many pieces.
+async fn long_notes() -> Forge {
+    let forge = Forge::start().await;
+    let body = |version: &str| format!("- a change of {version} among many others\n").repeat(330);
+    let bodies = [
+        ("v1.5.0", body("1.5.0")),
+        ("v1.4.2", body("1.4.2")),
+        ("v1.4.1", body("1.4.1")),
+    ];
+    let releases = bodies.iter().map(|(tag, body)| (*tag, body.as_str()));
+    let releases: Vec<_> = releases.chain([("v1.4.0", "- old")]).collect();
+    forge.has("example/shop", Repository::with(&releases));
+    forge
+}
+
+fn says(feature: &str) -> Completion {
+    Completion::Says(json!({ "features": [feature] }).to_string(), 100)
+}
+
+/// The texts of what the model was asked, in their order.
+fn texts(model: &OpenAi) -> Vec<String> {
+    let questions = model.questions().into_iter();
+    let texts = questions.map(|question| {
+        question.body["messages"][1]["content"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    });
+    texts.collect()
+}
+
+fn features(record: &NotesRecord) -> Vec<&str> {
+    let items = &record.summary.as_ref().unwrap().features;
+    items.iter().map(|item| item.text.as_str()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn long_notes_are_asked_about_piece_by_piece_and_then_as_a_whole() {
+    let (forge, model) = (long_notes().await, OpenAi::start(says("too many")).await);
+    model.answers_first(["newest", "middle", "oldest", "all of it"].map(says));
+    let stage = offered(&forge, "example/shop").await;
+    let updater = summarising(&stage, &forge, &model, &[]).await;
+    let found = record(&stage, "that a model summarised", by_model).await;
+    assert_eq!(
+        (features(&found), found.summary.as_ref().unwrap().of_part),
+        (vec!["all of it"], false)
+    );
+    let texts = texts(&model);
+    assert_eq!(texts.len(), 4, "{texts:#?}");
+    for (text, version) in texts.iter().zip(["1.5.0", "1.4.2", "1.4.1"]) {
+        assert!(
+            text.matches(&format!("a change of {version}")).count() > 200,
+            "{text}"
+        );
+    }
+    assert!(
+        texts[3].contains("New: newest\nNew: middle\nNew: oldest\n"),
+        "{}",
+        texts[3]
+    );
+    assert_eq!(stored(&stage).await.1.tokens.unwrap().tokens, 400);
+    updater.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_paid_for_is_used_though_another_piece_has_no_answer_and_people_are_told_that_it_is_a_part()
+{
+    let broken = Completion::Raw(500, String::new());
+    let odd = Completion::Says("I cannot do that.".to_owned(), 100);
+    for (completions, asked, expected) in [
+        // The server does not work: it is asked no more.
+        (vec![says("newest"), broken], 2, "newest"),
+        // One piece is odd: the others are none.
+        (vec![says("newest"), odd, says("oldest"), says("both")], 4, "both"),
+    ] {
+        let (forge, model) = (long_notes().await, OpenAi::start(says("too many")).await);
+        model.answers_first(completions.clone());
+        let stage = offered(&forge, "example/shop").await;
+        let updater = summarising(&stage, &forge, &model, &[]).await;
+        let found = record(&stage, "that was given up by the model or not", |record| {
+            record.summary.is_some() && !record.awaits_model
+        })
+        .await;
+        assert_eq!(features(&found), [expected], "{completions:?}");
+        assert!(by_model(&found) && found.summary.unwrap().of_part);
+        assert_eq!(texts(&model).len(), asked);
+        let (_, page) = updater.page("/workload/deployment/shop/checkout").await;
+        assert!(
+            page.contains("only a part of them summarised by a language model"),
+            "{page}"
+        );
+        updater.stop().await;
+    }
+}

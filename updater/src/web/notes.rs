@@ -31,6 +31,8 @@ pub(super) struct Notes {
     /// Most important first.
     sections: Vec<Section>,
     left_out: usize,
+    /// Whether the summary tells of some of the notes alone.
+    of_part: bool,
     flags: Vec<RiskFlag>,
     /// Those of which nobody knows.
     unknown: Vec<RiskFlag>,
@@ -117,6 +119,7 @@ impl Notes {
             overview: summary.as_ref().and_then(|summary| summary.overview.clone()),
             sections: sections.collect(),
             left_out: summary.as_ref().map_or(0, |summary| summary.left_out),
+            of_part: summary.as_ref().is_some_and(|summary| summary.of_part),
             flags: risk.flags.into_keys().collect(),
             unknown: risk.unknown.into_keys().collect(),
             risks,

@@ -106,6 +106,9 @@ pub struct Summary {
     /// How many items there were beyond those that are told.
     #[serde(default)]
     pub left_out: usize,
+    /// Whether it tells of some of the notes alone, as not all of them were read by the model or answered for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub of_part: bool,
     #[serde(default)]
     pub signals: Signals,
 }

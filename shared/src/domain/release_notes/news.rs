@@ -140,6 +140,9 @@ impl News {
         let summary = self.summary.as_ref();
         let said = match summary {
             Some(summary) if summary.is_empty() => "; they say nothing of what has changed".to_owned(),
+            Some(summary) if summary.of_part => {
+                format!("; only a part of them summarised by {}", summary.made_by.words())
+            }
             Some(summary) => format!("; summarised by {}", summary.made_by.words()),
             None => String::new(),
         };

@@ -4,6 +4,7 @@
 //! link and no risk, and what the rules found to be urgent stays in the summary though the model leaves it out.
 
 pub mod answer;
+pub mod inquiry;
 pub mod prompt;
 
 use super::digest::{Item, ItemKind, MadeBy, Signals, Summary};
@@ -58,6 +59,7 @@ pub fn joined(parts: Vec<Summary>) -> Summary {
             fixes,
             other,
             left_out,
+            of_part: _,
             signals: Signals { .. },
         } = part;
         whole.overview = whole.overview.take().or(overview);

@@ -58,10 +58,18 @@ fn how_much_is_known_is_said_in_a_line() {
         Some(format!("{named}; they say nothing of what has changed"))
     );
     summary.features.push(item);
-    many.summary = Some(summary);
+    many.summary = Some(summary.clone());
     assert_eq!(
         many.about(),
         Some(format!("{named}; summarised by a language model"))
+    );
+    summary.of_part = true;
+    many.summary = Some(summary);
+    assert_eq!(
+        many.about(),
+        Some(format!(
+            "{named}; only a part of them summarised by a language model"
+        ))
     );
 }
 

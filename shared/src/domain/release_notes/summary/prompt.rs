@@ -77,20 +77,23 @@ pub fn about(piece: &str, language: &str) -> Question {
     question("release notes of a program", piece, language)
 }
 
-/// Asks for one summary of several, each of a part of the notes.
-pub fn about_parts(parts: &[Summary], language: &str) -> Question {
-    let mut text = String::new();
+/// Asks for one summary of several, each of a part of the notes; and whether some of what they tell did not fit.
+pub fn about_parts(parts: &[Summary], language: &str) -> (Question, bool) {
+    let (mut text, mut is_cut) = (String::new(), false);
     for part in parts {
         for (heading, items) in part.sections() {
             for item in items {
                 let line = format!("{heading}: {}\n", item.text);
                 if text.len() + line.len() <= MOST_OF_A_QUESTION {
                     text.push_str(&line);
+                } else {
+                    is_cut = true;
                 }
             }
         }
     }
-    question("notes on several releases of a program", &text, language)
+    let question = question("notes on several releases of a program", &text, language);
+    (question, is_cut)
 }
 
 fn question(what: &str, text: &str, language: &str) -> Question {

@@ -26,6 +26,7 @@ mod rolling_back;
 mod scanning;
 mod slowing_down;
 mod summaries;
+mod summaries_in_trouble;
 mod telling;
 mod undoing;
 mod updating;

@@ -3,14 +3,16 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// What it answers.
@@ -20,7 +22,11 @@ pub enum Completion {
     Says(String, u64),
     /// This status and this body.
     Raw(u16, String),
+    /// An answer that never ends, of which 8 MiB come in a second.
+    Endless,
     Hangs,
+    /// This text, once [`OpenAi::lets_go`] is called.
+    Held(String),
 }
 
 /// One request.
@@ -44,6 +50,7 @@ struct Inner {
     completion: Completion,
     /// What it answers before that, once each.
     first: VecDeque<Completion>,
+    let_go: watch::Sender<bool>,
     questions: Vec<Question>,
 }
 
@@ -59,6 +66,7 @@ impl OpenAi {
         let state = Arc::new(Mutex::new(Inner {
             completion,
             first: VecDeque::new(),
+            let_go: watch::Sender::new(false),
             questions,
         }));
         let router = Router::new().fallback(answer).with_state(Arc::clone(&state));
@@ -89,6 +97,11 @@ impl OpenAi {
         self.lock().first.extend(completions);
     }
 
+    /// What was held is answered.
+    pub fn lets_go(&self) {
+        self.lock().let_go.send_replace(true);
+    }
+
     /// Everything that was asked, in its order.
     pub fn questions(&self) -> Vec<Question> {
         self.lock().questions.clone()
@@ -117,30 +130,47 @@ async fn answer(
         authorization: authorization.unwrap_or_default().to_owned(),
         body: serde_json::from_slice(&body).unwrap_or_default(),
     };
-    let completion = {
+    let (completion, mut let_go) = {
         let mut inner = state.lock().unwrap_or_else(PoisonError::into_inner);
         inner.questions.push(question);
-        inner
-            .first
-            .pop_front()
-            .unwrap_or_else(|| inner.completion.clone())
+        let first = inner.first.pop_front();
+        let completion = first.unwrap_or_else(|| inner.completion.clone());
+        (completion, inner.let_go.subscribe())
     };
     let (status, body) = match completion {
-        Completion::Says(text, tokens) => {
-            let message = json!({ "role": "assistant", "content": text });
-            let body = json!({
-                "id": "chatcmpl-1",
-                "object": "chat.completion",
-                "created": 1_790_000_000,
-                "model": "any",
-                "choices": [{ "index": 0, "message": message, "finish_reason": "stop" }],
-                "usage": { "prompt_tokens": 0, "completion_tokens": tokens, "total_tokens": tokens },
-            });
-            (200, body.to_string())
-        }
+        Completion::Says(text, tokens) => (200, said(&text, tokens)),
         Completion::Raw(status, body) => (status, body),
+        Completion::Endless => return endless(),
         Completion::Hangs => return std::future::pending().await,
+        Completion::Held(text) => {
+            let is_over = let_go.wait_for(|is_let_go| *is_let_go).await.is_err();
+            if is_over {
+                return std::future::pending().await;
+            }
+            (200, said(&text, 100))
+        }
     };
     let status = StatusCode::from_u16(status).expect("a status");
     (status, [("content-type", "application/json")], body).into_response()
+}
+
+fn said(text: &str, tokens: u64) -> String {
+    let message = json!({ "role": "assistant", "content": text });
+    let body = json!({
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1_790_000_000,
+        "model": "any",
+        "choices": [{ "index": 0, "message": message, "finish_reason": "stop" }],
+        "usage": { "prompt_tokens": 0, "completion_tokens": tokens, "total_tokens": tokens },
+    });
+    body.to_string()
+}
+
+fn endless() -> Response {
+    let chunks = futures::stream::unfold((), |()| async {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        Some((Ok::<_, std::io::Error>(Bytes::from_static(&[b'x'; 8 << 10])), ()))
+    });
+    Body::from_stream(chunks).into_response()
 }

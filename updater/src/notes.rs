@@ -2,33 +2,35 @@
 //!
 //! The leader's loop says what is wanted and never waits: what is learnt comes back to it, and to those who stand by, by the
 //! watch of the records. A server that asks to be left alone is, by whoever leads; one that does not answer is for a while, and
-//! holds up no other.
+//! holds up no other, nor does a model that is slow.
 
+mod model;
 mod store;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use kube::Client;
 use shared::domain::cool_down::CoolDown;
 use shared::domain::record::release_notes::shard_of;
-use shared::domain::release_notes::Release;
 use shared::domain::release_notes::book::{Answer, NotesRecord, Wanted};
+use shared::domain::release_notes::digest::{Summary, digest};
 use shared::domain::release_notes::source::NotesSource;
+use shared::domain::release_notes::summary::inquiry::Inquiry;
 use shared::io::clock;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use self::model::{Model, Text};
 use self::store::NotesStore;
 use crate::cli::Settings;
 use crate::forge::{Asked, ForgeClient, Limit};
 use crate::leader::Leadership;
 use crate::metrics::{Metrics, NotesResult};
 use crate::store::Store;
-use crate::summarise::{NoSummary, Purse, Summariser};
+use crate::summarise::Summariser;
 use crate::views::Record;
 
 /// What is wanted now; shared, as it can be many.
@@ -40,8 +42,6 @@ const SHORTEST_COOL_DOWN: Duration = Duration::from_mins(5);
 const BROKEN: SignedDuration = SignedDuration::from_mins(5);
 /// How long all that is asked about one update may take.
 const ASK_LIMIT: Duration = Duration::from_mins(1);
-/// How many texts are in memory for the model at once.
-const MOST_TEXTS: usize = 4;
 /// How often what nothing offers any more is looked for, at least.
 const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
@@ -52,7 +52,7 @@ pub(crate) struct NotesWorker {
     leadership: Leadership,
     forges: ForgeClient,
     /// `None`: rules alone.
-    summariser: Option<Summariser>,
+    model: Option<Model>,
     store: NotesStore,
     /// Servers that did not answer, by host.
     broken: BTreeMap<String, CoolDown>,
@@ -61,8 +61,6 @@ pub(crate) struct NotesWorker {
     leading: Option<Instant>,
     /// When all records were looked at last since then.
     pruned: Option<Instant>,
-    /// Whether the model was asked in vain in this turn.
-    model_failed: bool,
 }
 
 /// One whose notes are due.
@@ -70,13 +68,6 @@ struct Due<'a> {
     wanted: &'a Wanted,
     key: String,
     shard: usize,
-}
-
-/// Releases that are to be summarised for a record.
-struct Text {
-    shard: usize,
-    key: String,
-    releases: Vec<Release>,
 }
 
 /// Those that are due, by the server that is asked first. Who has taken least of our time is asked next, so that none that is slow
@@ -112,17 +103,17 @@ impl NotesWorker {
         leadership: Leadership,
         (wanted, records, metrics): (watch::Receiver<AllWanted>, Store<Record>, Arc<Metrics>),
     ) -> Result<Self, reqwest::Error> {
+        let summariser = settings.summary.as_ref().map(Summariser::new);
         Ok(Self {
             wanted,
             leadership,
             forges: ForgeClient::new(settings.notes.tokens.clone(), Arc::clone(&metrics))?,
-            summariser: settings.summary.as_ref().map(Summariser::new).transpose()?,
+            model: summariser.transpose()?.map(Model::new),
             store: NotesStore::new(client, namespace, lease, records),
             broken: BTreeMap::new(),
             metrics,
             leading: None,
             pruned: None,
-            model_failed: false,
         })
     }
 
@@ -138,6 +129,7 @@ impl NotesWorker {
                 again = [next, retry].into_iter().flatten().fold(again, Instant::min);
             } else {
                 self.store.forget();
+                self.model.iter_mut().for_each(Model::forget);
                 (self.leading, self.pruned) = (None, None);
             }
             let mut leadership = self.leadership.clone();
@@ -150,6 +142,7 @@ impl NotesWorker {
                     }
                 }
                 () = sleep_until(again), if leads => {}
+                () = answered(self.model.as_mut()), if leads => {}
             }
         }
     }
@@ -157,13 +150,12 @@ impl NotesWorker {
     /// Fetches what is due, and answers when the next is.
     async fn turn(&mut self, wanted: &BTreeSet<Wanted>) -> Option<Timestamp> {
         self.store.look();
-        self.model_failed = false;
         let (mut queue, keys, mut next) = self.sort_out(wanted);
-        let mut texts = Vec::new();
         // What waits to be written goes before anybody is asked for more of it.
         if self.leadership.may_act() {
             self.store.save_all(&keys).await;
         }
+        self.go_on_summarising(&keys).await;
         while let Some((host, due)) = queue.pop() {
             if !self.leadership.may_act() {
                 return None;
@@ -171,22 +163,12 @@ impl NotesWorker {
             let begun = Instant::now();
             // What is learnt for a record that cannot be written would be learnt again and again.
             if self.store.may_be_written(due.shard, begun) {
-                let (again, releases) = self.answer(&due, &keys).await;
+                let again = self.answer(&due, &keys).await;
                 next = next.into_iter().chain([again]).min();
                 queue.took(&host, begun.elapsed());
-                let Due {
-                    wanted: _,
-                    key,
-                    shard,
-                } = due;
-                let text = Text { shard, key, releases };
-                texts.extend(Some(text).filter(|text| !text.releases.is_empty()));
-                if texts.len() >= MOST_TEXTS {
-                    self.summarise_all(&mut texts, &keys).await;
-                }
+                self.go_on_summarising(&keys).await;
             }
         }
-        self.summarise_all(&mut texts, &keys).await;
         self.prune(&keys);
         if self.leadership.may_act() {
             self.store.save_all(&keys).await;
@@ -201,15 +183,21 @@ impl NotesWorker {
     ) -> (Queue<'w>, BTreeSet<String>, Option<Timestamp>) {
         let (mut queue, mut keys, mut next) = (Queue::default(), BTreeSet::new(), None);
         let now = clock::now();
-        let has_model = self.summariser.is_some();
+        let mut room = self.model.as_ref().map_or(0, Model::room);
         for wanted in wanted {
             let key = wanted.key();
             let shard = shard_of(&key);
             self.store.is_offered(shard, &key, now);
             match self.store.record(shard, &key) {
-                // Who led before may have ended before a model was asked.
-                Some(record) if !(record.is_due(now) || has_model && record.awaits_model) => {
+                Some(record) if !record.is_due(now) => {
                     next = next.into_iter().chain([record.ask_again]).min();
+                    // Who led before may have ended before a model was asked, or there was no room for its text.
+                    let is_lost = record.awaits_model && !self.holds(&key);
+                    if is_lost && room > 0 {
+                        room -= 1;
+                        let key = key.clone();
+                        queue.push(Due { wanted, key, shard });
+                    }
                 }
                 Some(_) | None => {
                     let key = key.clone();
@@ -221,14 +209,14 @@ impl NotesWorker {
         (queue, keys, next)
     }
 
-    /// Finds out what is new for one, and answers when to do so again, and what there is to summarise.
-    async fn answer(&mut self, due: &Due<'_>, keys: &BTreeSet<String>) -> (Timestamp, Vec<Release>) {
+    /// Finds out what is new for one, has it wait to be summarised, and answers when to do so again.
+    async fn answer(&mut self, due: &Due<'_>, keys: &BTreeSet<String>) -> Timestamp {
         let Due { wanted, key, shard } = due;
         let mut before = self.store.record(*shard, key).cloned();
         let now = clock::now();
         if let Some(CoolDown { until, reason, .. }) = self.left_alone(wanted, now).cloned() {
             if before.is_some() {
-                return (until, Vec::new());
+                return until;
             }
             // Somebody may wait for an answer, and this is one.
             let failed = Answer::Failed {
@@ -238,12 +226,12 @@ impl NotesWorker {
             let record = NotesRecord::answered(wanted, None, failed, now);
             let again = record.ask_again;
             self.store.put(*shard, key, record);
-            return (again, Vec::new());
+            return again;
         }
-        if let Some(before) = before
-            .as_mut()
-            .filter(|before| self.summariser.is_some() && before.is_digest())
-        {
+        let reader = self.model.as_ref().map(Model::reader);
+        let may_be_read = |record: &NotesRecord| reader.is_some_and(|reader| record.may_be_read_by(reader));
+        // That nothing has changed would be no text to read.
+        if let Some(before) = before.as_mut().filter(|before| may_be_read(before)) {
             Arc::make_mut(before).not_summarised();
         }
         let asked = timeout(ASK_LIMIT, self.forges.ask(wanted, before.as_deref())).await;
@@ -252,22 +240,43 @@ impl NotesWorker {
         tell(wanted, &asked.answer);
         self.count(wanted, &asked.answer);
         self.remember(asked.limit, asked.broken, now);
-        let releases = match &asked.answer {
-            Answer::Notes { range, .. } if self.summariser.is_some() => range.releases.clone(),
-            Answer::Notes { .. } | Answer::Missing { .. } | Answer::Unchanged | Answer::Failed { .. } => {
-                Vec::new()
-            }
-        };
+        let read = self.model.as_ref().and_then(|_| to_read(&asked.answer));
         let mut record = NotesRecord::answered(wanted, before.as_deref(), asked.answer, now);
-        record.awaits_model = !releases.is_empty() && record.is_digest();
         let again = record.ask_again;
+        if let (Some(model), Some((digest, inquiry))) = (&mut self.model, read)
+            && record.may_be_read_by(model.reader())
+            && let Some(content) = record.content.clone()
+        {
+            record.awaits_model = true;
+            let (shard, key) = (*shard, key.clone());
+            model.push(Text {
+                shard,
+                key,
+                content,
+                digest,
+                inquiry,
+            });
+        } else {
+            record.awaits_model = self.holds(key);
+        }
         self.store.put(*shard, key, record);
         for shard in [0, *shard] {
             if self.leadership.may_act() {
                 self.store.save(shard, keys).await;
             }
         }
-        (again, releases)
+        again
+    }
+
+    /// Whether its text waits for the model here.
+    fn holds(&self, key: &str) -> bool {
+        self.model.as_ref().is_some_and(|model| model.holds(key))
+    }
+
+    async fn go_on_summarising(&mut self, keys: &BTreeSet<String>) {
+        if let Some(model) = &mut self.model {
+            model.go_on(&mut self.store, &self.leadership, keys).await;
+        }
     }
 
     fn count(&self, wanted: &Wanted, answer: &Answer) {
@@ -281,59 +290,6 @@ impl NotesWorker {
         if let Some(source) = wanted.found.sources.first() {
             self.metrics.asked_for_notes(source.forge(), result);
         }
-    }
-
-    /// A model that fails is not asked any more in this turn, so that the notes of others do not wait for it.
-    async fn summarise_all(&mut self, texts: &mut Vec<Text>, keys: &BTreeSet<String>) {
-        for text in texts.drain(..) {
-            self.summarise(text, keys).await;
-        }
-    }
-
-    /// Has a text summarised by the model, unless that was paid for before. What the rules made of it is stored by now, and
-    /// stands where the model does not answer.
-    async fn summarise(&mut self, text: Text, keys: &BTreeSet<String>) {
-        let Text { shard, key, releases } = text;
-        let Some(record) = self.store.record(shard, &key).filter(|record| record.is_digest()) else {
-            return;
-        };
-        let (Some(summariser), Some(digest)) = (self.summariser.clone(), record.summary.clone()) else {
-            return;
-        };
-        let known = self.store.summary_of(record.content.as_deref());
-        let mut purse = Purse::new(self.store.state().tokens_left(summariser.tokens_per_day, today()));
-        let (summary, spent) = if let Some(known) = known {
-            (Ok(known), 0)
-        } else if self.model_failed {
-            (Err(NoSummary::Failed("it has failed a moment ago".to_owned())), 0)
-        } else {
-            let summary = summariser.summarise(&releases, &digest, &mut purse).await;
-            (summary, purse.spent)
-        };
-        if !self.leadership.may_act() {
-            return;
-        }
-        if spent > 0 {
-            self.store.state_mut().spend(spent, today());
-            self.store.save(0, keys).await;
-        }
-        let Some(mut record) = self
-            .store
-            .record(shard, &key)
-            .map(|record| NotesRecord::clone(record))
-        else {
-            return;
-        };
-        match summary {
-            Ok(summary) => record.summarised(summary),
-            Err(why) => {
-                self.model_failed |= matches!(why, NoSummary::Failed(_));
-                tracing::warn!(image = %record.image, to = %record.to, %why, "summarised by rules alone");
-                record.not_summarised();
-            }
-        }
-        self.store.put(shard, &key, record);
-        self.store.save(shard, keys).await;
     }
 
     /// Why, and until when, one of the servers that would be asked is to be left alone.
@@ -387,9 +343,22 @@ impl NotesWorker {
     }
 }
 
-/// In UTC.
-fn today() -> jiff::civil::Date {
-    clock::now().to_zoned(TimeZone::UTC).date()
+async fn answered(model: Option<&mut Model>) {
+    match model {
+        Some(model) => model.answered().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What there is for a model to read, with what rules make of it.
+fn to_read(answer: &Answer) -> Option<(Summary, Inquiry)> {
+    match answer {
+        Answer::Notes { source, range, .. } => {
+            let digest = digest(&range.releases, &source.own());
+            Some((digest.summary, Inquiry::new(&range.releases)))
+        }
+        Answer::Missing { .. } | Answer::Unchanged | Answer::Failed { .. } => None,
+    }
 }
 
 /// Nothing for a time that has passed.

@@ -1,4 +1,4 @@
-//! Asks a language model for a summary of release notes, through async-openai, within bounds of time and tokens.
+//! Asks a language model one question about release notes, through async-openai, within bounds of time, tokens and bytes.
 //!
 //! The answer is read leniently and by our own types: servers that speak like that of `OpenAI` leave out fields and add others. Nothing is
 //! tried again here; whatever goes wrong, the digest by rules stands.
@@ -10,52 +10,54 @@ use async_openai::Client;
 use async_openai::config::OpenAIConfig;
 use async_openai::error::OpenAIError;
 use async_openai::middleware::ReqwestService;
+use axum::http;
+use reqwest::Response;
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use shared::domain::release_notes::Release;
 use shared::domain::release_notes::digest::Summary;
 use shared::domain::release_notes::summary::answer::parse;
-use shared::domain::release_notes::summary::completed;
-use shared::domain::release_notes::summary::inquiry::Inquiry;
-use shared::domain::release_notes::summary::prompt::{MOST_OF_AN_ANSWER, Question};
+use shared::domain::release_notes::summary::prompt::{MOST_OF_AN_ANSWER, Question, reader};
 use tokio::time::timeout;
+use tower::ServiceExt as _;
 
 use crate::cli::summary::SummarySettings;
-use crate::outgoing;
+use crate::outgoing::{self, Cut};
 
 /// How long an answer may take.
 const LIMIT: Duration = Duration::from_mins(2);
+/// How much of one is read, in bytes; the tokens asked for are some KiB, and what a model thought before is some more.
+const MOST: usize = 1 << 20;
 
-/// What is spent on a summary, and how much more may be.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Purse {
-    pub(crate) left: u64,
-    pub(crate) spent: u64,
+/// What came of a question.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) answer: Result<Summary, NoAnswer>,
+    /// What it has cost, where anybody knows.
+    pub(crate) tokens: Option<u64>,
 }
 
-impl Purse {
-    pub(crate) fn new(left: u64) -> Self {
-        Self { left, spent: 0 }
+impl Reply {
+    /// Of a question that came to no end.
+    pub(crate) fn lost() -> Self {
+        Self::failed("the question was not finished".to_owned())
     }
 
-    fn pay(&mut self, tokens: u64) {
-        self.left = self.left.saturating_sub(tokens);
-        self.spent = self.spent.saturating_add(tokens);
+    fn failed(why: String) -> Self {
+        Self {
+            answer: Err(NoAnswer::Failed(why)),
+            tokens: None,
+        }
     }
 }
 
-/// Why there is no summary by a model, in words.
+/// Why there is no answer, in words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum NoSummary {
-    #[error("the tokens for today are spent (SUMMARY_TOKENS_PER_DAY)")]
-    TooDear,
-    #[error("there is nothing to summarise")]
-    NothingToSay,
-    /// That of this text.
+pub(crate) enum NoAnswer {
+    /// There is one, and it is of no use: another text may have a better one.
     #[error("{0}")]
     Useless(String),
-    /// That of any.
+    /// The server does not work, whatever it is asked.
     #[error("{0}")]
     Failed(String),
 }
@@ -66,7 +68,9 @@ pub(crate) struct Summariser {
     client: Client<OpenAIConfig>,
     host: String,
     model: String,
-    language: String,
+    pub(crate) language: String,
+    /// Names it, as far as that changes what comes of a text.
+    pub(crate) reader: String,
     pub(crate) tokens_per_day: u64,
 }
 
@@ -129,50 +133,20 @@ impl Summariser {
             .with_org_id("")
             .with_project_id("");
         // With a service of our own nothing is tried again behind our back.
-        let client = Client::build(http.clone(), config).with_http_service(ReqwestService::new(http));
+        let client = Client::build(http.clone(), config)
+            .with_http_service(ReqwestService::new(http).and_then(bounded));
         Ok(Self {
             client,
             host: settings.host(),
             model: settings.model.clone(),
             language: settings.language.clone(),
+            reader: reader(&settings.model, &settings.language),
             tokens_per_day: settings.tokens_per_day,
         })
     }
 
-    /// The summary of these releases by the model, with what the rules of `digest` find urgent in it.
-    pub(crate) async fn summarise(
-        &self,
-        releases: &[Release],
-        digest: &Summary,
-        purse: &mut Purse,
-    ) -> Result<Summary, NoSummary> {
-        if digest.is_empty() {
-            return Err(NoSummary::NothingToSay);
-        }
-        let mut inquiry = Inquiry::new(releases);
-        let mut problem = NoSummary::NothingToSay;
-        while let Some(question) = inquiry.question(&self.language) {
-            match self.ask(&question, purse).await {
-                Ok(answer) => inquiry.answered(answer),
-                Err(why) => {
-                    tracing::warn!(%why, "a question about release notes has no answer");
-                    match &why {
-                        NoSummary::Useless(_) => inquiry.useless(),
-                        NoSummary::TooDear | NoSummary::NothingToSay | NoSummary::Failed(_) => inquiry.stop(),
-                    }
-                    problem = why;
-                }
-            }
-        }
-        let summary = inquiry.summary().ok_or(problem)?;
-        Ok(completed(summary, digest))
-    }
-
-    async fn ask(&self, question: &Question, purse: &mut Purse) -> Result<Summary, NoSummary> {
-        let most = question.most_tokens();
-        if most > purse.left {
-            return Err(NoSummary::TooDear);
-        }
+    /// Asks. Nothing is tried again.
+    pub(crate) async fn ask(&self, question: &Question) -> Reply {
         let request = json!({
             "model": self.model,
             "messages": [
@@ -183,23 +157,24 @@ impl Summariser {
             "stream": false,
         });
         let asked = timeout(LIMIT, self.client.chat().create_byot::<_, Completion>(request)).await;
-        let completion = match asked {
-            Ok(Ok(completion)) => completion,
-            Ok(Err(error)) => {
-                // Nobody knows what it has cost.
-                purse.pay(most);
-                return Err(NoSummary::Failed(self.explained(&error)));
+        match asked {
+            Ok(Ok(completion)) if completion.choices.is_empty() => {
+                Reply::failed(format!("{} answers what is no completion", self.host))
             }
-            Err(_) => {
-                purse.pay(most);
-                return Err(NoSummary::Failed(format!(
-                    "{} does not answer within {LIMIT:?}",
-                    self.host
-                )));
+            Ok(Ok(completion)) => {
+                let answer = parse(&completion.text());
+                Reply {
+                    answer: answer.map_err(|error| NoAnswer::Useless(format!("{}: {error}", self.host))),
+                    tokens: completion.tokens(),
+                }
             }
-        };
-        purse.pay(completion.tokens().unwrap_or(most));
-        parse(&completion.text()).map_err(|error| NoSummary::Useless(format!("{}: {error}", self.host)))
+            Ok(Err(error)) => Reply {
+                // Who cannot be reached costs nothing.
+                tokens: is_unreachable(&error).then_some(0),
+                ..Reply::failed(self.explained(&error))
+            },
+            Err(_) => Reply::failed(format!("{} does not answer within {LIMIT:?}", self.host)),
+        }
     }
 
     /// The error itself could show addresses, or all of an answer.
@@ -209,13 +184,36 @@ impl Summariser {
             OpenAIError::Reqwest(error) => {
                 format!("{host} cannot be asked: {}", outgoing::problem(error, LIMIT))
             }
+            OpenAIError::Boxed(error) => format!("{host} {error}"),
             OpenAIError::ApiError(_) => format!("{host} refuses to answer"),
             OpenAIError::JSONDeserialize(..) => format!("{host} answers what is no completion"),
             OpenAIError::FileSaveError(_)
             | OpenAIError::FileReadError(_)
             | OpenAIError::StreamError(_)
-            | OpenAIError::Boxed(_)
             | OpenAIError::InvalidArgument(_) => format!("{host} cannot be asked"),
         }
     }
+}
+
+/// The answer is longer than any that was asked for.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("answers with more than {MOST} bytes")]
+struct TooLong;
+
+/// An answer of no more than [`MOST`] bytes. The crate itself would read all of it.
+async fn bounded(mut response: Response) -> Result<Response, OpenAIError> {
+    let (body, cut) = outgoing::read(&mut response, MOST).await;
+    match cut {
+        Some(Cut::TooLong) => Err(OpenAIError::Boxed(TooLong.into())),
+        Some(Cut::Broken(error)) => Err(OpenAIError::Reqwest(error)),
+        None => {
+            let mut whole = http::Response::new(body);
+            *whole.status_mut() = response.status();
+            Ok(whole.into())
+        }
+    }
+}
+
+fn is_unreachable(error: &OpenAIError) -> bool {
+    matches!(error, OpenAIError::Reqwest(error) if error.is_connect())
 }

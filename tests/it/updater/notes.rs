@@ -41,6 +41,25 @@ pub(super) async fn record(stage: &Stage, what: &str, is_it: impl Fn(&NotesRecor
     .await
 }
 
+/// All that is stored is due again, as far as it says itself, where nobody leads who writes it meanwhile.
+pub(super) async fn a_day_later(stage: &Stage) {
+    let api: Api<ConfigMap> = Api::namespaced(stage.client.clone(), NAMESPACE);
+    for shard in 0..SHARDS {
+        let Some(config_map) = api.get_opt(&shard_name(LEASE, shard)).await.unwrap() else {
+            continue;
+        };
+        let mut shard_read = Shard::parse(&config_map);
+        for record in Arc::make_mut(&mut shard_read.records).values_mut() {
+            Arc::make_mut(record).ask_again = clock::now();
+        }
+        let aged = shard_read.to_config_map((LEASE, shard), NAMESPACE, &BTreeSet::new());
+        let patch = Patch::Merge(json!({ "data": aged.data }));
+        api.patch(&shard_name(LEASE, shard), &PatchParams::default(), &patch)
+            .await
+            .unwrap();
+    }
+}
+
 /// A stage whose `checkout` is offered 1.5.0, and says that its notes are at the forge.
 pub(super) async fn offered(forge: &Forge, path: &str) -> Stage {
     let notes = format!("{}/{path}", forge.host());
@@ -124,22 +143,7 @@ async fn the_next_leader_asks_nothing_that_is_known_and_only_whether_it_has_chan
     let known = record(&stage, "with notes", |record| record.summary.is_some()).await;
     first.kill().await;
     assert_eq!(forge.asked().len(), 1);
-    // A day later, as far as the record says.
-    let api: Api<ConfigMap> = Api::namespaced(stage.client.clone(), NAMESPACE);
-    for shard in 0..SHARDS {
-        let Some(config_map) = api.get_opt(&shard_name(LEASE, shard)).await.unwrap() else {
-            continue;
-        };
-        let mut shard_read = Shard::parse(&config_map);
-        for record in Arc::make_mut(&mut shard_read.records).values_mut() {
-            Arc::make_mut(record).ask_again = clock::now();
-        }
-        let aged = shard_read.to_config_map((LEASE, shard), NAMESPACE, &BTreeSet::new());
-        let patch = Patch::Merge(json!({ "data": aged.data }));
-        api.patch(&shard_name(LEASE, shard), &PatchParams::default(), &patch)
-            .await
-            .unwrap();
-    }
+    a_day_later(&stage).await;
     let second = leader(&stage, &forge, "github", &[]).await;
     let renewed = record(&stage, "that was asked again", |record| {
         record.ask_again > clock::now()

@@ -22,17 +22,27 @@ async fn forge() -> Forge {
     forge
 }
 
-fn flags(model: &OpenAi) -> Vec<String> {
+fn flags(model: &OpenAi, name: &str) -> Vec<String> {
     vec![
         format!("--openai-base-url={}", model.base_url()),
-        "--openai-model=tiny".to_owned(),
+        format!("--openai-model={name}"),
         "--openai-api-key=s3cr3t".to_owned(),
         "--summary-language=fr".to_owned(),
     ]
 }
 
-async fn summarising(stage: &Stage, forge: &Forge, model: &OpenAi, more: &[&str]) -> Updater {
-    let flags = flags(model);
+pub(super) async fn summarising(stage: &Stage, forge: &Forge, model: &OpenAi, more: &[&str]) -> Updater {
+    summarising_by("tiny", stage, forge, model, more).await
+}
+
+pub(super) async fn summarising_by(
+    name: &str,
+    stage: &Stage,
+    forge: &Forge,
+    model: &OpenAi,
+    more: &[&str],
+) -> Updater {
+    let flags = flags(model, name);
     let flags: Vec<&str> = flags
         .iter()
         .map(String::as_str)
@@ -41,7 +51,7 @@ async fn summarising(stage: &Stage, forge: &Forge, model: &OpenAi, more: &[&str]
     leader(stage, forge, "github", &flags).await
 }
 
-fn by_model(record: &NotesRecord) -> bool {
+pub(super) fn by_model(record: &NotesRecord) -> bool {
     record
         .summary
         .as_ref()
@@ -109,7 +119,7 @@ async fn whatever_a_model_answers_there_is_a_digest_and_it_is_asked_no_second_ti
         let stage = offered(&forge, "example/shop").await;
         let updater = summarising(&stage, &forge, &model, &[]).await;
         let found = record(&stage, "that was given up by the model", |record| {
-            record.summary.is_some() && record.etag.is_none()
+            record.summary.is_some() && !record.awaits_model
         })
         .await;
         let summary = found.summary.unwrap();
@@ -165,7 +175,7 @@ async fn no_more_is_spent_than_a_day_allows() {
 }
 
 /// Notes of three versions, which make so many pieces.
-async fn long_notes() -> Forge {
+pub(super) async fn long_notes() -> Forge {
     let forge = Forge::start().await;
     let body = |version: &str| format!("- a change of {version} among many others\n").repeat(330);
     let bodies = [
@@ -179,7 +189,7 @@ async fn long_notes() -> Forge {
     forge
 }
 
-fn says(feature: &str) -> Completion {
+pub(super) fn says(feature: &str) -> Completion {
     Completion::Says(json!({ "features": [feature] }).to_string(), 100)
 }
 
@@ -195,7 +205,7 @@ fn texts(model: &OpenAi) -> Vec<String> {
     texts.collect()
 }
 
-fn features(record: &NotesRecord) -> Vec<&str> {
+pub(super) fn features(record: &NotesRecord) -> Vec<&str> {
     let items = &record.summary.as_ref().unwrap().features;
     items.iter().map(|item| item.text.as_str()).collect()
 }

@@ -14,7 +14,6 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
 use shared::domain::record::release_notes::{NotesState, SHARDS, name};
 use shared::domain::release_notes::book::NotesRecord;
-use shared::domain::release_notes::digest::{MadeBy, Summary};
 use shared::io::client::explain;
 use tokio::time::{Instant, timeout};
 
@@ -100,7 +99,9 @@ impl NotesStore {
         }
         self.held
             .retain(|_, held| !held.is_written() || held.written.is_some());
-        if let Some(view) = self.shown.get(&0) {
+        // What we have written over since says nothing new, and what was set aside and taken back would come back with it.
+        let is_behind = self.held.get(&0).is_some_and(|held| held.written.is_some());
+        if let Some(view) = self.shown.get(&0).filter(|_| !is_behind) {
             self.state.take_in(&view.shard.state);
         }
     }
@@ -113,6 +114,11 @@ impl NotesStore {
     /// Whether what could not be written may be tried again, if there is any.
     pub(super) fn may_be_written(&self, shard: usize, now: Instant) -> bool {
         self.tries.is_due(&shard, now)
+    }
+
+    /// Whether nothing of it is yet to be written.
+    pub(super) fn is_written(&self, shard: usize) -> bool {
+        self.held.get(&shard).is_none_or(Held::is_written)
     }
 
     /// When to try again.
@@ -132,9 +138,8 @@ impl NotesStore {
         held.changed.insert(key.to_owned(), Some(Arc::new(record)));
     }
 
-    /// What a model made of this text before, as far as it is known here.
-    pub(super) fn summary_of(&self, content: Option<&str>) -> Option<Summary> {
-        let content = content?;
+    /// A record of this text for which this reader was asked before, as far as it is known here.
+    pub(super) fn read_before(&self, content: &str, reader: &str) -> Option<&NotesRecord> {
         let shown = self.shown.values().flat_map(|view| view.shard.records.values());
         let changed = self
             .held
@@ -142,14 +147,11 @@ impl NotesStore {
             .flat_map(|held| held.changed.values().flatten());
         let written = self.held.values().filter_map(|held| held.written.as_ref());
         let written = written.flat_map(|view| view.shard.records.values());
-        let known = changed.chain(written).chain(shown).find_map(|record| {
-            let summary = record
-                .summary
-                .as_ref()
-                .filter(|summary| summary.made_by == MadeBy::Model)?;
-            (record.content.as_deref() == Some(content)).then_some(summary)
-        });
-        known.cloned()
+        let mut known = changed.chain(written).chain(shown);
+        let is_it = |record: &&Arc<NotesRecord>| {
+            record.content.as_deref() == Some(content) && record.read_by.as_deref() == Some(reader)
+        };
+        known.find(is_it).map(Arc::as_ref)
     }
 
     /// What is remembered beside the notes.

@@ -71,11 +71,18 @@ impl NotesState {
         per_day.saturating_sub(spent.map_or(0, |spent| spent.tokens))
     }
 
-    /// Notes that so many were spent.
+    /// Notes that so many are spent, or set aside for what may cost as much.
     pub fn spend(&mut self, tokens: u64, day: Date) {
         let before = self.tokens.filter(|spent| spent.day == day);
         let tokens = before.map_or(0, |spent| spent.tokens).saturating_add(tokens);
         self.tokens = Some(TokensSpent { day, tokens });
+    }
+
+    /// Notes that of so many that were set aside on this day so many were spent.
+    pub fn correct(&mut self, set_aside: u64, spent: u64, day: Date) {
+        if let Some(noted) = self.tokens.as_mut().filter(|noted| noted.day == day) {
+            noted.tokens = noted.tokens.saturating_sub(set_aside).saturating_add(spent);
+        }
     }
 }
 
@@ -407,6 +414,14 @@ mod tests {
         );
         state.spend(1, second);
         assert_eq!(state.tokens_left(100, second), 99);
+        // What was set aside is taken back, and on the day for which it was.
+        state.spend(80, second);
+        state.correct(80, 7, second);
+        assert_eq!(state.tokens_left(100, second), 92);
+        state.correct(80, 7, first);
+        assert_eq!(state.tokens_left(100, second), 92);
+        state.correct(80, 0, second);
+        assert_eq!(state.tokens_left(100, second), 100);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::Release;
-use super::digest::{Digest, MadeBy, Summary, digest};
+use super::digest::{Digest, Summary, digest};
 use super::plain::inline;
 use super::range::{MOST_RELEASES, Range, Step};
 use super::risk::Notes;
@@ -125,6 +125,10 @@ pub struct NotesRecord {
     /// Names the text that was read, so that nothing is summarised twice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
+    /// Names the model, the language and the prompt with which that text was asked about, so that it is no second time. A summary by
+    /// rules says that nothing of use came of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_by: Option<String>,
     /// Whether a model is yet to be asked for its summary.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub awaits_model: bool,
@@ -248,6 +252,7 @@ impl NotesRecord {
             missing: None,
             is_complete: false,
             content: None,
+            read_by: None,
             awaits_model: false,
             etag: None,
             fetched_at: None,
@@ -271,6 +276,7 @@ impl NotesRecord {
         if self.content.as_ref() != Some(&content) {
             self.summary = Some(summary);
             self.content = Some(content);
+            self.read_by = None;
         }
         let named = releases.iter().take(MOST_NAMED).map(|release| NamedRelease {
             tag: inline(&release.tag, "").0,
@@ -287,15 +293,16 @@ impl NotesRecord {
         self.source = source;
     }
 
-    /// Whether a model could say better what is new.
-    pub fn is_digest(&self) -> bool {
+    /// Whether this reader, a model with its language and its prompt, could say better what is new, and was not asked yet.
+    pub fn may_be_read_by(&self, reader: &str) -> bool {
         let summary = self.summary.as_ref();
-        summary.is_some_and(|summary| summary.made_by == MadeBy::Digest && !summary.is_empty())
+        summary.is_some_and(|summary| !summary.is_empty()) && self.read_by.as_deref() != Some(reader)
     }
 
-    /// Takes in what a model made of the same text.
-    pub fn summarised(&mut self, summary: Summary) {
+    /// Takes in what a reader made of the same text, or where that is of no use, what rules make of it.
+    pub fn summarised(&mut self, summary: Summary, reader: &str) {
         self.summary = Some(summary);
+        self.read_by = Some(reader.to_owned());
         self.awaits_model = false;
     }
 

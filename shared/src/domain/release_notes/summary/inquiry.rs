@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use super::super::Release;
 use super::super::digest::Summary;
 use super::joined;
-use super::prompt::{Question, about, about_parts, pieces};
+use super::prompt::{Question, about, about_parts, longest, pieces};
 
 /// What is yet to be asked about a text, and what was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +37,17 @@ impl Inquiry {
             None if self.parts.len() > 1 => Some(about_parts(&self.parts, language).0),
             None => None,
         }
+    }
+
+    /// How many tokens it takes at most to ask and answer all that is left.
+    pub fn most_tokens(&self, language: &str) -> u64 {
+        let pieces = self
+            .pieces
+            .iter()
+            .map(|piece| about(piece, language).most_tokens());
+        let is_joined = self.pieces.len() + self.parts.len() > 1;
+        let joined = is_joined.then(|| longest(language).most_tokens());
+        pieces.chain(joined).sum()
     }
 
     /// Takes in the answer to the question.
@@ -72,14 +83,12 @@ impl Inquiry {
     }
 
     /// What came of it, once there is no more to ask; nothing where no answer was of use.
-    pub fn summary(self) -> Option<Summary> {
-        let Self {
-            pieces: _,
-            mut parts,
-            of_part,
-        } = self;
-        let summary = parts.pop()?;
-        Some(Summary { of_part, ..summary })
+    pub fn summary(&self) -> Option<Summary> {
+        let summary = self.parts.first()?.clone();
+        Some(Summary {
+            of_part: self.of_part,
+            ..summary
+        })
     }
 }
 
@@ -109,7 +118,7 @@ mod tests {
         parse(&format!("{{\"features\":[\"{text}\"]}}")).unwrap()
     }
 
-    fn told(inquiry: Inquiry) -> Option<(Vec<String>, bool)> {
+    fn told(inquiry: &Inquiry) -> Option<(Vec<String>, bool)> {
         let summary = inquiry.summary()?;
         let features = summary.features.into_iter().map(|item| item.text);
         Some((features.collect(), summary.of_part))
@@ -131,7 +140,7 @@ mod tests {
         );
         inquiry.answered(answer("all"));
         assert_eq!(inquiry.question("fr"), None);
-        assert_eq!(told(inquiry), Some((vec!["all".to_owned()], false)));
+        assert_eq!(told(&inquiry), Some((vec!["all".to_owned()], false)));
     }
 
     #[test]
@@ -159,7 +168,25 @@ mod tests {
             assert_eq!(inquiry.question("English"), None, "{replies}");
             let expected =
                 expected.map(|(told, of_part)| (told.iter().map(ToString::to_string).collect(), of_part));
-            assert_eq!(told(inquiry), expected, "{replies}");
+            assert_eq!(told(&inquiry), expected, "{replies}");
+        }
+    }
+
+    #[test]
+    fn it_costs_no_more_than_was_said_before_the_first_question() {
+        for pieces in [1, 3, 6] {
+            let mut inquiry = inquiry(pieces);
+            let (most, mut spent) = (inquiry.most_tokens("English"), 0);
+            while let Some(question) = inquiry.question("English") {
+                assert!(question.most_tokens() <= inquiry.most_tokens("English"));
+                spent += question.most_tokens();
+                inquiry.answered(answer(&"a".repeat(250)));
+            }
+            assert!(
+                (most / 2..=most).contains(&spent),
+                "{spent} of {most} for {pieces}"
+            );
+            assert_eq!(inquiry.most_tokens("English"), 0);
         }
     }
 
@@ -174,6 +201,6 @@ mod tests {
         while inquiry.question("English").is_some() {
             inquiry.answered(answer("a"));
         }
-        assert_eq!(told(inquiry), Some((vec!["a".to_owned()], true)));
+        assert_eq!(told(&inquiry), Some((vec!["a".to_owned()], true)));
     }
 }

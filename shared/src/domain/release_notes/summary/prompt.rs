@@ -5,12 +5,15 @@ use super::super::digest::Summary;
 use super::super::plain::{LineKind, inline, lines};
 use crate::domain::hash::short_hash;
 
+/// To be raised with what is asked for, so that texts are read anew.
+const VERSION: u32 = 1;
 /// How much of the notes is in one question, in bytes.
 pub const MOST_OF_A_QUESTION: usize = 12 << 10;
 /// How many questions are asked about one range, at most; what does not fit is not read by the model.
 pub const MOST_QUESTIONS: usize = 6;
 /// How long an answer may be, in tokens.
 pub const MOST_OF_AN_ANSWER: u32 = 1500;
+const SEVERAL: &str = "notes on several releases of a program";
 /// The longest name of a language, in characters.
 const LONGEST_LANGUAGE: usize = 40;
 
@@ -42,6 +45,11 @@ pub fn language(written: &str) -> Result<String, String> {
         return Err("it must be the name of a language, such as English or fr".to_owned());
     }
     Ok(written.to_owned())
+}
+
+/// Names who reads, as far as that changes what comes of it: 16 hexadecimal digits.
+pub fn reader(model: &str, language: &str) -> String {
+    short_hash(&format!("{VERSION}\n{model}\n{language}"), 16)
 }
 
 /// The notes in pieces, each for one question, newest first; and whether some did not fit.
@@ -92,8 +100,13 @@ pub fn about_parts(parts: &[Summary], language: &str) -> (Question, bool) {
             }
         }
     }
-    let question = question("notes on several releases of a program", &text, language);
+    let question = question(SEVERAL, &text, language);
     (question, is_cut)
+}
+
+/// One of [`about_parts`] that is as long as it may be.
+pub fn longest(language: &str) -> Question {
+    question(SEVERAL, &"x".repeat(MOST_OF_A_QUESTION), language)
 }
 
 fn question(what: &str, text: &str, language: &str) -> Question {

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::super::Release;
 use super::super::digest::digest;
 use super::answer::{AnswerError, parse};
-use super::prompt::{MOST_OF_A_QUESTION, MOST_QUESTIONS, about, about_parts, language, pieces};
+use super::prompt::{MOST_OF_A_QUESTION, MOST_QUESTIONS, about, about_parts, language, pieces, reader};
 use super::*;
 
 const OWN: &str = "https://github.com/example/shop/";
@@ -140,6 +140,20 @@ fn long_notes_make_several_questions_and_no_more_than_a_few() {
         (whole.features.len(), whole.fixes.len(), whole.overview.as_deref()),
         (4, 2, Some("a"))
     );
+}
+
+#[test]
+fn another_model_or_language_is_another_reader() {
+    let readers = [
+        ("small", "fr"),
+        ("large", "fr"),
+        ("small", "en"),
+        ("small\nfr", ""),
+    ]
+    .map(|(model, language)| reader(model, language));
+    let different: std::collections::BTreeSet<_> = readers.iter().collect();
+    assert_eq!((different.len(), readers[0].len()), (4, 16));
+    assert_eq!(reader("small", "fr"), readers[0]);
 }
 
 #[test]

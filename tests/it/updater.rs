@@ -6,6 +6,7 @@ mod approving;
 mod browser;
 mod channels;
 mod commands;
+mod crowd;
 mod dialects;
 mod faults;
 mod going_back;

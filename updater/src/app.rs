@@ -345,11 +345,7 @@ async fn serve(tasks: &mut Tasks, listener: TcpListener, pages: &Pages, stop: &C
     let loopback = loopback(&listener).await;
     for listener in [Some(listener), loopback].into_iter().flatten() {
         let (pages, stop) = (pages.clone(), stop.clone());
-        tasks.spawn("http server", async move {
-            if let Err(error) = http::serve(listener, pages, stop).await {
-                tracing::error!(%error, "the probes can no longer be served");
-            }
-        });
+        tasks.spawn("http server", http::serve(listener, pages, stop));
     }
 }
 

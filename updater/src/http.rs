@@ -4,9 +4,8 @@
 mod connections;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
-use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use shared::io::clock;
@@ -14,8 +13,6 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::connections::Doorway;
-pub(crate) use self::connections::Peer;
 use crate::leader::Leadership;
 use crate::metrics::CONTENT_TYPE;
 use crate::signals::Signals;
@@ -40,28 +37,13 @@ pub fn router(pages: Pages) -> Router {
         .route("/metrics", get(metrics))
         .with_state(pages)
         .merge(site)
-        .layer(middleware::from_fn(answering))
-}
-
-/// A connection is kept while it is to be answered on it.
-async fn answering(request: Request, next: Next) -> Response {
-    let peer = request.extensions().get::<ConnectInfo<Peer>>();
-    let answering = peer.map(|ConnectInfo(peer)| peer.work.begin());
-    let response = next.run(request).await;
-    drop(answering);
-    response
 }
 
 /// Serves until `stop`, and answers what was asked before that.
-pub async fn serve(listener: TcpListener, pages: Pages, stop: CancellationToken) -> std::io::Result<()> {
+pub async fn serve(listener: TcpListener, pages: Pages, stop: CancellationToken) {
     let site = pages.site.clone();
-    // Who asks is known by address, for those that are trusted to say more.
-    let service = router(pages).into_make_service_with_connect_info::<Peer>();
-    let served = axum::serve(Doorway::new(listener), service)
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await;
+    connections::serve(listener, router(pages), stop).await;
     site.settle().await;
-    served
 }
 
 async fn livez(State(pages): State<Pages>) -> Response {

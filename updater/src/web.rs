@@ -24,6 +24,7 @@ mod question;
 mod refusal;
 mod registries;
 mod row;
+mod seats;
 mod sign_in;
 mod template;
 
@@ -31,12 +32,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{FromRequestParts as _, Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -48,7 +49,9 @@ use limits::Limits;
 use live::Audience;
 use look::Looker;
 pub use look::Sources;
+use person::Way;
 use refusal::Refusal;
+use seats::{NoSeat, Seats};
 
 /// What the pages are made of. Clones show the same.
 #[derive(Debug, Clone)]
@@ -59,8 +62,8 @@ struct Inner {
     settings: PageSettings,
     looker: Looker,
     limits: Limits,
-    /// Requests that are answered at once, so that nobody who asks for pages keeps probes from being answered.
-    seats: Semaphore,
+    /// Of requests that are being answered.
+    seats: Seats,
     audience: Audience,
     /// Nobody is kept waiting for news after it.
     stop: CancellationToken,
@@ -80,7 +83,7 @@ impl Site {
             settings,
             limits: Limits::default(),
             looker: Looker::new(signals, leadership),
-            seats: Semaphore::new(MOST),
+            seats: Seats::default(),
             audience: Audience::default(),
             stop,
             tasks: TaskTracker::new(),
@@ -122,33 +125,65 @@ pub fn router(site: Site) -> Router {
         .route("/assets/{name}", get(assets::asset))
         .fallback(refusal::not_found)
         .with_state(site)
-        .layer(DefaultBodyLimit::max(LONGEST_FORM))
         .layer(bounds)
         .layer(middleware::from_fn(harden))
 }
 
-/// How many requests are answered at once.
-const MOST: usize = 64;
-/// How long one may take, with the form that it sends.
+/// How long one request may take to be answered.
 const ANSWER_LIMIT: Duration = Duration::from_secs(20);
+/// How long a form may take to arrive: it is as long as one packet, and holds a seat meanwhile.
+const FORM_LIMIT: Duration = Duration::from_secs(3);
 /// How long a form may be, in bytes: a link, and some words.
 const LONGEST_FORM: usize = 64 * 1024;
 
-async fn bounded(State(site): State<Site>, request: Request, next: Next) -> Response {
-    let busy = |heading, problem: &str| {
-        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, heading, problem).into_response()
-    };
-    let Ok(_seat) = site.0.seats.try_acquire() else {
-        return busy(
-            "Too much is asked for",
-            "So many pages are asked for that this one has to wait. Load it again.",
-        );
-    };
-    let answered = timeout(ANSWER_LIMIT, next.run(request)).await;
-    answered.unwrap_or_else(|_| {
+/// What is asked for too often, or by too many at once, is refused before anything of it is read.
+async fn bounded(State(site): State<Site>, request: Request, next: Next) -> Result<Response, Refusal> {
+    let (mut parts, body) = request.into_parts();
+    let Ok(Way { client, .. }) = Way::from_request_parts(&mut parts, &site).await;
+    if parts.method == Method::POST {
+        site.0.limits.send_form(client)?;
+    }
+    let _seat = site.0.seats.take(client)?;
+    let form = read(body).await?;
+    let answered = timeout(ANSWER_LIMIT, next.run(Request::from_parts(parts, form.into()))).await;
+    answered.map_err(|_| {
         let problem = "What was asked for may have been done all the same: look before you repeat it.";
-        busy("It took too long", problem)
+        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "It took too long", problem)
     })
+}
+
+async fn read(form: Body) -> Result<Bytes, Refusal> {
+    let refusal = |status, heading, problem: &str| {
+        let problem = format!("{problem} Nothing was changed.");
+        Refusal::new(status, heading, problem)
+    };
+    let read = timeout(FORM_LIMIT, to_bytes(form, LONGEST_FORM)).await;
+    let read = read.map_err(|_| {
+        let problem = format!("It was not there within {} s.", FORM_LIMIT.as_secs());
+        refusal(StatusCode::REQUEST_TIMEOUT, "The form did not arrive", &problem)
+    })?;
+    read.map_err(|error| {
+        tracing::debug!(%error, "a form could not be read");
+        let problem = format!("It has more than {LONGEST_FORM} bytes, or was not sent to its end.");
+        refusal(StatusCode::PAYLOAD_TOO_LARGE, "The form is too long", &problem)
+    })
+}
+
+impl From<NoSeat> for Refusal {
+    fn from(reason: NoSeat) -> Self {
+        match reason {
+            NoSeat::OfYours => Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "Too many requests",
+                "You ask for so many pages at once that this one has to wait. Load it again.",
+            ),
+            NoSeat::OfAll => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Too much is asked for",
+                "So many pages are asked for that this one has to wait. Load it again.",
+            ),
+        }
+    }
 }
 
 /// What a browser may make of a page: nothing that we did not write, and nothing inside of a page of somebody else.
@@ -179,14 +214,12 @@ async fn harden(request: Request, next: Next) -> Response {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use tokio::sync::SemaphorePermit;
-
+    use super::seats::Seat;
     use super::*;
 
     /// Leaves none for anybody else.
-    pub(crate) fn all_seats(site: &Site) -> SemaphorePermit<'_> {
-        let all = u32::try_from(MOST).unwrap();
-        site.0.seats.try_acquire_many(all).unwrap()
+    pub(crate) fn all_seats(site: &Site) -> Vec<Seat> {
+        seats::tests::all(&site.0.seats)
     }
 
     /// Nobody may do anything.

@@ -1,4 +1,5 @@
-//! The connections on which pages and probes are asked for: so many at once, and none that keeps silent.
+//! The connections on which pages and probes are asked for: so many at once, and none that keeps silent. They speak HTTP/1.1,
+//! one request after another: browsers speak HTTP/2 only over TLS.
 //!
 //! Probes come on the same port as pages, and each on a connection of its own. So the oldest connection goes where there are
 //! too many, and a probe, which is new, is always answered.
@@ -6,31 +7,34 @@
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::extract::connect_info::Connected;
-use axum::serve::{IncomingStream, Listener};
+use axum::Router;
+use axum::extract::ConnectInfo;
+use axum::serve::Listener;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{Instant, Sleep, sleep};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio::time::{Sleep, sleep};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
 
 /// Far below the 1,024 files that a process may have open where nobody says otherwise.
-pub(crate) const MOST: usize = 512;
-/// How long nothing has to be sent on a connection, while nothing is asked for that is still to be answered. What trickles in
-/// is no reason to keep it.
+const MOST: usize = 512;
+/// How long a request may take to be asked for, from when the one before it is answered; and how long what is answered may
+/// wait for its reader.
 const SILENCE: Duration = Duration::from_secs(30);
-
-/// Accepts connections.
-#[derive(Debug)]
-pub(super) struct Doorway {
-    listener: TcpListener,
-    open: Arc<Open>,
-}
+/// What is kept of one connection, in bytes: more than what browsers say of a request, and little enough for all
+/// connections.
+const LONGEST_HEAD: usize = 32 * 1024;
 
 /// The connections that are open, the oldest first.
 #[derive(Debug, Default)]
@@ -41,53 +45,28 @@ struct Open(Mutex<(u64, BTreeMap<u64, CancellationToken>)>);
 struct Place {
     open: Arc<Open>,
     number: u64,
-}
-
-/// One connection.
-#[derive(Debug)]
-pub(super) struct Line<S> {
-    stream: S,
-    work: Work,
-    /// How long it may be silent.
-    longest: Duration,
-    silence: Pin<Box<Sleep>>,
-    sent_away: Pin<Box<WaitForCancellationFutureOwned>>,
-    _place: Place,
-}
-
-/// What is being answered on a connection.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Work(Arc<AtomicUsize>);
-
-/// Something that is being answered.
-#[derive(Debug)]
-pub(super) struct Answering(Work);
-
-/// Who is at the other end of a connection.
-#[derive(Debug, Clone)]
-pub(crate) struct Peer {
-    pub(crate) address: SocketAddr,
-    pub(super) work: Work,
+    /// There are too many, and this one is the oldest.
+    sent_away: CancellationToken,
 }
 
 impl Open {
     /// A place for one more; where there are too many, the oldest is sent away.
-    fn enter(self: &Arc<Self>) -> (Place, CancellationToken) {
+    fn enter(self: &Arc<Self>) -> Place {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (last, connections) = &mut *open;
         *last += 1;
-        let token = CancellationToken::new();
-        connections.insert(*last, token.clone());
+        let sent_away = CancellationToken::new();
+        connections.insert(*last, sent_away.clone());
         if connections.len() > MOST
             && let Some((_, oldest)) = connections.pop_first()
         {
             oldest.cancel();
         }
-        let place = Place {
+        Place {
             open: Arc::clone(self),
             number: *last,
-        };
-        (place, token)
+            sent_away,
+        }
     }
 }
 
@@ -98,97 +77,83 @@ impl Drop for Place {
     }
 }
 
-impl Work {
-    /// Something is answered until this is dropped.
-    pub(super) fn begin(&self) -> Answering {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        Answering(self.clone())
+/// Serves until `stop`, and answers what was asked before that.
+pub(super) async fn serve(mut listener: TcpListener, router: Router, stop: CancellationToken) {
+    let open = Arc::default();
+    let connections = TaskTracker::new();
+    let mut accept = async || Listener::accept(&mut listener).await;
+    while let Some((stream, address)) = stop.run_until_cancelled(accept()).await {
+        let place = Open::enter(&open);
+        let ends = (SILENCE, stop.clone());
+        connections.spawn(converse(stream, address, router.clone(), ends, place));
     }
-
-    fn is_under_way(&self) -> bool {
-        self.0.load(Ordering::Relaxed) > 0
-    }
+    drop(listener);
+    connections.close();
+    connections.wait().await;
 }
 
-impl Drop for Answering {
-    fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl Doorway {
-    pub(super) fn new(listener: TcpListener) -> Self {
-        let open = Arc::default();
-        Self { listener, open }
-    }
-}
-
-impl Listener for Doorway {
-    type Io = Line<TcpStream>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        let (stream, address) = Listener::accept(&mut self.listener).await;
-        (Line::new(stream, &self.open, SILENCE), address)
-    }
-
-    fn local_addr(&self) -> io::Result<Self::Addr> {
-        self.listener.local_addr()
-    }
-}
-
-impl Connected<IncomingStream<'_, Doorway>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Doorway>) -> Self {
-        Self {
-            address: *stream.remote_addr(),
-            work: stream.io().work.clone(),
+/// Answers what is asked on one connection. Who asks is known by address, for those that are trusted to say more.
+async fn converse(
+    stream: TcpStream,
+    address: SocketAddr,
+    router: Router,
+    (silence, stop): (Duration, CancellationToken),
+    place: Place,
+) {
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(address));
+        router.clone().oneshot(request)
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(silence)
+        .max_buf_size(LONGEST_HEAD)
+        .serve_connection(TokioIo::new(Line::new(stream, silence)), service);
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = place.sent_away.cancelled() => return,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
         }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
     }
+}
+
+/// A stream that ends when nobody reads what is written to it.
+#[derive(Debug)]
+struct Line<S> {
+    stream: S,
+    longest: Duration,
+    /// Runs while something waits for its reader.
+    waiting: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Line<S> {
-    fn new(stream: S, open: &Arc<Open>, longest: Duration) -> Self {
-        let (place, token) = open.enter();
+    fn new(stream: S, longest: Duration) -> Self {
         Self {
             stream,
-            work: Work::default(),
             longest,
-            silence: Box::pin(sleep(longest)),
-            sent_away: Box::pin(token.cancelled_owned()),
-            _place: place,
+            waiting: None,
         }
     }
 
-    /// An error once it is not kept any longer.
-    fn poll_end(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        if self.sent_away.as_mut().poll(context).is_ready() {
-            return Err(io::Error::new(
-                ErrorKind::ConnectionAborted,
-                "there are too many connections",
-            ));
+    fn poll_written(
+        &mut self,
+        written: Poll<io::Result<usize>>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.waiting = None;
+            return written;
         }
-        while self.silence.as_mut().poll(context).is_ready() {
-            if !self.work.is_under_way() {
-                return Err(io::Error::new(
-                    ErrorKind::TimedOut,
-                    "nothing was asked for in time",
-                ));
-            }
-            self.may_be_silent_anew();
-        }
-        Ok(())
-    }
-
-    fn may_be_silent_anew(&mut self) {
-        self.silence.as_mut().reset(Instant::now() + self.longest);
-    }
-
-    /// What was sent breaks the silence.
-    fn sent(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if matches!(written, Poll::Ready(Ok(bytes)) if bytes > 0) {
-            self.may_be_silent_anew();
-        }
-        written
+        let longest = self.longest;
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(longest)));
+        let has_waited_long = waiting.as_mut().poll(context);
+        has_waited_long.map(|()| Err(io::Error::new(ErrorKind::TimedOut, "nobody reads the answer")))
     }
 }
 
@@ -198,7 +163,6 @@ impl<S: AsyncRead + Unpin> AsyncRead for Line<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.poll_end(context)?;
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
@@ -209,9 +173,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Line<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_end(context)?;
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.sent(written)
+        self.poll_written(written, context)
     }
 
     fn poll_write_vectored(
@@ -219,9 +182,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Line<S> {
         context: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_end(context)?;
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
-        self.sent(written)
+        self.poll_written(written, context)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -239,66 +201,97 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Line<S> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+    use tokio::task::JoinHandle;
+    use tokio::time::Instant;
 
     use super::*;
 
     const BRIEF: Duration = Duration::from_millis(60);
 
-    fn line(open: &Arc<Open>) -> (Line<DuplexStream>, DuplexStream) {
-        let (ours, theirs) = duplex(64);
-        (Line::new(ours, open, BRIEF), theirs)
-    }
-
-    async fn error(line: &mut Line<DuplexStream>) -> ErrorKind {
-        line.read_to_end(&mut Vec::new()).await.unwrap_err().kind()
-    }
-
     #[tokio::test]
-    async fn what_trickles_in_keeps_no_connection_and_what_is_answered_does() {
-        let (mut line, mut theirs) = line(&Arc::default());
+    async fn what_nobody_reads_is_not_kept_for_ever_and_what_somebody_reads_is() {
+        let (ours, mut theirs) = duplex(8);
+        let mut ours = Line::new(ours, BRIEF);
         let begun = Instant::now();
-        let trickle = tokio::spawn(async move {
-            while theirs.write_all(b"x").await.is_ok() {
-                sleep(BRIEF / 10).await;
+        let written = tokio::spawn(async move {
+            loop {
+                if let Err(error) = ours.write_all(b"event").await {
+                    return error.kind();
+                }
             }
         });
-        assert_eq!(error(&mut line).await, ErrorKind::TimedOut);
-        assert!(begun.elapsed() >= BRIEF, "{:?}", begun.elapsed());
-        drop(line);
-        trickle.await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn what_is_sent_and_what_is_still_to_be_answered_keeps_it() {
-        let (mut line, mut theirs) = line(&Arc::default());
-        let begun = Instant::now();
-        sleep(BRIEF / 2).await;
-        line.write_all(b"event").await.unwrap();
-        theirs.read_exact(&mut [0; 5]).await.unwrap();
-        let answering = line.work.begin();
-        let ends = async {
-            sleep(BRIEF * 3).await;
-            drop(answering);
-        };
-        let (kind, ()) = tokio::join!(error(&mut line), ends);
-        assert_eq!(kind, ErrorKind::TimedOut);
-        assert!(begun.elapsed() > BRIEF * 3, "{:?}", begun.elapsed());
-    }
-
-    #[tokio::test]
-    async fn where_there_are_too_many_the_oldest_goes() {
-        let open = Arc::default();
-        let mut lines: Vec<_> = (0..MOST).map(|_| line(&open)).collect();
-        drop(lines.pop());
-        lines.push(line(&open));
-        lines[0].0.write_all(b"there is room").await.unwrap();
-        lines.push(line(&open));
-        assert_eq!(error(&mut lines[0].0).await, ErrorKind::ConnectionAborted);
-        for index in [1, MOST] {
-            lines[index].0.write_all(b"still there").await.unwrap();
+        while begun.elapsed() < BRIEF * 3 {
+            theirs.read_exact(&mut [0; 5]).await.unwrap();
+            sleep(BRIEF / 10).await;
         }
-        drop(lines);
+        assert!(!written.is_finished());
+        assert_eq!(written.await.unwrap(), ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn where_there_are_too_many_the_oldest_goes() {
+        let open = Arc::default();
+        let mut places: Vec<Place> = (0..MOST).map(|_| Open::enter(&open)).collect();
+        drop(places.pop());
+        places.push(Open::enter(&open));
+        assert!(!places[0].sent_away.is_cancelled(), "there is room");
+        places.push(Open::enter(&open));
+        let sent_away = places.iter().map(|place| place.sent_away.is_cancelled());
+        assert!(sent_away.eq((0..=MOST).map(|number| number == 0)));
+        drop(places);
         assert!(open.0.lock().unwrap().1.is_empty());
+    }
+
+    /// A connection to pages that have one word, and the task that answers on it.
+    async fn connected(
+        silence: Duration,
+        stop: &CancellationToken,
+    ) -> (TcpStream, CancellationToken, JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let theirs = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (ours, address) = listener.accept().await.unwrap();
+        let router = Router::new().route("/", get(async || "here"));
+        let place = Open::enter(&Arc::default());
+        let sent_away = place.sent_away.clone();
+        let task = tokio::spawn(converse(ours, address, router, (silence, stop.clone()), place));
+        (theirs, sent_away, task)
+    }
+
+    async fn ask(stream: &mut TcpStream) {
+        let request = b"GET / HTTP/1.1\r\nHost: pages\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"here") {
+            answer.push(stream.read_u8().await.unwrap());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_trickles_in_keeps_no_connection_and_neither_does_silence_after_an_answer() {
+        let stop = CancellationToken::new();
+        let (mut asked, _, silent) = connected(BRIEF, &stop).await;
+        ask(&mut asked).await;
+        let (mut slow, _, trickles) = connected(BRIEF, &stop).await;
+        let trickle = async { while slow.write_all(b"x").await.is_ok() && !trickles.is_finished() {} };
+        tokio::time::timeout(SILENCE / 2, trickle).await.unwrap();
+        silent.await.unwrap();
+        assert_eq!(asked.read(&mut [0]).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn who_is_sent_away_is_let_go_and_so_is_who_asks_for_nothing_when_it_stops() {
+        let stop = CancellationToken::new();
+        let (mut oldest, sent_away, _) = connected(SILENCE, &stop).await;
+        ask(&mut oldest).await;
+        sent_away.cancel();
+        assert_eq!(oldest.read(&mut [0]).await.unwrap(), 0);
+        let (_silent, _, new) = connected(SILENCE, &stop).await;
+        let (mut asked, _, idle) = connected(SILENCE, &stop).await;
+        ask(&mut asked).await;
+        stop.cancel();
+        let both = async { (new.await.unwrap(), idle.await.unwrap()) };
+        tokio::time::timeout(SILENCE / 2, both).await.unwrap();
     }
 }

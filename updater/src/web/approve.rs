@@ -110,7 +110,6 @@ async fn page(site: &Site, address: &Address, by: &Decider) -> Result<Response, 
 pub(super) async fn decide(
     State(site): State<Site>,
     Visitor(person): Visitor,
-    Way { client, .. }: Way,
     headers: HeaderMap,
     Form(answer): Form<Answer>,
 ) -> Result<Response, Refusal> {
@@ -118,7 +117,6 @@ pub(super) async fn decide(
     if !is_from_our_page(&headers, &site.0.settings) {
         return Err(Refusal::foreign());
     }
-    site.0.limits.open_link(client)?;
     let undecidable = || Refusal::undecidable(&answer.decision);
     let decision: Decision = answer.decision.parse().map_err(|_| undecidable())?;
     let (heading, next) = match decision {

@@ -14,8 +14,10 @@ use super::refusal::Refusal;
 
 /// Decisions of all people together, so that a loop somewhere does not wear out the API server.
 const DECISIONS_A_MINUTE: NonZeroU32 = NonZeroU32::MIN.saturating_add(59);
-/// Links that one client opens or answers.
+/// Links that one client opens.
 const LINKS_A_MINUTE: u32 = 60;
+/// Forms that one client sends, before anybody reads them.
+const FORMS_A_MINUTE: u32 = 60;
 /// Tokens that one client tries in vain.
 const WRONG_TOKENS_A_MINUTE: u32 = 10;
 /// How many clients are told apart; what comes beyond them shares one allowance.
@@ -26,6 +28,7 @@ const MOST_CLIENTS: usize = 4096;
 pub(super) struct Limits {
     decisions: DefaultDirectRateLimiter,
     links: PerClient,
+    forms: PerClient,
     wrong_tokens: PerClient,
 }
 
@@ -34,6 +37,7 @@ impl Default for Limits {
         Self {
             decisions: RateLimiter::direct(Quota::per_minute(DECISIONS_A_MINUTE)),
             links: PerClient::a_minute(LINKS_A_MINUTE),
+            forms: PerClient::a_minute(FORMS_A_MINUTE),
             wrong_tokens: PerClient::a_minute(WRONG_TOKENS_A_MINUTE),
         }
     }
@@ -46,6 +50,10 @@ impl Limits {
 
     pub(super) fn open_link(&self, client: Client) -> Result<(), Refusal> {
         self.links.take(client, Instant::now())
+    }
+
+    pub(super) fn send_form(&self, client: Client) -> Result<(), Refusal> {
+        self.forms.take(client, Instant::now())
     }
 
     /// One attempt to sign in, which counts unless it is [`forgiven`](Self::forgive).

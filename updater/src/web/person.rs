@@ -1,6 +1,6 @@
 //! Who asks: somebody who signed in, somebody whom a trusted proxy names, or anybody.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
@@ -16,7 +16,6 @@ use shared::io::clock;
 use super::Site;
 use super::limits::Client;
 use crate::cli::page::PageSettings;
-use crate::http::Peer;
 
 /// The cookie of a session.
 pub(super) const COOKIE: &str = "kubefresh_session";
@@ -60,8 +59,8 @@ impl FromRequestParts<Site> for Visitor {
 
 /// The other end of the connection.
 fn peer(parts: &Parts) -> Option<IpAddr> {
-    let peer = parts.extensions.get::<ConnectInfo<Peer>>();
-    peer.map(|ConnectInfo(peer)| peer.address.ip())
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    peer.map(|ConnectInfo(peer)| peer.ip())
 }
 
 /// How somebody comes here.
@@ -108,7 +107,7 @@ fn forwarded_for(headers: &HeaderMap, settings: &PageSettings) -> Option<IpAddr>
 /// With a port or without.
 fn address(written: &str) -> Option<IpAddr> {
     let bare = || written.trim_matches(['[', ']']).parse().ok();
-    let with_port = || Some(written.parse::<std::net::SocketAddr>().ok()?.ip());
+    let with_port = || Some(written.parse::<SocketAddr>().ok()?.ip());
     bare().or_else(with_port)
 }
 

@@ -1,0 +1,171 @@
+//! One client asks for all that there is room for, and the others are served all the same. Over connections of its own making.
+
+use std::net::IpAddr;
+
+use reqwest::Response;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::{Instant, sleep};
+
+use super::*;
+
+/// Somebody who asks for pages.
+#[derive(Clone, Copy)]
+struct Visitor {
+    address: &'static str,
+    /// What a proxy at this address says of them.
+    forwarded_for: &'static str,
+}
+
+/// They come without a proxy.
+const ALONE: [Visitor; 2] = [
+    Visitor {
+        address: "127.0.0.1",
+        forwarded_for: "203.0.113.1",
+    },
+    Visitor {
+        address: "127.0.0.2",
+        forwarded_for: "203.0.113.1",
+    },
+];
+/// They come by the same one.
+const BY_A_PROXY: [Visitor; 2] = [
+    ALONE[0],
+    Visitor {
+        address: "127.0.0.1",
+        forwarded_for: "203.0.113.2",
+    },
+];
+
+impl Visitor {
+    async fn connect(self, updater: &Updater) -> TcpStream {
+        let socket = TcpSocket::new_v4().unwrap();
+        let address: IpAddr = self.address.parse().unwrap();
+        socket.bind((address, 0).into()).unwrap();
+        socket.connect(updater.address).await.unwrap()
+    }
+
+    /// Sends the head of a form, which is to have so many bytes.
+    async fn begins_a_form(self, updater: &Updater, length: usize) -> TcpStream {
+        let mut stream = self.connect(updater).await;
+        let head = format!(
+            "POST /approve HTTP/1.1\r\nHost: pages\r\nX-Forwarded-For: {}\r\nContent-Length: {length}\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\n\r\n",
+            self.forwarded_for
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream
+    }
+
+    /// Sends the form a byte at a time, and returns the status of the answer that comes before its end.
+    async fn trickles_a_form(self, updater: &Updater) -> JoinHandle<u16> {
+        let (answer, mut form) = self.begins_a_form(updater, 10_000).await.into_split();
+        let trickle = tokio::spawn(async move {
+            while form.write_all(b"x").await.is_ok() {
+                sleep(Duration::from_millis(100)).await;
+            }
+        });
+        tokio::spawn(async move {
+            let status = status(answer).await;
+            trickle.abort();
+            status
+        })
+    }
+
+    async fn asks_for(self, updater: &Updater, path: &str) -> Response {
+        let client = reqwest::Client::builder().local_address(self.address.parse::<IpAddr>().unwrap());
+        let request = client
+            .build()
+            .unwrap()
+            .get(format!("http://{}{path}", updater.address))
+            .header("x-forwarded-for", self.forwarded_for);
+        request.send().await.unwrap()
+    }
+
+    /// Waits until a page that anybody may see is answered with one of these.
+    async fn is_answered(self, updater: &Updater, wanted: &[u16]) {
+        eventually(&format!("answered with {wanted:?}"), LIMIT, || async {
+            let answer = self.asks_for(updater, "/sign-in").await;
+            wanted.contains(&answer.status().as_u16()).then_some(())
+        })
+        .await;
+    }
+}
+
+/// Of the answer that comes.
+async fn status(mut stream: impl tokio::io::AsyncRead + Unpin) -> u16 {
+    let mut start = [0; 12];
+    stream.read_exact(&mut start).await.unwrap();
+    let start = str::from_utf8(&start).unwrap();
+    start.strip_prefix("HTTP/1.1 ").unwrap().parse().unwrap()
+}
+
+async fn others_are_served(options: &[&str], [slow, other]: [Visitor; 2]) {
+    let stage = Stage::with_checkout(&[]).await;
+    let updater = stage.leader_with(options).await;
+    updater.is_ready().await;
+    let mut answers = Vec::new();
+    for _ in 0..80 {
+        answers.push(slow.trickles_a_form(&updater).await);
+    }
+    slow.is_answered(&updater, &[429, 503]).await;
+    for (visitor, path) in [
+        (other, "/"),
+        (slow, "/livez"),
+        (slow, "/readyz"),
+        (slow, "/metrics"),
+    ] {
+        assert_eq!(visitor.asks_for(&updater, path).await.status(), 200, "{path}");
+    }
+    let mut too_slow = 0;
+    for answer in answers {
+        match answer.await.unwrap() {
+            408 => too_slow += 1,
+            status => assert_eq!(status, 429),
+        }
+    }
+    assert!((1..=60).contains(&too_slow), "{too_slow}");
+    slow.is_answered(&updater, &[200]).await;
+    updater.stop().await;
+}
+
+#[tokio::test]
+async fn forms_that_trickle_in_from_one_address_keep_no_other_from_being_served() {
+    others_are_served(&[], ALONE).await;
+}
+
+#[tokio::test]
+async fn forms_that_trickle_in_from_one_client_of_a_trusted_proxy_keep_no_other_from_being_served() {
+    others_are_served(&["--trusted-proxy", "127.0.0.1/32"], BY_A_PROXY).await;
+}
+
+#[tokio::test]
+async fn whoever_sends_too_many_forms_is_told_before_the_next_is_read() {
+    let stage = Stage::with_checkout(&[]).await;
+    let updater = stage.leader().await;
+    let [eager, other] = ALONE;
+    eventually("a form is refused that is not there yet", LIMIT, || async {
+        while status(eager.begins_a_form(&updater, 0).await).await != 429 {}
+        // The allowance grows back, though slowly.
+        let begun = eager.begins_a_form(&updater, 10_000).await;
+        (status(begun).await == 429).then_some(())
+    })
+    .await;
+    assert_eq!(status(other.begins_a_form(&updater, 0).await).await, 400);
+    updater.stop().await;
+}
+
+#[tokio::test]
+async fn http_2_with_its_many_requests_on_one_connection_is_not_spoken() {
+    let stage = Stage::with_checkout(&[]).await;
+    let updater = stage.leader().await;
+    let client = reqwest::Client::builder()
+        .http2_prior_knowledge()
+        .build()
+        .unwrap();
+    let begun = Instant::now();
+    let asked = client.get(format!("http://{}/livez", updater.address)).send();
+    assert!(asked.await.is_err());
+    assert!(begun.elapsed() < LIMIT, "the connection ends at once");
+    updater.stop().await;
+}

@@ -82,6 +82,7 @@ pub struct Metrics {
     notices: Family<NoticeLabels, Counter>,
     messages: Family<MessageLabels, Counter>,
     messages_waiting: Family<NoLabels, Gauge>,
+    messages_overdue: Family<NoLabels, Gauge>,
     watch_failures: Family<ResourceLabel, Counter>,
     scans_requested: Family<ReasonLabel, Counter>,
     views: Views,
@@ -108,6 +109,7 @@ impl Default for Metrics {
             notices: Family::default(),
             messages: Family::default(),
             messages_waiting: Family::default(),
+            messages_overdue: Family::default(),
             watch_failures: Family::default(),
             scans_requested: Family::default(),
             views: Views::default(),
@@ -181,6 +183,11 @@ impl Metrics {
             self.messages_waiting.clone(),
         );
         registry.register(
+            "messages_overdue",
+            "Messages that wait for a receiver that does not take them, and not for the end of quiet hours",
+            self.messages_overdue.clone(),
+        );
+        registry.register(
             "watch_failures",
             "Watches that broke and were begun anew, by resource",
             self.watch_failures.clone(),
@@ -240,11 +247,15 @@ impl Metrics {
         self.messages.get_or_create(&labels(channel, result.into())).inc();
     }
 
-    /// So many messages are still to be sent.
-    pub fn messages_waiting(&self, count: usize) {
-        self.messages_waiting
-            .get_or_create(&[])
-            .set(i64::try_from(count).unwrap_or(i64::MAX));
+    /// So many messages are still to be sent, and so many of them should have been.
+    pub fn messages_waiting(&self, waiting: usize, overdue: usize) {
+        for (gauge, count) in [
+            (&self.messages_waiting, waiting),
+            (&self.messages_overdue, overdue),
+        ] {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            gauge.get_or_create(&[]).set(count);
+        }
     }
 
     /// Messages are sent on this channel, so that its counters are there from the start.
@@ -303,6 +314,7 @@ impl Metrics {
     /// Only the leader looks: what a former one saw last is no longer true.
     pub fn forget(&self) {
         self.messages_waiting.clear();
+        self.messages_overdue.clear();
         self.notes.clear();
         self.views.clear();
         self.scans.set(None);

@@ -149,7 +149,7 @@ impl Outbox {
         if is_known {
             // Written even if the claim lapses now: what was taken in is not lost, and by its version it is nobody else's yet.
             let decided = self.take_in(work, now);
-            self.is_current = self.save(decided, metrics).await;
+            self.is_current = self.save(decided, now, metrics).await;
         }
         if self.is_current {
             if self.leadership.may_act() {
@@ -203,8 +203,9 @@ impl Outbox {
         self.is_resting = false;
         if self.leadership.holds_claim() && self.book.is_some() {
             let mut decided = self.take_answers();
-            decided.extend(self.take_late(clock::now()));
-            self.save(decided, metrics).await;
+            let now = clock::now();
+            decided.extend(self.take_late(now));
+            self.save(decided, now, metrics).await;
         }
         let lost = self.late.waiting().len();
         if lost > 0 {
@@ -335,7 +336,7 @@ impl Outbox {
     }
 
     /// Writes the record where it has changed, and says what was decided. Whether it is written.
-    async fn save(&mut self, decided: Vec<Decided>, metrics: &Metrics) -> bool {
+    async fn save(&mut self, decided: Vec<Decided>, now: Timestamp, metrics: &Metrics) -> bool {
         let Some(book) = &mut self.book else {
             return false;
         };
@@ -351,7 +352,7 @@ impl Outbox {
             self.book = None;
             return false;
         }
-        metrics.messages_waiting(book.waiting().len());
+        metrics.messages_waiting(book.waiting().len(), book.overdue(now));
         self.noted.clear();
         self.late = outbox::Outbox::default();
         for (waiting, result, why) in decided {

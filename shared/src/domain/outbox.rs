@@ -110,6 +110,15 @@ impl Outbox {
         &self.waiting
     }
 
+    /// How many of those wait for a receiver that does not take them. What waits for the end of quiet hours does not.
+    pub fn overdue(&self, now: Timestamp) -> usize {
+        let is_due = |waiting: &Waiting| waiting.not_before.is_none_or(|not_before| not_before <= now);
+        let overdue = self.waiting.iter();
+        overdue
+            .filter(|waiting| waiting.attempts > 0 || is_due(waiting))
+            .count()
+    }
+
     /// Whether a message was entered, whatever became of it.
     pub fn knows(&self, channel: Channel, id: &str) -> bool {
         let settled = self.settled.get(&channel);

@@ -379,6 +379,7 @@ async fn in_quiet_hours_only_a_failure_is_told_and_what_it_follows_upon() {
     stage.offer_1_5_0().await;
     stage.image_becomes("checkout", NEW).await;
     updater.shows("kubefresh_messages_waiting{} 2").await;
+    updater.shows("kubefresh_messages_overdue{} 0").await;
     stage.give_up("checkout").await;
     let told = taken(&service, "/discord", 2).await;
     let titles: Vec<String> = told.iter().map(title).collect();

@@ -133,6 +133,7 @@ async fn a_receiver_that_is_down_holds_up_no_update_and_hears_all_from_the_next_
     update(&stage).await;
     let tried = comes(&receiver, 2).await;
     first.shows("kubefresh_messages_waiting{} 2").await;
+    first.shows("kubefresh_messages_overdue{} 2").await;
     first.kill().await;
     receiver.behave(Behaviour::Take);
     let second = leader(&stage, &receiver, &[]).await;

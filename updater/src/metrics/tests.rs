@@ -42,7 +42,7 @@ fn every_metric_has_our_prefix_and_an_end_marker_closes_the_text() {
     metrics.watch_failed("deployments");
     metrics.sends_on(Channel::Webhook);
     metrics.message(Channel::Webhook, MessageResult::GivenUp);
-    metrics.messages_waiting(2);
+    metrics.messages_waiting(2, 1);
     metrics.fetches_notes();
     metrics.asked_for_notes(Forge::GitHub, NotesResult::Partial);
     metrics.notes_requests_left(Forge::GitLab, 7);
@@ -58,6 +58,7 @@ fn every_metric_has_our_prefix_and_an_end_marker_closes_the_text() {
         "kubefresh_messages_total{channel=\"webhook\",result=\"given-up\"} 1",
         "kubefresh_messages_total{channel=\"webhook\",result=\"sent\"} 0",
         "kubefresh_messages_waiting{} 2",
+        "kubefresh_messages_overdue{} 1",
         "kubefresh_release_notes_total{forge=\"github\",result=\"partial\"} 1",
         "kubefresh_release_notes_total{forge=\"page\",result=\"found\"} 0",
         "kubefresh_release_notes_requests_left{forge=\"gitlab\"} 7",

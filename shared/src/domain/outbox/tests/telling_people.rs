@@ -28,6 +28,22 @@ fn a_message_that_is_held_holds_up_nothing_else_and_goes_with_what_is_like_it_or
 }
 
 #[test]
+fn what_waits_for_the_end_of_quiet_hours_is_not_overdue_and_what_a_receiver_does_not_take_is() {
+    let mut outbox = Outbox::default();
+    let morning = after(8 * 3600);
+    let available = to_people("a", "x", NoticeReason::UpdateAvailable);
+    outbox.announce(CHAT, available, morning, now());
+    assert_eq!((outbox.waiting().len(), outbox.overdue(now())), (1, 0));
+    assert_eq!(outbox.overdue(morning), 1);
+    outbox.enter(HOOK, message("b", "y"), now());
+    assert_eq!(outbox.overdue(now()), 1);
+    outbox.answered(HOOK, "b", &again(), 3, now());
+    assert_eq!(outbox.overdue(now()), 1, "also before it is tried again");
+    outbox.answered(HOOK, "b", &Answer::Taken, 3, after(60));
+    assert_eq!(outbox.overdue(after(60)), 0);
+}
+
+#[test]
 fn people_are_told_at_once_what_is_alike_one_thing_after_the_other_and_after_a_pause_in_which_it_gathers() {
     let mut outbox = Outbox::default();
     let mut tell = |id: &str, name: &str, reason, second| {

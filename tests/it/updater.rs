@@ -20,6 +20,7 @@ mod namespaces;
 mod news;
 mod notes;
 mod notes_in_trouble;
+mod offers;
 mod pages;
 mod policies;
 mod programs;

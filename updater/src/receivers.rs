@@ -124,28 +124,28 @@ impl Receivers {
     ) -> Vec<Waiting> {
         let mut gone = Vec::new();
         for channel in self.of(message, wanted) {
-            let message = message.clone();
-            gone.extend(if channel.is_for_people() {
-                let not_before = self.not_before(&message, now);
-                if self
-                    .reminder(book, channel, &message)
-                    .is_some_and(|due| due <= now)
-                {
-                    book.remind(channel, message, not_before, now)
-                } else {
-                    book.announce(channel, message, not_before, now)
-                }
-            } else if self.is_templated {
-                book.enter(channel, message, now)
+            let mut message = message.clone();
+            if !channel.is_for_people() && !self.is_templated {
+                message = message.to_programs();
+            }
+            let reminder = self.reminder(book, channel, &message);
+            let not_before = self.not_before(channel, &message, now);
+            gone.extend(if reminder.is_some_and(|due| due <= now) {
+                book.remind(channel, message, not_before, now)
+            } else if channel.is_for_people() {
+                book.announce(channel, message, not_before, now)
             } else {
-                book.enter(channel, message.to_programs(), now)
+                book.enter(channel, message, now)
             });
         }
         gone
     }
 
-    /// When it is told at the earliest.
-    fn not_before(&self, message: &Message, now: Timestamp) -> Timestamp {
+    /// When it is told at the earliest. Programs sleep at no hour, and are told each thing by itself.
+    fn not_before(&self, channel: Channel, message: &Message, now: Timestamp) -> Timestamp {
+        if !channel.is_for_people() {
+            return now;
+        }
         let gathered = now.checked_add(self.gathering).unwrap_or(now);
         match (&self.quiet, &message.to_people) {
             (Some(quiet), Some(told)) => quiet.first_loud(told.reason, gathered),

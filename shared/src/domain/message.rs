@@ -44,7 +44,7 @@ pub enum EventType {
     ImageRolloutCompleted,
     /// Also one that somebody ended by setting another image, or by asking for it to be undone: each that started has one end.
     ImageRolloutFailed,
-    /// What watch-cluster knows nothing of: people alone are told.
+    /// What watch-cluster knows nothing of: people are told, and other programs where they ask for it.
     Notice,
 }
 
@@ -136,11 +136,11 @@ pub struct ToPeople {
 }
 
 impl Message {
-    /// As other programs are told it.
+    /// As other programs are told it: what watch-cluster tells them is told in its words alone.
     #[must_use]
     pub fn to_programs(self) -> Self {
         Self {
-            to_people: None,
+            to_people: self.to_people.filter(|_| self.event == EventType::Notice),
             ..self
         }
     }
@@ -224,8 +224,9 @@ impl Message {
             error,
             remark,
             rollback,
-            to_people: _,
+            to_people,
         } = self;
+        let told = to_people.as_ref().filter(|_| *event == EventType::Notice);
         let mut details = Map::new();
         let mut detail = |key: &str, value: Option<Value>| {
             if let Some(value) = value {
@@ -241,8 +242,9 @@ impl Message {
         };
         let first = images.values().next();
         detail("kind", (*kind != WorkloadKind::Deployment).then(|| json!(kind)));
+        detail("reason", told.map(|told| json!(told.reason)));
         detail("images", of_all(|image| Some(&image.image)));
-        if *event == EventType::ImageRolloutStarted {
+        if matches!(event, EventType::ImageRolloutStarted | EventType::Notice) {
             let previous = first.and_then(|image| image.previous.as_ref());
             detail("previousImage", previous.map(|image| json!(image)));
             detail("previousImages", of_all(|image| image.previous.as_deref()));
@@ -252,6 +254,13 @@ impl Message {
         detail("remark", remark.as_ref().map(|remark| json!(remark)));
         detail("rollback", rollback.map(|rollback| json!(rollback)));
         detail("error", error.as_ref().map(|error| json!(error)));
+        detail(
+            "detail",
+            told.and_then(|told| told.detail.as_ref()).map(|why| json!(why)),
+        );
+        let flag = |is: fn(&ToPeople) -> bool| told.filter(|told| is(told)).map(|_| json!(true));
+        detail("awaitsApproval", flag(|told| told.awaits_approval));
+        detail("isReminder", flag(|told| told.is_reminder));
         let image = first.map(|image| image.image.as_str()).unwrap_or_default();
         json!({
             "eventType": event,
@@ -306,7 +315,7 @@ pub fn messages(assessment: &Assessment, notices: &[Notice], now: Timestamp) -> 
         .collect()
 }
 
-/// What only people are told.
+/// What watch-cluster knows nothing of.
 fn notice_alone(assessment: &Assessment, notice: &Notice, now: Timestamp) -> Message {
     let spoken_of = |entry: &&ContainerVerdict| notice.container.as_ref() == Some(&entry.container);
     let entry = assessment.containers.iter().find(spoken_of);

@@ -1,4 +1,4 @@
-//! What can be told to the updater of other programs that want to hear of rollouts: the variables of watch-cluster.
+//! What can be told to the updater of other programs that want to hear of rollouts: the variables of watch-cluster, and more.
 //!
 //! An address and headers may be secrets, so that no message quotes them.
 
@@ -69,6 +69,14 @@ pub struct WebhookOptions {
         value_name = "BOOLEAN", global = true
     )]
     pub webhook_enable_image_rollout_failed: bool,
+    /// Tell what watch-cluster knows nothing of, too: what is offered or waits for approval, reminders of it, what people decided and
+    /// what cannot be obeyed: `true` or `false`.
+    #[arg(
+        long, env = "WEBHOOK_ENABLE_NOTICE", value_parser = switch, default_value = "false",
+        default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set,
+        value_name = "BOOLEAN", global = true
+    )]
+    pub webhook_enable_notice: bool,
     /// Headers of each request. Rather give them by the variable, as they may hold a secret.
     #[arg(
         long,
@@ -165,6 +173,7 @@ impl WebhookOptions {
             webhook_enable_image_rollout_started,
             webhook_enable_image_rollout_completed,
             webhook_enable_image_rollout_failed,
+            webhook_enable_notice,
             webhook_headers,
             webhook_timeout,
             webhook_retry_count,
@@ -182,6 +191,7 @@ impl WebhookOptions {
                 webhook_enable_image_rollout_completed,
             ),
             (EventType::ImageRolloutFailed, webhook_enable_image_rollout_failed),
+            (EventType::Notice, webhook_enable_notice),
         ]);
         let headers = headers(webhook_headers.as_ref())?;
         let timeout = number(webhook_timeout, DEFAULT_TIMEOUT);
@@ -302,11 +312,16 @@ mod tests {
             "--webhook-enable-image-rollout-started=",
             "--webhook-enable-image-rollout-completed",
             "--webhook-enable-image-rollout-failed=false",
+            "--webhook-enable-notice",
             "--webhook-timeout=",
             "--webhook-headers=",
         ]);
         let settings = settings.unwrap().unwrap();
-        let expected = [EventType::DeploymentDetected, EventType::ImageRolloutCompleted];
+        let expected = [
+            EventType::DeploymentDetected,
+            EventType::ImageRolloutCompleted,
+            EventType::Notice,
+        ];
         assert_eq!(settings.events, BTreeSet::from(expected));
         assert_eq!(settings.timeout, Duration::from_secs(10));
         assert_eq!(settings.retries, 3);

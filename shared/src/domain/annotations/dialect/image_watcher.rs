@@ -1,12 +1,14 @@
 //! Image-Watcher, as its README documents it. Where it says MINOR and NOTIFICATION its code does ALL and `AUTO_UPDATE`: what is
 //! documented counts.
 
-use super::{Dialect, Setting, Subject, Translation, Word, annotations};
+use super::{Dialect, Setting, Subject, Translation, annotations};
+use crate::domain::release_notes::source::NotesSetting;
 
 pub(super) const PREFIX: &str = "image-watcher";
 
 pub(super) fn translate<'a>(subject: &Subject<'a>) -> Translation<'a> {
     let mut translation = Translation::to(Dialect::ImageWatcher);
+    let mut release_url = None;
     for (name, word) in annotations(subject, PREFIX) {
         match name {
             "watch" => {
@@ -23,7 +25,7 @@ pub(super) fn translate<'a>(subject: &Subject<'a>) -> Translation<'a> {
                 Ok(policy) => translation.say(Setting::Policy, policy, word),
                 Err(reason) => translation.refuse(word, reason),
             },
-            "release-url" => not_yet(&mut translation, word),
+            "release-url" => release_url = Some(word),
             // What it writes itself.
             "last-updated"
             | "last-updated-version"
@@ -33,6 +35,14 @@ pub(super) fn translate<'a>(subject: &Subject<'a>) -> Translation<'a> {
             | "current-version"
             | "token-update" => {}
             _ => translation.remark_unknown(word),
+        }
+    }
+    if let Some(word) = release_url {
+        match release_notes(word.written) {
+            // Where notes are is no sign that anybody is to be followed.
+            Ok(notes) if translation.says_anything() => translation.say(Setting::ReleaseNotes, notes, word),
+            Ok(_) => translation.remark(word, "nothing else is said to Image-Watcher"),
+            Err(reason) => translation.remark(word, reason),
         }
     }
     translation
@@ -62,9 +72,18 @@ pub(in crate::domain::annotations) fn policy(written: &str) -> Result<&'static s
     }
 }
 
-fn not_yet<'a>(translation: &mut Translation<'a>, word: Word<'a>) {
-    translation.remark(
-        word,
-        "Kubefresh does not take where release notes are from an annotation",
-    );
+/// Where release notes are, in our words. It takes what the API of GitHub answers, or a page, with `${tag}` for the tag; of GitHub the
+/// repository is enough.
+fn release_notes(written: &str) -> Result<String, String> {
+    let written = written.trim();
+    let path = ["https://api.github.com/repos/", "https://github.com/"]
+        .into_iter()
+        .find_map(|start| written.strip_prefix(start));
+    let repository = path.and_then(|path| {
+        let mut words = path.split('/');
+        Some(format!("github.com/{}/{}", words.next()?, words.next()?))
+    });
+    let notes = repository.unwrap_or_else(|| written.replace("${tag}", "{tag}"));
+    let understood: Result<NotesSetting, String> = notes.parse();
+    understood.map(|_| notes)
 }

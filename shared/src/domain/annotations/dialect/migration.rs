@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Dialect, Remark, Term, translate, translations};
 use crate::domain::annotations::given::Said;
+use crate::domain::annotations::key::Setting;
 use crate::domain::annotations::{AnnotationError, Layer, Subject, settings};
 
 /// The way of a workload's annotations from another tool's words to ours.
@@ -43,7 +44,9 @@ pub fn migration(subject: &Subject<'_>, layer: &Layer) -> Option<Migration> {
     let mut annotations = BTreeMap::new();
     if let Some(translation) = followed.filter(|_| errors.is_empty()) {
         let common = translation.common.into_iter();
-        for (setting, term) in common.filter(|(setting, term)| counts(*setting, term)) {
+        let is_said = |setting: Setting| subject.annotations.contains_key(&setting.key());
+        let common = common.filter(|(setting, term)| counts(*setting, term) && !is_said(*setting));
+        for (setting, term) in common {
             // No value needs a line break, and what is printed is to stay on its line.
             let value = term.given.value.replace(char::is_control, " ");
             annotations.insert(setting.key(), value);

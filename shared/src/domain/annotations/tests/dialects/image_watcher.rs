@@ -1,4 +1,4 @@
-use super::{Installation, Mode, Words, Workload, check, check_refused};
+use super::{Installation, Layer, Mode, Words, Workload, check, check_refused};
 use std::collections::BTreeMap;
 
 const WATCH: (&str, &str) = ("image-watcher/watch", "true");
@@ -51,14 +51,69 @@ fn what_image_watcher_wrote_itself_is_no_setting_and_what_is_missing_here_is_tol
             ("image-watcher/previous-version", "1.0.0"),
             ("image-watcher/current-version", "1.0.1"),
             ("image-watcher/token-update", "abc"),
-            ("image-watcher/release-url", "https://example.com/{tag}"),
             ("image-watcher/level", "MINOR"),
         ],
+        &["! annotation image-watcher/level: Image-Watcher has no such annotation"],
+    );
+}
+
+#[test]
+fn where_image_watcher_takes_release_notes_from_is_where_they_are_taken_from() {
+    for (written, expected) in [
+        (
+            "https://api.github.com/repos/traefik/traefik/releases/tags/${tag}",
+            "release-notes=github.com/traefik/traefik",
+        ),
+        (
+            "https://github.com/traefik/traefik/releases/tag/${tag}",
+            "release-notes=github.com/traefik/traefik",
+        ),
+        (
+            "https://example.com/notes/${tag}.html",
+            "release-notes=https://example.com/notes/{tag}.html",
+        ),
+        (
+            "https://codeberg.org/forgejo/forgejo",
+            "release-notes=https://codeberg.org/forgejo/forgejo",
+        ),
+    ] {
+        check(
+            &[WATCH, ("image-watcher/release-url", written)],
+            &["mode=approve", "policy=minor", expected, "watch=true"],
+        );
+    }
+    check(
         &[
-            "! annotation image-watcher/level: Image-Watcher has no such annotation",
-            "! annotation image-watcher/release-url: Kubefresh does not take where release notes are…",
+            WATCH,
+            ("image-watcher/release-url", "https://example.com/${version}"),
+        ],
+        &[
+            "! annotation image-watcher/release-url: an address with {tag} must be…",
+            "mode=approve",
+            "policy=minor",
+            "watch=true",
         ],
     );
+}
+
+#[test]
+fn where_release_notes_are_is_no_reason_to_follow_image_watcher_and_gives_way_to_our_own_word() {
+    let url = (
+        "image-watcher/release-url",
+        "https://api.github.com/repos/traefik/traefik/releases/tags/${tag}",
+    );
+    check(
+        &[url],
+        &["! annotation image-watcher/release-url: nothing else is said to Image-Watcher"],
+    );
+    let ours = ("kubefresh.dev/release-notes", "github.com/example/shop");
+    check(
+        &[WATCH, url, ours],
+        &["mode=approve", "policy=minor", "watch=true"],
+    );
+    let settings = Workload::with(&[WATCH, url, ours]).settings(&Layer::default());
+    let notes = settings.unwrap().containers["app"].release_notes.clone();
+    assert_eq!(Ok(notes), ours.1.parse());
 }
 
 #[test]

@@ -466,8 +466,10 @@ async fn a_link_that_is_forged_or_expired_or_for_something_else_says_so_and_chan
     ] {
         assert!(scene.updater.page(&path).await.0 >= 400, "{path}");
     }
-    let path = format!("/api/upgrade/shop/checkout?token={token}&version=1.5.0");
-    assert_eq!(scene.updater.page(&path).await.0, 200);
+    for version in ["1.5.0", "v1.5.0"] {
+        let path = format!("/api/upgrade/shop/checkout?token={token}&version={version}");
+        assert_eq!(scene.updater.page(&path).await.0, 200, "{version}");
+    }
     let foreign = [("origin", "https://evil.example")];
     let response = scene
         .send(

@@ -85,7 +85,7 @@ async fn page(site: &Site, address: &Address, by: &Decider) -> Result<Response, 
     if address
         .version
         .as_ref()
-        .is_some_and(|version| *version != subject.tag)
+        .is_some_and(|version| !is_version(version, &subject.tag))
     {
         return Err(stale());
     }
@@ -105,6 +105,16 @@ async fn page(site: &Site, address: &Address, by: &Decider) -> Result<Response, 
         "notes": subject.notes,
     });
     Ok(template::form(StatusCode::OK, "approve.html", &content))
+}
+
+/// Whether a version is that of a tag, with or without the `v` that many write before it. The link says which tag is meant.
+fn is_version(written: &str, tag: &str) -> bool {
+    fn bare(version: &str) -> &str {
+        let number = version.strip_prefix('v');
+        let number = number.filter(|number| number.starts_with(|first: char| first.is_ascii_digit()));
+        number.unwrap_or(version)
+    }
+    bare(written) == bare(tag)
 }
 
 pub(super) async fn decide(
@@ -213,4 +223,26 @@ async fn subject(site: &Site, token: &str, by: &Decider) -> Result<Subject, Refu
         approvals: target.approvals().cloned(),
         link,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_that_of_a_tag_with_or_without_its_v_and_of_no_other() {
+        for (written, tag, expected) in [
+            ("1.2.3", "1.2.3", true),
+            ("1.2.3", "v1.2.3", true),
+            ("v1.2.3", "1.2.3", true),
+            ("v1.2.3", "v1.2.3", true),
+            ("1.2.3", "v1.2.30", false),
+            ("1.2.3", "1.2.3-alpine", false),
+            ("1.2.3", "vv1.2.3", false),
+            ("ersion", "version", false),
+            ("", "v1", false),
+        ] {
+            assert_eq!(is_version(written, tag), expected, "{written} {tag}");
+        }
+    }
 }

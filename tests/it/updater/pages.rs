@@ -4,6 +4,7 @@ use std::pin::pin;
 
 use futures::StreamExt as _;
 use reqwest::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_SECURITY_POLICY};
+use shared::domain::record::run::{RegistryUse, RunRecord};
 
 use super::*;
 use sandbox::apiserver::faults::{Fault, FaultRule};
@@ -227,6 +228,29 @@ async fn what_programs_are_answered_is_what_the_description_says() {
             path,
         );
     }
+    updater.stop().await;
+}
+
+#[tokio::test]
+async fn what_registries_have_left_is_on_the_first_page_where_they_say_it() {
+    let stage = Stage::with_checkout(&[]).await;
+    let asked = |pulls_left| RegistryUse {
+        requests: BTreeMap::from([("tags".to_owned(), 3)]),
+        pulls_left,
+        ..RegistryUse::default()
+    };
+    let registries = [("docker.io", asked(Some(87))), ("quay.io", asked(None))];
+    let registries = registries.map(|(name, used)| (name.to_owned(), used));
+    let run = RunRecord {
+        registries: registries.into(),
+        ..RunRecord::default()
+    };
+    let run = serde_json::to_value(run.to_config_map(NAMESPACE)).unwrap();
+    stage.cluster.apply(&[run]).await;
+    let updater = stage.leader().await;
+    let text = updater.says("/", "docker.io</a> 87 pulls left").await;
+    assert!(text.contains(r#"href="/registries">docker.io"#), "{text}");
+    assert!(!text.contains("quay.io"), "{text}");
     updater.stop().await;
 }
 

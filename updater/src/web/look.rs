@@ -71,6 +71,7 @@ impl View {
     fn print(&self) -> u64 {
         let mut print = DefaultHasher::new();
         self.leader.hash(&mut print);
+        format!("{:?}", self.last_run.as_ref().map(|run| &run.registries)).hash(&mut print);
         for line in &self.lines {
             format!("{line:?}").hash(&mut print);
         }

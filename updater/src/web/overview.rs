@@ -14,6 +14,7 @@ use super::Site;
 use super::look::View;
 use super::question::{Found, Query, Question, ROWS, Sort, Written};
 use super::refusal::Refusal;
+use super::registries::{Budget, budgets};
 use super::row::Row;
 use super::template;
 use crate::commands::words;
@@ -37,6 +38,7 @@ struct Page<'a> {
     pages: usize,
     previous: Option<String>,
     next: Option<String>,
+    budgets: Vec<Budget<'a>>,
     leader: String,
 }
 
@@ -99,6 +101,7 @@ fn of<'a>(view: &'a View, question: &'a Question, leads: bool) -> Page<'a> {
         pages,
         previous: (page > 1).then(|| question.address_of(page.min(pages + 1) - 1)),
         next: (page < pages).then(|| question.address_of(page + 1)),
+        budgets: budgets(view),
         leader: leader(view, leads),
     }
 }

@@ -1,4 +1,4 @@
-//! The page of the scanner's last run: what each registry was asked, and what it has left.
+//! The scanner's last run: what each registry was asked, and what it has left.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -33,6 +33,32 @@ struct Registry<'a> {
     requests: u64,
     pulls_left: Option<u32>,
     left_alone_until: Option<Timestamp>,
+}
+
+/// Registries of which the page of all workloads says what they have left.
+const MOST_BUDGETS: usize = 10;
+
+/// What a registry has left.
+#[derive(Debug, Serialize)]
+pub(super) struct Budget<'a> {
+    name: &'a str,
+    pulls_left: Option<u32>,
+    left_alone_until: Option<Timestamp>,
+}
+
+/// Of those that say it.
+pub(super) fn budgets(view: &View) -> Vec<Budget<'_>> {
+    let run = view.last_run.iter();
+    let budgets = run
+        .flat_map(|run| run.most_telling(MOST_BUDGETS))
+        .map(|(name, used)| Budget {
+            name,
+            pulls_left: used.pulls_left,
+            left_alone_until: used.left_alone_until.filter(|until| *until > view.at),
+        });
+    budgets
+        .filter(|budget| budget.pulls_left.is_some() || budget.left_alone_until.is_some())
+        .collect()
 }
 
 pub(super) async fn page(State(site): State<Site>) -> Result<Response, Refusal> {

@@ -6,14 +6,26 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::annotations::{APPROVED_BY, LAST_UPDATE};
-use super::decision::{Decider, Journal, KnownBy};
+use super::decision::{Decider, Journal};
+
+/// Why somebody's word makes no difference.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Objection {
+    #[error("{by} has agreed before: {approvals}; it needs the word of somebody else")]
+    HasAgreed { by: Box<Decider>, approvals: Box<Tally> },
+    #[error(
+        "the word of {by} does not count here: {approvals}; it needs different people whose names somebody has checked. Come by \
+         the proxy that names you, if there is one, or run kubefresh-updater approve as yourself, not in a pod"
+    )]
+    Unknown { by: Box<Decider>, approvals: Box<Tally> },
+}
 
 /// Who has agreed so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tally {
     needed: u32,
-    /// As they are shown, by who they are. All who cannot be told apart are one person, as they may be.
-    people: BTreeMap<Option<String>, String>,
+    /// Their names, by who they are.
+    people: BTreeMap<String, String>,
     /// What is written down cannot be read, so nobody is known to have agreed.
     is_unreadable: bool,
 }
@@ -42,22 +54,25 @@ impl Tally {
         valid.fold(empty(false), |tally, approval| tally.with(&approval.by))
     }
 
-    /// With one more word.
+    /// With one more word. That of somebody who cannot be told from others is nobody's: they may have agreed before.
     #[must_use]
     pub fn with(mut self, by: &Decider) -> Self {
-        let shown = match by.known_by {
-            KnownBy::Proxy | KnownBy::Cluster => by.name.clone(),
-            KnownBy::Token => "token".to_owned(),
-            KnownBy::Link => "link".to_owned(),
-            KnownBy::Nothing => "unknown".to_owned(),
-        };
-        self.people.entry(by.identity()).or_insert(shown);
+        if let Some(identity) = by.identity() {
+            self.people.entry(identity).or_insert_with(|| by.name.clone());
+        }
         self
     }
 
-    /// Whether their word would make no difference.
-    pub fn has(&self, by: &Decider) -> bool {
-        self.people.contains_key(&by.identity())
+    /// Why their word would make no difference, if it would make none.
+    pub fn objection(&self, by: &Decider) -> Option<Objection> {
+        let identity = by.identity();
+        let has_agreed = identity.map(|identity| self.people.contains_key(&identity));
+        let (by, approvals) = (Box::new(by.clone()), Box::new(self.clone()));
+        match has_agreed {
+            None => Some(Objection::Unknown { by, approvals }),
+            Some(true) => Some(Objection::HasAgreed { by, approvals }),
+            Some(false) => None,
+        }
     }
 
     pub fn is_enough(&self) -> bool {
@@ -123,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn different_people_count_and_nobody_counts_twice() {
+    fn different_people_count_nobody_counts_twice_and_nobody_without_a_checked_name_at_all() {
         let cases: [(&[&str], &str, bool); 10] = [
             (&[], "0 of 2 approvals", false),
             (&["proxy:alice"], "1 of 2 approvals (alice)", false),
@@ -143,13 +158,13 @@ mod tests {
                 "2 of 2 approvals (alice, bob)",
                 true,
             ),
-            (&["link", "link"], "1 of 2 approvals (link)", false),
             (
                 &["token:alice", "token:bob", "link", "program:ci"],
-                "1 of 2 approvals (token)",
+                "0 of 2 approvals",
                 false,
             ),
-            (&["link", "proxy:alice"], "2 of 2 approvals (link, alice)", true),
+            (&["link", "proxy:alice"], "1 of 2 approvals (alice)", false),
+            (&["cluster:alice", "token:bob"], "1 of 2 approvals (alice)", false),
             (
                 &["proxy:a", "proxy:b", "proxy:c"],
                 "3 of 2 approvals (a, b, c)",

@@ -50,7 +50,7 @@ pub enum KnownBy {
     Token,
     /// They have a link, and nobody says who they are.
     Link,
-    /// Nobody knows: a program's account, or an API server that does not say.
+    /// Nobody knows: an account that is no person's, or an API server that does not say.
     Nothing,
 }
 
@@ -72,12 +72,12 @@ impl Decider {
         }
     }
 
-    /// Whom the API server knows by this name; of a program's account nobody knows who uses it.
+    /// Whom the API server knows by this name. The names that Kubernetes keeps for itself are those of programs, or of whoever
+    /// has an administrator's file, and say of no person who they are.
     pub fn in_cluster(name: &str) -> Self {
-        let is_program = name.starts_with("system:serviceaccount:");
         Self {
             name: name.to_owned(),
-            known_by: if is_program {
+            known_by: if name.starts_with("system:") {
                 KnownBy::Nothing
             } else {
                 KnownBy::Cluster
@@ -93,11 +93,11 @@ impl Decider {
         }
     }
 
-    /// The same for one person, whatever they do, and another for another. `None` for whoever cannot be told from others:
-    /// all of them may be one person.
+    /// The same for one person, by whichever way they come, as far as they have one name there. `None` for whoever cannot be told
+    /// from others: they may be anybody, also somebody who is known already.
     pub fn identity(&self) -> Option<String> {
         match self.known_by {
-            KnownBy::Proxy | KnownBy::Cluster => Some(self.name.to_lowercase()),
+            KnownBy::Proxy | KnownBy::Cluster => Some(self.name.trim().to_lowercase()),
             KnownBy::Token | KnownBy::Link | KnownBy::Nothing => None,
         }
     }
@@ -328,6 +328,8 @@ mod tests {
                 Decider::in_cluster("system:serviceaccount:kubefresh:kubefresh-updater"),
                 None,
             ),
+            (Decider::in_cluster("system:admin"), None),
+            (Decider::in_cluster("system:anonymous"), None),
             (decider("alice", KnownBy::Token), None),
             (Decider::by_link(), None),
             (Decider::nobody_knows(), None),

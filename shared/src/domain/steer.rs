@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::annotations::{CHECK_NOW, HOLD, LAST_CHANGE, LAST_UPDATE};
 use super::approval_link::{hashed, offer};
-use super::approvals::Tally;
+use super::approvals::Objection;
 use super::decision::{Decider, Decision, Entry, Journal, JournalError};
 use super::holds::with_holds;
 use super::plan::{Assessment, ContainerVerdict, Target, Unfit, Verdict, approval_annotation, ask};
@@ -58,10 +58,8 @@ pub enum SteerError {
     },
     #[error("nothing of {workload} is offered: {why}")]
     NothingToLeave { workload: WorkloadId, why: String },
-    #[error(
-        "{by} has agreed before: {approvals}; it needs different people, and only a proxy and the cluster tell one from another"
-    )]
-    HasAgreed { by: Box<Decider>, approvals: Box<Tally> },
+    #[error(transparent)]
+    NoDifference(#[from] Objection),
     #[error(transparent)]
     Journal(#[from] JournalError),
 }
@@ -84,7 +82,7 @@ pub fn approve(
 ) -> Result<Change, SteerError> {
     let only = assessment.containers.len() == 1;
     let mut change = Change::default();
-    let mut before = None;
+    let mut objection = None;
     for entry in chosen(assessment, container)? {
         let Verdict::AwaitingApproval(target) = &entry.verdict else {
             continue;
@@ -92,11 +90,9 @@ pub fn approve(
         let step = step(entry, target);
         let offer = offer(&assessment.uid, entry, target);
         if let Some(approvals) = target.approvals() {
-            if approvals.has(by) {
-                before = Some(Box::new(approvals.clone()));
-            } else {
-                let approvals = approvals.clone().with(by);
-                change.on(offer, format!("{step} has {approvals}"));
+            match approvals.objection(by) {
+                Some(against) => objection = Some(against),
+                None => change.on(offer, format!("{step} has {}", approvals.clone().with(by))),
             }
             continue;
         }
@@ -107,9 +103,8 @@ pub fn approve(
             .insert(key, Some(digest.map_or(value, ToString::to_string)));
         change.on(offer, format!("{step} is approved"));
     }
-    if let (true, Some(approvals)) = (change.offers.is_empty(), before) {
-        let by = Box::new(by.clone());
-        return Err(SteerError::HasAgreed { by, approvals });
+    if let (true, Some(objection)) = (change.offers.is_empty(), objection) {
+        return Err(objection.into());
     }
     if change.offers.is_empty() {
         return Err(SteerError::NothingToApprove {

@@ -1,9 +1,13 @@
 //! An update that needs the word of several people.
 
+use std::process::Output;
+
+use kube::config::Kubeconfig;
+
 use super::approving::*;
-use super::commands::run;
+use super::commands::{run, run_with};
 use super::*;
-use crate::output::stdout;
+use crate::output::{stderr, stdout};
 
 #[tokio::test]
 async fn where_two_have_to_agree_two_different_people_do_and_everybody_sees_who_has() {
@@ -65,5 +69,72 @@ async fn where_two_have_to_agree_two_different_people_do_and_everybody_sees_who_
             "{kept}"
         );
     }
+    scene.updater.stop().await;
+}
+
+/// A command of this person, whom the API server knows by their name.
+async fn run_as(scene: &Scene, person: &str, arguments: &[&str]) -> Output {
+    let text = scene.stage.cluster.api.admin_kubeconfig();
+    let mut kubeconfig = serde_json::to_value(Kubeconfig::from_yaml(&text).unwrap()).unwrap();
+    let user = &mut kubeconfig["users"][0]["user"];
+    user["as"] = json!(person);
+    user["as-groups"] = json!(["system:masters"]);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    serde_json::to_writer(&file, &kubeconfig).unwrap();
+    run_with(file.path(), arguments).await
+}
+
+#[tokio::test]
+async fn one_person_is_one_by_whichever_way_they_come_and_nobody_without_a_checked_name_counts() {
+    let two = [
+        ("kubefresh.dev/mode", "approve"),
+        ("kubefresh.dev/approvers", "2"),
+    ];
+    let scene = Scene::set_with(&two, &["--trusted-proxy", "127.0.0.1/32"]).await;
+    let link = scene.link().await;
+    let token = token_of(&link);
+    let fields = [("token", token.as_str()), ("decision", "approve")];
+    let alice = scene
+        .send("/approve", &fields, &[("x-forwarded-user", "alice")])
+        .await;
+    assert_eq!(alice.status(), 200);
+    let agreed = scene.stage.annotation("checkout", "approved-by").await;
+
+    let shown = scene.text(&link).await;
+    assert!(
+        shown.contains("the word of whoever has the link does not count here: 1 of 2 approvals (alice)")
+            && !shown.contains(">Deploy<"),
+        "{shown}"
+    );
+    let (status, page) = scene.answer(&token, "approve").await;
+    assert!(
+        status == 409 && page.contains("does not count here"),
+        "{status} {page}"
+    );
+    let bob = scene.sign_in("bob").await;
+    let bob = [("cookie", bob.as_str())];
+    let form = scene.field("form", &bob).await.unwrap();
+    let offer = scene.field("offer", &bob).await.unwrap();
+    let fields = [
+        ("form", form.as_str()),
+        ("offer", &offer),
+        ("container", "app"),
+        ("decision", "approve"),
+    ];
+    let signed_in = scene.send(CHECKOUT, &fields, &bob).await;
+    assert_eq!(signed_in.status(), 409, "the name is what they call themselves");
+    let approve = ["approve", "shop/checkout"];
+    for (output, words) in [
+        (run(&scene.stage, &approve).await, "does not count here"),
+        (run_as(&scene, "Alice", &approve).await, "has agreed before"),
+    ] {
+        assert_eq!(output.status.code(), Some(2));
+        assert!(stderr(&output).contains(words), "{}", stderr(&output));
+    }
+    assert_eq!(scene.stage.annotation("checkout", "approved-by").await, agreed);
+
+    let bob = run_as(&scene, "bob", &approve).await;
+    assert_eq!(bob.status.code(), Some(0), "{}", stderr(&bob));
+    scene.stage.image_becomes("checkout", NEW).await;
     scene.updater.stop().await;
 }

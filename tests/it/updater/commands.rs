@@ -1,5 +1,6 @@
 //! What the updater answers on a command line: the real binary, under the updater's rights, against the API server.
 
+use std::path::Path;
 use std::process::Output;
 
 use sandbox::apiserver::faults::{Fault, FaultRule};
@@ -9,12 +10,15 @@ use super::*;
 use crate::output::{object, stderr, stdout};
 
 pub(super) async fn run(stage: &Stage, arguments: &[&str]) -> Output {
+    let kubeconfig = stage.cluster.kubeconfig_file(Some((NAMESPACE, UPDATER)));
+    run_with(&kubeconfig, arguments).await
+}
+
+/// The same for whom this file speaks of.
+pub(super) async fn run_with(kubeconfig: &Path, arguments: &[&str]) -> Output {
     tokio::process::Command::new(&programs()["kubefresh-updater"])
         .args(arguments)
-        .env(
-            "KUBECONFIG",
-            stage.cluster.kubeconfig_file(Some((NAMESPACE, UPDATER))),
-        )
+        .env("KUBECONFIG", kubeconfig)
         .env("POD_NAMESPACE", NAMESPACE)
         .kill_on_drop(true)
         .output()

@@ -49,6 +49,13 @@ struct Subject {
     approvals: Option<Tally>,
 }
 
+impl Subject {
+    /// Why somebody's approval would make no difference, if it would make none.
+    fn objection(&self, by: &Decider) -> Option<String> {
+        Some(self.approvals.as_ref()?.objection(by)?.to_string())
+    }
+}
+
 pub(super) async fn show(
     State(site): State<Site>,
     Visitor(person): Visitor,
@@ -102,6 +109,7 @@ async fn page(site: &Site, address: &Address, by: &Decider) -> Result<Response, 
         "digest": subject.digest,
         "why": subject.why,
         "expires": subject.link.expires,
+        "objection": subject.objection(by),
         "notes": subject.notes,
     });
     Ok(template::form(StatusCode::OK, "approve.html", &content))

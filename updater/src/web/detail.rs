@@ -18,7 +18,7 @@ use shared::domain::workload::{Workload, WorkloadId, WorkloadKind};
 use super::Site;
 use super::look::{One, View};
 use super::notes::Notes;
-use super::person::Visitor;
+use super::person::{Person, Visitor};
 use super::refusal::Refusal;
 use super::row::{Last, Row};
 use super::template;
@@ -61,6 +61,8 @@ struct Offer {
     tag: String,
     /// Whether it waits for an approval.
     waits: bool,
+    /// Why the approval of whoever looks would make no difference, if it would make none.
+    objection: Option<String>,
     /// The name of exactly this.
     hash: String,
 }
@@ -86,7 +88,7 @@ fn said(done: &str) -> Option<&'static str> {
     })
 }
 
-fn offers(one: &One) -> impl Iterator<Item = Offer> {
+fn offers<'a>(one: &'a One, person: &'a Person) -> impl Iterator<Item = Offer> + 'a {
     one.assessment.containers.iter().filter_map(|entry| {
         let target = entry.verdict.target()?;
         Some(Offer {
@@ -95,6 +97,9 @@ fn offers(one: &One) -> impl Iterator<Item = Offer> {
             to: target.image.clone(),
             tag: target.tag.to_string(),
             waits: matches!(entry.verdict, Verdict::AwaitingApproval(_)),
+            objection: target
+                .approvals()
+                .and_then(|approvals| Some(approvals.objection(&person.by)?.to_string())),
             hash: offer(&one.workload.uid, entry, target),
         })
     })
@@ -145,7 +150,11 @@ pub(super) async fn page(
         form: person
             .as_ref()
             .and_then(|person| person.form_token(&site.0.settings)),
-        offers: one.iter().flat_map(offers).collect(),
+        offers: one
+            .iter()
+            .zip(&person)
+            .flat_map(|(one, person)| offers(one, person))
+            .collect(),
         undoes: one.as_ref().map(|one| last_update(&one.workload)),
         at: whole_seconds(view.at),
         revision: view.revision,

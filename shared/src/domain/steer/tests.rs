@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::domain::decision::KnownBy;
 use crate::domain::plan::plan;
 use crate::domain::plan::tests::{AUTO, LIMITS, app, now, snapshot, workload};
 
@@ -270,7 +271,16 @@ fn where_several_people_have_to_agree_each_word_is_written_and_the_last_one_open
         waits("1 of 2 approvals (alice)"),
         "an annotation names nobody"
     );
-    two.agree(&Decider::by_link()).unwrap();
+    let token = Decider {
+        name: "bob".to_owned(),
+        known_by: KnownBy::Token,
+    };
+    for unknown in [Decider::by_link(), Decider::nobody_knows(), token] {
+        let refused = two.agree(&unknown).unwrap_err().to_string();
+        let expected = format!("the word of {unknown} does not count here: 1 of 2 approvals (alice);");
+        assert!(refused.starts_with(&expected), "{refused}");
+    }
+    two.agree(&Decider::in_cluster("bob")).unwrap();
     assert_eq!(two.verdict(), format!("update to {new}"));
     two.0
         .insert("kubefresh.dev/last-update".to_owned(), now().to_string());

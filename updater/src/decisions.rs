@@ -93,8 +93,7 @@ impl Pen<'_> {
     /// What was decided stands whether or not it can be told.
     async fn tell(&self, workload: &Workload, change: &Change, decision: Decision, by: &Decider) {
         let now = clock::now();
-        let note = format!("{}, by {by}", change.meaning.join("; "));
-        let notice = Notice::decided(workload, decision, &note, now);
+        let notice = Notice::decided(workload, decision, by, &change.meaning, now);
         let event = notify::event(&notice, &notice.event_name(), self.pod, now);
         let events: Api<Event> = Api::namespaced(self.client.clone(), &workload.id.namespace);
         let told = timeout(CALL_LIMIT, events.create(&api::created_by(self.manager), &event)).await;
@@ -103,6 +102,7 @@ impl Pen<'_> {
             Ok(Err(error)) => Some(explain("telling it as an Event", &error)),
             Err(_) => Some(format!("no answer within {CALL_LIMIT:?}")),
         };
-        tracing::info!(workload = %workload.id, note, problem, "somebody decided");
+        let meaning = change.meaning.join("; ");
+        tracing::info!(workload = %workload.id, %by, meaning, problem, "somebody decided");
     }
 }

@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use jiff::Timestamp;
-
-use super::annotations::{APPROVED_BY, LAST_UPDATE};
-use super::decision::{Decider, Journal};
+use super::annotations::APPROVED_BY;
+use super::decision::{Decider, Entries};
 
 /// Why somebody's word makes no difference.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,38 +18,40 @@ pub enum Objection {
     Unknown { by: Box<Decider>, approvals: Box<Tally> },
 }
 
+/// How much of the annotation cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unread {
+    All,
+    Entries(usize),
+}
+
 /// Who has agreed so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tally {
     needed: u32,
     /// Their names, by who they are.
     people: BTreeMap<String, String>,
-    /// What is written down cannot be read, so nobody is known to have agreed.
-    is_unreadable: bool,
+    /// How much of what is written down cannot be read, and so is nobody's word.
+    unread: Unread,
 }
 
 impl Tally {
-    /// Counts what is written on a workload of approvals of this [`offer`](super::approval_link::offer). What was agreed to before
-    /// the last update ended is used up: an offer that was taken back needs everybody's word again.
+    /// Counts what is written on a workload of approvals of this [`offer`](super::approval_link::offer). What an update of the
+    /// container has spent counts no more: an offer that was taken back needs everybody's word again.
     pub fn of(annotations: &BTreeMap<String, String>, offer: &str, needed: u32) -> Self {
-        let empty = |is_unreadable| Self {
+        let empty = |unread| Self {
             needed,
             people: BTreeMap::new(),
-            is_unreadable,
+            unread,
         };
-        let Ok(journal) = Journal::read(annotations) else {
-            return empty(true);
+        let Ok(approvals) = Entries::approvals(annotations) else {
+            return empty(Unread::All);
         };
-        let ended: Option<Result<Timestamp, _>> = annotations.get(LAST_UPDATE).map(|written| written.parse());
-        let is_after = |at: Timestamp| match &ended {
-            None => true,
-            Some(Ok(ended)) => *ended < at,
-            Some(Err(_)) => false,
-        };
-        let approvals = journal.approvals().iter();
-        let valid =
-            approvals.filter(|approval| approval.offer.as_deref() == Some(offer) && is_after(approval.at));
-        valid.fold(empty(false), |tally, approval| tally.with(&approval.by))
+        let valid = approvals
+            .iter()
+            .filter(|approval| approval.offer.as_deref() == Some(offer) && !approval.spent);
+        let unread = Unread::Entries(approvals.unread());
+        valid.fold(empty(unread), |tally, approval| tally.with(&approval.by))
     }
 
     /// With one more word. That of somebody who cannot be told from others is nobody's: they may have agreed before.
@@ -88,27 +88,25 @@ impl Tally {
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {} approvals", self.people.len(), self.needed)?;
-        if self.is_unreadable {
-            return write!(f, "; annotation {APPROVED_BY} cannot be read, remove it");
-        }
         let people: Vec<&str> = self.people.values().map(String::as_str).collect();
-        if people.is_empty() {
-            return Ok(());
+        if !people.is_empty() {
+            write!(f, " ({})", people.join(", "))?;
         }
-        write!(f, " ({})", people.join(", "))
+        match self.unread {
+            Unread::Entries(0) => Ok(()),
+            Unread::Entries(number) => write!(f, "; {number} of annotation {APPROVED_BY} cannot be read"),
+            Unread::All => write!(f, "; annotation {APPROVED_BY} cannot be read, remove it"),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::decision::{Decision, Entry};
+    use crate::domain::annotations::DECIDED_BY;
+    use crate::domain::decision::{Decision, Entry, Journal, KnownBy, spend};
 
     const OFFER: &str = "this one";
-
-    fn time(hour: &str) -> Timestamp {
-        format!("2026-11-21T{hour}:00:00Z").parse().unwrap()
-    }
 
     fn person(written: &str) -> Decider {
         let known_by = |known_by, name: &str| Decider {
@@ -124,17 +122,20 @@ mod tests {
         }
     }
 
-    /// What is said where these have agreed to these offers at these hours.
-    fn told(approvals: &[(&str, &str, &str)], last_update: Option<&str>) -> (String, bool) {
-        let entry = |(by, offer, hour): &(&str, &str, &str)| Entry {
+    /// Where these have agreed to these offers, to containers.
+    fn written(approvals: &[(&str, &str, &str)]) -> BTreeMap<String, String> {
+        let now = "2026-11-21T03:00:00Z".parse().unwrap();
+        let entry = |(by, container, offer): &(&str, &str, &str)| Entry {
+            container: Some((*container).to_owned()),
             offer: Some((*offer).to_owned()),
-            ..Entry::new(Decision::Approve, &person(by), "a -> b", time(hour))
+            ..Entry::new(Decision::Approve, &person(by), "a -> b", now)
         };
         let entries = approvals.iter().map(entry).collect();
-        let mut annotations = Journal::default().with(entries, time("03")).unwrap();
-        annotations.extend(last_update.map(|written| (LAST_UPDATE.to_owned(), written.to_owned())));
-        let tally = Tally::of(&annotations, OFFER, 2);
-        (tally.to_string(), tally.is_enough())
+        Journal::default().with(entries, now).unwrap()
+    }
+
+    fn told(annotations: &BTreeMap<String, String>) -> String {
+        Tally::of(annotations, OFFER, 2).to_string()
     }
 
     #[test]
@@ -172,44 +173,42 @@ mod tests {
             ),
         ];
         for (people, expected, is_enough) in cases {
-            let approvals: Vec<(&str, &str, &str)> = people.iter().map(|by| (*by, OFFER, "02")).collect();
+            let approvals: Vec<(&str, &str, &str)> = people.iter().map(|by| (*by, "app", OFFER)).collect();
+            let tally = Tally::of(&written(&approvals), OFFER, 2);
             assert_eq!(
-                told(&approvals, None),
-                (expected.to_owned(), is_enough),
+                (tally.to_string().as_str(), tally.is_enough()),
+                (expected, is_enough),
                 "{people:?}"
             );
         }
     }
 
     #[test]
-    fn a_word_counts_for_what_was_offered_and_until_an_update_ended() {
-        let alice = ("proxy:alice", OFFER, "02");
-        for (other, last_update, expected) in [
-            (("proxy:bob", OFFER, "02"), None, "2 of 2 approvals (alice, bob)"),
-            (("proxy:bob", "another", "02"), None, "1 of 2 approvals (alice)"),
-            (
-                ("proxy:bob", OFFER, "02"),
-                Some("2026-11-21T01:00:00Z"),
-                "2 of 2 approvals (alice, bob)",
-            ),
-            (
-                ("proxy:bob", OFFER, "03"),
-                Some("2026-11-21T02:30:00Z"),
-                "1 of 2 approvals (bob)",
-            ),
-            (
-                ("proxy:bob", OFFER, "02"),
-                Some("2026-11-21T02:00:00Z"),
-                "0 of 2 approvals",
-            ),
-            (("proxy:bob", OFFER, "02"), Some("yesterday"), "0 of 2 approvals"),
+    fn a_word_counts_for_what_was_offered_and_until_an_update_of_that_container_begins() {
+        let agreed = written(&[("proxy:alice", "app", OFFER), ("proxy:bob", "web", "another")]);
+        assert_eq!(told(&agreed), "1 of 2 approvals (alice)");
+        for (containers, expected) in [
+            (&["web"][..], "1 of 2 approvals (alice)"),
+            (&["web", "app"], "0 of 2 approvals"),
         ] {
-            assert_eq!(
-                told(&[alice, other], last_update).0,
-                expected,
-                "{other:?} {last_update:?}"
-            );
+            let spent = spend(&agreed, containers.iter().copied()).unwrap();
+            let spent = BTreeMap::from([(spent.0, spent.1.unwrap())]);
+            assert_eq!(told(&spent), expected, "{containers:?}");
         }
+    }
+
+    #[test]
+    fn what_cannot_be_read_costs_the_word_of_nobody_else() {
+        let mut agreed = written(&[("proxy:alice", "app", OFFER)]);
+        agreed.insert(DECIDED_BY.to_owned(), "me".to_owned());
+        assert_eq!(told(&agreed), "1 of 2 approvals (alice)");
+        let entries = agreed[APPROVED_BY].strip_prefix('[').unwrap();
+        let broken = format!(r#"[{{"by":"bob"}},{entries}"#);
+        agreed.insert(APPROVED_BY.to_owned(), broken);
+        assert_eq!(
+            told(&agreed),
+            "1 of 2 approvals (alice); 1 of annotation kubefresh.dev/approved-by cannot be read"
+        );
     }
 
     #[test]

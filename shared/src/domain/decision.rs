@@ -1,16 +1,17 @@
 //! What people decide of a workload, who they are and how that is known, as it is kept on the workload.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::annotations::{APPROVED_BY, DECIDED_BY};
 use super::text;
 use super::time::whole_seconds;
 
-/// How many entries of an annotation are kept at least, the latest.
+/// How many entries of an annotation are kept at least, the latest, beside those that are still needed.
 const LATEST: usize = 20;
 /// How long an annotation may become, in bytes: all of an object together have 256 KiB.
 const LONGEST: usize = 32 * 1024;
@@ -125,12 +126,18 @@ pub struct Entry {
     pub at: Timestamp,
     /// In words.
     pub what: String,
+    /// The container, where it was decided of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
     /// On what it was decided, where that was an offer: [`offer`](super::approval_link::offer).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offer: Option<String>,
     /// When the link ends by which it was decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link_until: Option<Timestamp>,
+    /// What was agreed to counts no more: an update of the container has begun since, or somebody went back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub spent: bool,
 }
 
 impl Entry {
@@ -140,17 +147,40 @@ impl Entry {
             by: by.clone(),
             at: whole_seconds(now),
             what: text::cut(what, WHAT_LENGTH),
+            container: None,
             offer: None,
             link_until: None,
+            spent: false,
         }
     }
 }
 
-/// What was decided of a workload: approvals, and everything else. The oldest first.
+/// An entry as it stands there. One that cannot be read, of a newer version, say, costs no other, and stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Read(Box<Entry>),
+    Unread(Value),
+}
+
+impl Written {
+    fn entry(&self) -> Option<&Entry> {
+        match self {
+            Self::Read(entry) => Some(entry),
+            Self::Unread(_) => None,
+        }
+    }
+}
+
+/// What was decided in one annotation, the oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Entries(Vec<Written>);
+
+/// What was decided of a workload: approvals, and everything else.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Journal {
-    approvals: Vec<Entry>,
-    others: Vec<Entry>,
+    approvals: Entries,
+    others: Entries,
 }
 
 /// Why a decision cannot be written down.
@@ -159,36 +189,129 @@ pub enum JournalError {
     #[error("annotation {key} is not one of ours ({reason}); remove it")]
     Edited { key: &'static str, reason: String },
     #[error(
-        "annotation {key} is full of links that were used, which have to be remembered until they expire"
+        "annotation {key} is full of approvals that still count and of links that were used, which have to be remembered until \
+         they expire"
     )]
     Full { key: &'static str },
+}
+
+impl Entries {
+    /// Reads what was written before.
+    fn read(annotations: &BTreeMap<String, String>, key: &'static str) -> Result<Self, JournalError> {
+        let read = annotations.get(key).map(|value| serde_json::from_str(value));
+        let edited = |error: serde_json::Error| JournalError::Edited {
+            key,
+            reason: error.to_string(),
+        };
+        Ok(Self(read.transpose().map_err(edited)?.unwrap_or_default()))
+    }
+
+    /// Who agreed to something, and when.
+    pub fn approvals(annotations: &BTreeMap<String, String>) -> Result<Self, JournalError> {
+        Self::read(annotations, APPROVED_BY)
+    }
+
+    /// Those that can be read.
+    pub fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.0.iter().filter_map(Written::entry)
+    }
+
+    /// How many cannot be read.
+    pub fn unread(&self) -> usize {
+        self.0.len() - self.iter().count()
+    }
+
+    /// As an annotation: the latest, and what is still needed. `None` where these do not fit.
+    fn kept(self, now: Timestamp) -> Option<String> {
+        let old = self.0.len().saturating_sub(LATEST);
+        let needed = self.needed(now).into_iter();
+        let all = needed.zip(self.0).enumerate();
+        let mut all: Vec<(bool, Written)> = all
+            .filter_map(|(index, (is_needed, entry))| {
+                (index >= old || is_needed).then_some((is_needed, entry))
+            })
+            .collect();
+        loop {
+            let entries: Vec<&Written> = all.iter().map(|(_, entry)| entry).collect();
+            let value = serde_json::json!(entries).to_string();
+            if value.len() <= LONGEST {
+                return Some(value);
+            }
+            // The last one is what is to be written.
+            let before = all.split_last()?.1;
+            let oldest = before.iter().position(|(is_needed, _)| !is_needed)?;
+            all.remove(oldest);
+        }
+    }
+
+    /// Which are needed however many come after them: links that were used, for as long as they would be good, and the words
+    /// that may be counted still, each person's last on what a container was offered last.
+    fn needed(&self, now: Timestamp) -> Vec<bool> {
+        let mut counted: BTreeMap<&Option<String>, (&Option<String>, BTreeSet<String>)> = BTreeMap::new();
+        let mut needed: Vec<bool> = self
+            .0
+            .iter()
+            .rev()
+            .map(|written| {
+                let Some(entry) = written.entry() else {
+                    return false;
+                };
+                let is_counted = entry.counts_for().is_some_and(|person| {
+                    let (offer, people) = counted
+                        .entry(&entry.container)
+                        .or_insert_with(|| (&entry.offer, BTreeSet::new()));
+                    *offer == &entry.offer && people.insert(person)
+                });
+                is_counted || entry.link_until.is_some_and(|until| now < until)
+            })
+            .collect();
+        needed.reverse();
+        needed
+    }
+}
+
+impl Entry {
+    /// Whose word it is, if it may be counted.
+    fn counts_for(&self) -> Option<String> {
+        let is_counted = self.decision == Decision::Approve && !self.spent;
+        self.by.identity().filter(|_| is_counted)
+    }
+}
+
+/// The annotation of approvals, as it is once those for these containers count no more. `None` where that changes nothing.
+pub fn spend<'a>(
+    annotations: &BTreeMap<String, String>,
+    containers: impl IntoIterator<Item = &'a str>,
+) -> Option<(String, Option<String>)> {
+    let containers: BTreeSet<&str> = containers.into_iter().collect();
+    // What cannot be read counts for nothing.
+    let mut approvals = Entries::approvals(annotations).ok()?;
+    let mut changed = false;
+    for written in &mut approvals.0 {
+        if let Written::Read(entry) = written
+            && !entry.spent
+            && let Some(container) = &entry.container
+            && containers.contains(container.as_str())
+        {
+            (entry.spent, changed) = (true, true);
+        }
+    }
+    let value = changed.then(|| serde_json::json!(approvals.0).to_string())?;
+    Some((APPROVED_BY.to_owned(), Some(value)))
 }
 
 impl Journal {
     /// Reads what was written before.
     pub fn read(annotations: &BTreeMap<String, String>) -> Result<Self, JournalError> {
-        let read = |key: &'static str| -> Result<Vec<Entry>, JournalError> {
-            let read = annotations.get(key).map(|value| serde_json::from_str(value));
-            let edited = |error: serde_json::Error| JournalError::Edited {
-                key,
-                reason: error.to_string(),
-            };
-            Ok(read.transpose().map_err(edited)?.unwrap_or_default())
-        };
         Ok(Self {
-            approvals: read(APPROVED_BY)?,
-            others: read(DECIDED_BY)?,
+            approvals: Entries::approvals(annotations)?,
+            others: Entries::read(annotations, DECIDED_BY)?,
         })
-    }
-
-    /// Who agreed to something, and when.
-    pub fn approvals(&self) -> &[Entry] {
-        &self.approvals
     }
 
     /// What a link to this offer, which ends then, was used for.
     pub fn used(&self, offer: &str, until: Timestamp) -> impl Iterator<Item = &Entry> {
-        let all = self.approvals.iter().chain(&self.others);
+        let all = self.approvals.iter().chain(self.others.iter());
         all.filter(move |entry| entry.offer.as_deref() == Some(offer) && entry.link_until == Some(until))
     }
 
@@ -205,136 +328,12 @@ impl Journal {
             (DECIDED_BY, &self.others)
         };
         let mut all = before.clone();
-        all.extend(entries);
-        let value = kept(all, now).ok_or(JournalError::Full { key })?;
+        let entries = entries.into_iter().map(|entry| Written::Read(Box::new(entry)));
+        all.0.extend(entries);
+        let value = all.kept(now).ok_or(JournalError::Full { key })?;
         Ok(BTreeMap::from([(key.to_owned(), value)]))
     }
 }
 
-/// As an annotation: the latest, and links that were used for as long as they would be good. `None` where these do not fit.
-fn kept(mut all: Vec<Entry>, now: Timestamp) -> Option<String> {
-    let is_needed = |entry: &Entry| entry.link_until.is_some_and(|until| now < until);
-    let old = all.len().saturating_sub(LATEST);
-    let mut index = 0;
-    all.retain(|entry| {
-        index += 1;
-        index > old || is_needed(entry)
-    });
-    loop {
-        let value = serde_json::json!(all).to_string();
-        if value.len() <= LONGEST {
-            return Some(value);
-        }
-        // The last one is what is to be written.
-        let before = all.split_last()?.1;
-        let oldest = before.iter().position(|entry| !is_needed(entry))?;
-        all.remove(oldest);
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn now() -> Timestamp {
-        "2026-11-21T03:00:00Z".parse().unwrap()
-    }
-
-    fn entry(number: usize) -> Entry {
-        let alice = Decider {
-            name: "alice".to_owned(),
-            known_by: KnownBy::Proxy,
-        };
-        Entry {
-            offer: Some(number.to_string()),
-            ..Entry::new(Decision::NotNow, &alice, "a:1 -> a:2", now())
-        }
-    }
-
-    fn by_link(number: usize, until: &str) -> Entry {
-        Entry {
-            link_until: Some(until.parse().unwrap()),
-            ..entry(number)
-        }
-    }
-
-    fn written(entries: impl Iterator<Item = Entry>) -> BTreeMap<String, String> {
-        let mut annotations = BTreeMap::new();
-        for entry in entries {
-            let journal = Journal::read(&annotations).unwrap();
-            annotations.extend(journal.with(vec![entry], now()).unwrap());
-        }
-        annotations
-    }
-
-    #[test]
-    fn a_link_that_was_used_is_remembered_until_it_ends_and_the_others_by_their_number() {
-        let (later, before) = ("2026-11-22T03:00:00Z", "2026-11-20T03:00:00Z");
-        let first = [by_link(0, later), by_link(1, before), entry(2)];
-        let annotations = written(first.into_iter().chain((3..3 + LATEST).map(entry)));
-        let journal = Journal::read(&annotations).unwrap();
-        assert_eq!(journal.others.len(), LATEST + 1);
-        let used = |offer, until: &str| journal.used(offer, until.parse().unwrap()).count();
-        assert_eq!(
-            (used("0", later), used("0", before), used("1", before)),
-            (1, 0, 0)
-        );
-        assert_eq!(journal.others[1].offer.as_deref(), Some("3"));
-    }
-
-    #[test]
-    fn it_stays_bounded_and_forgets_no_link_for_that() {
-        let long = |entry: Entry| Entry {
-            what: "x".repeat(WHAT_LENGTH),
-            offer: Some("y".repeat(3000)),
-            ..entry
-        };
-        let annotations = written((0..30).map(|number| long(entry(number))));
-        assert!(annotations[DECIDED_BY].len() <= LONGEST);
-        let later = "2026-11-22T03:00:00Z";
-        let mut journal = Journal::default();
-        let mut written = 0;
-        let full = loop {
-            match journal.with(vec![long(by_link(written, later))], now()) {
-                Ok(annotations) => journal = Journal::read(&annotations).unwrap(),
-                Err(full) => break full,
-            }
-            written += 1;
-            assert_eq!(journal.others.len(), written, "no link is forgotten");
-        };
-        assert_eq!(full, JournalError::Full { key: DECIDED_BY });
-        assert!(written > 5, "{written}");
-    }
-
-    #[test]
-    fn what_somebody_edited_is_an_error_and_nothing_is_none() {
-        for key in [APPROVED_BY, DECIDED_BY] {
-            let annotations = BTreeMap::from([(key.to_owned(), "me".to_owned())]);
-            assert!(Journal::read(&annotations).unwrap_err().to_string().contains(key));
-        }
-        assert_eq!(Journal::read(&BTreeMap::new()), Ok(Journal::default()));
-    }
-
-    #[test]
-    fn who_cannot_be_told_from_others_has_no_identity() {
-        let decider = |name: &str, known_by| Decider {
-            name: name.to_owned(),
-            known_by,
-        };
-        for (decider, expected) in [
-            (decider("Alice", KnownBy::Proxy), Some("alice")),
-            (Decider::in_cluster("alice"), Some("alice")),
-            (
-                Decider::in_cluster("system:serviceaccount:kubefresh:kubefresh-updater"),
-                None,
-            ),
-            (Decider::in_cluster("system:admin"), None),
-            (Decider::in_cluster("system:anonymous"), None),
-            (decider("alice", KnownBy::Token), None),
-            (Decider::by_link(), None),
-            (Decider::nobody_knows(), None),
-        ] {
-            assert_eq!(decider.identity().as_deref(), expected, "{decider}");
-        }
-    }
-}
+mod tests;

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use serde::{Deserialize, Serialize};
 
-use super::decision::Decision;
+use super::decision::{Decider, Decision};
 use super::hash::short_hash;
 use super::in_flight::{Cause, InFlight};
 use super::patch::Outcome;
@@ -91,8 +91,16 @@ impl Notice {
         Self::about(&assessment.workload, &assessment.uid, reason, note, identity)
     }
 
-    /// What somebody decided at `now`; a decision of another moment is another one.
-    pub fn decided(workload: &Workload, decision: Decision, note: &str, now: Timestamp) -> Self {
+    /// What somebody decided at `now`, and what it means; a decision of another moment is another one.
+    pub fn decided(
+        workload: &Workload,
+        decision: Decision,
+        by: &Decider,
+        meaning: &[String],
+        now: Timestamp,
+    ) -> Self {
+        // Who it was stands first: a note that is too long loses its end.
+        let note = format!("by {by}: {}", meaning.join("; "));
         let reason = match decision {
             Decision::Approve => NoticeReason::UpdateApproved,
             Decision::Hold => NoticeReason::UpdateHeld,
@@ -105,7 +113,7 @@ impl Notice {
             &workload.id,
             &workload.uid,
             reason,
-            note,
+            &note,
             &format!("{now}\n{note}"),
         )
     }

@@ -105,7 +105,7 @@ pub fn start(kind: WorkloadKind, resource_version: &str, update: &Update) -> Pat
     annotations.insert(PENDING.to_owned(), Value::Null);
     let last_images = last_images.as_ref().map(LastImages::to_annotation);
     annotations.insert(LAST_IMAGES.to_owned(), json!(last_images));
-    annotations.extend(spent.iter().map(|key| (key.clone(), Value::Null)));
+    annotations.extend(spent.iter().map(|(key, value)| (key.clone(), json!(value))));
     annotations.extend(as_annotations(holds));
     let mut pod = Map::new();
     for (field, init) in [("initContainers", true), ("containers", false)] {
@@ -172,7 +172,7 @@ pub fn take_note(resource_version: &str, taken_back: &TakenBack, now: Timestamp)
         ]);
     }
     let spent = taken_back.spent_approvals.iter();
-    annotations.extend(spent.map(|key| (key.clone(), Value::Null)));
+    annotations.extend(spent.map(|(key, value)| (key.clone(), json!(value))));
     annotations.extend(as_annotations(&taken_back.holds));
     PatchBody(json!({
         "metadata": { "resourceVersion": resource_version, "annotations": annotations },
@@ -223,7 +223,7 @@ mod tests {
         let update = Update {
             in_flight: in_flight(),
             init_containers: BTreeSet::from(["migrate".to_owned()]),
-            spent: BTreeSet::from(["kubefresh.dev/approved".to_owned()]),
+            spent: BTreeMap::from([("kubefresh.dev/approved".to_owned(), None)]),
             holds: held(),
             last_images: None,
         };
@@ -253,7 +253,7 @@ mod tests {
         let update = Update {
             in_flight: in_flight(),
             init_containers: BTreeSet::from(["migrate".to_owned()]),
-            spent: BTreeSet::new(),
+            spent: BTreeMap::new(),
             holds: BTreeMap::new(),
             last_images: None,
         };
@@ -298,7 +298,7 @@ mod tests {
             changes: BTreeMap::from([("app".to_owned(), change)]),
             held: BTreeMap::from([("app".to_owned(), "<=2".parse().unwrap())]),
             holds: held(),
-            spent_approvals: BTreeSet::from(["kubefresh.dev/approved".to_owned()]),
+            spent_approvals: BTreeMap::from([("kubefresh.dev/approved".to_owned(), None)]),
             after: None,
             by: None,
         };

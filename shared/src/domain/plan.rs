@@ -26,6 +26,7 @@ pub use self::verdict::{
 };
 use super::annotations::{APPROVED, Mode, PENDING, of_container};
 use super::channel::Channel;
+use super::decision::spend;
 use super::in_flight::{ImageChange, InFlight};
 use super::rollout::{self, RolloutStatus};
 use super::watched::{self, Problem, Reading, Watched};
@@ -353,7 +354,7 @@ fn spent_approvals(
     workload: &Workload,
     watched: &[Watched],
     changes: &BTreeMap<String, ImageChange>,
-) -> BTreeSet<String> {
+) -> BTreeMap<String, Option<String>> {
     let own = changes.keys().map(|container| of_container(container, APPROVED));
     let asks = |watched: &&Watched| {
         let settings = &watched.settings;
@@ -365,8 +366,11 @@ fn spent_approvals(
         .filter_map(|watched| Some((watched, changes.get(&watched.container)?)))
         .any(|(watched, change)| asks(&watched) || decide::taken_back(workload, watched, &change.to));
     let common = (used || !watched.iter().any(|watched| asks(&watched))).then(|| APPROVED.to_owned());
-    own.chain(common)
-        .filter(|key| workload.annotations.contains_key(key))
+    let there = own
+        .chain(common)
+        .filter(|key| workload.annotations.contains_key(key));
+    let gone = there.map(|key| (key, None));
+    gone.chain(spend(&workload.annotations, changes.keys().map(String::as_str)))
         .collect()
 }
 

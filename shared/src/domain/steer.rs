@@ -20,8 +20,16 @@ use super::workload::{Workload, WorkloadId};
 pub struct Change {
     pub annotations: BTreeMap<String, Option<String>>,
     pub meaning: Vec<String>,
-    /// What of it is on an offer, each with its meaning.
-    offers: Vec<(String, String)>,
+    /// What of it is on an offer.
+    offers: Vec<OnOffer>,
+}
+
+/// What is decided on what a container is offered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct OnOffer {
+    container: String,
+    offer: String,
+    meaning: String,
 }
 
 /// Somebody's word, to be written down beside what follows from it.
@@ -92,7 +100,7 @@ pub fn approve(
         if let Some(approvals) = target.approvals() {
             match approvals.objection(by) {
                 Some(against) => objection = Some(against),
-                None => change.on(offer, format!("{step} has {}", approvals.clone().with(by))),
+                None => change.on(entry, offer, format!("{step} has {}", approvals.clone().with(by))),
             }
             continue;
         }
@@ -101,7 +109,7 @@ pub fn approve(
         change
             .annotations
             .insert(key, Some(digest.map_or(value, ToString::to_string)));
-        change.on(offer, format!("{step} is approved"));
+        change.on(entry, offer, format!("{step} is approved"));
     }
     if let (true, Some(objection)) = (change.offers.is_empty(), objection) {
         return Err(objection.into());
@@ -134,9 +142,11 @@ pub fn hold(
         let target = entry.verdict.target()?;
         let new = target.change(&entry.image).what_is_new()?;
         let meaning = format!("{new} is skipped in container {}", entry.container);
-        change
-            .offers
-            .push((offer(&assessment.uid, entry, target), meaning));
+        change.offers.push(OnOffer {
+            container: entry.container.clone(),
+            offer: offer(&assessment.uid, entry, target),
+            meaning,
+        });
         Some((Some(entry.container.as_str()), new))
     });
     let offered: Vec<(Option<&str>, Hold)> = offered.collect();
@@ -161,7 +171,7 @@ pub fn not_now(assessment: &Assessment, container: Option<&str>) -> Result<Chang
     for entry in chosen(assessment, container)? {
         if let Some(target) = entry.verdict.target() {
             let meaning = format!("{} is left for later", step(entry, target));
-            change.on(offer(&assessment.uid, entry, target), meaning);
+            change.on(entry, offer(&assessment.uid, entry, target), meaning);
         }
     }
     if change.offers.is_empty() {
@@ -264,9 +274,13 @@ pub fn release(
 
 impl Change {
     /// It means this, of an offer.
-    fn on(&mut self, offer: String, meaning: String) {
-        self.offers.push((offer, meaning.clone()));
-        self.meaning.push(meaning);
+    fn on(&mut self, entry: &ContainerVerdict, offer: String, meaning: String) {
+        self.meaning.push(meaning.clone());
+        self.offers.push(OnOffer {
+            container: entry.container.clone(),
+            offer,
+            meaning,
+        });
     }
 
     /// The same with who decided it, which is written in the same patch.
@@ -276,10 +290,11 @@ impl Change {
             by,
             link_until,
         } = word;
-        let entries = self.offers.iter().map(|(offer, meaning)| Entry {
-            offer: Some(offer.clone()),
+        let entries = self.offers.iter().map(|on| Entry {
+            container: Some(on.container.clone()),
+            offer: Some(on.offer.clone()),
             link_until,
-            ..Entry::new(decision, by, meaning, now)
+            ..Entry::new(decision, by, &on.meaning, now)
         });
         let mut entries: Vec<Entry> = entries.collect();
         if entries.is_empty() {

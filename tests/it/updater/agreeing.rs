@@ -64,7 +64,7 @@ async fn where_two_have_to_agree_two_different_people_do_and_everybody_sees_who_
     for name in ["alice", "bob"] {
         assert!(
             kept.contains(&format!(
-                r#""by":"{name}","decision":"approve","knownBy":"proxy""#
+                r#""by":"{name}","container":"app","decision":"approve","knownBy":"proxy""#
             )),
             "{kept}"
         );

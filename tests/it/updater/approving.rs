@@ -172,7 +172,7 @@ impl Scene {
             let mut told = events
                 .iter()
                 .filter(|event| event.reason.as_deref() == Some(reason));
-            told.any(|event| event.note.as_ref().is_some_and(|note| note.ends_with(words)))
+            told.any(|event| event.note.as_ref().is_some_and(|note| note.contains(words)))
                 .then_some(())
         })
         .await;
@@ -237,7 +237,10 @@ async fn who_has_the_link_reads_what_it_is_for_and_deploys_it_once() {
         .iter()
         .find(|event| event.reason.as_deref() == Some("UpdateApproved"));
     let note = told.and_then(|event| event.note.clone()).unwrap();
-    assert!(note.ends_with("is approved, by whoever has the link"), "{note}");
+    assert!(
+        note.starts_with("by whoever has the link: container app: ") && note.ends_with(" is approved"),
+        "{note}"
+    );
 
     let before = scene.stage.patches("checkout").len();
     let (status, page) = scene.answer(&token, "approve").await;
@@ -291,7 +294,7 @@ async fn not_now_is_written_down_and_uses_the_link_up_and_no_other() {
         "{kept}"
     );
     scene
-        .is_told("UpdatePostponed", "is left for later, by whoever has the link")
+        .is_told("UpdatePostponed", "by whoever has the link: container app: ")
         .await;
     let (status, page) = scene.answer(&token_of(&link), "approve").await;
     assert!(status == 409 && page.contains("used before"), "{status} {page}");
@@ -325,7 +328,7 @@ async fn what_was_decided_is_told_also_when_whoever_decided_hangs_up() {
     });
     tokio::select! {
         _ = send => panic!("the answer was to be held back"),
-        kept = written => assert!(kept.contains(r#""by":"carol","decision":"not-now","knownBy":"proxy""#), "{kept}"),
+        kept = written => assert!(kept.contains(r#""by":"carol","container":"app","decision":"not-now","knownBy":"proxy""#), "{kept}"),
     }
     scene
         .is_told("UpdatePostponed", "by carol (named by the proxy)")

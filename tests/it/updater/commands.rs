@@ -136,9 +136,12 @@ async fn what_waits_is_approved_by_one_command_and_what_is_held_by_another_is_no
         "{approved}"
     );
     let kept = stage.annotation("checkout", "decided-by").await.unwrap();
-    for decision in ["hold", "release"] {
+    for decision in [
+        r#""container":"app","decision":"hold""#,
+        r#""decision":"release""#,
+    ] {
         let word = format!(
-            r#""by":"system:serviceaccount:kubefresh:kubefresh-updater","decision":"{decision}","knownBy":"nothing""#
+            r#""by":"system:serviceaccount:kubefresh:kubefresh-updater",{decision},"knownBy":"nothing""#
         );
         assert!(kept.contains(&word), "{kept}");
     }

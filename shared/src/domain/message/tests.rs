@@ -66,7 +66,7 @@ fn by(in_flight: InFlight) -> Update {
     Update {
         in_flight,
         init_containers: std::collections::BTreeSet::new(),
-        spent: std::collections::BTreeSet::new(),
+        spent: std::collections::BTreeMap::new(),
         holds: BTreeMap::new(),
         last_images: None,
     }

@@ -219,7 +219,7 @@ fn what_is_held_because_somebody_went_back_is_told_each_time_and_says_how_to_lif
                 changes: BTreeMap::from([("app".to_owned(), change)]),
                 held: held.into_iter().collect(),
                 holds: BTreeMap::from([("kubefresh.dev/hold".to_owned(), "<=2".to_owned())]),
-                spent_approvals: std::collections::BTreeSet::new(),
+                spent_approvals: std::collections::BTreeMap::new(),
                 after: Some(after.to_owned()),
                 by: Some(argo_cd()),
             }),
@@ -281,4 +281,18 @@ fn that_somebody_asked_is_told_when_it_begins_and_when_it_ends_and_why_nothing_c
     let [notice] = notices(&refused).try_into().unwrap();
     let expected = (NoticeReason::RollbackRefused, Severity::Warning);
     assert_eq!((notice.reason, notice.severity), expected);
+}
+
+#[test]
+fn who_decided_is_told_however_long_it_takes_to_say_what() {
+    let workload = crate::domain::plan::tests::workload(&[], &[]);
+    let meaning: Vec<String> = (0..30)
+        .map(|number| format!("container c{number}: shop/app:1 -> shop/app:2 is approved"))
+        .collect();
+    let by = Decider::in_cluster("alice");
+    let now = "2026-11-21T03:00:00Z".parse().unwrap();
+    let notice = Notice::decided(&workload, Decision::Approve, &by, &meaning, now);
+    let expected = "by alice (known to the cluster): container c0: shop/app:1 -> shop/app:2 is approved; ";
+    assert!(notice.note.starts_with(expected), "{}", notice.note);
+    assert!(notice.note.len() < 1024);
 }

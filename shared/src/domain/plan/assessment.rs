@@ -146,8 +146,8 @@ pub struct Update {
     pub in_flight: InFlight,
     /// Which of the containers stand under `initContainers`.
     pub init_containers: BTreeSet<String>,
-    /// Annotations that asked for this update or agreed to it, and are used up by it.
-    pub spent: BTreeSet<String>,
+    /// Annotations that asked for this update or agreed to it, as they are once it has used them up; `None` goes.
+    pub spent: BTreeMap<String, Option<String>>,
     /// What is held from now on, as annotations.
     pub holds: BTreeMap<String, String>,
     /// What can still be undone of the update before.

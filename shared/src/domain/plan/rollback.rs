@@ -106,7 +106,7 @@ fn undo(
     Update {
         init_containers: init_containers(workload, &in_flight.containers),
         // Whoever asks for the same has it.
-        spent: Requests::of(workload, None).into_keys(),
+        spent: Requests::of(workload, None).spent(),
         in_flight: InFlight::undoing(&in_flight.containers, &cause, started(workload, now), timeout)
             .replacing(workload.rollout.revision()),
         holds,

@@ -10,6 +10,7 @@ use super::Snapshot;
 use super::decide::is_older;
 use super::seen::Sighting;
 use crate::domain::annotations::{APPROVED, Approved, LAST_CHANGE, LAST_UPDATE, Mode, of_container};
+use crate::domain::decision::spend;
 use crate::domain::holds::with_holds;
 use crate::domain::in_flight::{ImageChange, last_given, summary};
 use crate::domain::ownership::Writer;
@@ -27,8 +28,8 @@ pub struct TakenBack {
     pub held: BTreeMap<String, Hold>,
     /// The same as annotations, beside what is held already.
     pub holds: BTreeMap<String, String>,
-    /// Annotations that agreed to what they left.
-    pub spent_approvals: BTreeSet<String>,
+    /// Annotations that agreed to what they left, as they are once that counts no more; `None` goes.
+    pub spent_approvals: BTreeMap<String, Option<String>>,
     /// When the update before it ended, as it was written down: it tells this time from the next.
     pub after: Option<String>,
     /// Who chose it, as far as the API server says.
@@ -60,9 +61,12 @@ impl TakenBack {
     pub(super) fn noted(&self, workload: &Workload) -> Workload {
         let mut noted = workload.clone();
         noted.annotations.extend(self.holds.clone());
-        noted
-            .annotations
-            .retain(|key, _| !self.spent_approvals.contains(key));
+        for (key, value) in &self.spent_approvals {
+            match value {
+                Some(value) => noted.annotations.insert(key.clone(), value.clone()),
+                None => noted.annotations.remove(key),
+            };
+        }
         noted
     }
 }
@@ -220,8 +224,12 @@ fn is_held(wanted: &Hold, watched: &Watched) -> bool {
 /// What agreed to the very images that are left, by container: an undo can bring that back.
 pub(super) fn spent_approvals<'a>(
     workload: &Workload,
-    left: impl Iterator<Item = (&'a str, &'a Watched, &'a str)>,
-) -> BTreeSet<String> {
+    left: impl Iterator<Item = (&'a str, &'a Watched, &'a str)> + Clone,
+) -> BTreeMap<String, Option<String>> {
+    let words = spend(
+        &workload.annotations,
+        left.clone().map(|(container, _, _)| container),
+    );
     let agreed = left.filter(|(_, watched, left)| {
         let image: Option<ImageReference> = left.parse().ok();
         image.is_some_and(|image| match &watched.settings.approved {
@@ -231,6 +239,6 @@ pub(super) fn spent_approvals<'a>(
         })
     });
     let keys = agreed.flat_map(|(container, _, _)| [of_container(container, APPROVED), APPROVED.to_owned()]);
-    keys.filter(|key| workload.annotations.contains_key(key))
-        .collect()
+    let there = keys.filter(|key| workload.annotations.contains_key(key));
+    there.map(|key| (key, None)).chain(words).collect()
 }

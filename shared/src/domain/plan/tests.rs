@@ -226,7 +226,7 @@ fn several_containers_go_in_one_update_and_init_containers_are_told_apart() {
     assert_eq!(update.init_containers, BTreeSet::from(["migrate".to_owned()]));
     assert_eq!(
         update.spent,
-        BTreeSet::from(["app.kubefresh.dev/approved".to_owned()])
+        BTreeMap::from([("app.kubefresh.dev/approved".to_owned(), None)])
     );
 }
 

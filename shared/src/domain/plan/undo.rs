@@ -1,7 +1,7 @@
 //! Somebody asks for the last update to be undone. They name what is to be left, so a request undoes that update and no other,
 //! however late it is read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -122,9 +122,9 @@ impl Requests {
         requests
     }
 
-    /// The annotations that asked for what fits.
-    pub(super) fn into_keys(self) -> BTreeSet<String> {
-        self.keys.into_keys().collect()
+    /// The annotations that asked for what fits: they go.
+    pub(super) fn spent(self) -> BTreeMap<String, Option<String>> {
+        self.keys.into_keys().map(|key| (key, None)).collect()
     }
 }
 
@@ -184,7 +184,11 @@ pub(super) fn undo(
     let approvals = spent_approvals(workload, left);
     Some(Update {
         init_containers: init_containers(workload, &in_flight.containers),
-        spent: keys.keys().cloned().chain(approvals).collect(),
+        spent: keys
+            .keys()
+            .map(|key| (key.clone(), None))
+            .chain(approvals)
+            .collect(),
         holds: with_holds(workload, holds),
         in_flight,
         last_images: (!rest.is_empty()).then_some(LastImages {

@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::domain::decision::KnownBy;
-use crate::domain::plan::plan;
 use crate::domain::plan::tests::{AUTO, LIMITS, app, now, snapshot, workload};
+use crate::domain::plan::{Action, plan};
 
 const OLD: &str = "shop.example/app:1.4.0";
 
@@ -259,6 +259,13 @@ fn where_several_people_have_to_agree_each_word_is_written_and_the_last_one_open
         ["kubefresh.dev/approved-by"]
     );
     assert_eq!(two.verdict(), waits("1 of 2 approvals (alice)"));
+    two.0
+        .insert("kubefresh.dev/last-update".to_owned(), now().to_string());
+    assert_eq!(
+        two.verdict(),
+        waits("1 of 2 approvals (alice)"),
+        "an update of another container uses up nothing"
+    );
     let again = two.agree(&alice()).unwrap_err().to_string();
     assert!(
         again.starts_with("alice (known to the cluster) has agreed before: 1 of 2 approvals (alice);"),
@@ -282,7 +289,14 @@ fn where_several_people_have_to_agree_each_word_is_written_and_the_last_one_open
     }
     two.agree(&Decider::in_cluster("bob")).unwrap();
     assert_eq!(two.verdict(), format!("update to {new}"));
-    two.0
-        .insert("kubefresh.dev/last-update".to_owned(), now().to_string());
+    let Action::Start(update) = two.stage().1.action else {
+        panic!("it does not start");
+    };
+    for (key, value) in update.spent {
+        match value {
+            Some(value) => two.0.insert(key, value),
+            None => two.0.remove(&key),
+        };
+    }
     assert_eq!(two.verdict(), waits("0 of 2 approvals"), "all of it is used up");
 }

@@ -75,7 +75,7 @@ fn an_approval_is_left_for_the_container_that_waits_for_it() {
     let Some(Action::Start(update)) = found.map(|found| found.action) else {
         panic!("the container in mode auto is not updated");
     };
-    assert_eq!(update.spent, BTreeSet::new());
+    assert_eq!(update.spent, BTreeMap::new());
 }
 
 #[test]

@@ -170,7 +170,7 @@ fn somebody_s_word_is_enough_whatever_the_notes_say_and_is_used_up() {
         let Action::Start(update) = &plan.assessments[0].action else {
             panic!("{notes:?}")
         };
-        assert!(update.spent.contains("kubefresh.dev/approved"));
+        assert!(update.spent.contains_key("kubefresh.dev/approved"));
     }
     let other = [(REQUIRE, "breaking"), ("kubefresh.dev/approved", "1.4.1")];
     assert!(

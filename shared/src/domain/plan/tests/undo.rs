@@ -69,7 +69,11 @@ fn a_request_is_obeyed_in_every_mode_and_at_any_time_and_what_is_left_is_held() 
         let undo = undo(&assessment);
         assert_eq!(given(undo), [("app", OLD)], "{key}={value}");
         assert_eq!(undo.holds[HOLD], held, "{key}={value}");
-        assert_eq!(undo.spent, BTreeSet::from([UNDO.to_owned()]), "{key}={value}");
+        assert_eq!(
+            undo.spent,
+            BTreeMap::from([(UNDO.to_owned(), None)]),
+            "{key}={value}"
+        );
         assert_eq!(undo.last_images, None);
         assert_eq!(abandoned(&assessment), None, "it had ended");
         let by = "asked for by kubefresh.dev/undo=1.5.0";
@@ -252,5 +256,5 @@ fn a_rollback_of_ours_uses_up_the_request_for_the_same() {
     let Action::RollBack { undo, .. } = &assessment.action else {
         panic!("{:?}", assessment.action)
     };
-    assert_eq!(undo.spent, BTreeSet::from([UNDO.to_owned()]));
+    assert_eq!(undo.spent, BTreeMap::from([(UNDO.to_owned(), None)]));
 }

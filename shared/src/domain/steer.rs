@@ -10,7 +10,7 @@ use super::approval_link::{hashed, offer};
 use super::approvals::Objection;
 use super::decision::{Decider, Decision, Entry, Journal, JournalError};
 use super::holds::with_holds;
-use super::plan::{Assessment, ContainerVerdict, Target, Unfit, Verdict, approval_annotation, ask};
+use super::plan::{Assessment, ContainerVerdict, Target, Unfit, approval_annotation, ask};
 use super::policy::Hold;
 use super::time::whole_seconds;
 use super::workload::{Workload, WorkloadId};
@@ -92,7 +92,7 @@ pub fn approve(
     let mut change = Change::default();
     let mut objection = None;
     for entry in chosen(assessment, container)? {
-        let Verdict::AwaitingApproval(target) = &entry.verdict else {
+        let Some(target) = entry.verdict.approvable() else {
             continue;
         };
         let step = step(entry, target);

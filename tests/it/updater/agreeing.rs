@@ -3,9 +3,11 @@
 use std::process::Output;
 
 use kube::config::Kubeconfig;
+use sandbox::forge::{Forge, Mood};
 
 use super::approving::*;
 use super::commands::{run, run_with};
+use super::notes::NOTES;
 use super::*;
 use crate::output::{stderr, stdout};
 
@@ -135,6 +137,31 @@ async fn one_person_is_one_by_whichever_way_they_come_and_nobody_without_a_check
 
     let bob = run_as(&scene, "bob", &approve).await;
     assert_eq!(bob.status.code(), Some(0), "{}", stderr(&bob));
+    scene.stage.image_becomes("checkout", NEW).await;
+    scene.updater.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_agrees_on_a_page_or_by_a_command_need_not_wait_for_the_notes_that_decide_whether_they_are_asked()
+{
+    let forge = Forge::start().await;
+    forge.becomes(Mood::Hangs);
+    let (notes, forges) = (format!("{}/example/shop", forge.host()), forge.named("github"));
+    let waits = [
+        ("kubefresh.dev/require-approval", "breaking"),
+        (NOTES, notes.as_str()),
+    ];
+    let forges = ["--forges", &forges];
+    let scene = Scene::set_with(&waits, &forges).await;
+    assert!(scene.text(CHECKOUT).await.contains("waits for its release notes"));
+    let link = scene.link_with("72h", &forges).await;
+    assert!(scene.text(&link).await.contains(">Deploy<"));
+    let alice = scene.sign_in("alice").await;
+    let page = scene.text_for(CHECKOUT, &[("cookie", &alice)]).await;
+    assert!(page.contains("Deploy 1.5.0 in app"), "{page}");
+    let approve = [&["approve", "shop/checkout"][..], &forges].concat();
+    let output = run(&scene.stage, &approve).await;
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     scene.stage.image_becomes("checkout", NEW).await;
     scene.updater.stop().await;
 }

@@ -100,6 +100,11 @@ impl Scene {
     }
 
     pub(super) async fn link_good_for(&self, expiry: &str) -> String {
+        self.link_with(expiry, &[]).await
+    }
+
+    /// With more options.
+    pub(super) async fn link_with(&self, expiry: &str, more: &[&str]) -> String {
         let key = self.secrets.path("key");
         let base = [
             "--base-url",
@@ -109,7 +114,8 @@ impl Scene {
             "--approval-expiry",
             expiry,
         ];
-        let output = run(&self.stage, &[&["link", "shop/checkout"][..], &base].concat()).await;
+        let words = [&["link", "shop/checkout"][..], &base, more].concat();
+        let output = run(&self.stage, &words).await;
         let printed = stdout(&output);
         let link = printed.trim().strip_prefix("https://kubefresh.example").unwrap();
         link.to_owned()

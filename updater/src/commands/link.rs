@@ -1,7 +1,6 @@
 //! `link`: addresses that agree to what waits, for whoever is to decide and has no kubectl.
 
 use shared::domain::approval_link::ApprovalLink;
-use shared::domain::plan::Verdict;
 use shared::io::terminal::output;
 
 use super::steer::{WorkloadOptions, find, is_named};
@@ -44,9 +43,7 @@ pub async fn link(options: WorkloadOptions, settings: Settings) -> Result<(), Co
     let links: Vec<String> = entries
         .filter(|entry| wanted(&entry.container))
         .filter_map(|entry| {
-            let Verdict::AwaitingApproval(target) = &entry.verdict else {
-                return None;
-            };
+            let target = entry.verdict.approvable()?;
             let link = ApprovalLink::new(&workload.id, &workload.uid, entry, target, expires);
             Some(pages.to_decide(&link)? + "\n")
         })

@@ -10,7 +10,6 @@ use serde_json::json;
 use shared::domain::approval_link::{ApprovalLink, LinkError};
 use shared::domain::approvals::Tally;
 use shared::domain::decision::{Decider, Decision, Journal};
-use shared::domain::plan::Verdict;
 use shared::io::clock;
 
 use super::Site;
@@ -216,8 +215,7 @@ async fn subject(site: &Site, token: &str, by: &Decider) -> Result<Subject, Refu
     }
     let (entry, target) = offered(&one.assessment, &link.container)
         .filter(|(entry, target)| {
-            link.is_to(&one.workload.uid, entry, target)
-                && matches!(entry.verdict, Verdict::AwaitingApproval(_))
+            link.is_to(&one.workload.uid, entry, target) && entry.verdict.approvable().is_some()
         })
         .ok_or_else(stale)?;
     let step = (entry.image.as_str(), target.image.as_str());

@@ -10,7 +10,6 @@ use shared::domain::approval_link::offer;
 use shared::domain::decision::Decision;
 use shared::domain::explanation::{Explanation, explain};
 use shared::domain::overview::Line;
-use shared::domain::plan::Verdict;
 use shared::domain::steer::last_update;
 use shared::domain::time::whole_seconds;
 use shared::domain::workload::{Workload, WorkloadId, WorkloadKind};
@@ -59,7 +58,7 @@ struct Offer {
     from: String,
     to: String,
     tag: String,
-    /// Whether it waits for an approval.
+    /// Whether somebody may agree to it.
     waits: bool,
     /// Why the approval of whoever looks would make no difference, if it would make none.
     objection: Option<String>,
@@ -96,7 +95,7 @@ fn offers<'a>(one: &'a One, person: &'a Person) -> impl Iterator<Item = Offer> +
             from: entry.image.clone(),
             to: target.image.clone(),
             tag: target.tag.to_string(),
-            waits: matches!(entry.verdict, Verdict::AwaitingApproval(_)),
+            waits: entry.verdict.approvable().is_some(),
             objection: target
                 .approvals()
                 .and_then(|approvals| Some(approvals.objection(&person.by)?.to_string())),

@@ -168,6 +168,21 @@ impl Verdict {
         }
     }
 
+    /// What somebody may agree to: what asks for it, and what waits for notes, which whoever agrees need not wait for. How long
+    /// those are waited for the updater that leads alone knows, and what it asks for has to be agreed to by way of all others.
+    pub fn approvable(&self) -> Option<&Target> {
+        if let Self::Waiting {
+            target,
+            gate: Gate::ReleaseNotes,
+            until: _,
+        } = self
+        {
+            return Some(target);
+        }
+        self.target()
+            .filter(|_| matches!(self, Self::AwaitingApproval(_)))
+    }
+
     /// What an update waits for, in a word for machines: somebody's approval, or a gate.
     pub fn waits_for(&self) -> Option<&'static str> {
         if let Self::Waiting { gate, .. } = self {

@@ -112,6 +112,7 @@ fn an_update_waits_for_its_notes_as_long_as_they_may_be_had_soon_and_no_longer()
         );
         let looked_at_then = plan.next_look.is_some_and(|next| next <= begun + PATIENCE);
         assert_eq!(looked_at_then, is_waiting, "{attempt:?} {later}");
+        assert!(verdict.approvable().is_some(), "{attempt:?} {later}");
     }
 }
 

@@ -203,7 +203,7 @@ async fn who_opens_the_link_of_a_message_reads_the_notes_deploys_by_the_keyboard
     page.tab_to("button", "Deploy").await;
     page.press(Key::Enter).await;
     page.says("Approved").await;
-    page.click("link", "Back").await;
+    page.click("link", "Follow it on the page of the workload").await;
     page.until(
         "it is the workload's page",
         "location.pathname.startsWith('/workload/')",
@@ -233,7 +233,7 @@ async fn who_has_no_scripts_does_the_same_and_loads_the_page_again() {
     let page = scene.open(&browser, &scene.link().await, false).await;
     page.click("button", "Deploy").await;
     page.says("Approved").await;
-    page.click("link", "Back").await;
+    page.click("link", "Follow it on the page of the workload").await;
     page.says("Why this choice").await;
     eventually("the rollout has ended", LIMIT, || async {
         page.reload().await;

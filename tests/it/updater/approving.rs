@@ -235,6 +235,7 @@ async fn who_has_the_link_reads_what_it_is_for_and_deploys_it_once() {
     let token = token_of(&link);
     let (status, page) = scene.answer(&token, "approve").await;
     assert!(status == 200 && page.contains("Approved"), "{page}");
+    assert!(page.contains("Follow it on the page of the workload"), "{page}");
     scene.stage.image_becomes("checkout", NEW).await;
     let by = scene.stage.annotation("checkout", "approved-by").await.unwrap();
     assert!(by.contains("whoever has the link") && by.contains(NEW), "{by}");

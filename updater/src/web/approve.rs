@@ -169,13 +169,13 @@ pub(super) async fn decide(
     } else {
         next.to_owned()
     });
-    Ok(said(&link, heading, &lines))
-}
-
-fn said(link: &ApprovalLink, heading: &str, lines: &[String]) -> Response {
-    let id = &link.workload;
-    let content = json!({ "heading": heading, "lines": lines, "back": page_of(id) });
-    template::page(StatusCode::OK, "message.html", &content)
+    let content = json!({
+        "heading": heading,
+        "lines": lines,
+        "back": page_of(&link.workload),
+        "follow": decision == Decision::Approve,
+    });
+    Ok(template::page(StatusCode::OK, "message.html", &content))
 }
 
 fn read(site: &Site, token: &str) -> Result<ApprovalLink, Refusal> {

@@ -62,12 +62,11 @@ impl OpenAi {
     pub async fn start(completion: Completion) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
-        let questions = Vec::new();
         let state = Arc::new(Mutex::new(Inner {
             completion,
             first: VecDeque::new(),
             let_go: watch::Sender::new(false),
-            questions,
+            questions: Vec::new(),
         }));
         let router = Router::new().fallback(answer).with_state(Arc::clone(&state));
         let server = tokio::spawn(async move {

@@ -18,7 +18,7 @@ use crate::metrics::CONTENT_TYPE;
 use crate::signals::Signals;
 use crate::web::{self, Site};
 
-/// What the pages show.
+/// What probes, metrics and pages are answered from.
 #[derive(Debug, Clone)]
 pub struct Pages {
     pub signals: Signals,

@@ -169,9 +169,12 @@ impl Summariser {
                 }
             }
             Ok(Err(error)) => Reply {
-                // Who cannot be reached costs nothing.
-                tokens: is_unreachable(&error).then_some(0),
-                ..Reply::failed(self.explained(&error))
+                tokens: is_free(&error).then_some(0),
+                answer: Err(if is_about_the_text(&error) {
+                    NoAnswer::Useless(self.explained(&error))
+                } else {
+                    NoAnswer::Failed(self.explained(&error))
+                }),
             },
             Err(_) => Reply::failed(format!("{} does not answer within {LIMIT:?}", self.host)),
         }
@@ -214,6 +217,18 @@ async fn bounded(mut response: Response) -> Result<Response, OpenAIError> {
     }
 }
 
-fn is_unreachable(error: &OpenAIError) -> bool {
+/// Who cannot be reached costs nothing, and neither does who refuses.
+fn is_free(error: &OpenAIError) -> bool {
+    if let OpenAIError::ApiError(refused) = error {
+        return refused.status_code.is_client_error();
+    }
     matches!(error, OpenAIError::Reqwest(error) if error.is_connect())
+}
+
+/// Whether it is refused for what it says or how long it is: another text may be answered.
+fn is_about_the_text(error: &OpenAIError) -> bool {
+    let OpenAIError::ApiError(refused) = error else {
+        return false;
+    };
+    matches!(refused.status_code.as_u16(), 400 | 413 | 422)
 }

@@ -46,7 +46,6 @@ use crate::cli::page::PageSettings;
 use crate::leader::Leadership;
 use crate::signals::Signals;
 use limits::Limits;
-use live::Audience;
 use look::Looker;
 pub use look::Sources;
 use person::Way;
@@ -64,7 +63,8 @@ struct Inner {
     limits: Limits,
     /// Of requests that are being answered.
     seats: Seats,
-    audience: Audience,
+    /// Of pages that are open and told of news.
+    audience: Seats,
     /// Nobody is kept waiting for news after it.
     stop: CancellationToken,
     /// Decisions that are being written, whether or not anybody waits for the answer.
@@ -84,7 +84,7 @@ impl Site {
             limits: Limits::default(),
             looker: Looker::new(signals, leadership),
             seats: Seats::default(),
-            audience: Audience::default(),
+            audience: Seats::default(),
             stop,
             tasks: TaskTracker::new(),
         }))
@@ -140,11 +140,13 @@ const LONGEST_FORM: usize = 64 * 1024;
 async fn bounded(State(site): State<Site>, request: Request, next: Next) -> Result<Response, Refusal> {
     let (mut parts, body) = request.into_parts();
     let Ok(Way { client, .. }) = Way::from_request_parts(&mut parts, &site).await;
-    if parts.method == Method::POST {
+    let is_form = parts.method == Method::POST;
+    if is_form {
         site.0.limits.send_form(client)?;
     }
     let _seat = site.0.seats.take(client)?;
-    let form = read(body).await?;
+    // What else has a body has it for nothing, and would hold the seat with it.
+    let form = if is_form { read(body).await? } else { Bytes::new() };
     let answered = timeout(ANSWER_LIMIT, next.run(Request::from_parts(parts, form.into()))).await;
     answered.map_err(|_| {
         let problem = "What was asked for may have been done all the same: look before you repeat it.";

@@ -49,7 +49,9 @@ impl Tally {
         };
         let valid = approvals
             .iter()
-            .filter(|approval| approval.offer.as_deref() == Some(offer) && !approval.spent);
+            .filter(|approval| approval.offer.as_deref() == Some(offer))
+            // Of what names no container nobody could say when it is used up.
+            .filter(|approval| approval.container.is_some() && !approval.spent);
         let unread = Unread::Entries(approvals.unread());
         valid.fold(empty(unread), |tally, approval| tally.with(&approval.by))
     }
@@ -140,7 +142,7 @@ mod tests {
 
     #[test]
     fn different_people_count_nobody_counts_twice_and_nobody_without_a_checked_name_at_all() {
-        let cases: [(&[&str], &str, bool); 10] = [
+        let cases: [(&[&str], &str, bool); 11] = [
             (&[], "0 of 2 approvals", false),
             (&["proxy:alice"], "1 of 2 approvals (alice)", false),
             (&["proxy:alice", "proxy:alice"], "1 of 2 approvals (alice)", false),
@@ -165,6 +167,11 @@ mod tests {
                 false,
             ),
             (&["link", "proxy:alice"], "1 of 2 approvals (alice)", false),
+            (
+                &["proxy:system:admin", "proxy: System:node"],
+                "0 of 2 approvals",
+                false,
+            ),
             (&["cluster:alice", "token:bob"], "1 of 2 approvals (alice)", false),
             (
                 &["proxy:a", "proxy:b", "proxy:c"],

@@ -11,6 +11,8 @@ use super::annotations::{APPROVED_BY, DECIDED_BY};
 use super::text;
 use super::time::whole_seconds;
 
+/// How the names begin that Kubernetes keeps for itself.
+const OF_KUBERNETES: &str = "system:";
 /// How many entries of an annotation are kept at least, the latest, beside those that are still needed.
 const LATEST: usize = 20;
 /// How long an annotation may become, in bytes: all of an object together have 256 KiB.
@@ -78,7 +80,7 @@ impl Decider {
     pub fn in_cluster(name: &str) -> Self {
         Self {
             name: name.to_owned(),
-            known_by: if name.starts_with("system:") {
+            known_by: if name.starts_with(OF_KUBERNETES) {
                 KnownBy::Nothing
             } else {
                 KnownBy::Cluster
@@ -98,7 +100,10 @@ impl Decider {
     /// from others: they may be anybody, also somebody who is known already.
     pub fn identity(&self) -> Option<String> {
         match self.known_by {
-            KnownBy::Proxy | KnownBy::Cluster => Some(self.name.trim().to_lowercase()),
+            KnownBy::Proxy | KnownBy::Cluster => {
+                let name = self.name.trim().to_lowercase();
+                (!name.starts_with(OF_KUBERNETES)).then_some(name)
+            }
             KnownBy::Token | KnownBy::Link | KnownBy::Nothing => None,
         }
     }
@@ -152,6 +157,12 @@ impl Entry {
             link_until: None,
             spent: false,
         }
+    }
+
+    /// Whose word it is, if it may be counted.
+    fn counts_for(&self) -> Option<String> {
+        let is_counted = self.decision == Decision::Approve && !self.spent;
+        self.by.identity().filter(|_| is_counted)
     }
 }
 
@@ -267,14 +278,6 @@ impl Entries {
             .collect();
         needed.reverse();
         needed
-    }
-}
-
-impl Entry {
-    /// Whose word it is, if it may be counted.
-    fn counts_for(&self) -> Option<String> {
-        let is_counted = self.decision == Decision::Approve && !self.spent;
-        self.by.identity().filter(|_| is_counted)
     }
 }
 

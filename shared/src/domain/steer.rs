@@ -130,14 +130,13 @@ pub fn hold(
     container: Option<&str>,
     versions: &[Hold],
 ) -> Result<Change, SteerError> {
+    let chosen = chosen(assessment, container)?;
     let mut change = Change::default();
     if !versions.is_empty() {
-        chosen(assessment, container)?;
         let versions = versions.iter().map(|version| (container, version.clone()));
         change.hold(workload, versions.collect());
         return Ok(change);
     }
-    let chosen = chosen(assessment, container)?;
     let offered = chosen.iter().filter_map(|entry| {
         let target = entry.verdict.target()?;
         let new = target.change(&entry.image).what_is_new()?;

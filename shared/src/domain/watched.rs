@@ -152,6 +152,13 @@ pub struct Reading {
     pub passed_over: Vec<PassedOver>,
 }
 
+impl Reading {
+    /// The watched container of this name.
+    pub(super) fn container(&self, name: &str) -> Option<&Watched> {
+        self.watched.iter().find(|watched| watched.container == name)
+    }
+}
+
 /// Reads a workload, over what lies beneath its own annotations; all problems at once.
 pub fn read(workload: &Workload, layer: &Layer) -> Result<Reading, Vec<Problem>> {
     let mut settings = annotations::settings(&workload.subject(), layer)

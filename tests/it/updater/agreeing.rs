@@ -11,13 +11,15 @@ use super::notes::NOTES;
 use super::*;
 use crate::output::{stderr, stdout};
 
+/// Two different people have to agree.
+const TWO: [(&str, &str); 2] = [
+    ("kubefresh.dev/mode", "approve"),
+    ("kubefresh.dev/approvers", "2"),
+];
+
 #[tokio::test]
 async fn where_two_have_to_agree_two_different_people_do_and_everybody_sees_who_has() {
-    let two = [
-        ("kubefresh.dev/mode", "approve"),
-        ("kubefresh.dev/approvers", "2"),
-    ];
-    let scene = Scene::set_with(&two, &["--trusted-proxy", "127.0.0.1/32"]).await;
+    let scene = Scene::set_with(&TWO, &["--trusted-proxy", "127.0.0.1/32"]).await;
     let link = scene.link().await;
     let token = token_of(&link);
     let by_page = async |name: &str| {
@@ -88,11 +90,7 @@ async fn run_as(scene: &Scene, person: &str, arguments: &[&str]) -> Output {
 
 #[tokio::test]
 async fn one_person_is_one_by_whichever_way_they_come_and_nobody_without_a_checked_name_counts() {
-    let two = [
-        ("kubefresh.dev/mode", "approve"),
-        ("kubefresh.dev/approvers", "2"),
-    ];
-    let scene = Scene::set_with(&two, &["--trusted-proxy", "127.0.0.1/32"]).await;
+    let scene = Scene::set_with(&TWO, &["--trusted-proxy", "127.0.0.1/32"]).await;
     let link = scene.link().await;
     let token = token_of(&link);
     let fields = [("token", token.as_str()), ("decision", "approve")];

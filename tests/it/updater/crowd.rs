@@ -2,12 +2,16 @@
 
 use std::net::IpAddr;
 
+use futures::future::select_all;
 use reqwest::Response;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep};
 
 use super::*;
+
+/// How many requests of one client are answered at once.
+const SEATS_OF_ONE: usize = 16;
 
 /// Somebody who asks for pages.
 #[derive(Clone, Copy)]
@@ -47,9 +51,13 @@ impl Visitor {
 
     /// Sends the head of a form, which is to have so many bytes.
     async fn begins_a_form(self, updater: &Updater, length: usize) -> TcpStream {
+        self.begins(updater, "POST /approve", length).await
+    }
+
+    async fn begins(self, updater: &Updater, what: &str, length: usize) -> TcpStream {
         let mut stream = self.connect(updater).await;
         let head = format!(
-            "POST /approve HTTP/1.1\r\nHost: pages\r\nX-Forwarded-For: {}\r\nContent-Length: {length}\r\n\
+            "{what} HTTP/1.1\r\nHost: pages\r\nX-Forwarded-For: {}\r\nContent-Length: {length}\r\n\
              Content-Type: application/x-www-form-urlencoded\r\n\r\n",
             self.forwarded_for
         );
@@ -72,23 +80,26 @@ impl Visitor {
         })
     }
 
-    async fn asks_for(self, updater: &Updater, path: &str) -> Response {
+    fn browser(self) -> Browser {
         let client = reqwest::Client::builder().local_address(self.address.parse::<IpAddr>().unwrap());
-        let request = client
-            .build()
-            .unwrap()
-            .get(format!("http://{}{path}", updater.address))
-            .header("x-forwarded-for", self.forwarded_for);
-        request.send().await.unwrap()
+        Browser {
+            client: client.build().unwrap(),
+            forwarded_for: self.forwarded_for,
+        }
     }
+}
 
-    /// Waits until a page that anybody may see is answered with one of these.
-    async fn is_answered(self, updater: &Updater, wanted: &[u16]) {
-        eventually(&format!("answered with {wanted:?}"), LIMIT, || async {
-            let answer = self.asks_for(updater, "/sign-in").await;
-            wanted.contains(&answer.status().as_u16()).then_some(())
-        })
-        .await;
+/// Made before there is a crowd, as that takes a while.
+struct Browser {
+    client: reqwest::Client,
+    forwarded_for: &'static str,
+}
+
+impl Browser {
+    async fn asks_for(&self, updater: &Updater, path: &str) -> Response {
+        let request = self.client.get(format!("http://{}{path}", updater.address));
+        let request = request.header("x-forwarded-for", self.forwarded_for);
+        request.send().await.unwrap()
     }
 }
 
@@ -104,18 +115,21 @@ async fn others_are_served(options: &[&str], [slow, other]: [Visitor; 2]) {
     let stage = Stage::with_checkout(&[]).await;
     let updater = stage.leader_with(options).await;
     updater.is_ready().await;
+    let (same, elsewhere) = (slow.browser(), other.browser());
     let mut answers = Vec::new();
-    for _ in 0..80 {
+    for _ in 0..SEATS_OF_ONE + 4 {
         answers.push(slow.trickles_a_form(&updater).await);
     }
-    slow.is_answered(&updater, &[429, 503]).await;
-    for (visitor, path) in [
-        (other, "/"),
-        (slow, "/livez"),
-        (slow, "/readyz"),
-        (slow, "/metrics"),
+    // Those for which there is a seat are answered once their time is over.
+    let (first, _, answers) = select_all(answers).await;
+    assert_eq!(first.unwrap(), 429);
+    for (browser, path) in [
+        (&elsewhere, "/"),
+        (&same, "/livez"),
+        (&same, "/readyz"),
+        (&same, "/metrics"),
     ] {
-        assert_eq!(visitor.asks_for(&updater, path).await.status(), 200, "{path}");
+        assert_eq!(browser.asks_for(&updater, path).await.status(), 200, "{path}");
     }
     let mut too_slow = 0;
     for answer in answers {
@@ -124,8 +138,8 @@ async fn others_are_served(options: &[&str], [slow, other]: [Visitor; 2]) {
             status => assert_eq!(status, 429),
         }
     }
-    assert!((1..=60).contains(&too_slow), "{too_slow}");
-    slow.is_answered(&updater, &[200]).await;
+    assert!((1..=SEATS_OF_ONE).contains(&too_slow), "{too_slow}");
+    assert_eq!(same.asks_for(&updater, "/sign-in").await.status(), 200);
     updater.stop().await;
 }
 
@@ -152,6 +166,47 @@ async fn whoever_sends_too_many_forms_is_told_before_the_next_is_read() {
     })
     .await;
     assert_eq!(status(other.begins_a_form(&updater, 0).await).await, 400);
+    updater.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_no_form_is_answered_without_waiting_for_a_body() {
+    let stage = Stage::with_checkout(&[]).await;
+    let updater = stage.leader().await;
+    for what in ["GET /sign-in", "PUT /"] {
+        let mut asked = Vec::new();
+        for _ in 0..2 * SEATS_OF_ONE {
+            asked.push(ALONE[0].begins(&updater, what, 10_000).await);
+        }
+        for stream in asked {
+            let status = status(stream).await;
+            assert!(matches!(status, 200 | 405), "{what}: {status}");
+        }
+    }
+    updater.stop().await;
+}
+
+#[tokio::test]
+async fn who_has_many_pages_open_leaves_news_for_others() {
+    let stage = Stage::with_checkout(&[]).await;
+    let updater = stage.leader().await;
+    updater.is_ready().await;
+    let [eager, other] = ALONE.map(Visitor::browser);
+    let mut open = Vec::new();
+    for _ in 0..SEATS_OF_ONE {
+        let news = eager.asks_for(&updater, "/live").await;
+        assert_eq!(news.status(), 200);
+        open.push(news);
+    }
+    assert_eq!(eager.asks_for(&updater, "/live").await.status(), 503);
+    assert_eq!(eager.asks_for(&updater, "/").await.status(), 200);
+    assert_eq!(other.asks_for(&updater, "/live").await.status(), 200);
+    drop(open);
+    eventually("there is news again for who has closed them", LIMIT, || async {
+        let news = eager.asks_for(&updater, "/live").await;
+        (news.status() == 200).then_some(())
+    })
+    .await;
     updater.stop().await;
 }
 

@@ -82,6 +82,17 @@ async fn who_no_longer_leads_asks_no_further_question() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_of_no_use_is_that_of_one_text_which_is_not_asked_about_again() {
+    costs_no_other_text_its_summary(Completion::Says("I cannot do that.".to_owned(), 7)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_the_server_refuses_costs_no_other_its_summary_and_is_not_asked_about_again() {
+    let refused = json!({ "error": { "message": "too long", "type": "invalid_request_error" } });
+    costs_no_other_text_its_summary(Completion::Raw(400, refused.to_string())).await;
+}
+
+/// The text that is asked about first has this answer.
+async fn costs_no_other_text_its_summary(first: Completion) {
     let forge = Forge::start().await;
     for name in ["one", "two"] {
         let notes = format!("- feature: {name}");
@@ -89,7 +100,7 @@ async fn an_answer_of_no_use_is_that_of_one_text_which_is_not_asked_about_again(
         forge.has(&format!("example/{name}"), Repository::with(&releases));
     }
     let model = OpenAi::start(says("baskets")).await;
-    model.answers_first([Completion::Says("I cannot do that.".to_owned(), 7)]);
+    model.answers_first([first]);
     let stage = Stage::set().await;
     // Two records of one text, and one of another.
     offer(&stage, "one", &forge, "example/one").await;

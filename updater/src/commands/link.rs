@@ -1,12 +1,12 @@
 //! `link`: addresses that agree to what waits, for whoever is to decide and has no kubectl.
 
 use shared::domain::approval_link::ApprovalLink;
+use shared::io::client;
 use shared::io::terminal::output;
 
 use super::steer::{WorkloadOptions, find, is_named};
 use super::{CommandError, survey};
 use crate::cli::Settings;
-use shared::io::client;
 
 /// Shown below the options.
 pub const EXAMPLES: &str = "\
@@ -17,7 +17,7 @@ It needs the key that the updater has, so run it in its pod: kubectl -n kubefres
 
 /// Prints one address for each container of a workload that waits.
 pub async fn link(options: WorkloadOptions, settings: Settings) -> Result<(), CommandError> {
-    let refused = |reason: String| CommandError::Cluster(reason);
+    let refused = CommandError::Cluster;
     let pages = settings.page.pages();
     if pages.key.is_none() {
         return Err(refused(

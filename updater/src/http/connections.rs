@@ -274,7 +274,11 @@ mod tests {
         let (mut asked, _, silent) = connected(BRIEF, &stop).await;
         ask(&mut asked).await;
         let (mut slow, _, trickles) = connected(BRIEF, &stop).await;
-        let trickle = async { while slow.write_all(b"x").await.is_ok() && !trickles.is_finished() {} };
+        let trickle = async {
+            while slow.write_all(b"x").await.is_ok() && !trickles.is_finished() {
+                sleep(BRIEF / 10).await;
+            }
+        };
         tokio::time::timeout(SILENCE / 2, trickle).await.unwrap();
         silent.await.unwrap();
         assert_eq!(asked.read(&mut [0]).await.unwrap(), 0);

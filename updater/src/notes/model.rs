@@ -193,11 +193,8 @@ impl Model {
     fn next(&mut self, store: &NotesStore) -> Option<Next> {
         let text = self.waiting.front_mut()?;
         let summariser = &self.summariser;
-        let is_of = |record| text.is_of(record);
-        if !store
-            .record(text.shard, &text.key)
-            .is_some_and(|record| is_of(record))
-        {
+        let record = store.record(text.shard, &text.key);
+        if !record.is_some_and(|record| text.is_of(record)) {
             return Some(Next::Done(Outcome::Gone));
         }
         if let Some(before) = store.read_before(&text.content, &summariser.reader) {

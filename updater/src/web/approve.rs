@@ -10,6 +10,7 @@ use serde_json::json;
 use shared::domain::approval_link::{ApprovalLink, LinkError};
 use shared::domain::approvals::Tally;
 use shared::domain::decision::{Decider, Decision, Journal};
+use shared::domain::pages::page_of;
 use shared::io::clock;
 
 use super::Site;
@@ -18,7 +19,6 @@ use super::notes::Notes;
 use super::person::{Person, Visitor, Way, is_from_our_page};
 use super::refusal::Refusal;
 use super::template;
-use shared::domain::pages::page_of;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

@@ -6,13 +6,13 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use serde::Deserialize;
 use shared::domain::decision::Decision;
+use shared::domain::pages::page_of;
 
 use super::Site;
 use super::act::{Order, act};
 use super::detail::identify;
 use super::person::{Visitor, is_from_our_page};
 use super::refusal::Refusal;
-use shared::domain::pages::page_of;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

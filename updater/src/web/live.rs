@@ -1,7 +1,6 @@
 //! News for pages that are open: that there is something else to see, and nothing of what.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -9,14 +8,13 @@ use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use futures::{Stream, StreamExt as _, stream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
 
 use super::Site;
+use super::person::Way;
 use super::refusal::Refusal;
+use super::seats::Seat;
 
-/// How many pages are told; the others are as new as when they were loaded.
-const MOST: usize = 64;
 /// How long one page is told, before it has to ask anew.
 const LONGEST: Duration = Duration::from_mins(15);
 /// Between two looks.
@@ -25,20 +23,9 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// noticed.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// Those who are told.
-#[derive(Debug)]
-pub(super) struct Audience(Arc<Semaphore>);
-
-impl Default for Audience {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(MOST)))
-    }
-}
-
-pub(super) async fn live(State(site): State<Site>) -> Result<Response, Refusal> {
+pub(super) async fn live(State(site): State<Site>, Way { client, .. }: Way) -> Result<Response, Refusal> {
     site.0.looker.sources()?;
-    let seat = Arc::clone(&site.0.audience.0).try_acquire_owned();
-    let seat = seat.map_err(|_| {
+    let seat = site.0.audience.take(client).map_err(|_| {
         let problem = "So many pages are open that this one is not told of news. Load it again to see them.";
         Refusal::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -52,11 +39,7 @@ pub(super) async fn live(State(site): State<Site>) -> Result<Response, Refusal> 
 }
 
 /// Nobody keeps a seat for ever: a browser comes back by itself, if there is one free.
-fn until_the_end(
-    site: Site,
-    seat: OwnedSemaphorePermit,
-    longest: Duration,
-) -> impl Stream<Item = Result<Event, Infallible>> {
+fn until_the_end(site: Site, seat: Seat, longest: Duration) -> impl Stream<Item = Result<Event, Infallible>> {
     let stop = site.0.stop.clone();
     let end = async move {
         tokio::select! {
@@ -68,7 +51,7 @@ fn until_the_end(
 }
 
 /// Ends when the seat is given up, which is when nobody listens any more.
-fn news(site: Site, seat: OwnedSemaphorePermit) -> impl Stream<Item = Result<Event, Infallible>> {
+fn news(site: Site, seat: Seat) -> impl Stream<Item = Result<Event, Infallible>> {
     stream::unfold((site, seat, None), |(site, seat, mut told)| async move {
         loop {
             if told.is_some() {
@@ -92,12 +75,15 @@ fn news(site: Site, seat: OwnedSemaphorePermit) -> impl Stream<Item = Result<Eve
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use tokio::sync::watch;
     use tokio_util::sync::CancellationToken;
 
     use super::*;
     use crate::leader::{Claim, Leadership};
     use crate::signals::Signals;
+    use crate::web::limits::Client;
     use crate::web::tests::no_settings;
 
     #[tokio::test]
@@ -106,10 +92,11 @@ mod tests {
         let stop = CancellationToken::new();
         let leadership = Leadership::new(claim, stop.clone());
         let site = Site::new(no_settings(), Signals::new(std::iter::empty()), leadership, stop);
-        let seats = Arc::clone(&site.0.audience.0);
-        let seat = Arc::clone(&seats).try_acquire_owned().unwrap();
+        let audience = site.0.audience.clone();
+        let client = Client::at(IpAddr::from([10, 0, 0, 1]));
+        let seat = audience.take(client).unwrap();
         let brief = Duration::from_millis(50);
         assert_eq!(until_the_end(site, seat, brief).count().await, 0);
-        assert_eq!(seats.available_permits(), MOST);
+        assert!(audience.is_empty());
     }
 }

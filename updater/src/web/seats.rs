@@ -1,5 +1,5 @@
-//! How many requests for pages are answered at once: of all clients, so that probes are answered beside them, and of one,
-//! so that the others are.
+//! How many requests for pages are answered at once, and how many open pages are told of news: of all clients, so that probes are
+//! answered beside them, and of one, so that the others are.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::limits::Client;
 
 /// Of all clients.
-pub(super) const MOST: usize = 64;
+const MOST: usize = 64;
 /// Of one client.
-pub(super) const MOST_OF_ONE: usize = MOST / 4;
+const MOST_OF_ONE: usize = MOST / 4;
 
 /// The seats that are taken, by client.
 #[derive(Debug, Clone, Default)]
@@ -48,6 +48,13 @@ impl Seats {
     }
 }
 
+#[cfg(test)]
+impl Seats {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.lock().unwrap().is_empty()
+    }
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut taken = self.seats.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -83,7 +90,7 @@ pub(super) mod tests {
         of_one.pop();
         assert!(seats.take(client(1)).is_ok());
         drop((of_one, other));
-        assert!(seats.0.lock().unwrap().is_empty(), "who left is forgotten");
+        assert!(seats.is_empty(), "who left is forgotten");
     }
 
     #[test]

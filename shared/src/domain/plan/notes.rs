@@ -13,7 +13,7 @@ use crate::domain::release_notes::book::{Known, Wanted};
 use crate::domain::release_notes::news::News;
 use crate::domain::release_notes::risk::{Notes, Risk, risk};
 use crate::domain::release_notes::source::{NoSource, find};
-use crate::domain::watched::{Reading, Watched};
+use crate::domain::watched::Watched;
 use crate::domain::workload::Workload;
 
 impl Snapshot {
@@ -78,7 +78,7 @@ impl Snapshot {
     /// watched, or these are no two tags of one repository.
     pub fn news(&self, workload: &Arc<Workload>, container: &str, from: &str, to: &str) -> Option<News> {
         let read = self.read(workload)?;
-        let watched = watched(read.as_ref().as_ref().ok()?, container)?;
+        let watched = read.as_ref().as_ref().ok()?.container(container)?;
         let (from, to) = (tag_of(watched, from)?, tag_of(watched, to)?);
         let known = self.notes.of(self.notes_between(watched, &from, &to));
         // Whoever gives up to wait says so; here it is no more than not known.
@@ -106,7 +106,7 @@ impl Snapshot {
             };
             let Ok(reading) = read.as_ref() else { continue };
             wanted.extend(steps.filter_map(|(container, from, to)| {
-                let watched = watched(reading, container)?;
+                let watched = reading.container(container)?;
                 let (from, to) = (tag_of(watched, from)?, tag_of(watched, to)?);
                 self.notes_between(watched, &from, &to).ok()
             }));
@@ -141,13 +141,6 @@ fn steps(assessment: &Assessment) -> impl Iterator<Item = (&str, &str, &str)> {
     let given = given
         .map(|(container, ImageChange { from, to, .. })| (container.as_str(), from.as_str(), to.as_str()));
     offered.chain(given)
-}
-
-fn watched<'r>(reading: &'r Reading, container: &str) -> Option<&'r Watched> {
-    reading
-        .watched
-        .iter()
-        .find(|watched| watched.container == container)
 }
 
 /// The tag of an image in the repository of a container.

@@ -163,10 +163,7 @@ pub(super) fn undo(
     let holds: Vec<(Option<&str>, Hold)> = undone
         .iter()
         .filter_map(|(container, change)| {
-            let watched = reading
-                .watched
-                .iter()
-                .find(|watched| watched.container == *container);
+            let watched = reading.container(container);
             let back = in_flight.containers.get(container)?.to.parse().ok();
             let older = watched.zip(back).and_then(|(watched, back)| {
                 taken_back::hold(&change.to, &back, &watched.demand.policy, snapshot)
@@ -175,10 +172,7 @@ pub(super) fn undo(
         })
         .collect();
     let left = undone.iter().filter_map(|(container, change)| {
-        let watched = reading
-            .watched
-            .iter()
-            .find(|watched| watched.container == *container)?;
+        let watched = reading.container(container)?;
         Some((container.as_str(), watched, change.to.as_str()))
     });
     let approvals = spent_approvals(workload, left);

@@ -338,9 +338,15 @@ impl Stage {
 
     /// The same, with more on its command line, and for ends that wait so long for what cannot be told.
     async fn impatient_leader(&self, options: &[&str], patience: Duration) -> Updater {
+        self.leader_that(options, |settings| settings.patience = patience)
+            .await
+    }
+
+    /// The same, with settings that no command line has.
+    async fn leader_that(&self, options: &[&str], differs: impl FnOnce(&mut Settings)) -> Updater {
         let client = client(&self.cluster.api.kubeconfig_for(NAMESPACE, UPDATER)).await;
         let mut settings = settings(UPDATER, LEASE, options);
-        settings.patience = patience;
+        differs(&mut settings);
         let updater = Updater::run(client, settings).await;
         updater.leads().await;
         updater
@@ -348,10 +354,7 @@ impl Stage {
 
     /// The same, with more on its command line.
     async fn leader_with(&self, options: &[&str]) -> Updater {
-        let client = client(&self.cluster.api.kubeconfig_for(NAMESPACE, UPDATER)).await;
-        let updater = Updater::start_with(client, UPDATER, LEASE, options).await;
-        updater.leads().await;
-        updater
+        self.leader_that(options, |_| {}).await
     }
 }
 

@@ -121,12 +121,14 @@ impl NotesWorker {
     pub(crate) async fn run(mut self) {
         loop {
             let leads = self.leadership.may_act();
-            let mut again = Instant::now() + LONGEST_PAUSE;
+            let begun = Instant::now();
+            let mut again = begun + LONGEST_PAUSE;
             if leads {
                 let wanted = Arc::clone(&self.wanted.borrow_and_update());
                 let next = self.turn(&wanted).await.map(|next| Instant::now() + until(next));
-                let retry = self.store.next_attempt(Instant::now());
-                again = [next, retry].into_iter().flatten().fold(again, Instant::min);
+                let retry = self.store.next_attempt(begun);
+                let ask = self.model.as_ref().and_then(|model| model.next_attempt(begun));
+                again = [next, retry, ask].into_iter().flatten().fold(again, Instant::min);
             } else {
                 self.store.forget();
                 self.model.iter_mut().for_each(Model::forget);
@@ -255,6 +257,7 @@ impl NotesWorker {
                 content,
                 digest,
                 inquiry,
+                failures: 0,
             });
         } else {
             record.awaits_model = self.holds(key);

@@ -7,12 +7,14 @@ use tokio::time::Instant;
 
 /// After a first failure, where nothing else is said.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// Where nothing else is said.
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 
 /// Failures by what they concern, each with its own growing pause, so that one broken thing holds up no other.
 #[derive(Debug)]
 pub(crate) struct Retries<Key> {
     first_pause: Duration,
+    longest_pause: Duration,
     entries: BTreeMap<Key, Entry>,
 }
 
@@ -35,7 +37,16 @@ impl<Key: Ord> Retries<Key> {
     pub(crate) fn after(first_pause: Duration) -> Self {
         Self {
             first_pause,
+            longest_pause: LONGEST_PAUSE,
             entries: BTreeMap::new(),
+        }
+    }
+
+    /// The same, and no pause is longer than `longest_pause`.
+    pub(crate) fn up_to(self, longest_pause: Duration) -> Self {
+        Self {
+            longest_pause,
+            ..self
         }
     }
 }
@@ -46,7 +57,7 @@ impl<Key: Ord + Clone> Retries<Key> {
         self.entries.get(key).is_none_or(|entry| now >= entry.not_before)
     }
 
-    /// Another failure in a row: the pause doubles, up to five minutes.
+    /// Another failure in a row: the pause doubles, up to the longest.
     pub(crate) fn failed(&mut self, key: &Key, now: Instant) {
         let before = self.entries.get(key);
         let since = before.map_or(now, |entry| entry.since);
@@ -54,7 +65,7 @@ impl<Key: Ord + Clone> Retries<Key> {
         let pause = self
             .first_pause
             .saturating_mul(2_u32.saturating_pow(failures - 1))
-            .min(LONGEST_PAUSE);
+            .min(self.longest_pause);
         self.entries.insert(
             key.clone(),
             Entry {
@@ -123,6 +134,12 @@ mod tests {
         let seconds: Vec<u64> = pauses.iter().map(Duration::as_secs).take(11).collect();
         assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
         assert_eq!(pauses.last(), Some(&LONGEST_PAUSE));
+        let hour = Duration::from_hours(1);
+        let mut retries = Retries::after(LONGEST_PAUSE).up_to(hour);
+        for expected in [5, 10, 20, 40, 60, 60] {
+            retries.failed(&"a", start);
+            assert_eq!(retries.next(start), Some(start + Duration::from_mins(expected)));
+        }
     }
 
     #[test]

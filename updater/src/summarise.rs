@@ -72,6 +72,8 @@ pub(crate) struct Summariser {
     /// Names it, as far as that changes what comes of a text.
     pub(crate) reader: String,
     pub(crate) tokens_per_day: u64,
+    /// For how long nothing is asked of the server once it has failed.
+    pub(crate) pause: Duration,
 }
 
 impl fmt::Debug for Summariser {
@@ -142,6 +144,7 @@ impl Summariser {
             language: settings.language.clone(),
             reader: reader(&settings.model, &settings.language),
             tokens_per_day: settings.tokens_per_day,
+            pause: settings.pause,
         })
     }
 

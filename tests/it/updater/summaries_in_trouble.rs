@@ -8,7 +8,9 @@ use sandbox::openai::{Completion, OpenAi};
 use shared::domain::release_notes::book::NotesRecord;
 
 use super::notes::{NOTES, a_day_later, offered, record, stored};
-use super::summaries::{by_model, features, long_notes, says, summarising, summarising_by};
+use super::summaries::{
+    A_MOMENT, asking_again_after, by_model, features, long_notes, says, summarising, summarising_by, texts,
+};
 use super::*;
 
 /// Offers 1.5.0 of an image of this name to a workload of this name, whose notes are at this repository.
@@ -93,12 +95,7 @@ async fn a_text_that_the_server_refuses_costs_no_other_its_summary_and_is_not_as
 
 /// The text that is asked about first has this answer.
 async fn costs_no_other_text_its_summary(first: Completion) {
-    let forge = Forge::start().await;
-    for name in ["one", "two"] {
-        let notes = format!("- feature: {name}");
-        let releases = [("v1.5.0", notes.as_str()), ("v1.4.0", "- old")];
-        forge.has(&format!("example/{name}"), Repository::with(&releases));
-    }
+    let forge = short_notes(&["one", "two"]).await;
     let model = OpenAi::start(says("baskets")).await;
     model.answers_first([first]);
     let stage = Stage::set().await;
@@ -137,37 +134,74 @@ async fn costs_no_other_text_its_summary(first: Completion) {
     updater.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_model_that_does_not_work_is_asked_no_more_for_a_while_whatever_the_text() {
+/// A repository for each name, whose notes have one short text.
+async fn short_notes(names: &[&str]) -> Forge {
     let forge = Forge::start().await;
-    for name in ["one", "two"] {
+    for name in names {
         let notes = format!("- feature: {name}");
-        forge.has(
-            &format!("example/{name}"),
-            Repository::with(&[("v1.5.0", &notes), ("v1.4.0", "- old")]),
-        );
+        let releases = [("v1.5.0", notes.as_str()), ("v1.4.0", "- old")];
+        forge.has(&format!("example/{name}"), Repository::with(&releases));
     }
+    forge
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_does_not_work_is_asked_no_more_for_a_while_whatever_the_text_but_by_the_next_leader() {
+    let forge = short_notes(&["one", "two"]).await;
     let model = OpenAi::start(Completion::Raw(503, String::new())).await;
     let stage = Stage::set().await;
     let updater = summarising(&stage, &forge, &model, &[]).await;
     for name in ["one", "two"] {
         offer(&stage, name, &forge, &format!("example/{name}")).await;
-        record(&stage, "that was given up", |record| {
-            record.image.path().ends_with(name) && is_settled(record)
+        record(&stage, "that waits, with a digest", |record| {
+            record.image.path().ends_with(name) && record.summary.is_some() && record.awaits_model
         })
         .await;
+        asked(&model, 1).await;
     }
+    updater.kill().await;
     assert_eq!(model.questions().len(), 1);
+    model.answers(says("baskets"));
+    let updater = summarising(&stage, &forge, &model, &[]).await;
+    all_are_summarised(&stage, 2).await;
+    assert_eq!(model.questions().len(), 3);
+    updater.stop().await;
+}
+
+/// Waits until so many records are, all by a model.
+async fn all_are_summarised(stage: &Stage, number: usize) {
+    eventually("a model has summarised all", LIMIT, || async {
+        let (records, _) = stored(stage).await;
+        let all = records.len() == number
+            && records
+                .iter()
+                .all(|record| by_model(record) && is_settled(record));
+        all.then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_works_again_is_asked_about_all_that_waits_first_about_what_it_has_not_failed_on() {
+    let forge = short_notes(&["one", "two"]).await;
+    let model = OpenAi::start(says("baskets")).await;
+    model.answers_first([Completion::Raw(503, String::new())]);
+    let stage = Stage::set().await;
+    for name in ["one", "two"] {
+        offer(&stage, name, &forge, &format!("example/{name}")).await;
+    }
+    let pause = Duration::from_secs(1);
+    let updater = asking_again_after(pause, &stage, &forge, &model).await;
+    all_are_summarised(&stage, 2).await;
+    let texts = texts(&model);
+    assert_eq!(texts.len(), 3, "{texts:#?}");
+    assert!(texts[0] != texts[1] && texts[0] == texts[2], "{texts:#?}");
     updater.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_model_or_language_reads_the_same_text_anew() {
-    let forge = Forge::start().await;
-    forge.has(
-        "example/shop",
-        Repository::with(&[("v1.5.0", "- feature: a"), ("v1.4.0", "- old")]),
-    );
+    let forge = short_notes(&["shop"]).await;
     let model = OpenAi::start(says("by none")).await;
     let stage = offered(&forge, "example/shop").await;
     for (name, answer, questions) in [
@@ -197,17 +231,14 @@ async fn another_model_or_language_reads_the_same_text_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_without_end_is_not_read_to_its_end() {
-    let forge = Forge::start().await;
-    forge.has(
-        "example/shop",
-        Repository::with(&[("v1.5.0", "- feature: a"), ("v1.4.0", "- old")]),
-    );
+async fn an_answer_without_end_is_not_read_to_its_end_and_a_text_that_has_only_such_is_given_up() {
+    let forge = short_notes(&["shop"]).await;
     let model = OpenAi::start(Completion::Endless).await;
     let stage = offered(&forge, "example/shop").await;
-    let updater = summarising(&stage, &forge, &model, &[]).await;
+    let updater = asking_again_after(A_MOMENT, &stage, &forge, &model).await;
     let found = record(&stage, "that was given up", is_settled).await;
     assert!(!by_model(&found) && found.etag.is_none());
-    assert_eq!(model.questions().len(), 1);
+    assert_eq!(model.questions().len(), 6);
     updater.stop().await;
+    assert_eq!(model.questions().len(), 6);
 }

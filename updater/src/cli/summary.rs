@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use reqwest::Url;
@@ -16,6 +17,8 @@ const DEFAULT_BASE_URL: &str = "https://api.openai.com/v1";
 const DEFAULT_MODEL: &str = "gpt-4o-mini";
 const DEFAULT_LANGUAGE: &str = "English";
 const DEFAULT_TOKENS_PER_DAY: u64 = 200_000;
+/// For how long nothing is asked of a server that has failed once.
+const PAUSE: Duration = Duration::from_mins(5);
 
 /// Summaries of release notes by a language model.
 #[derive(Debug, Args)]
@@ -57,6 +60,8 @@ pub struct SummarySettings {
     pub key: Option<SecretString>,
     pub language: String,
     pub tokens_per_day: u64,
+    /// For how long nothing is asked of a server that has failed once; longer where it fails again.
+    pub pause: Duration,
 }
 
 impl SummarySettings {
@@ -123,6 +128,7 @@ impl SummaryOptions {
             key,
             language,
             tokens_per_day: tokens_per_day.unwrap_or(DEFAULT_TOKENS_PER_DAY),
+            pause: PAUSE,
         }))
     }
 }

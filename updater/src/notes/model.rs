@@ -2,6 +2,8 @@
 //!
 //! What a question may cost is written down before it is asked, and corrected by what it has cost: whoever leads next knows of it,
 //! whatever becomes of this process.
+//!
+//! A server that fails is left alone for a while, and the texts wait meanwhile: nobody but messages waits for them, and those not for long.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -19,12 +21,15 @@ use tokio::time::Instant;
 
 use super::store::NotesStore;
 use crate::leader::Leadership;
+use crate::retry::Retries;
 use crate::summarise::{NoAnswer, Reply, Summariser};
 
 /// How many texts are in memory at once. Those beyond are fetched again once there is room; one is hardly longer than 72 KiB.
 const MOST_TEXTS: usize = 32;
-/// For how long nothing is asked of a model that does not work.
-const BROKEN: Duration = Duration::from_mins(5);
+/// The pause after a failure doubles with each in a row, up to this: what a failed question has cost is not always known.
+const LONGEST_PAUSE: Duration = Duration::from_hours(1);
+/// How many questions about one text may fail until it is given up, so that none is paid for again and again.
+const MOST_FAILURES: u32 = 6;
 
 /// Releases that are to be summarised for a record.
 #[derive(Debug)]
@@ -36,6 +41,8 @@ pub(super) struct Text {
     /// What rules make of it.
     pub(super) digest: Summary,
     pub(super) inquiry: Inquiry,
+    /// How many of its questions the server has failed to answer.
+    pub(super) failures: u32,
 }
 
 impl Text {
@@ -84,19 +91,20 @@ pub(super) struct Model {
     asked: JoinSet<Reply>,
     reply: Option<Reply>,
     reserved: Option<Reserved>,
-    /// Until when nothing is asked.
-    broken: Option<Instant>,
+    /// What it did not answer.
+    tries: Retries<()>,
 }
 
 impl Model {
     pub(super) fn new(summariser: Summariser) -> Self {
+        let tries = Retries::after(summariser.pause).up_to(LONGEST_PAUSE);
         Self {
             summariser,
             waiting: VecDeque::new(),
             asked: JoinSet::new(),
             reply: None,
             reserved: None,
-            broken: None,
+            tries,
         }
     }
 
@@ -126,6 +134,11 @@ impl Model {
         if self.room() > 0 && !self.waiting.iter().any(is_same) {
             self.waiting.push_back(text);
         }
+    }
+
+    /// When a server that has failed may be asked again, where that was not yet so at `now` and a text waits for it.
+    pub(super) fn next_attempt(&self, now: Instant) -> Option<Instant> {
+        self.tries.next(now).filter(|_| !self.waiting.is_empty())
     }
 
     /// Waits for the answer to the question that is under way; for ever where none is.
@@ -178,18 +191,30 @@ impl Model {
             return;
         };
         match reply.answer {
-            Ok(answer) => text.inquiry.answered(answer),
+            Ok(answer) => {
+                self.tries.succeeded(&());
+                text.inquiry.answered(answer);
+            }
             Err(why) => {
                 tracing::warn!(%why, "a question about release notes has no answer");
                 match why {
-                    NoAnswer::Useless(_) => text.inquiry.useless(),
-                    NoAnswer::Failed(_) => self.broken = Some(Instant::now() + BROKEN),
+                    NoAnswer::Useless(_) => {
+                        self.tries.succeeded(&());
+                        text.inquiry.useless();
+                    }
+                    NoAnswer::Failed(_) => {
+                        self.tries.failed(&(), Instant::now());
+                        text.failures += 1;
+                        // It may have failed for what this text says, and then the others need not wait for it.
+                        self.waiting.rotate_left(1);
+                    }
                 }
             }
         }
     }
 
-    /// What comes next for the first that waits. Nothing is asked that was answered before, or that cannot be paid for to its end.
+    /// What comes next for the first that waits; nothing while the server is left alone. Nothing is asked that was answered before, or that
+    /// cannot be paid for to its end.
     fn next(&mut self, store: &NotesStore) -> Option<Next> {
         let text = self.waiting.front_mut()?;
         let summariser = &self.summariser;
@@ -200,26 +225,25 @@ impl Model {
         if let Some(before) = store.read_before(&text.content, &summariser.reader) {
             return Some(Next::Done(as_before(before)));
         }
-        let left = store.state().tokens_left(summariser.tokens_per_day, today());
-        let problem = if self.broken.is_some_and(|until| Instant::now() < until) {
-            Some("the model has failed a moment ago")
-        } else if text.inquiry.most_tokens(&summariser.language) > left {
-            Some("what is left of the tokens for today does not suffice (SUMMARY_TOKENS_PER_DAY)")
-        } else {
-            None
+        let Some(question) = text.inquiry.question(&summariser.language) else {
+            let summary = text.inquiry.summary();
+            return Some(Next::Done(summary.map_or(Outcome::Useless, Outcome::of)));
         };
-        Some(match (text.inquiry.question(&summariser.language), problem) {
-            (Some(question), None) => Next::Ask(question),
-            (Some(_), Some(problem)) => {
-                text.inquiry.stop();
-                let summary = text.inquiry.summary();
-                Next::Done(summary.map_or_else(|| Outcome::Not(problem.to_owned()), Outcome::of))
-            }
-            (None, _) => {
-                let summary = text.inquiry.summary();
-                Next::Done(summary.map_or(Outcome::Useless, Outcome::of))
-            }
-        })
+        let left = store.state().tokens_left(summariser.tokens_per_day, today());
+        let problem = if text.failures >= MOST_FAILURES {
+            "the model has failed too often to answer about it"
+        } else if !self.tries.is_due(&(), Instant::now()) {
+            return None;
+        } else if text.inquiry.most_tokens(&summariser.language) > left {
+            "what is left of the tokens for today does not suffice (SUMMARY_TOKENS_PER_DAY)"
+        } else {
+            return Some(Next::Ask(question));
+        };
+        text.inquiry.stop();
+        let summary = text.inquiry.summary();
+        Some(Next::Done(
+            summary.map_or_else(|| Outcome::Not(problem.to_owned()), Outcome::of),
+        ))
     }
 
     /// Asks, once what it may cost is written down. Answers whether it is under way.
@@ -263,6 +287,7 @@ fn finish(text: Text, outcome: Outcome, reader: &str, store: &mut NotesStore) {
         content: _,
         digest,
         inquiry: _,
+        failures: _,
     } = text;
     let Some(record) = store.record(shard, &key) else {
         return;

@@ -343,10 +343,9 @@ fn announce(holder: &str, scope: &Scope, listener: &TcpListener) {
 
 async fn serve(tasks: &mut Tasks, listener: TcpListener, pages: &Pages, stop: &CancellationToken) {
     let loopback = loopback(&listener).await;
-    for listener in [Some(listener), loopback].into_iter().flatten() {
-        let (pages, stop) = (pages.clone(), stop.clone());
-        tasks.spawn("http server", http::serve(listener, pages, stop));
-    }
+    let listeners = [Some(listener), loopback].into_iter().flatten().collect();
+    let server = http::serve(listeners, pages.clone(), stop.clone());
+    tasks.spawn("http server", server);
 }
 
 /// Starts the loop. The token that is returned is cancelled when it has ended, however it ended.

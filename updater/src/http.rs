@@ -3,11 +3,14 @@
 
 mod connections;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use futures::future::join_all;
 use shared::io::clock;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -17,6 +20,7 @@ use crate::leader::Leadership;
 use crate::metrics::CONTENT_TYPE;
 use crate::signals::Signals;
 use crate::web::{self, Site};
+use connections::Open;
 
 /// What probes, metrics and pages are answered from.
 #[derive(Debug, Clone)]
@@ -39,10 +43,14 @@ pub fn router(pages: Pages) -> Router {
         .merge(site)
 }
 
-/// Serves until `stop`, and answers what was asked before that.
-pub async fn serve(listener: TcpListener, pages: Pages, stop: CancellationToken) {
-    let site = pages.site.clone();
-    connections::serve(listener, router(pages), stop).await;
+/// Serves on all of these addresses until `stop`, and answers what was asked before that.
+pub async fn serve(listeners: Vec<TcpListener>, pages: Pages, stop: CancellationToken) {
+    let (site, router, open) = (pages.site.clone(), router(pages), Arc::<Open>::default());
+    let each = listeners.into_iter().map(|listener| {
+        let (router, open, stop) = (router.clone(), Arc::clone(&open), stop.clone());
+        connections::serve(listener, router, open, stop)
+    });
+    join_all(each).await;
     site.settle().await;
 }
 

@@ -45,6 +45,7 @@ use tokio_util::task::TaskTracker;
 use crate::cli::page::PageSettings;
 use crate::leader::Leadership;
 use crate::signals::Signals;
+pub(crate) use limits::Client;
 use limits::Limits;
 use look::Looker;
 pub use look::Sources;

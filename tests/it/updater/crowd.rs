@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use futures::future::select_all;
 use reqwest::Response;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep};
@@ -12,6 +13,8 @@ use super::*;
 
 /// How many requests of one client are answered at once.
 const SEATS_OF_ONE: usize = 16;
+/// More connections than are open at once.
+const A_FLOOD: usize = 600;
 
 /// Somebody who asks for pages.
 #[derive(Clone, Copy)]
@@ -183,6 +186,33 @@ async fn what_is_no_form_is_answered_without_waiting_for_a_body() {
             assert!(matches!(status, 200 | 405), "{what}: {status}");
         }
     }
+    updater.stop().await;
+}
+
+#[tokio::test]
+async fn a_flood_of_connections_from_one_address_closes_its_own_alone_and_keeps_none_from_being_new() {
+    // Both ends of each are files of this process.
+    let allowed = getrlimit(Resource::Nofile);
+    let limit = Rlimit {
+        current: allowed.maximum,
+        maximum: allowed.maximum,
+    };
+    setrlimit(Resource::Nofile, limit).unwrap();
+    let stage = Stage::with_checkout(&[]).await;
+    let updater = stage.leader().await;
+    updater.is_ready().await;
+    let [eager, other] = ALONE;
+    let mut quiet = other.connect(&updater).await;
+    let mut flood = Vec::new();
+    for _ in 0..A_FLOOD {
+        flood.push(eager.connect(&updater).await);
+    }
+    assert_eq!(flood[0].read(&mut [0]).await.unwrap(), 0);
+    assert_eq!(eager.browser().asks_for(&updater, "/").await.status(), 200);
+    let probe = b"GET /livez HTTP/1.1\r\nHost: pages\r\n\r\n";
+    quiet.write_all(probe).await.unwrap();
+    assert_eq!(status(quiet).await, 200);
+    drop(flood);
     updater.stop().await;
 }
 

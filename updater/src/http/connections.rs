@@ -1,10 +1,12 @@
 //! The connections on which pages and probes are asked for: so many at once, and none that keeps silent. They speak HTTP/1.1,
 //! one request after another: browsers speak HTTP/2 only over TLS.
 //!
-//! Probes come on the same port as pages, and each on a connection of its own. So the oldest connection goes where there are
-//! too many, and a probe, which is new, is always answered.
+//! Probes come on the same port as pages, and each on a connection of its own. So an old connection goes where there are
+//! too many, and a probe, which is new, is always answered. It is one of whoever has most of them, so that a flood from one place sends
+//! away its own; those who come by one proxy are one place.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -27,6 +29,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
+use crate::web::Client;
+
 /// Far below the 1,024 files that a process may have open where nobody says otherwise.
 const MOST: usize = 512;
 /// How long a request may take to be asked for, from when the one before it is answered; and how long what is answered may
@@ -36,54 +40,92 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// connections.
 const LONGEST_HEAD: usize = 32 * 1024;
 
-/// The connections that are open, the oldest first.
+/// The connections that are open, on whatever address of ours.
 #[derive(Debug, Default)]
-struct Open(Mutex<(u64, BTreeMap<u64, CancellationToken>)>);
+pub(super) struct Open(Mutex<Connections>);
+
+#[derive(Debug, Default)]
+struct Connections {
+    last: u64,
+    /// The oldest first.
+    by_number: BTreeMap<u64, Connection>,
+}
+
+#[derive(Debug)]
+struct Connection {
+    client: Client,
+    sent_away: CancellationToken,
+}
 
 /// The place of a connection among them, until it is dropped.
 #[derive(Debug)]
 struct Place {
     open: Arc<Open>,
     number: u64,
-    /// There are too many, and this one is the oldest.
+    /// There are too many, and this one has to go.
     sent_away: CancellationToken,
 }
 
 impl Open {
-    /// A place for one more; where there are too many, the oldest is sent away.
-    fn enter(self: &Arc<Self>) -> Place {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (last, connections) = &mut *open;
-        *last += 1;
+    /// A place for one more; where there are too many, one is sent away.
+    fn enter(self: &Arc<Self>, client: Client) -> Place {
+        let mut connections = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        connections.last += 1;
+        let number = connections.last;
         let sent_away = CancellationToken::new();
-        connections.insert(*last, sent_away.clone());
-        if connections.len() > MOST
-            && let Some((_, oldest)) = connections.pop_first()
-        {
-            oldest.cancel();
+        let connection = Connection {
+            client,
+            sent_away: sent_away.clone(),
+        };
+        connections.by_number.insert(number, connection);
+        if connections.by_number.len() > MOST {
+            connections.send_one_away();
         }
         Place {
             open: Arc::clone(self),
-            number: *last,
+            number,
             sent_away,
+        }
+    }
+}
+
+impl Connections {
+    /// The oldest of the client that has most of them; of several such clients, the oldest of all of theirs.
+    fn send_one_away(&mut self) {
+        let mut by_client: HashMap<Client, (usize, Reverse<u64>)> = HashMap::new();
+        for (number, connection) in &self.by_number {
+            let (count, _) = by_client
+                .entry(connection.client)
+                .or_insert((0, Reverse(*number)));
+            *count += 1;
+        }
+        let most = by_client.into_values().max();
+        if let Some((_, Reverse(oldest))) = most
+            && let Some(connection) = self.by_number.remove(&oldest)
+        {
+            connection.sent_away.cancel();
         }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut open = self.open.0.lock().unwrap_or_else(PoisonError::into_inner);
-        open.1.remove(&self.number);
+        let mut connections = self.open.0.lock().unwrap_or_else(PoisonError::into_inner);
+        connections.by_number.remove(&self.number);
     }
 }
 
 /// Serves until `stop`, and answers what was asked before that.
-pub(super) async fn serve(mut listener: TcpListener, router: Router, stop: CancellationToken) {
-    let open = Arc::default();
+pub(super) async fn serve(
+    mut listener: TcpListener,
+    router: Router,
+    open: Arc<Open>,
+    stop: CancellationToken,
+) {
     let connections = TaskTracker::new();
     let mut accept = async || Listener::accept(&mut listener).await;
     while let Some((stream, address)) = stop.run_until_cancelled(accept()).await {
-        let place = Open::enter(&open);
+        let place = open.enter(Client::at(address.ip()));
         let ends = (SILENCE, stop.clone());
         connections.spawn(converse(stream, address, router.clone(), ends, place));
     }
@@ -201,6 +243,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Line<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use axum::routing::get;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
     use tokio::task::JoinHandle;
@@ -230,18 +274,47 @@ mod tests {
         assert_eq!(written.await.unwrap(), ErrorKind::TimedOut);
     }
 
+    fn client(number: usize) -> Client {
+        let address = u32::try_from(number).unwrap();
+        Client::at(Ipv4Addr::from_bits(address).into())
+    }
+
+    /// Which of them were sent away.
+    fn sent_away(places: &[Place]) -> Vec<usize> {
+        let all = places.iter().enumerate();
+        let sent_away = all.filter(|(_, place)| place.sent_away.is_cancelled());
+        sent_away.map(|(number, _)| number).collect()
+    }
+
     #[test]
-    fn where_there_are_too_many_the_oldest_goes() {
+    fn where_there_are_too_many_the_oldest_goes_whether_they_are_of_one_client_or_each_of_another() {
+        for clients in [1, MOST + 1] {
+            let open = Arc::default();
+            let enter = |number| Open::enter(&open, client(number % clients));
+            let mut places: Vec<Place> = (0..MOST).map(enter).collect();
+            drop(places.pop());
+            places.push(enter(MOST - 1));
+            assert_eq!(sent_away(&places), [0; 0], "there is room");
+            places.push(enter(MOST));
+            assert_eq!(sent_away(&places), [0], "of {clients} clients");
+            drop(places);
+            assert!(open.0.lock().unwrap().by_number.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_flood_of_one_client_sends_away_its_own_and_nobody_is_sent_away_by_who_has_fewer() {
         let open = Arc::default();
-        let mut places: Vec<Place> = (0..MOST).map(|_| Open::enter(&open)).collect();
-        drop(places.pop());
-        places.push(Open::enter(&open));
-        assert!(!places[0].sent_away.is_cancelled(), "there is room");
-        places.push(Open::enter(&open));
-        let sent_away = places.iter().map(|place| place.sent_away.is_cancelled());
-        assert!(sent_away.eq((0..=MOST).map(|number| number == 0)));
-        drop(places);
-        assert!(open.0.lock().unwrap().1.is_empty());
+        let enter = |number| Open::enter(&open, client(number));
+        // Two have a few, and then comes one who wants them all.
+        let few: Vec<Place> = [1, 2, 2, 1].map(enter).into();
+        let flood: Vec<Place> = (0..2 * MOST).map(|_| enter(3)).collect();
+        assert_eq!(sent_away(&few), [0; 0]);
+        let stays = MOST - few.len();
+        assert_eq!(sent_away(&flood), (0..2 * MOST - stays).collect::<Vec<_>>());
+        let new = [enter(4), enter(1)];
+        assert_eq!((sent_away(&few), sent_away(&new)), (vec![], vec![]));
+        assert_eq!(sent_away(&flood).len(), 2 * MOST - stays + 2);
     }
 
     /// A connection to pages that have one word, and the task that answers on it.
@@ -253,7 +326,7 @@ mod tests {
         let theirs = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (ours, address) = listener.accept().await.unwrap();
         let router = Router::new().route("/", get(async || "here"));
-        let place = Open::enter(&Arc::default());
+        let place = Open::enter(&Arc::default(), Client::at(address.ip()));
         let sent_away = place.sent_away.clone();
         let task = tokio::spawn(converse(ours, address, router, (silence, stop.clone()), place));
         (theirs, sent_away, task)

@@ -73,13 +73,13 @@ fn refusal() -> Refusal {
 
 /// Whoever sends requests from an address, or from a network of IPv6 such as one customer has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Client(IpAddr);
+pub(crate) struct Client(IpAddr);
 
 impl Client {
     /// Those that there is no room to tell apart.
     const OTHERS: Self = Self(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
 
-    pub(super) fn at(address: IpAddr) -> Self {
+    pub(crate) fn at(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
             IpAddr::V4(address) => IpAddr::V4(address),
             IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),

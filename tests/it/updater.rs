@@ -19,6 +19,7 @@ mod monitoring;
 mod namespaces;
 mod news;
 mod notes;
+mod notes_asked;
 mod notes_in_trouble;
 mod offers;
 mod pages;

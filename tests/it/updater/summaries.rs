@@ -140,8 +140,8 @@ async fn whatever_a_model_answers_there_is_a_digest_and_it_is_asked_no_second_ti
         // What fails may be answered later.
         let is_answer = matches!(completion, Completion::Says(..));
         let found = eventually(&format!("{completion:?} is taken in"), LIMIT, || async {
-            let (mut records, state) = stored(&stage).await;
-            let is_spent = state.tokens?.tokens > 0;
+            let (mut records, kept) = stored(&stage).await;
+            let is_spent = kept.tokens?.tokens > 0;
             let record = records.pop()?;
             let is_taken_in = is_spent != is_refused && record.awaits_model != is_answer;
             (is_taken_in && model.questions().len() == 1).then_some(record)

@@ -89,7 +89,7 @@ pub(crate) async fn ask(
         .resolve_reserves(&choices, &reserves, now, &mut answer)
         .await;
     let describe = async {
-        for tag in choices.to_describe(question.known, now) {
+        for tag in choices.to_describe(question.known, &answer.digests, now) {
             if question.describe(tag, &mut answer).await.is_break() {
                 return;
             }

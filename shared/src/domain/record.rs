@@ -37,8 +37,12 @@ pub const TAGS_PER_RECORD: usize = 1000;
 /// registry to say how many an image has.
 pub const PLATFORMS_PER_RECORD: usize = 2000;
 
-/// How many bytes the labels of its images may take in a record, all tags together; tags beyond that are kept without theirs.
+/// How many bytes the labels of its images may take in a record, and what its tags pointed at before, all tags together; tags
+/// beyond that are kept without theirs.
 pub const LABEL_BYTES_PER_RECORD: usize = 64 << 10;
+
+/// How many of the images that a tag pointed at before a record keeps, newest first: what runs is one of the last few.
+pub const FORMER_PER_TAG: usize = 5;
 
 /// How old the stored time of a scan may grow before it is renewed although nothing else changed.
 pub const REFRESH: SignedDuration = SignedDuration::from_hours(1);
@@ -82,6 +86,28 @@ pub struct Described {
     pub platforms: BTreeMap<String, Digest>,
 }
 
+/// What a tag that is followed by its digest pointed at before, where the image said its version: whoever still runs it can be
+/// told what has come since.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Former {
+    pub digest: Digest,
+    /// What it said.
+    pub version: String,
+    /// A pod may name its image by the manifest of its platform.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub platforms: BTreeMap<String, Digest>,
+}
+
+impl Former {
+    /// How much room it takes in a record without its platforms, in bytes.
+    fn size(&self) -> usize {
+        let texts = [self.digest.as_str(), &self.version];
+        // Each stands in a line of its own, under a name and quoted.
+        20 + texts.map(|text| text.len() + 20).iter().sum::<usize>()
+    }
+}
+
 /// What is known of one tag.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -108,6 +134,9 @@ pub struct TagRecord {
     /// Of a candidate whose digest nobody needs, what it was found to be when its image was asked. Boxed for the same reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub described: Option<Box<Described>>,
+    /// Where a demand follows its digest, what it pointed at before, newest first; at most [`FORMER_PER_TAG`].
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    pub former: Box<[Former]>,
 }
 
 impl TagRecord {
@@ -119,6 +148,34 @@ impl TagRecord {
             Some((&described.digest, &described.platforms))
         };
         now.or_else(described)
+    }
+
+    /// Whether it was found to point at another digest than this one, so that nothing else that was found of its image counts.
+    fn pointed_elsewhere(&self, digest: &Digest) -> bool {
+        self.digest.as_ref().is_some_and(|before| before != digest)
+    }
+
+    /// The image of this digest, which may be that of one platform, if the tag points at it or did: its digest, and the version
+    /// that it says it is.
+    pub fn image_of(&self, digest: &Digest) -> Option<(&Digest, Option<&str>)> {
+        let version = self
+            .labels
+            .as_deref()
+            .and_then(|labels| labels.version.as_deref());
+        let now = self
+            .digest
+            .as_ref()
+            .map(|index| (index, &self.platforms, version));
+        let former = self
+            .former
+            .iter()
+            .map(|former| (&former.digest, &former.platforms, Some(former.version.as_str())));
+        let is_it = |index: &Digest, platforms: &BTreeMap<String, Digest>| {
+            index == digest || platforms.values().any(|image| image == digest)
+        };
+        let mut images = now.into_iter().chain(former);
+        let found = images.find(|(index, platforms, _)| is_it(index, platforms));
+        found.map(|(index, _, version)| (index, version))
     }
 
     /// The manifests of its platforms, if they are known.

@@ -86,3 +86,41 @@ async fn an_image_that_cannot_be_asked_leaves_the_scan_complete_and_is_not_asked
     scan(&cluster, &[]).await;
     assert_eq!(asked(&cluster), [1, 0, 0, 0]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_that_moves_is_asked_once_a_digest_and_what_its_image_said_before_stays() {
+    let cluster = installed().await;
+    let publish = |version: &str| {
+        let image = ImageSpec::new("shop/web", "edge").label(VERSION.0, version);
+        cluster.registry.publish(&image);
+    };
+    publish("1.4.0");
+    let image = cluster.registry.reference("shop/web", "edge");
+    cluster.apply(&[deployment("web", &image, &watched())]).await;
+    let versions = async || {
+        let edge = newest(&cluster).await;
+        let former = edge.former.iter().map(|former| former.version.clone());
+        (edge.labels.unwrap().version, former.collect::<Vec<_>>())
+    };
+    for (version, former) in [
+        ("1.4.0", &[][..]),
+        ("1.5.0", &["1.4.0"]),
+        ("1.6.0", &["1.5.0", "1.4.0"]),
+    ] {
+        publish(version);
+        asked(&cluster);
+        scan(&cluster, &[]).await;
+        assert_eq!(asked(&cluster), [0, 1, 2, 1], "index, image and its config");
+        let (now, before) = versions().await;
+        assert_eq!(
+            (now.as_deref(), before),
+            (
+                Some(version),
+                former.iter().map(|version| (*version).to_owned()).collect()
+            )
+        );
+        scan(&cluster, &[]).await;
+        assert_eq!(asked(&cluster), [0, 1, 0, 0]);
+        assert_eq!(versions().await.1.len(), former.len());
+    }
+}

@@ -135,13 +135,21 @@ impl Choices {
     }
 
     /// The tags that demands follow or could move to now, and whose images were not asked yet what they say of themselves, or
-    /// not for so long that they may be others by now.
-    pub fn to_describe(&self, known: Option<&Findings>, now: Timestamp) -> BTreeSet<Tag> {
+    /// not for so long that they may be others by now. `found` is what this scan has found them to point at.
+    pub fn to_describe(
+        &self,
+        known: Option<&Findings>,
+        found: &BTreeMap<Tag, Option<TagDigests>>,
+        now: Timestamp,
+    ) -> BTreeSet<Tag> {
         let is_described = |tag: &Tag| {
             let record = known.and_then(|findings| findings.tag(tag));
             let lasts = |described: &Described| now.duration_since(described.at) < DESCRIPTION_LASTS;
+            let found = found.get(tag).and_then(Option::as_ref);
             record.is_some_and(|record| {
-                record.labels.is_some() && record.described.as_deref().is_none_or(lasts)
+                record.labels.is_some()
+                    && record.described.as_deref().is_none_or(lasts)
+                    && !found.is_some_and(|found| record.pointed_elsewhere(&found.digest))
             })
         };
         let offered = self.of.iter().filter_map(|(demand, choice)| {
@@ -159,6 +167,13 @@ impl Choices {
             to_describe.pop_first();
         }
         to_describe
+    }
+
+    /// The tags whose digest somebody follows.
+    pub(super) fn followed(&self) -> BTreeSet<&Tag> {
+        let demands = self.of.keys();
+        let followed = demands.filter(|demand| demand.policy.follows_digest());
+        followed.map(|demand| &demand.tag).collect()
     }
 
     pub(super) fn tag_count(&self) -> Option<usize> {

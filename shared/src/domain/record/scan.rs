@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use super::choices::Choices;
 use super::labels::ImageLabels;
 use super::{
-    Described, Findings, LABEL_BYTES_PER_RECORD, PLATFORMS_PER_RECORD, REFRESH, ScanError, ScanRecord,
-    TAGS_PER_RECORD, TagRecord,
+    Described, FORMER_PER_TAG, Findings, Former, LABEL_BYTES_PER_RECORD, PLATFORMS_PER_RECORD, REFRESH,
+    ScanError, ScanRecord, TAGS_PER_RECORD, TagRecord,
 };
 use crate::domain::reference::{Digest, Repository, Tag};
 use crate::domain::time::whole_seconds;
@@ -63,17 +63,28 @@ pub fn complete(
         label_bytes: LABEL_BYTES_PER_RECORD,
     };
     let kept = choices.to_keep(resolved);
+    let followed = choices.followed();
     let left_out = known.iter().flat_map(|findings| &findings.tags);
     let left_out =
         left_out.filter(|record| answer.unresolved.contains(&record.tag) && !kept.contains(&&record.tag));
-    let kept = kept
-        .iter()
-        .map(|tag| tag_record((*tag).clone(), known, answer, now));
-    let kept = kept
+    let kept = kept.iter().map(|tag| {
+        let mut record = tag_record((*tag).clone(), known, answer, now);
+        if followed.contains(tag)
+            && let Some(before) = known.and_then(|findings| findings.tag(tag))
+        {
+            record.former = former(before, record.digest.as_ref());
+        }
+        record
+    });
+    let mut kept: Vec<TagRecord> = kept
         .chain(left_out.cloned())
         .take(TAGS_PER_RECORD)
         .map(|record| room.take(record))
         .collect();
+    // What was comes behind all that is.
+    for record in &mut kept {
+        room.take_former(record);
+    }
     let findings = Findings {
         scanned_at: now,
         tag_count: choices.tag_count(),
@@ -96,15 +107,9 @@ struct Room {
 impl Room {
     /// Leaves out of a tag's record what there is no room for.
     fn take(&mut self, mut record: TagRecord) -> TagRecord {
-        match self.platforms.checked_sub(record.platforms.len()) {
-            Some(left) => self.platforms = left,
-            None => record.platforms.clear(),
-        }
+        self.take_platforms(&mut record.platforms);
         if let Some(described) = &mut record.described {
-            match self.platforms.checked_sub(described.platforms.len()) {
-                Some(left) => self.platforms = left,
-                None => described.platforms.clear(),
-            }
+            self.take_platforms(&mut described.platforms);
         }
         let size = record.labels.as_ref().map_or(0, |labels| labels.size());
         match self.label_bytes.checked_sub(size) {
@@ -114,15 +119,47 @@ impl Room {
         }
         record
     }
+
+    /// Leaves out of what a tag pointed at before what there is no room for.
+    fn take_former(&mut self, record: &mut TagRecord) {
+        let former = std::mem::take(&mut record.former);
+        let kept = former.into_iter().map_while(|mut former| {
+            self.label_bytes = self.label_bytes.checked_sub(former.size())?;
+            self.take_platforms(&mut former.platforms);
+            Some(former)
+        });
+        record.former = kept.collect();
+    }
+
+    fn take_platforms(&mut self, platforms: &mut BTreeMap<String, Digest>) {
+        match self.platforms.checked_sub(platforms.len()) {
+            Some(left) => self.platforms = left,
+            None => platforms.clear(),
+        }
+    }
+}
+
+/// What a tag that points at this digest now pointed at before. An image that does not say its version would tell nobody anything.
+fn former(before: &TagRecord, now: Option<&Digest>) -> Box<[Former]> {
+    let moved = now.is_some_and(|now| before.pointed_elsewhere(now));
+    let left = || {
+        Some(Former {
+            digest: before.digest.clone()?,
+            version: before.labels.as_deref()?.version.clone()?,
+            platforms: before.platforms.clone(),
+        })
+    };
+    let left = moved.then(left).flatten();
+    let earlier = before.former.iter().cloned();
+    let earlier = earlier.filter(|former| Some(&former.digest) != now);
+    left.into_iter().chain(earlier).take(FORMER_PER_TAG).collect()
 }
 
 fn tag_record(tag: Tag, known: Option<&Findings>, answer: &Answer, now: Timestamp) -> TagRecord {
     let before = known.and_then(|findings| findings.tag(&tag));
     let resolved = answer.digests.get(&tag).and_then(Option::as_ref);
-    let points_elsewhere = |record: &TagRecord| {
-        let (before, now) = (record.digest.as_ref(), resolved.map(|resolved| &resolved.digest));
-        before.zip(now).is_some_and(|(before, now)| before != now)
-    };
+    let points_elsewhere =
+        |record: &TagRecord| resolved.is_some_and(|resolved| record.pointed_elsewhere(&resolved.digest));
     let digest_first_seen = resolved.map(|resolved| {
         let same = before.filter(|record| record.digest.as_ref() == Some(&resolved.digest));
         let since = |record: &TagRecord| record.digest_first_seen.or(Some(known?.scanned_at));
@@ -149,6 +186,7 @@ fn tag_record(tag: Tag, known: Option<&Findings>, answer: &Answer, now: Timestam
             .and_then(|resolved| resolved.platforms.clone())
             .unwrap_or_default(),
         platforms_pending: resolved.is_some_and(|resolved| resolved.platforms.is_none()),
+        former: Box::default(),
         tag,
     }
 }

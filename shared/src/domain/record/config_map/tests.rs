@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::record::Described;
+use crate::domain::record::{Described, Former};
 use crate::domain::reference::Digest;
 
 const GOLDEN: &str = include_str!("golden-schema-1.yaml");
@@ -19,6 +19,7 @@ fn record() -> ScanRecord {
         platforms_pending: false,
         labels: None,
         described: None,
+        former: Box::default(),
     };
     let platforms = BTreeMap::from([
         ("linux/amd64".to_owned(), digest('b')),
@@ -77,6 +78,11 @@ fn what_was_added_since_is_read_back_and_where_it_is_missing_the_scan_knew_the_d
         digest: digest('a'),
         platforms: BTreeMap::from([("linux/amd64".to_owned(), digest('b'))]),
     }));
+    tag.former = Box::new([Former {
+        digest: digest('d'),
+        version: "1.4.0".to_owned(),
+        platforms: BTreeMap::from([("linux/amd64".to_owned(), digest('e'))]),
+    }]);
     let read = ScanRecord::parse(&newer.to_config_map("kubefresh")).unwrap();
     assert_eq!(read, newer);
     let since = |record: &ScanRecord| {

@@ -1,3 +1,4 @@
+mod former;
 mod labels;
 mod size;
 mod writing;

@@ -14,7 +14,7 @@ fn an_image_is_asked_once_what_it_says_of_itself_and_only_if_a_demand_follows_it
     let to_describe = |lines: &[&str], tags: &[&str], known: Option<&ScanRecord>| -> Vec<String> {
         let tags: Vec<Tag> = tags.iter().map(|tag| tag.parse().unwrap()).collect();
         let findings = known.and_then(|record| record.findings.as_ref());
-        let tags = Choices::among(demands(lines), Some(&tags)).to_describe(findings, now());
+        let tags = Choices::among(demands(lines), Some(&tags)).to_describe(findings, &BTreeMap::new(), now());
         tags.iter().map(ToString::to_string).collect()
     };
     let lines = ["1.4.0 minor", "2.0.0 minor", "edge digest"];
@@ -64,6 +64,14 @@ fn what_an_image_says_of_itself_stays_until_the_tag_points_elsewhere() {
         ..Stock::default()
     };
     assert_eq!(scan(Some(&first), &moved).1, None);
+    // The scan that sees it move asks what is there now.
+    let asked = |found: &Stock| {
+        let choices = Choices::among(demands(&["edge digest"]), None);
+        choices
+            .to_describe(first.findings.as_ref(), &found.digests, now())
+            .len()
+    };
+    assert_eq!([asked(&unchanged), asked(&moved)], [0, 1]);
 }
 
 #[test]
@@ -96,7 +104,7 @@ fn what_a_candidate_was_found_to_be_stays_and_is_asked_for_again_after_some_hour
     assert_eq!(described(&unasked), Some((digest.clone(), now())));
     let asked_at = |hours: i64| {
         !choices()
-            .to_describe(unasked.findings.as_ref(), later(hours))
+            .to_describe(unasked.findings.as_ref(), &BTreeMap::new(), later(hours))
             .is_empty()
     };
     assert_eq!([5, 6].map(asked_at), [false, true]);

@@ -43,6 +43,7 @@ mod rollouts;
 mod running;
 mod seen;
 mod snapshot;
+mod stride;
 mod taken_back;
 mod undo;
 mod verdict;

@@ -8,6 +8,7 @@
 pub mod book;
 pub mod changelog;
 pub mod digest;
+pub mod moved;
 pub mod news;
 pub mod plain;
 pub mod range;

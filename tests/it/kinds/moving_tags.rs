@@ -4,15 +4,22 @@ use std::time::Duration;
 
 use sandbox::apiserver::faults::{Fault, FaultRule};
 use sandbox::apiserver::resources::{CRON_JOBS, DEPLOYMENTS, PODS};
+use sandbox::forge::{Forge, Repository};
+use sandbox::receiver::Receiver;
+use sandbox::registry::ImageSpec;
 use serde_json::{Value, json};
 
 use super::{Stage, told_of};
-use crate::shop::{scan, start_updater};
+use crate::shop::{scan, start_updater, start_updater_with};
 
 impl Stage {
     /// Runs `shop/db:edge`, written without a digest, until its pods are ready.
     async fn run_edge(&self) {
         self.publish("shop/db", "edge", &[]);
+        self.run_what_edge_is().await;
+    }
+
+    async fn run_what_edge_is(&self) {
         let image = self.image("shop/db", "edge");
         let container = json!({ "name": "db", "image": image, "imagePullPolicy": "Always" });
         let spec = json!({
@@ -161,4 +168,53 @@ async fn two_digests_side_by_side_become_the_published_one_in_one_rollout() {
         stage.told(),
         told_of("Deployment", &["UpdateStarted", "ImageUpdated"])
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_tag_that_moved_brings_is_told_by_the_versions_that_its_images_say() {
+    let (stage, forge, discord) = (Stage::set().await, Forge::start().await, Receiver::start().await);
+    let releases = [
+        ("v1.6.0", "- feat: too new"),
+        ("v1.5.0", "- feat: baskets"),
+        ("v1.4.1", "- fix: totals"),
+        ("v1.4.0", "- feat: runs already"),
+    ];
+    forge.has("example/shop", Repository::with(&releases));
+    let source = format!("http://{}/example/shop", forge.host());
+    let publish = |version: &str| {
+        let edge = ImageSpec::new("shop/db", "edge")
+            .label("org.opencontainers.image.source", &source)
+            .label("org.opencontainers.image.version", version);
+        stage.cluster.registry.publish(&edge);
+    };
+    publish("1.4.0");
+    stage.run_what_edge_is().await;
+    stage.annotate(&DEPLOYMENTS, "kubefresh.dev/mode", "approve");
+    scan(&stage.cluster).await;
+    publish("1.5.0");
+    scan(&stage.cluster).await;
+    let (forges, url) = (forge.named("github"), discord.url("/discord"));
+    let words = ["--gather-messages=0", "--forges", &forges, "--discord-url", &url];
+    let _updater = start_updater_with(&stage.cluster, &words);
+    let told = async |count: usize| {
+        stage
+            .until("people are told", || discord.received().len() >= count)
+            .await;
+        discord.received()[count - 1].text.replace('\\', "")
+    };
+    let offered = told(1).await;
+    let about = "1.4.0 to 1.5.0 by the images' labels: v1.5.0, v1.4.1; summarised by rules";
+    for words in [about, "baskets", "totals"] {
+        assert!(offered.contains(words), "{words}: {offered}");
+    }
+    for words in ["too new", "runs already"] {
+        assert!(!offered.contains(words), "{words}: {offered}");
+    }
+    // The tag no longer says what ran once it is under way.
+    let digest = stage.cluster.registry.digest("shop/db", "edge").unwrap();
+    stage.annotate(&DEPLOYMENTS, "kubefresh.dev/approved", &digest);
+    let started = told(2).await;
+    assert!(started.contains(about), "{started}");
+    assert_eq!(stage.result(&DEPLOYMENTS).await, "completed");
+    assert_eq!(forge.asked().len(), 1);
 }

@@ -88,6 +88,7 @@ impl Notes {
     fn new(container: &str, news: News) -> Self {
         let (about, risks) = (news.about(), news.risks());
         let News {
+            versions: _,
             known,
             why: _,
             page,

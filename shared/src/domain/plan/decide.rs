@@ -42,7 +42,7 @@ pub(super) fn decide(
         },
         Err(verdict) => return verdict,
     };
-    let demand = risk_demand(watched, snapshot, &target, now);
+    let demand = risk_demand(workload, watched, snapshot, &target, now);
     let asks = watched.settings.mode == Mode::Approve
         || matches!(demand, Some(Demanded::Approval(_)))
         || taken_back(workload, watched, &target.image);
@@ -88,12 +88,18 @@ enum Demanded {
 }
 
 /// Only in mode `auto`: in all others nothing starts by itself.
-fn risk_demand(watched: &Watched, snapshot: &Snapshot, target: &Target, now: Timestamp) -> Option<Demanded> {
+fn risk_demand(
+    workload: &Workload,
+    watched: &Watched,
+    snapshot: &Snapshot,
+    target: &Target,
+    now: Timestamp,
+) -> Option<Demanded> {
     let asked_for = &watched.settings.require_approval;
     if asked_for.is_empty() || watched.settings.mode != Mode::Auto {
         return None;
     }
-    let (risk, expected_until) = snapshot.risk_of(watched, &target.tag, now);
+    let (risk, expected_until) = snapshot.risk_of(workload, watched, target, now);
     let why = risk.asks(asked_for)?;
     // What is known already does not change by the notes.
     let is_settled = asked_for.iter().any(|flag| {

@@ -6,25 +6,34 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::readings::Read;
-use super::{Action, Assessment, Plan, Snapshot};
+use super::stride::Stride;
+use super::{Action, Assessment, Plan, Snapshot, Target};
 use crate::domain::in_flight::ImageChange;
-use crate::domain::reference::{ImageReference, Tag};
+use crate::domain::reference::Tag;
 use crate::domain::release_notes::book::{Known, Wanted};
 use crate::domain::release_notes::news::News;
 use crate::domain::release_notes::risk::{Notes, Risk, risk};
-use crate::domain::release_notes::source::{NoSource, find};
+use crate::domain::release_notes::source::{Forge, NoSource, NotesSource, find};
 use crate::domain::watched::Watched;
 use crate::domain::workload::Workload;
 
 impl Snapshot {
-    /// The notes of going from one tag of a container's repository to another, or why nobody knows where they would be.
-    fn notes_between(&self, watched: &Watched, from: &Tag, to: &Tag) -> Result<Wanted, NoSource> {
+    /// The notes of what an update of a container goes through, or why nobody knows where they would be.
+    fn notes_of(&self, watched: &Watched, stride: &Stride) -> Result<Wanted, NoSource> {
         let image = watched.image.repository();
         let labels = self
-            .recorded(image, to)
+            .recorded(image, stride.tag())
             .and_then(|record| record.labels.as_deref());
         let label = labels.and_then(|labels| labels.source.as_deref());
         let found = find(&watched.settings.release_notes, label, image, &self.notes.forges)?;
+        // A page of the tag may tell all the same what is new, and releases cannot.
+        let is_page = |source: &NotesSource| source.forge() == Forge::Page;
+        if let Stride::Untold { tag: _, why } = stride
+            && !found.sources.iter().any(is_page)
+        {
+            return Err(why.clone().into());
+        }
+        let (from, to) = stride.ends();
         Ok(Wanted {
             image: image.clone(),
             from: from.clone(),
@@ -33,29 +42,37 @@ impl Snapshot {
         })
     }
 
-    /// The risk of giving a container this tag, and until when more of it may be known soon, if it may.
-    pub fn risk_of(&self, watched: &Watched, to: &Tag, now: Timestamp) -> (Risk, Option<Timestamp>) {
-        let from = &watched.demand.tag;
-        let known = self.notes.of(self.notes_between(watched, from, to));
+    /// The risk of updating a container to this, and until when more of it may be known soon, if it may.
+    pub(super) fn risk_of(
+        &self,
+        workload: &Workload,
+        watched: &Watched,
+        target: &Target,
+        now: Timestamp,
+    ) -> (Risk, Option<Timestamp>) {
+        let stride = self.stride(workload, watched, (&watched.image.text(), &target.image));
+        let stride = stride.unwrap_or_else(|| Stride::Tags {
+            from: watched.demand.tag.clone(),
+            to: target.tag.clone(),
+        });
+        let known = self.notes.of(self.notes_of(watched, &stride));
         let expected_until = self.notes.expected_until(&known, now);
-        let risk = self.risk_between(watched, (from, to), &known, expected_until.is_some());
+        let risk = self.risk_between(watched, &stride, &known, expected_until.is_some());
         (risk, expected_until)
     }
 
-    fn risk_between(
-        &self,
-        watched: &Watched,
-        (from, to): (&Tag, &Tag),
-        known: &Known,
-        is_expected: bool,
-    ) -> Risk {
+    fn risk_between(&self, watched: &Watched, stride: &Stride, known: &Known, is_expected: bool) -> Risk {
         let image = watched.image.repository();
         let version = |tag: &Tag| {
             let labels = self.recorded(image, tag)?.labels.as_deref()?;
             labels.version.as_deref()
         };
-        // Of a tag that moves only what it points at now is recorded.
-        let running = version(from).filter(|_| from != to);
+        let labels = match stride {
+            Stride::Tags { from, to } => (version(from).filter(|_| from != to), version(to)),
+            // They are what it goes through.
+            Stride::Versions { .. } => (None, None),
+            Stride::Untold { tag, why: _ } => (None, version(tag)),
+        };
         let no_source;
         let notes = match known {
             Known::Record(record) => record.notes(),
@@ -71,7 +88,8 @@ impl Snapshot {
                 Notes::Unknown(&no_source)
             }
         };
-        risk(from, to, (running, version(to)), notes)
+        let (from, to) = stride.ends();
+        risk(from, to, labels, notes)
     }
 
     /// What there is to know of giving a container of a workload the image `to` in place of `from`; nothing where it is not
@@ -79,11 +97,15 @@ impl Snapshot {
     pub fn news(&self, workload: &Arc<Workload>, container: &str, from: &str, to: &str) -> Option<News> {
         let read = self.read(workload)?;
         let watched = read.as_ref().as_ref().ok()?.container(container)?;
-        let (from, to) = (tag_of(watched, from)?, tag_of(watched, to)?);
-        let known = self.notes.of(self.notes_between(watched, &from, &to));
+        let stride = self.stride(workload, watched, (from, to))?;
+        let known = self.notes.of(self.notes_of(watched, &stride));
         // Whoever gives up to wait says so; here it is no more than not known.
-        let risk = self.risk_between(watched, (&from, &to), &known, true);
-        Some(News::new(&known, self.notes.fetched, &to, risk))
+        let risk = self.risk_between(watched, &stride, &known, true);
+        let (_, to) = stride.ends();
+        Some(News {
+            versions: stride.versions(),
+            ..News::new(&known, self.notes.fetched, to, risk)
+        })
     }
 
     fn read(&self, workload: &Arc<Workload>) -> Option<Read> {
@@ -100,15 +122,15 @@ impl Snapshot {
             if steps.peek().is_none() {
                 continue;
             }
-            let workload = by_uid.get(assessment.uid.as_str());
-            let Some(read) = workload.and_then(|workload| self.read(workload)) else {
+            let Some(workload) = by_uid.get(assessment.uid.as_str()) else {
                 continue;
             };
+            let Some(read) = self.read(workload) else { continue };
             let Ok(reading) = read.as_ref() else { continue };
             wanted.extend(steps.filter_map(|(container, from, to)| {
                 let watched = reading.container(container)?;
-                let (from, to) = (tag_of(watched, from)?, tag_of(watched, to)?);
-                self.notes_between(watched, &from, &to).ok()
+                let stride = self.stride(workload, watched, (from, to))?;
+                self.notes_of(watched, &stride).ok()
             }));
         }
         wanted
@@ -141,12 +163,4 @@ fn steps(assessment: &Assessment) -> impl Iterator<Item = (&str, &str, &str)> {
     let given = given
         .map(|(container, ImageChange { from, to, .. })| (container.as_str(), from.as_str(), to.as_str()));
     offered.chain(given)
-}
-
-/// The tag of an image in the repository of a container.
-fn tag_of(watched: &Watched, image: &str) -> Option<Tag> {
-    let image: ImageReference = image.parse().ok()?;
-    image
-        .effective_tag()
-        .filter(|_| image.repository() == watched.image.repository())
 }

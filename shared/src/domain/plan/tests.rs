@@ -1,6 +1,7 @@
 mod approvals;
 mod gates;
 mod kept;
+mod moved;
 mod pinning;
 mod platforms;
 mod readings;

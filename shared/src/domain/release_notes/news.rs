@@ -33,6 +33,8 @@ pub enum NotesKnown {
 /// What there is to know of going from one tag of an image to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct News {
+    /// Of a tag that stays the same, from which version to which it goes, by what its images say of themselves.
+    pub versions: Option<(Tag, Tag)>,
     pub known: NotesKnown,
     /// Why they are not all, in words.
     pub why: Option<String>,
@@ -52,6 +54,7 @@ impl News {
     /// Of what is known of the notes, with the risk that follows from it.
     pub fn new(known: &Known, fetched: bool, to: &Tag, risk: Risk) -> Self {
         let nothing = |known, why: Option<String>, source: Option<&NotesSource>| Self {
+            versions: None,
             known,
             why,
             page: source.and_then(|source| template_page(source, to)),
@@ -85,6 +88,7 @@ impl News {
         };
         let newest = record.releases.first().and_then(|release| release.url.clone());
         Self {
+            versions: None,
             known,
             why: why.map(str::to_owned),
             page: newest
@@ -116,14 +120,17 @@ impl News {
     /// Which releases there are and how much of what they say is known, in a line; nothing where nobody asked for any.
     pub fn about(&self) -> Option<String> {
         let why = self.why.as_deref().unwrap_or_default();
-        match self.known {
-            NotesKnown::All => Some(self.named()),
-            NotesKnown::Part => Some(format!("{}; not all is known: {why}", self.named())),
-            NotesKnown::None => Some(format!("no notes found: {why}")),
-            NotesKnown::Failed => Some(format!("no notes yet: {why}")),
-            NotesKnown::Coming => Some("no notes yet: they are still to be fetched".to_owned()),
-            NotesKnown::NotFetched => None,
-        }
+        let about = match self.known {
+            NotesKnown::All => self.named(),
+            NotesKnown::Part => format!("{}; not all is known: {why}", self.named()),
+            NotesKnown::None => format!("no notes found: {why}"),
+            NotesKnown::Failed => format!("no notes yet: {why}"),
+            NotesKnown::Coming => "no notes yet: they are still to be fetched".to_owned(),
+            NotesKnown::NotFetched => return None,
+        };
+        let versions = self.versions.as_ref();
+        let versions = versions.map(|(from, to)| format!("{from} to {to} by the images' labels: "));
+        Some(versions.unwrap_or_default() + &about)
     }
 
     fn named(&self) -> String {

@@ -10,6 +10,7 @@ use std::fmt::{self, Write as _};
 use serde::{Deserialize, Serialize};
 
 use super::super::reference::Repository;
+use super::moved::Untold;
 pub use setting::{Forge, Forges, NotesSetting, Server, UrlTemplate};
 use setting::{LONGEST, located};
 
@@ -134,6 +135,8 @@ pub enum NoSource {
         "the image does not say where its source is, and its name does not tell; say kubefresh.dev/release-notes=github.com/OWNER/NAME"
     )]
     Nothing,
+    #[error(transparent)]
+    Untold(#[from] Untold),
 }
 
 /// Where the notes of an image are, by the setting, by the label of its source, or by its name.

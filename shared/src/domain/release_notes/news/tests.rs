@@ -4,6 +4,7 @@ use crate::domain::release_notes::risk::RiskFlag;
 
 fn news(known: NotesKnown) -> News {
     News {
+        versions: None,
         known,
         why: Some("it is so".to_owned()),
         page: None,
@@ -38,6 +39,12 @@ fn how_much_is_known_is_said_in_a_line() {
         (NotesKnown::NotFetched, None),
     ] {
         assert_eq!(news(known).about().as_deref(), expected);
+        let moved = News {
+            versions: Some(("1.4.0".parse().unwrap(), "1.5.0".parse().unwrap())),
+            ..news(known)
+        };
+        let expected = expected.map(|about| format!("1.4.0 to 1.5.0 by the images' labels: {about}"));
+        assert_eq!(moved.about(), expected);
     }
     let mut many = news(NotesKnown::All);
     many.releases = vec![many.releases[0].clone(); 7];

@@ -51,7 +51,8 @@ impl Scene {
                 .label("sandbox.kubefresh.dev/ready-after", "60s");
             cluster.registry.publish(&image);
         }
-        cluster.apply(&[checkout(&cluster)]).await;
+        let annotations = json!({ "kubefresh.dev/watch": "true", "kubefresh.dev/mode": "approve" });
+        cluster.apply(&[shop::checkout(&cluster, &annotations)]).await;
         scan(&cluster).await;
         let key = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(key.path(), SIGNING_KEY).unwrap();
@@ -158,29 +159,6 @@ impl Scene {
     async fn end(mut self) {
         self.updater.kill().await.unwrap();
     }
-}
-
-fn checkout(cluster: &Cluster) -> serde_json::Value {
-    json!({
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {
-            "name": "checkout",
-            "namespace": "shop",
-            "annotations": { "kubefresh.dev/watch": "true", "kubefresh.dev/mode": "approve" },
-        },
-        "spec": {
-            "replicas": 1,
-            "selector": { "matchLabels": { "app": "checkout" } },
-            "template": {
-                "metadata": { "labels": { "app": "checkout" } },
-                "spec": { "containers": [{
-                    "name": "app",
-                    "image": cluster.registry.reference("shop/checkout", "1.4.0"),
-                }] },
-            },
-        },
-    })
 }
 
 #[tokio::test(flavor = "multi_thread")]

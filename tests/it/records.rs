@@ -9,6 +9,8 @@ use sandbox::programs::programs;
 use sandbox::registry::{Fault, ImageSpec, Rule};
 use serde_json::{Value, json};
 
+use crate::shop;
+
 /// A cluster with Kubefresh's rights in it and two watched Deployments.
 async fn cluster() -> Cluster {
     let cluster = Cluster::still(ApiServerOptions::default()).await;
@@ -23,18 +25,7 @@ async fn cluster() -> Cluster {
                 .publish(&ImageSpec::new(&format!("shop/{name}"), tag));
         }
         let image = cluster.registry.reference(&format!("shop/{name}"), "1.4.0");
-        let deployment = json!({
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": { "name": name, "namespace": "shop", "annotations": { "kubefresh.dev/watch": "true" } },
-            "spec": {
-                "selector": { "matchLabels": { "app": name } },
-                "template": {
-                    "metadata": { "labels": { "app": name } },
-                    "spec": { "containers": [{ "name": "app", "image": image }] },
-                },
-            },
-        });
+        let deployment = shop::deployment(name, &image, &json!({ "kubefresh.dev/watch": "true" }));
         cluster.apply(&[deployment]).await;
     }
     cluster

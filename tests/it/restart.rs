@@ -98,7 +98,12 @@ async fn with_checkout(ending: Ending) -> Cluster {
     for image in [ImageSpec::new("shop/checkout", "1.4.0"), new] {
         cluster.registry.publish(&image);
     }
-    cluster.apply(&[checkout(&cluster)]).await;
+    let annotations = json!({ "kubefresh.dev/watch": "true", "kubefresh.dev/mode": "auto" });
+    let mut checkout = shop::checkout(&cluster, &annotations);
+    checkout["spec"]["replicas"] = json!(2);
+    // Two seconds, as time runs here.
+    checkout["spec"]["progressDeadlineSeconds"] = json!(40);
+    cluster.apply(&[checkout]).await;
     let deployments: Api<Deployment> = Api::namespaced(cluster.client().await, "shop");
     let runs = || async {
         let deployment = deployments.get("checkout").await.unwrap();
@@ -121,30 +126,6 @@ async fn with_checkout(ending: Ending) -> Cluster {
         eventually("it is on its way", LIMIT, runs).await;
     }
     cluster
-}
-
-fn checkout(cluster: &Cluster) -> Value {
-    json!({
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {
-            "name": "checkout",
-            "namespace": "shop",
-            "annotations": { "kubefresh.dev/watch": "true", "kubefresh.dev/mode": "auto" },
-        },
-        "spec": {
-            "replicas": 2,
-            // Two seconds, as time runs here.
-            "progressDeadlineSeconds": 40,
-            "selector": { "matchLabels": { "app": "checkout" } },
-            "template": {
-                "metadata": { "labels": { "app": "checkout" } },
-                "spec": { "containers": [
-                    { "name": "app", "image": cluster.registry.reference("shop/checkout", "1.4.0") },
-                ] },
-            },
-        },
-    })
 }
 
 /// What a finished update leaves behind; the same however often the programs were killed.

@@ -6,37 +6,13 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt as _};
-use sandbox::cluster::{Cluster, eventually};
+use sandbox::cluster::eventually;
 use sandbox::registry::ImageSpec;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::shop::{self, start_updater};
 
 const LIMIT: Duration = Duration::from_mins(1);
-
-fn checkout(cluster: &Cluster) -> Value {
-    json!({
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {
-            "name": "checkout",
-            "namespace": "shop",
-            // Not due for months either, but for check-now.
-            "annotations": {
-                "kubefresh.dev/watch": "true", "kubefresh.dev/mode": "auto", "kubefresh.dev/schedule": "0 0 1 6 *",
-            },
-        },
-        "spec": {
-            "selector": { "matchLabels": { "app": "checkout" } },
-            "template": {
-                "metadata": { "labels": { "app": "checkout" } },
-                "spec": { "containers": [
-                    { "name": "app", "image": cluster.registry.reference("shop/checkout", "1.4.0") },
-                ] },
-            },
-        },
-    })
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn check_now_leads_to_one_scan_and_its_update_and_is_gone() {
@@ -44,7 +20,11 @@ async fn check_now_leads_to_one_scan_and_its_update_and_is_gone() {
     cluster
         .registry
         .publish(&ImageSpec::new("shop/checkout", "1.4.0"));
-    cluster.apply(&[checkout(&cluster)]).await;
+    // Not due for months either, but for check-now.
+    let annotations = json!({
+        "kubefresh.dev/watch": "true", "kubefresh.dev/mode": "auto", "kubefresh.dev/schedule": "0 0 1 6 *",
+    });
+    cluster.apply(&[shop::checkout(&cluster, &annotations)]).await;
     // It is scanned for once before, so that it is not new.
     shop::scan(&cluster).await;
     cluster

@@ -30,6 +30,8 @@ use sandbox::registry::{Fault, ImageSpec, RequestKind, Rule};
 use serde_json::{Value, json};
 use shared::domain::record::ScanRecord;
 
+use crate::shop::deployment;
+
 /// A cluster with Kubefresh installed as `deploy/` says, without anything that would start it.
 async fn installed() -> Cluster {
     let cluster = Cluster::still(ApiServerOptions::default()).await;
@@ -44,21 +46,6 @@ fn publish(cluster: &Cluster, repository: &str, tags: &[&str]) {
     for tag in tags {
         cluster.registry.publish(&ImageSpec::new(repository, tag));
     }
-}
-
-fn deployment(name: &str, image: &str, annotations: &Value) -> Value {
-    json!({
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": { "name": name, "namespace": "shop", "annotations": annotations },
-        "spec": {
-            "selector": { "matchLabels": { "app": name } },
-            "template": {
-                "metadata": { "labels": { "app": name } },
-                "spec": { "containers": [{ "name": "app", "image": image }] },
-            },
-        },
-    })
 }
 
 fn watched() -> Value {

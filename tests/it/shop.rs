@@ -44,6 +44,28 @@ async fn open_with(options: ApiServerOptions, more: &[Value]) -> Cluster {
     cluster
 }
 
+/// A Deployment in the namespace `shop` of one container, `app`, that has this image.
+pub(crate) fn deployment(name: &str, image: &str, annotations: &Value) -> Value {
+    json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": { "name": name, "namespace": "shop", "annotations": annotations },
+        "spec": {
+            "selector": { "matchLabels": { "app": name } },
+            "template": {
+                "metadata": { "labels": { "app": name } },
+                "spec": { "containers": [{ "name": "app", "image": image }] },
+            },
+        },
+    })
+}
+
+/// The Deployment `checkout`, as `shop/checkout:1.4.0` of the cluster's registry.
+pub(crate) fn checkout(cluster: &Cluster, annotations: &Value) -> Value {
+    let image = cluster.registry.reference("shop/checkout", "1.4.0");
+    deployment("checkout", &image, annotations)
+}
+
 /// Starts a program with the rights of its own service account.
 pub(crate) fn start(cluster: &Cluster, name: &str, arguments: &[&str]) -> Child {
     let kubeconfig: PathBuf = cluster.kubeconfig_file(Some(("kubefresh", name)));

@@ -62,6 +62,8 @@ use tokio_util::sync::CancellationToken;
 use updater::app::{self, AppError};
 use updater::cli::{Cli, Settings};
 
+use crate::shop;
+
 /// Far more than anything here takes, on a busy machine too.
 const LIMIT: Duration = Duration::from_secs(30);
 /// The account of the updater, as `deploy/` makes it.
@@ -110,19 +112,8 @@ impl Stage {
     async fn deploy(&self, name: &str, image: &str, annotations: &[(&str, &str)]) {
         let mut all = BTreeMap::from([("kubefresh.dev/watch", "true"), ("kubefresh.dev/mode", "auto")]);
         all.extend(annotations.iter().copied());
-        let deployment = json!({
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": { "name": name, "namespace": "shop", "annotations": all },
-            "spec": {
-                "replicas": 2,
-                "selector": { "matchLabels": { "app": name } },
-                "template": {
-                    "metadata": { "labels": { "app": name } },
-                    "spec": { "containers": [{ "name": "app", "image": image }] },
-                },
-            },
-        });
+        let mut deployment = shop::deployment(name, image, &json!(all));
+        deployment["spec"]["replicas"] = json!(2);
         self.cluster.apply(&[deployment]).await;
     }
 

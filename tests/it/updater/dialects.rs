@@ -26,19 +26,9 @@ impl Stage {
     pub(super) async fn deploy_as(&self, name: &str, image: &str, mut metadata: Value) {
         metadata["name"] = json!(name);
         metadata["namespace"] = json!("shop");
-        let deployment = json!({
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": metadata,
-            "spec": {
-                "replicas": 2,
-                "selector": { "matchLabels": { "app": name } },
-                "template": {
-                    "metadata": { "labels": { "app": name } },
-                    "spec": { "containers": [{ "name": "app", "image": image }] },
-                },
-            },
-        });
+        let mut deployment = shop::deployment(name, image, &json!({}));
+        deployment["metadata"] = metadata;
+        deployment["spec"]["replicas"] = json!(2);
         self.cluster.apply(&[deployment]).await;
     }
 }

@@ -20,19 +20,9 @@ impl Stage {
         for (key, value) in [("watch", "true"), ("mode", "auto")] {
             all["annotations"][format!("kubefresh.dev/{key}")] = json!(value);
         }
-        let patch = json!({
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": all,
-            "spec": {
-                "replicas": 2,
-                "selector": { "matchLabels": { "app": "checkout" } },
-                "template": {
-                    "metadata": { "labels": { "app": "checkout" } },
-                    "spec": { "containers": [{ "name": "app", "image": image }] },
-                },
-            },
-        });
+        let mut patch = shop::deployment("checkout", image, &json!({}));
+        patch["metadata"] = all;
+        patch["spec"]["replicas"] = json!(2);
         let parameters = PatchParams::apply(manager).force();
         self.deployments()
             .patch("checkout", &parameters, &Patch::Apply(patch))

@@ -37,18 +37,8 @@ impl Stage {
     }
 
     async fn deploy_in(&self, namespace: &str, image: &str, annotations: &Value) {
-        let deployment = json!({
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": { "name": "checkout", "namespace": namespace, "annotations": annotations },
-            "spec": {
-                "selector": { "matchLabels": { "app": "checkout" } },
-                "template": {
-                    "metadata": { "labels": { "app": "checkout" } },
-                    "spec": { "containers": [{ "name": "app", "image": image }] },
-                },
-            },
-        });
+        let mut deployment = shop::deployment("checkout", image, annotations);
+        deployment["metadata"]["namespace"] = json!(namespace);
         self.cluster.apply(&[deployment]).await;
     }
 

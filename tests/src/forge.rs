@@ -2,17 +2,14 @@
 //! answer them, each under its own path. Every request is written down.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, Uri};
+use axum::response::Response;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+
+use crate::server::{self, Known, Server};
 
 /// A repository.
 #[derive(Debug, Clone, Default)]
@@ -58,11 +55,7 @@ pub struct Asked {
 
 /// A running forge. Dropping it closes the port.
 #[derive(Debug)]
-pub struct Forge {
-    address: SocketAddr,
-    state: Arc<Mutex<Inner>>,
-    server: JoinHandle<()>,
-}
+pub struct Forge(Server<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -79,74 +72,47 @@ impl Forge {
     /// # Panics
     /// When no port can be bound.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("a bound listener has an address");
-        let state = Arc::new(Mutex::new(Inner::default()));
-        let router = Router::new().fallback(answer).with_state(Arc::clone(&state));
-        let server = tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, router).await {
-                tracing::error!(%error, "the forge stopped");
-            }
-        });
-        Self {
-            address,
-            state,
-            server,
-        }
+        Self(Server::start("forge", Inner::default(), answer).await)
     }
 
     /// As a setting names its repositories: `127.0.0.1:1234`.
     pub fn host(&self) -> String {
-        self.address.to_string()
+        self.0.address.to_string()
     }
 
     /// As FORGES names it.
     pub fn named(&self, kind: &str) -> String {
-        format!("{kind}:http://{}", self.address)
+        format!("{kind}:http://{}", self.0.address)
     }
 
     /// Has this repository from now on.
     pub fn has(&self, path: &str, repository: Repository) {
-        self.lock().repositories.insert(path.to_owned(), repository);
+        self.0.lock().repositories.insert(path.to_owned(), repository);
     }
 
     pub fn becomes(&self, mood: Mood) {
-        self.lock().mood = mood;
+        self.0.lock().mood = mood;
     }
 
     /// So many requests are allowed until then, in seconds since 1970.
     pub fn allows(&self, requests: u32, until: i64) {
-        self.lock().allowance = Some((requests, until));
+        self.0.lock().allowance = Some((requests, until));
     }
 
     /// Everything that was asked, in its order.
     pub fn asked(&self) -> Vec<Asked> {
-        self.lock().asked.clone()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().asked.clone()
     }
 }
 
-impl Drop for Forge {
-    fn drop(&mut self) {
-        self.server.abort();
-    }
-}
-
-async fn answer(State(state): State<Arc<Mutex<Inner>>>, target: Uri, headers: HeaderMap) -> Response {
-    let shown = headers.iter().map(|(name, value)| {
-        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
-        (name.to_string(), value)
-    });
+async fn answer(State(known): State<Known<Inner>>, target: Uri, headers: HeaderMap) -> Response {
     let mut asked = Asked {
         target: target.to_string(),
-        headers: shown.collect(),
+        headers: server::written(&headers),
         status: 0,
     };
     let response = {
-        let mut inner = state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = known.lock().unwrap();
         let response = inner.answer(&target, &asked.headers);
         asked.status = response.as_ref().map_or(0, |response| response.status().as_u16());
         inner.asked.push(asked);
@@ -164,7 +130,7 @@ impl Inner {
         match &self.mood {
             Mood::Answers => {}
             Mood::Hangs => return None,
-            Mood::Says(status, headers, body) => return Some(said(*status, headers, body.clone())),
+            Mood::Says(status, headers, body) => return Some(server::answer(*status, headers, body.clone())),
         }
         let mut limits = Vec::new();
         if let Some((left, until)) = &mut self.allowance {
@@ -173,7 +139,7 @@ impl Inner {
                     ("x-ratelimit-remaining", "0".to_owned()),
                     ("x-ratelimit-reset", until.to_string()),
                 ];
-                return Some(said(
+                return Some(server::answer(
                     403,
                     &headers,
                     json!({ "message": "API rate limit exceeded" }).to_string(),
@@ -199,7 +165,11 @@ impl Inner {
             Some((repository.clone(), rest.or_else(gitlab)?.to_owned()))
         });
         let Some((repository, rest)) = found else {
-            return Some(said(404, &limits, json!({ "message": "Not Found" }).to_string()));
+            return Some(server::answer(
+                404,
+                &limits,
+                json!({ "message": "Not Found" }).to_string(),
+            ));
         };
         Some(match rest.as_str() {
             "/releases" => listed(
@@ -211,11 +181,11 @@ impl Inner {
             ),
             "/contents/CHANGELOG.md" | "/raw/CHANGELOG.md" | "/repository/files/CHANGELOG.md/raw" => {
                 match repository.changelog {
-                    Some(changelog) => said(200, &limits, changelog),
-                    None => said(404, &limits, String::new()),
+                    Some(changelog) => server::answer(200, &limits, changelog),
+                    None => server::answer(404, &limits, String::new()),
                 }
             }
-            _ => said(404, &limits, String::new()),
+            _ => server::answer(404, &limits, String::new()),
         })
     }
 }
@@ -248,7 +218,7 @@ fn listed(
     let hash = Sha256::digest(body.as_bytes());
     let etag = format!("W/\"{:x}{:x}{:x}\"", hash[0], hash[1], hash[2]);
     if headers.get("if-none-match") == Some(&etag) {
-        return said(304, limits, String::new());
+        return server::answer(304, limits, String::new());
     }
     limits.push(("etag", etag));
     if skipped + size < repository.releases.len() {
@@ -257,15 +227,5 @@ fn listed(
             "<http://elsewhere.example/?page=2>; rel=\"next\"".to_owned(),
         ));
     }
-    said(200, limits, body)
-}
-
-fn said(status: u16, headers: &[(&'static str, String)], body: String) -> Response {
-    let status = StatusCode::from_u16(status).expect("a status");
-    let headers = headers.iter().filter_map(|(name, value)| {
-        let name: http::HeaderName = name.parse().ok()?;
-        Some((name, value.parse().ok()?))
-    });
-    let headers: HeaderMap = headers.collect();
-    (status, headers, body).into_response()
+    server::answer(200, limits, body)
 }

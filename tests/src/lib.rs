@@ -23,4 +23,5 @@ pub mod programs;
 pub mod prometheus;
 pub mod receiver;
 pub mod registry;
+mod server;
 pub mod smtp;

@@ -1,19 +1,16 @@
 //! A server that speaks as that of `OpenAI`, over real HTTP: it writes down what it is asked, and can answer oddly.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, Uri};
+use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+
+use crate::server::{self, Known, Server};
 
 /// What it answers.
 #[derive(Debug, Clone)]
@@ -39,11 +36,7 @@ pub struct Question {
 
 /// A running server. Dropping it closes the port.
 #[derive(Debug)]
-pub struct OpenAi {
-    address: SocketAddr,
-    state: Arc<Mutex<Inner>>,
-    server: JoinHandle<()>,
-}
+pub struct OpenAi(Server<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -60,69 +53,42 @@ impl OpenAi {
     /// # Panics
     /// When no port can be bound.
     pub async fn start(completion: Completion) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("a bound listener has an address");
-        let state = Arc::new(Mutex::new(Inner {
+        let inner = Inner {
             completion,
             first: VecDeque::new(),
             let_go: watch::Sender::new(false),
             questions: Vec::new(),
-        }));
-        let router = Router::new().fallback(answer).with_state(Arc::clone(&state));
-        let server = tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, router).await {
-                tracing::error!(%error, "the model stopped");
-            }
-        });
-        Self {
-            address,
-            state,
-            server,
-        }
+        };
+        Self(Server::start("model", inner, answer).await)
     }
 
     /// As `OPENAI_BASE_URL` names it.
     pub fn base_url(&self) -> String {
-        format!("http://{}/v1", self.address)
+        format!("http://{}/v1", self.0.address)
     }
 
     /// What it answers from now on.
     pub fn answers(&self, completion: Completion) {
-        self.lock().completion = completion;
+        self.0.lock().completion = completion;
     }
 
     /// What it answers to the next questions, in this order, before it answers as it does now.
     pub fn answers_first(&self, completions: impl IntoIterator<Item = Completion>) {
-        self.lock().first.extend(completions);
+        self.0.lock().first.extend(completions);
     }
 
     /// What was held is answered.
     pub fn lets_go(&self) {
-        self.lock().let_go.send_replace(true);
+        self.0.lock().let_go.send_replace(true);
     }
 
     /// Everything that was asked, in its order.
     pub fn questions(&self) -> Vec<Question> {
-        self.lock().questions.clone()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().questions.clone()
     }
 }
 
-impl Drop for OpenAi {
-    fn drop(&mut self) {
-        self.server.abort();
-    }
-}
-
-async fn answer(
-    State(state): State<Arc<Mutex<Inner>>>,
-    target: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+async fn answer(State(known): State<Known<Inner>>, target: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let authorization = headers.get("authorization").and_then(|value| value.to_str().ok());
     let question = Question {
         path: target.path().to_owned(),
@@ -130,7 +96,7 @@ async fn answer(
         body: serde_json::from_slice(&body).unwrap_or_default(),
     };
     let (completion, mut let_go) = {
-        let mut inner = state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = known.lock().unwrap();
         inner.questions.push(question);
         let first = inner.first.pop_front();
         let completion = first.unwrap_or_else(|| inner.completion.clone());
@@ -149,8 +115,7 @@ async fn answer(
             (200, said(&text, 100))
         }
     };
-    let status = StatusCode::from_u16(status).expect("a status");
-    (status, [("content-type", "application/json")], body).into_response()
+    server::answer(status, &[("content-type", "application/json".to_owned())], body)
 }
 
 fn said(text: &str, tokens: u64) -> String {

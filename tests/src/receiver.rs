@@ -1,17 +1,14 @@
 //! A program that wants to be told of rollouts: it writes down what it is sent, over real HTTP, and can be told to misbehave.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, Uri};
+use axum::response::Response;
 use serde_json::Value;
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+
+use crate::server::{self, Known, Server};
 
 /// What it does with a request, beside writing it down.
 #[derive(Debug, Clone)]
@@ -52,11 +49,7 @@ impl Received {
 
 /// A running receiver. Dropping it closes the port.
 #[derive(Debug)]
-pub struct Receiver {
-    address: SocketAddr,
-    state: Arc<Mutex<Inner>>,
-    server: JoinHandle<()>,
-}
+pub struct Receiver(Server<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -70,39 +63,26 @@ impl Receiver {
     /// # Panics
     /// When no port can be bound.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("a bound listener has an address");
         let inner = Inner {
             behaviour: Behaviour::Take,
             received: Vec::new(),
         };
-        let state = Arc::new(Mutex::new(inner));
-        let router = Router::new().fallback(receive).with_state(Arc::clone(&state));
-        let server = tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, router).await {
-                tracing::error!(%error, "the receiver stopped");
-            }
-        });
-        Self {
-            address,
-            state,
-            server,
-        }
+        Self(Server::start("receiver", inner, receive).await)
     }
 
     /// Where to post to.
     pub fn url(&self, target: &str) -> String {
-        format!("http://{}{target}", self.address)
+        format!("http://{}{target}", self.0.address)
     }
 
     /// What it does from now on.
     pub fn behave(&self, behaviour: Behaviour) {
-        self.lock().behaviour = behaviour;
+        self.0.lock().behaviour = behaviour;
     }
 
     /// Everything that came, in its order.
     pub fn received(&self) -> Vec<Received> {
-        self.lock().received.clone()
+        self.0.lock().received.clone()
     }
 
     /// The types of the events that it took, in their order.
@@ -111,53 +91,31 @@ impl Receiver {
         let taken = received.filter(|request| request.taken);
         taken.map(|request| request.event().to_owned()).collect()
     }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Receiver {
-    fn drop(&mut self) {
-        self.server.abort();
-    }
 }
 
 async fn receive(
-    State(state): State<Arc<Mutex<Inner>>>,
+    State(known): State<Known<Inner>>,
     target: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let headers = headers.iter().map(|(name, value)| {
-        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
-        (name.to_string(), value)
-    });
     let mut request = Received {
         target: target.to_string(),
-        headers: headers.collect(),
+        headers: server::written(&headers),
         body: serde_json::from_slice(&body).unwrap_or_default(),
         text: String::from_utf8_lossy(&body).into_owned(),
         taken: false,
     };
     let behaviour = {
-        let mut inner = state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = known.lock().unwrap();
         let behaviour = inner.behaviour.clone();
         request.taken = matches!(behaviour, Behaviour::Take);
         inner.received.push(request);
         behaviour
     };
     match behaviour {
-        Behaviour::Take => StatusCode::NO_CONTENT.into_response(),
-        Behaviour::Answer(status, headers) => {
-            let status = StatusCode::from_u16(status).expect("a status");
-            let headers = headers.into_iter().filter_map(|(name, value)| {
-                let name: http::HeaderName = name.parse().ok()?;
-                Some((name, value.parse().ok()?))
-            });
-            let headers: HeaderMap = headers.collect();
-            (status, headers).into_response()
-        }
+        Behaviour::Take => server::answer(204, &[], Body::empty()),
+        Behaviour::Answer(status, headers) => server::answer(status, &headers, Body::empty()),
         Behaviour::Hang => std::future::pending().await,
     }
 }

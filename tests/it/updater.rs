@@ -10,6 +10,7 @@ mod crowd;
 mod dialects;
 mod faults;
 mod going_back;
+mod held;
 mod kept;
 mod leading;
 mod links;

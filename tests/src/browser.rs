@@ -233,8 +233,8 @@ impl Page {
         }
     }
 
-    /// Clicks in the middle of what it sees of it, whatever is there.
-    pub async fn click(&self, role: &str, name: &str) {
+    /// Moves the pointer to the middle of what it sees of it, and says where that is.
+    pub async fn point_at(&self, role: &str, name: &str) -> (f64, f64) {
         let node = json!({ "backendNodeId": self.control(role, name).await.node });
         self.ask("DOM.scrollIntoViewIfNeeded", node.clone()).await;
         let quads = self.ask("DOM.getContentQuads", node).await;
@@ -243,11 +243,27 @@ impl Page {
             f64::midpoint(corner(0), corner(4)),
             f64::midpoint(corner(1), corner(5)),
         );
-        for kind in ["mouseMoved", "mousePressed", "mouseReleased"] {
-            let button = if kind == "mouseMoved" { "none" } else { "left" };
-            let event = json!({ "type": kind, "x": x, "y": y, "button": button, "clickCount": 1 });
-            self.ask("Input.dispatchMouseEvent", event).await;
+        self.mouse("mouseMoved", (x, y)).await;
+        (x, y)
+    }
+
+    /// Clicks there, whatever is there.
+    pub async fn click(&self, role: &str, name: &str) {
+        let there = self.point_at(role, name).await;
+        self.click_at(there).await;
+    }
+
+    /// Presses and lets go where the pointer was moved.
+    pub async fn click_at(&self, there: (f64, f64)) {
+        for kind in ["mousePressed", "mouseReleased"] {
+            self.mouse(kind, there).await;
         }
+    }
+
+    async fn mouse(&self, kind: &str, (x, y): (f64, f64)) {
+        let button = if kind == "mouseMoved" { "none" } else { "left" };
+        let event = json!({ "type": kind, "x": x, "y": y, "button": button, "clickCount": 1 });
+        self.ask("Input.dispatchMouseEvent", event).await;
     }
 
     /// Waits for it, on the page that comes next, and clicks it.

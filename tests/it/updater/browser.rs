@@ -98,6 +98,15 @@ async fn busy(services: &Services) -> Scene {
     scene
 }
 
+impl Scene {
+    /// `checkout` can have these, beside what it has.
+    async fn offer(&self, tags: &[&str]) {
+        let tags = [&["1.4.0"], tags].concat();
+        let repository = format!("{REGISTRY}/checkout");
+        self.stage.scanned(&repository, &["1.4.0 minor"], &tags).await;
+    }
+}
+
 /// The workloads of the table, in its order.
 async fn rows(page: &Page) -> Vec<String> {
     let rows = "[...document.querySelectorAll('tbody th a')].map((link) => link.textContent)";
@@ -188,12 +197,8 @@ async fn every_page_can_be_read_in_light_and_dark_on_a_telephone_and_without_eye
     scene.updater.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs chromium; run by just e2e"]
-async fn who_signs_in_deploys_from_the_page_of_the_workload_and_sees_it_end_there() {
-    let scene = Scene::set(&[]).await;
-    let browser = Browser::start().await;
-    let page = browser.page(scene.updater.address).await;
+/// Signs alice in, and comes back to the page of the workload.
+async fn sign_in(page: &Page) {
     page.open(CHECKOUT).await;
     page.click("link", "Sign in").await;
     page.says("Token of this installation").await;
@@ -205,6 +210,15 @@ async fn who_signs_in_deploys_from_the_page_of_the_workload_and_sees_it_end_ther
     page.press(Key::Enter).await;
     page.click_when_there("link", "shop/checkout").await;
     page.says("Signed in as alice").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium; run by just e2e"]
+async fn who_signs_in_deploys_from_the_page_of_the_workload_and_sees_it_end_there() {
+    let scene = Scene::set(&[]).await;
+    let browser = Browser::start().await;
+    let page = browser.page(scene.updater.address).await;
+    sign_in(&page).await;
     page.click("button", "Deploy 1.5.0 in app").await;
     page.says("It is approved").await;
     page.evaluate("window.isStillHere = true").await;
@@ -218,6 +232,56 @@ async fn who_signs_in_deploys_from_the_page_of_the_workload_and_sees_it_end_ther
     page.click("link", "Sign out").await;
     page.click_when_there("button", "Sign out").await;
     page.says("Watched workloads").await;
+    assert_eq!(page.complaints(), Vec::<String>::new());
+    scene.updater.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium; run by just e2e"]
+async fn news_takes_no_decision_from_under_the_pointer_or_the_focus_until_they_have_left() {
+    const MEANWHILE: &str = "This has changed meanwhile";
+    let scene = Scene::set(&[]).await;
+    let browser = Browser::start().await;
+    let page = browser.page(scene.updater.address).await;
+    sign_in(&page).await;
+
+    page.tab_to("button", "Deploy 1.5.0 in app").await;
+    page.evaluate("window.button = document.activeElement").await;
+    scene.offer(&["1.5.0", "1.6.0"]).await;
+    page.says("1.6.0: a newer tag is published").await;
+    page.says(MEANWHILE).await;
+    let is_there = "window.button.isConnected && document.activeElement === window.button";
+    assert_eq!(page.evaluate(is_there).await, true);
+    page.tab_to("link", "Kubefresh").await;
+    page.says("Deploy 1.6.0 in app").await;
+    assert!(!page.text().await.contains(MEANWHILE));
+
+    let there = page.point_at("button", "Deploy 1.6.0 in app").await;
+    scene.offer(&["1.5.0", "1.6.0", "1.7.0"]).await;
+    page.says("1.7.0: a newer tag is published").await;
+    page.says(MEANWHILE).await;
+    assert_eq!(page.complaints(), Vec::<String>::new());
+    page.click_at(there).await;
+    page.says("is no longer offered").await;
+    assert_eq!(scene.approved().await, None);
+    assert_eq!(scene.stage.image("checkout").await, OLD);
+    scene.updater.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium; run by just e2e"]
+async fn news_leaves_what_is_being_written() {
+    let scene = Scene::set(&[]).await;
+    let browser = Browser::start().await;
+    let page = browser.page(scene.updater.address).await;
+    page.open("/").await;
+    page.tab_to("searchbox", "Text").await;
+    page.write("check").await;
+    scene.offer(&["1.5.0", "1.6.0"]).await;
+    page.says("1.6.0 waits for approval").await;
+    page.write("out").await;
+    let written = "document.activeElement.id === 'q' && document.activeElement.value";
+    assert_eq!(page.evaluate(written).await, "checkout");
     assert_eq!(page.complaints(), Vec::<String>::new());
     scene.updater.stop().await;
 }

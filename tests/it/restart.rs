@@ -61,6 +61,15 @@ enum Ending {
 }
 
 impl Ending {
+    /// In seconds, of which twenty pass here in one. Only where the update is to fail does the controller give up, and where it is not it
+    /// has more time than any run, however slow the machine is.
+    fn progress_deadline(self) -> u32 {
+        match self {
+            Self::RolledBack => 40,
+            Self::Completed | Self::Undone | Self::Abandoned | Self::TakenBack => 6000,
+        }
+    }
+
     /// What stands on the Deployment, and its tag, when the updater starts.
     fn given(self, cluster: &Cluster) -> Option<(Value, &'static str)> {
         let image = |tag| cluster.registry.reference("shop/checkout", tag);
@@ -101,8 +110,7 @@ async fn with_checkout(ending: Ending) -> Cluster {
     let annotations = json!({ "kubefresh.dev/watch": "true", "kubefresh.dev/mode": "auto" });
     let mut checkout = shop::checkout(&cluster, &annotations);
     checkout["spec"]["replicas"] = json!(2);
-    // Two seconds, as time runs here.
-    checkout["spec"]["progressDeadlineSeconds"] = json!(40);
+    checkout["spec"]["progressDeadlineSeconds"] = json!(ending.progress_deadline());
     cluster.apply(&[checkout]).await;
     let deployments: Api<Deployment> = Api::namespaced(cluster.client().await, "shop");
     let runs = || async {
@@ -116,8 +124,7 @@ async fn with_checkout(ending: Ending) -> Cluster {
         let container = json!({ "name": "app", "image": cluster.registry.reference("shop/checkout", tag) });
         let patch = json!({
             "metadata": { "annotations": annotations },
-            // The controller does not give up before anybody has asked.
-            "spec": { "progressDeadlineSeconds": 6000, "template": { "spec": { "containers": [container] } } },
+            "spec": { "template": { "spec": { "containers": [container] } } },
         });
         deployments
             .patch("checkout", &PatchParams::default(), &Patch::Strategic(patch))

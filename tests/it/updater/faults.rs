@@ -70,6 +70,32 @@ async fn a_lost_race_is_decided_anew_by_what_the_watch_brings() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_rollout_that_recovers_before_its_rollback_was_written_is_left_to_complete_and_each_is_told_once() {
+    let stage = Stage::with_checkout(&[]).await;
+    let updater = stage.leader().await;
+    let race = patches(Fault::conflict()).user(UPDATER).nth(2);
+    let race = stage.cluster.api.faults().install(race);
+    stage.offer_1_5_0().await;
+    stage.image_becomes("checkout", NEW).await;
+    stage.give_up("checkout").await;
+    eventually("the rollback loses the race", LIMIT, || async {
+        (race.struck() == 1).then_some(())
+    })
+    .await;
+    stage.roll_out("checkout").await;
+    stage.result_becomes("completed").await;
+    assert_eq!(stage.image("checkout").await, NEW);
+    assert_eq!(stage.annotation("checkout", "hold").await, None);
+    assert_eq!(
+        stage.told("checkout").await,
+        ["UpdateStarted", "RolloutFailed", "ImageUpdated"]
+    );
+    updater.stop().await;
+    let codes: Vec<u16> = stage.patches("checkout").iter().map(|patch| patch.code).collect();
+    assert_eq!(codes, [200, 409, 200]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_in_trouble_is_asked_again_later() {
     assert_eq!(
         update_with(patches(Fault::internal()).nth(1)).await,

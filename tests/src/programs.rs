@@ -36,6 +36,14 @@ fn build() -> BTreeMap<String, PathBuf> {
     if !cfg!(debug_assertions) {
         command.arg("--release");
     }
+    // Cargo tells a test which package it is of. Build scripts of others ask for the same names, and ran again for it here, and in the
+    // next test run again, each time with all that is built upon them.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
     let output = command
         .current_dir(workspace())
         .stderr(Stdio::inherit())

@@ -45,7 +45,8 @@ impl<'a> Answer<'a> {
     ) -> Self {
         let mut rejected: BTreeMap<&'static str, Vec<&str>> = selection
             .rejected
-            .iter()
+            .by_rule()
+            .into_iter()
             .map(|(rule, tags)| (rule.name(), tags.iter().map(|tag| tag.as_str()).collect()))
             .collect();
         if !invalid_tags.is_empty() {

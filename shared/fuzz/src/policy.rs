@@ -65,7 +65,7 @@ fn is_one_of_those_published(request: &SelectionRequest<'_>, tags: &[&Tag]) {
 }
 
 fn is_explained(selection: &Selection<'_>, tags: &[&Tag]) {
-    let mut explained: Vec<&Tag> = selection.rejected.values().flatten().copied().collect();
+    let mut explained: Vec<&Tag> = selection.rejected.by_rule().into_values().flatten().collect();
     explained.extend(selection.selected);
     explained.sort_unstable();
     let published: BTreeSet<&Tag> = tags.iter().copied().collect();

@@ -144,7 +144,7 @@ pub fn plan(snapshot: &Snapshot, limits: &PlanLimits, now: Timestamp) -> Plan {
     for (assessment, candidate) in assessments.iter_mut().zip(candidates) {
         if let Some(Ok(reading)) = candidate.start.as_deref() {
             let update = update(candidate.workload, reading, &assessment.containers, now);
-            assessment.action = Action::Start(update);
+            assessment.action = Action::Start(Box::new(update));
         }
     }
     let looks = assessments
@@ -224,7 +224,7 @@ fn assess(
         let is_ours = workload.annotations.contains_key(PENDING) || undo::is_asked(workload);
         let action = undo::undo(workload, requests, reading, snapshot, now).map_or(Action::Nothing, |undo| {
             Action::Undo {
-                undo,
+                undo: Box::new(undo),
                 abandoned: None,
             }
         });
@@ -237,11 +237,11 @@ fn assess(
         let containers = verdicts(&reading.watched, |watched| {
             decide(&noted, watched, snapshot, limits, now)
         });
-        return Some(Assessed::new(containers, Action::TakenBack(taken_back)));
+        return Some(Assessed::new(containers, Action::TakenBack(Box::new(taken_back))));
     }
     if let Some(undo) = undo::undo(workload, requests, reading, snapshot, now) {
         let containers = verdicts(&reading.watched, |_| Verdict::InFlight);
-        let abandoned = None;
+        let (undo, abandoned) = (Box::new(undo), None);
         return Some(Assessed::new(containers, Action::Undo { undo, abandoned }));
     }
     let containers = offered(workload, reading, snapshot, limits, now);
@@ -313,8 +313,8 @@ fn follow(
         .and_then(|reading| undo::undo(workload, requests, reading, snapshot, now));
     let action = match undo {
         Some(undo) => Action::Undo {
-            undo,
-            abandoned: Some(in_flight),
+            undo: Box::new(undo),
+            abandoned: Some(Box::new(in_flight)),
         },
         None => rollback::follow(workload, in_flight, status, reading, now),
     };

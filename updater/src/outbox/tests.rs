@@ -30,11 +30,11 @@ fn rolling() -> Assessment {
         resource_version: "7".to_owned(),
         containers: Vec::new(),
         action: Action::Follow {
-            in_flight: InFlight::new(
+            in_flight: Box::new(InFlight::new(
                 changes,
                 Timestamp::UNIX_EPOCH,
                 jiff::SignedDuration::from_mins(10),
-            ),
+            )),
             status: RolloutStatus::InProgress(RolloutWaiting::Revision),
             holds: [].into(),
             kept: [].into(),

@@ -44,7 +44,7 @@ fn failure() -> Failure {
 
 fn follow(in_flight: InFlight, status: RolloutStatus) -> Action {
     Action::Follow {
-        in_flight,
+        in_flight: Box::new(in_flight),
         status,
         holds: BTreeMap::new(),
         kept: BTreeMap::new(),
@@ -75,9 +75,9 @@ fn by(in_flight: InFlight) -> Update {
 fn roll_back(in_flight: InFlight) -> Action {
     let undo = by(undone(&in_flight, "no pod", "2024-01-01T12:00:00Z"));
     Action::RollBack {
-        in_flight,
+        in_flight: Box::new(in_flight),
         failure: failure(),
-        undo,
+        undo: Box::new(undo),
     }
 }
 
@@ -86,8 +86,13 @@ fn undo(update: &InFlight, abandoned: bool) -> Action {
     let timeout = SignedDuration::from_mins(10);
     let cause = Cause::Request("kubefresh.dev/undo=1.0.1".to_owned());
     Action::Undo {
-        undo: by(InFlight::undoing(&update.containers, &cause, time(NOW), timeout)),
-        abandoned: abandoned.then(|| update.clone()),
+        undo: Box::new(by(InFlight::undoing(
+            &update.containers,
+            &cause,
+            time(NOW),
+            timeout,
+        ))),
+        abandoned: abandoned.then(|| Box::new(update.clone())),
     }
 }
 

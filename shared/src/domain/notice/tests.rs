@@ -46,7 +46,7 @@ fn marker() -> InFlight {
 fn following(status: RolloutStatus) -> Vec<Notice> {
     notices(&assessment(
         Action::Follow {
-            in_flight: marker(),
+            in_flight: Box::new(marker()),
             status,
             holds: BTreeMap::from([("kubefresh.dev/hold".to_owned(), "2".to_owned())]),
             kept: BTreeMap::new(),
@@ -215,14 +215,14 @@ fn what_is_held_because_somebody_went_back_is_told_each_time_and_says_how_to_lif
         };
         let held = held.map(|hold| ("app".to_owned(), hold.parse().unwrap()));
         notices(&assessment(
-            Action::TakenBack(TakenBack {
+            Action::TakenBack(Box::new(TakenBack {
                 changes: BTreeMap::from([("app".to_owned(), change)]),
                 held: held.into_iter().collect(),
                 holds: BTreeMap::from([("kubefresh.dev/hold".to_owned(), "<=2".to_owned())]),
                 spent_approvals: std::collections::BTreeMap::new(),
                 after: Some(after.to_owned()),
                 by: Some(argo_cd()),
-            }),
+            })),
             Vec::new(),
         ))
     };
@@ -251,7 +251,7 @@ fn that_somebody_asked_is_told_when_it_begins_and_when_it_ends_and_why_nothing_c
     );
     let told = |status| {
         let following = Action::Follow {
-            in_flight: in_flight.clone(),
+            in_flight: Box::new(in_flight.clone()),
             status,
             holds: BTreeMap::new(),
             kept: BTreeMap::new(),

@@ -89,7 +89,7 @@ fn before_our_rollout(assessment: &Assessment, images: &BTreeMap<&str, &str>) ->
 fn under_way(action: &Action) -> Option<&InFlight> {
     match action {
         Action::Follow { in_flight, .. } | Action::RollBack { in_flight, .. } => Some(in_flight),
-        Action::Undo { abandoned, .. } => abandoned.as_ref(),
+        Action::Undo { abandoned, .. } => abandoned.as_deref(),
         Action::Nothing
         | Action::Stop(_)
         | Action::StopForMarker(_)

@@ -103,7 +103,7 @@ impl Assessment {
     }
 }
 
-/// What to do with a workload.
+/// What to do with a workload. What is rare and large is boxed: most of many workloads have nothing to do.
 #[derive(Debug, Clone)]
 pub enum Action {
     /// Nothing; each container's verdict says why.
@@ -113,10 +113,10 @@ pub enum Action {
     /// The in-flight marker cannot be read, so nobody knows whether an update is under way.
     StopForMarker(InFlightError),
     /// Apply this update.
-    Start(Update),
+    Start(Box<Update>),
     /// An update is under way: this is where it stands.
     Follow {
-        in_flight: InFlight,
+        in_flight: Box<InFlight>,
         status: RolloutStatus,
         /// What is held from its end on, as annotations.
         holds: BTreeMap<String, String>,
@@ -126,18 +126,18 @@ pub enum Action {
     },
     /// An update has failed and is to be undone by another one.
     RollBack {
-        in_flight: InFlight,
+        in_flight: Box<InFlight>,
         failure: Failure,
-        undo: Update,
+        undo: Box<Update>,
     },
     /// Somebody asks for the last update to be undone, which this does.
     Undo {
-        undo: Update,
+        undo: Box<Update>,
         /// That update, where it is still under way.
-        abandoned: Option<InFlight>,
+        abandoned: Option<Box<InFlight>>,
     },
     /// Somebody went back to an older image. Nothing else is done until that is written down.
-    TakenBack(TakenBack),
+    TakenBack(Box<TakenBack>),
 }
 
 /// An update of one workload, all its containers in one patch and so in one rollout.

@@ -350,8 +350,8 @@ fn newest_rejected<'a>(
     selection: &Selection<'_>,
     rejection: Rejection,
 ) -> &'a Tag {
-    let rejected = selection.rejected.get(&rejection);
-    let is_rejected = |tag: &&Tag| rejected.is_some_and(|rejected| rejected.contains(tag));
+    let rejected: Vec<&Tag> = selection.rejected.under(rejection).collect();
+    let is_rejected = |tag: &&Tag| rejected.contains(tag);
     let mut newest_first = findings.candidates(&watched.demand).into_iter();
     newest_first.find(is_rejected).unwrap_or(&watched.demand.tag)
 }
@@ -446,7 +446,7 @@ pub(super) fn taken_back(workload: &Workload, watched: &Watched, target: &str) -
 pub(super) fn is_older(tag: &Tag, other: &Tag, policy: &UpdatePolicy) -> bool {
     let from_there = SelectionRequest::new(other, policy);
     let selection = select(&from_there, [tag]);
-    selection.rejected.contains_key(&Rejection::NotNewer)
+    selection.rejected.under(Rejection::NotNewer).next().is_some()
 }
 
 fn approves(approved: Option<&Approved>, watched: &Watched, target: &Target) -> bool {

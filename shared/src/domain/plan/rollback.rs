@@ -35,7 +35,7 @@ pub(super) fn follow(
             }
             return Action::Follow {
                 kept,
-                in_flight,
+                in_flight: Box::new(in_flight),
                 status: other,
                 holds: BTreeMap::new(),
             };
@@ -46,13 +46,13 @@ pub(super) fn follow(
     let holds = with_holds(workload, failed);
     match reading.filter(|reading| is_undone(workload, &in_flight, reading)) {
         Some(reading) => Action::RollBack {
-            undo: undo(workload, &in_flight, &failure, reading, holds, now),
-            in_flight,
+            undo: Box::new(undo(workload, &in_flight, &failure, reading, holds, now)),
+            in_flight: Box::new(in_flight),
             failure,
         },
         None => Action::Follow {
             kept: undoable(workload, &in_flight),
-            in_flight,
+            in_flight: Box::new(in_flight),
             status: RolloutStatus::Failed(failure),
             holds,
         },

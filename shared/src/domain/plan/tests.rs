@@ -417,7 +417,7 @@ fn an_update_under_way_is_followed_even_when_the_settings_were_broken_meanwhile(
     else {
         panic!("not followed")
     };
-    assert_eq!(*in_flight, marker);
+    assert_eq!(**in_flight, marker);
     assert!(matches!(
         status,
         RolloutStatus::InProgress(Waiting::Controller { .. })

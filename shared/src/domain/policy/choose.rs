@@ -1,7 +1,6 @@
 //! The choice itself: one pass over the published tags, in which every tag is accepted or gets the rule against it.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
@@ -10,7 +9,7 @@ use super::key::Key;
 use super::offer::Offer;
 use super::ranking::{Candidate, Ranking};
 use super::ruler::{Ruler, Tier};
-use super::selection::{Rejection, Selection, SelectionReason, SelectionRequest, Successor};
+use super::selection::{Rejection, Rejections, Selection, SelectionReason, SelectionRequest, Successor};
 use super::successor::successor;
 use crate::domain::reference::Tag;
 
@@ -37,6 +36,8 @@ pub fn select<'a, O: Into<Offer<'a>>>(
             .min_by(|a, b| verdicts.newest_first(&a.candidate, &b.candidate))
             .map_or(verdicts.reason, |newest| newest.rule.reason()),
     };
+    let pinned = request.current.filter(|_| reason == SelectionReason::Pinned);
+    let selected = selected.or(pinned);
     let superseded = verdicts
         .accepted
         .iter()
@@ -44,13 +45,13 @@ pub fn select<'a, O: Into<Offer<'a>>>(
     let refused = refusals
         .iter()
         .map(|refusal| (refusal.rule.rejection(), refusal.candidate.offer.tag));
-    let rejected = verdicts.rejected.iter().copied().chain(superseded).chain(refused);
-    let pinned = request.current.filter(|_| reason == SelectionReason::Pinned);
-    let selected = selected.or(pinned);
+    let mut rejected = verdicts.rejected;
+    rejected.extend(superseded.chain(refused));
+    rejected.retain(|(_, tag)| Some(*tag) != selected);
     Selection {
         selected,
         reason,
-        rejected: by_rule(rejected.filter(|(_, tag)| Some(*tag) != selected)),
+        rejected: Rejections::new(rejected),
         successor,
         matures_at,
     }
@@ -98,28 +99,6 @@ pub fn newest_candidates<'a>(
             .collect(),
         witnesses,
     }
-}
-
-fn by_rule<'a>(rejected: impl Iterator<Item = (Rejection, &'a Tag)>) -> BTreeMap<Rejection, Vec<&'a Tag>> {
-    let mut by_rule = BTreeMap::<Rejection, Vec<&Tag>>::new();
-    for (rejection, tag) in rejected {
-        by_rule.entry(rejection).or_default().push(tag);
-    }
-    for tags in by_rule.values_mut() {
-        // Tags lie all over the memory, so that it pays to look at each but once.
-        tags.sort_by_cached_key(|tag| (first_bytes(tag.as_str()), *tag));
-        tags.dedup();
-    }
-    by_rule
-}
-
-/// As much of a text as a number holds. Where two texts differ in it, they do so in the same order.
-fn first_bytes(text: &str) -> u128 {
-    let mut bytes = [0; size_of::<u128>()];
-    for (byte, written) in bytes.iter_mut().zip(text.bytes()) {
-        *byte = written;
-    }
-    u128::from_be_bytes(bytes)
 }
 
 /// An acceptable tag that a condition refuses.

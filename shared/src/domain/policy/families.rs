@@ -70,12 +70,9 @@ pub fn other_families<'a>(current: &Tag, selection: &Selection<'a>) -> Vec<Other
         Rejection::OtherComponents,
         Rejection::OtherPrefix,
     ];
-    let passed_over = rules
-        .iter()
-        .filter_map(|rule| selection.rejected.get(rule))
-        .flatten();
+    let passed_over = rules.into_iter().flat_map(|rule| selection.rejected.under(rule));
     let mut newest = BTreeMap::<Family, (TagVersion, &Tag, usize)>::new();
-    for &tag in passed_over {
+    for tag in passed_over {
         let Some(version) = TagVersion::parse(tag).filter(|version| is_newer_release(version, &current))
         else {
             continue;

@@ -33,7 +33,7 @@ pub(crate) use options::shortened;
 pub use options::{PolicyError, PolicyOption, PolicyOptions};
 pub use rejected::{Rejected, rejected};
 pub use rules::UpdatePolicy;
-pub use selection::{Rejection, Selection, SelectionReason, SelectionRequest, Successor};
+pub use selection::{Rejection, Rejections, Selection, SelectionReason, SelectionRequest, Successor};
 
 #[cfg(test)]
 mod tests;

@@ -24,17 +24,17 @@ pub fn rejected<'a>(
     policy: &UpdatePolicy,
     published: &[&'a Tag],
 ) -> Vec<Rejected<'a>> {
-    let rules = selection.rejected.iter().rev();
-    let rejected = rules.map(|(&rule, tags)| Rejected {
+    let rules = selection.rejected.by_rule().into_iter().rev();
+    let rejected = rules.map(|(rule, tags)| Rejected {
         rule,
         count: tags.len(),
         newest_first: if rule == Rejection::Current {
             Vec::new()
         } else if rule == Rejection::Superseded {
             // In the order of the policy, which may be another than that of versions.
-            in_order_of_policy(tags, current, policy, published)
+            in_order_of_policy(&tags, current, policy, published)
         } else {
-            newest_first(tags)
+            newest_first(&tags)
         },
     });
     rejected.collect()

@@ -55,8 +55,7 @@ pub struct Selection<'a> {
     /// [`Selection::update`].
     pub selected: Option<&'a Tag>,
     pub reason: SelectionReason,
-    /// Every published tag that was not chosen, under the first rule that rejected it. Each list is in byte order.
-    pub rejected: BTreeMap<Rejection, Vec<&'a Tag>>,
+    pub rejected: Rejections<'a>,
     /// Where the current family has ended and another goes on (rules 15 and 1).
     pub successor: Option<Successor<'a>>,
     /// When the next tag that is too young now, and newer than the chosen one, will be old enough.
@@ -68,6 +67,55 @@ impl<'a> Selection<'a> {
     pub fn update(&self) -> Option<&'a Tag> {
         self.selected.filter(|_| self.reason != SelectionReason::Pinned)
     }
+}
+
+/// Every published tag that was not chosen, under the first rule that rejected it. Most who choose never look at them, so that they
+/// are put in groups for those who do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejections<'a>(
+    /// By rule and then in byte order, none twice.
+    Vec<(Rejection, &'a Tag)>,
+);
+
+impl<'a> Rejections<'a> {
+    pub(super) fn new(mut rejected: Vec<(Rejection, &'a Tag)>) -> Self {
+        // Tags lie all over the memory, so that it pays to look at each but once.
+        rejected.sort_by_cached_key(|&(rule, tag)| (rule, first_bytes(tag.as_str()), tag));
+        rejected.dedup();
+        Self(rejected)
+    }
+
+    /// The tags that one rule rejected, in byte order.
+    pub fn under(&self, rule: Rejection) -> impl Iterator<Item = &'a Tag> {
+        let begin = self.0.partition_point(|(other, _)| *other < rule);
+        let from_there = self.0[begin..].iter();
+        from_there
+            .take_while(move |(other, _)| *other == rule)
+            .map(|&(_, tag)| tag)
+    }
+
+    /// All of them by rule, each list in byte order.
+    pub fn by_rule(&self) -> BTreeMap<Rejection, Vec<&'a Tag>> {
+        let groups = self.0.chunk_by(|(one, _), (other, _)| one == other);
+        let groups = groups.filter_map(|group| {
+            let (rule, _) = group.first()?;
+            Some((*rule, group.iter().map(|&(_, tag)| tag).collect()))
+        });
+        groups.collect()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// As much of a text as a number holds. Where two texts differ in it, they do so in the same order.
+fn first_bytes(text: &str) -> u128 {
+    let mut bytes = [0; size_of::<u128>()];
+    for (byte, written) in bytes.iter_mut().zip(text.bytes()) {
+        *byte = written;
+    }
+    u128::from_be_bytes(bytes)
 }
 
 /// The family that goes on where the current one has ended: the distribution that the variant is built on has moved on, or

@@ -33,7 +33,7 @@ pub(super) fn rolling(uid: &str, images: &[(&str, &str)]) -> Assessment {
     let changes = BTreeMap::from([("app".to_owned(), change)]);
     Assessment {
         action: Action::Follow {
-            in_flight: InFlight::new(changes, now(), SignedDuration::from_mins(10)),
+            in_flight: Box::new(InFlight::new(changes, now(), SignedDuration::from_mins(10))),
             status: RolloutStatus::InProgress(RolloutWaiting::Revision),
             holds: BTreeMap::new(),
             kept: BTreeMap::new(),

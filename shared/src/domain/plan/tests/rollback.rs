@@ -95,7 +95,7 @@ fn the_exact_images_of_before_come_back_in_one_update_with_its_own_deadline() {
     else {
         panic!("it is not undone")
     };
-    assert_eq!(in_flight, update);
+    assert_eq!(*in_flight, update);
     assert!(matches!(failure, Failure::RolloutTimeout { .. }));
     let back = &undo.in_flight;
     assert_eq!(back.containers["app"].to, pinned_old);

@@ -36,7 +36,7 @@ fn abandoned(assessment: &Assessment) -> Option<&InFlight> {
     let Action::Undo { abandoned, .. } = &assessment.action else {
         panic!("{:?} {:?}", assessment.action, assessment.refused)
     };
-    abandoned.as_ref()
+    abandoned.as_deref()
 }
 
 /// What each container is given.

@@ -95,7 +95,7 @@ fn the_newest_tag_that_is_mature_wins() {
     ];
     let selection = check(&request, &published, Some("1.2.0"), SelectionReason::NewerVersion);
     assert_eq!(
-        selection.rejected[&Rejection::TooYoung],
+        selection.rejected.by_rule()[&Rejection::TooYoung],
         [&published[0].tag, &published[3].tag, &published[4].tag]
     );
     assert_eq!(selection.matures_at, Some(now() + SignedDuration::from_hours(14)));
@@ -171,7 +171,7 @@ fn what_is_held_is_never_offered() {
     let published = [known("1.3.0"), bad, known("1.1.0")];
     check(&request, &published, Some("1.1.0"), SelectionReason::NewerVersion);
     let selection = check(&request, &published[..2], None, SelectionReason::Held);
-    assert_eq!(selection.rejected[&Rejection::Held].len(), 2);
+    assert_eq!(selection.rejected.by_rule()[&Rejection::Held].len(), 2);
     let digests = level("digest");
     let (old, new) = (digest('a'), digest('b'));
     let request = SelectionRequest {
@@ -244,7 +244,7 @@ fn rule_14_another_name_for_what_runs_is_no_update_and_neither_is_anything_older
         known("17.0.1-alpine"),
     ];
     let selection = check(&request, &published, None, SelectionReason::SameDigest);
-    assert_eq!(selection.rejected[&Rejection::SameDigest].len(), 3);
+    assert_eq!(selection.rejected.by_rule()[&Rejection::SameDigest].len(), 3);
     let published = [
         at("17.2-alpine", 'a'),
         at("17.3-alpine", 'c'),

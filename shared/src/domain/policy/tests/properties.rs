@@ -194,7 +194,7 @@ proptest! {
         published in prop::collection::vec(published_tag(), 0..30),
     ) {
         let selection = select(&request(current.as_ref(), &policy), &published);
-        let mut explained: Vec<&Tag> = selection.rejected.into_values().flatten().chain(selection.selected).collect();
+        let mut explained: Vec<&Tag> = selection.rejected.by_rule().into_values().flatten().chain(selection.selected).collect();
         let mut expected: Vec<&Tag> = published.iter().collect();
         explained.sort();
         expected.sort();

@@ -52,8 +52,9 @@ fn explain(policy: &str, current: &str, published: &str) -> Vec<(&'static str, S
     let join = |tags: &[&Tag]| tags.iter().map(|tag| tag.as_str()).collect::<Vec<_>>().join(" ");
     selection
         .rejected
-        .iter()
-        .map(|(rejection, tags)| (rejection.name(), join(tags)))
+        .by_rule()
+        .into_iter()
+        .map(|(rejection, tags)| (rejection.name(), join(&tags)))
         .collect()
 }
 
@@ -381,7 +382,7 @@ fn rule_13_the_digest_policy_acts_when_both_digests_are_known_and_differ() {
             (expected, reason)
         );
         assert_eq!(
-            found.rejected[&Rejection::OtherTag],
+            found.rejected.by_rule()[&Rejection::OtherTag],
             [&published[2], &published[1]]
         );
         assert_eq!(

@@ -18,7 +18,7 @@ use shared::domain::in_flight::Cause;
 use shared::domain::ownership::FIELD_MANAGER;
 use shared::domain::patch::{self, Outcome, PatchBody};
 use shared::domain::plan::{Action, Assessment, Pending, Plan, RefusedUndo, TakenBack, Tried, Update};
-use shared::domain::workload::WorkloadId;
+use shared::domain::workload::{Workload, WorkloadId};
 use shared::io::client::explain;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
@@ -68,7 +68,7 @@ impl Applier {
         now: Timestamp,
         metrics: &Metrics,
     ) -> Option<&'a Update> {
-        let version = &assessment.resource_version;
+        let version = &assessment.workload.resource_version;
         match &assessment.action {
             Action::Nothing | Action::Stop(_) | Action::StopForMarker(_) => {
                 self.note(assessment, told, metrics).await;
@@ -110,12 +110,12 @@ impl Applier {
                 let body = patch::finish(version, in_flight, &outcome, holds, kept, now);
                 if self.send(assessment, &body, metrics).await == Some(PatchResult::Sent) {
                     tracing::info!(
-                        workload = %assessment.workload,
+                        workload = %assessment.workload.id,
                         change = in_flight.summary(),
                         result = outcome.to_annotation(),
                         "update ended"
                     );
-                    metrics.updated(assessment.workload.kind, result(&outcome));
+                    metrics.updated(assessment.workload.id.kind, result(&outcome));
                 }
             }
         }
@@ -125,9 +125,9 @@ impl Applier {
     /// Takes back what asked for a scan, which has been made.
     pub async fn checked(&self, assessment: &Assessment, annotations: &[&str], metrics: &Metrics) {
         let done = annotations.iter().map(|key| ((*key).to_owned(), None)).collect();
-        let body = patch::annotate(&assessment.resource_version, &done);
+        let body = patch::annotate(&assessment.workload.resource_version, &done);
         if self.send(assessment, &body, metrics).await == Some(PatchResult::Sent) {
-            tracing::info!(workload = %assessment.workload, "checked, as check-now asked");
+            tracing::info!(workload = %assessment.workload.id, "checked, as check-now asked");
         }
     }
 
@@ -135,7 +135,12 @@ impl Applier {
     pub fn prune(&self, plan: &Plan) {
         let assessments = plan.assessments.iter();
         let shown: HashMap<&str, &str> = assessments
-            .map(|assessment| (assessment.uid.as_str(), assessment.resource_version.as_str()))
+            .map(|assessment| {
+                (
+                    assessment.workload.uid.as_str(),
+                    assessment.workload.resource_version.as_str(),
+                )
+            })
             .collect();
         self.attempts().prune(|uid| shown.get(uid.as_str()).copied());
     }
@@ -156,11 +161,15 @@ impl Applier {
         update: &'a Update,
         metrics: &Metrics,
     ) -> Option<&'a Update> {
-        let body = patch::start(assessment.workload.kind, &assessment.resource_version, update);
+        let body = patch::start(
+            assessment.workload.id.kind,
+            &assessment.workload.resource_version,
+            update,
+        );
         match self.send(assessment, &body, metrics).await {
             Some(PatchResult::Sent) => {
                 tracing::info!(
-                    workload = %assessment.workload,
+                    workload = %assessment.workload.id,
                     change = update.in_flight.summary(),
                     rollback = update.in_flight.rollback,
                     deadline = %update.in_flight.deadline,
@@ -182,9 +191,9 @@ impl Applier {
         now: Timestamp,
         metrics: &Metrics,
     ) {
-        let body = patch::take_note(&assessment.resource_version, taken_back, now);
+        let body = patch::take_note(&assessment.workload.resource_version, taken_back, now);
         if self.send(assessment, &body, metrics).await == Some(PatchResult::Sent) {
-            let (workload, change) = (&assessment.workload, taken_back.summary());
+            let (workload, change) = (&assessment.workload.id, taken_back.summary());
             tracing::info!(%workload, change, result = taken_back.result(), "somebody else changed the images");
             if !taken_back.held.is_empty() {
                 metrics.updated(workload.kind, UpdateResult::TakenBack);
@@ -206,11 +215,11 @@ impl Applier {
         if annotations.is_empty() {
             return;
         }
-        let body = patch::annotate(&assessment.resource_version, &annotations);
+        let body = patch::annotate(&assessment.workload.resource_version, &annotations);
         if self.send(assessment, &body, metrics).await != Some(PatchResult::Sent) {
             return;
         }
-        let workload = &assessment.workload;
+        let workload = &assessment.workload.id;
         match waits {
             None => {}
             Some(Some(pending)) => tracing::info!(%workload, pending, "update waits"),
@@ -228,24 +237,16 @@ impl Applier {
         body: &PatchBody,
         metrics: &Metrics,
     ) -> Option<PatchResult> {
-        let Assessment {
-            workload,
+        let Workload {
+            id,
             uid,
             resource_version,
-            containers: _,
-            action: _,
-            pending: _,
-            prospect: _,
-            refused: _,
-        } = assessment;
+            ..
+        } = assessment.workload.as_ref();
         if !self.attempts().may_try(uid, resource_version, Instant::now()) || !self.leadership.may_act() {
             return None;
         }
-        let answer = timeout(
-            CALL_LIMIT,
-            api::patch(&self.client, workload, body, FIELD_MANAGER),
-        )
-        .await;
+        let answer = timeout(CALL_LIMIT, api::patch(&self.client, id, body, FIELD_MANAGER)).await;
         let result = match &answer {
             Ok(Ok(())) => PatchResult::Sent,
             Ok(Err(error)) => failure(error).into(),
@@ -254,7 +255,7 @@ impl Applier {
         self.attempts()
             .tried(uid, resource_version, result, Instant::now());
         metrics.patched(result);
-        tell(workload, result, &answer);
+        tell(id, result, &answer);
         Some(result)
     }
 

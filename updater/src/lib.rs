@@ -51,6 +51,8 @@ mod answer;
 mod answering;
 mod api;
 mod decisions;
+#[cfg(test)]
+mod fixture;
 mod forge;
 mod post;
 mod random;

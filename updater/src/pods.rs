@@ -87,19 +87,16 @@ impl PodReader {
         self.prune(&made);
         // What runs may show that nodes matter, and nodes that it matters where it runs.
         for _ in 0..2 {
-            let missing = made
-                .assessments
-                .iter()
-                .filter(|assessment| wanted(assessment) && !snapshot.pods.contains_key(&assessment.uid));
-            let missing: HashSet<&str> = missing.map(|assessment| assessment.uid.as_str()).collect();
+            let missing = made.assessments.iter().filter(|assessment| {
+                wanted(assessment) && !snapshot.pods.contains_key(&assessment.workload.uid)
+            });
+            let missing: Vec<&Workload> = missing.map(|assessment| assessment.workload.as_ref()).collect();
             let needs_nodes =
                 snapshot.nodes.is_none() && made.assessments.iter().any(Assessment::needs_nodes);
             if missing.is_empty() && !needs_nodes {
                 break;
             }
-            let workloads = snapshot.workloads.iter();
-            self.ask(workloads.filter(|workload| missing.contains(workload.uid.as_str())))
-                .await;
+            self.ask(missing).await;
             if needs_nodes {
                 self.nodes.ask().await;
             }
@@ -132,13 +129,13 @@ impl PodReader {
         let there: HashSet<&str> = plan
             .assessments
             .iter()
-            .map(|assessment| assessment.uid.as_str())
+            .map(|assessment| assessment.workload.uid.as_str())
             .collect();
         kept.answers.retain(|uid, _| there.contains(uid.as_str()));
         kept.trouble.retain(|uid| there.contains(uid.as_str()));
     }
 
-    async fn ask(&self, workloads: impl Iterator<Item = &Arc<Workload>>) {
+    async fn ask(&self, workloads: Vec<&Workload>) {
         let deadline = Instant::now() + PATIENCE;
         stream::iter(workloads)
             .for_each_concurrent(CONCURRENT_WORKLOADS, |workload| async move {
@@ -219,26 +216,11 @@ impl Kept {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use k8s_openapi::api::apps::v1::Deployment;
     use serde_json::json;
 
     use super::*;
     use crate::answering::{self, Reply};
-
-    fn workload(namespace: &str) -> Arc<Workload> {
-        let deployment: Deployment = serde_json::from_value(json!({
-            "metadata": {
-                "name": "checkout", "namespace": namespace, "uid": namespace, "resourceVersion": "7", "generation": 1,
-                "annotations": { "kubefresh.dev/watch": "true" },
-            },
-            "spec": {
-                "selector": { "matchLabels": { "app": "checkout" } },
-                "template": { "spec": { "containers": [{ "name": "app", "image": "shop.example/app:edge" }] } },
-            },
-        }))
-        .unwrap();
-        Arc::new(Workload::of(&deployment).unwrap())
-    }
+    use crate::fixture::checkout;
 
     #[tokio::test]
     async fn what_cannot_be_read_is_asked_for_once_in_a_look_however_long_the_others_take() {
@@ -258,7 +240,7 @@ mod tests {
             }
         }));
         let mut snapshot = Snapshot {
-            workloads: vec![workload("broken"), workload("slow")],
+            workloads: vec![checkout("broken"), checkout("slow")],
             ..Snapshot::default()
         };
         let limits = PlanLimits {

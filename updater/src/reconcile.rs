@@ -134,7 +134,7 @@ impl Reconciler {
         self.signals.metrics.scanned(last_run.as_ref());
         self.want_notes(&mut snapshot, &plan, now);
         self.seen = std::mem::take(&mut snapshot.seen);
-        self.seen.take_in(&snapshot.workloads, &plan);
+        self.seen.take_in(&plan);
         let decided_in = begun.elapsed();
         for (assessment, update) in self.carry_out(&snapshot, &plan, now).await {
             self.seen.gave(assessment, update);
@@ -144,7 +144,7 @@ impl Reconciler {
         let asked = self
             .scans
             .look(
-                (&snapshot, &plan),
+                &plan,
                 self.stores.scanner.as_ref(),
                 last_run.as_ref(),
                 now,

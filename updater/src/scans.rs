@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use kube::{Api, Client, ResourceExt as _};
 use shared::domain::ownership::FIELD_MANAGER;
-use shared::domain::plan::{Assessment, Plan, Snapshot};
+use shared::domain::plan::{Assessment, Plan};
 use shared::domain::record::run::RunRecord;
 use shared::domain::scan_request::{Decision, Obstacle, ScanRequest, Seen, Wishes};
 use shared::io::client::explain;
@@ -96,7 +96,7 @@ impl ScanRequester {
     /// Looks at what waits for a scan, and asks for one.
     pub async fn look<'a>(
         &self,
-        (snapshot, plan): (&Snapshot, &'a Plan),
+        plan: &'a Plan,
         stores: Option<&ScannerStores>,
         last_run: Option<&RunRecord>,
         now: Timestamp,
@@ -111,9 +111,9 @@ impl ScanRequester {
         };
         let (checked, decision) = {
             let mut state = self.state();
-            state.wishes.look(snapshot, plan, &seen, now);
+            state.wishes.look(plan, &seen, now);
             (
-                state.wishes.checked(snapshot, plan, &seen),
+                state.wishes.checked(plan, &seen),
                 state.wishes.decide(&seen, self.started, now),
             )
         };

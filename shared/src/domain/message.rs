@@ -175,12 +175,15 @@ impl Message {
             };
             ((*container).to_owned(), image)
         });
-        let id = short_hash(&format!("{}\n{event}\n{before}\n{now}", assessment.uid), 16);
+        let id = short_hash(
+            &format!("{}\n{event}\n{before}\n{now}", assessment.workload.uid),
+            16,
+        );
         Self::without_end(
             event,
             id,
             whole_seconds(now),
-            &assessment.workload,
+            &assessment.workload.id,
             images.into_iter(),
         )
     }
@@ -370,7 +373,13 @@ fn about(
             awaits_approval: false,
             is_reminder: false,
         }),
-        ..Message::without_end(event, notice.id(), at, &assessment.workload, images.into_iter())
+        ..Message::without_end(
+            event,
+            notice.id(),
+            at,
+            &assessment.workload.id,
+            images.into_iter(),
+        )
     }
 }
 

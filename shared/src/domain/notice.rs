@@ -88,7 +88,13 @@ pub struct Notice {
 
 impl Notice {
     fn new(assessment: &Assessment, reason: NoticeReason, note: &str, identity: &str) -> Self {
-        Self::about(&assessment.workload, &assessment.uid, reason, note, identity)
+        Self::about(
+            &assessment.workload.id,
+            &assessment.workload.uid,
+            reason,
+            note,
+            identity,
+        )
     }
 
     /// What somebody decided at `now`, and what it means; a decision of another moment is another one.
@@ -257,7 +263,7 @@ fn following(
         // That it starts was told with the failure.
         Some(Cause::Failure(_)) => None,
         Some(cause @ Cause::Request(_)) => {
-            let WorkloadId { namespace, name, .. } = &assessment.workload;
+            let WorkloadId { namespace, name, .. } = &assessment.workload.id;
             let why = format!(
                 "{cause}; what is left is held, and only what is newer is offered; to lift it: kubefresh-updater release \
                  {namespace}/{name}"
@@ -312,7 +318,7 @@ fn held(assessment: &Assessment, taken_back: &TakenBack) -> Option<Notice> {
     }
     let change = taken_back.summary();
     let keys: Vec<&str> = taken_back.holds.keys().map(String::as_str).collect();
-    let WorkloadId { namespace, name, .. } = &assessment.workload;
+    let WorkloadId { namespace, name, .. } = &assessment.workload.id;
     let by = taken_back.by.as_ref();
     let by = by.map(|by| format!(" ({by})")).unwrap_or_default();
     let why = format!(
@@ -344,7 +350,7 @@ fn standing(assessment: &Assessment, entry: &ContainerVerdict) -> Option<Notice>
     match verdict {
         Verdict::AwaitingApproval(target) if target.kept_by.is_none() => {
             let only = assessment.containers.len() == 1;
-            let command = plan::approval_command(&assessment.workload, entry, only, target);
+            let command = plan::approval_command(&assessment.workload.id, entry, only, target);
             let risk = target.terms.as_ref().and_then(|terms| terms.risk.as_ref());
             let approvals = target.approvals();
             let approvals = approvals.map_or_else(String::new, |approvals| format!("{approvals}; "));

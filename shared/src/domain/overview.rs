@@ -105,18 +105,16 @@ impl LastUpdate {
 
 /// One line for each watched container, in the order of the plan.
 pub fn overview(snapshot: &Snapshot, plan: &Plan) -> Vec<Line> {
-    let workloads = snapshot.by_uid();
-    let lines = plan.assessments.iter().flat_map(|assessment| {
-        let workload = workloads.get(assessment.uid.as_str()).map(AsRef::as_ref);
-        lines(assessment, workload, snapshot)
-    });
-    lines.collect()
+    let assessments = plan.assessments.iter();
+    assessments
+        .flat_map(|assessment| lines(assessment, snapshot))
+        .collect()
 }
 
-fn lines(assessment: &Assessment, workload: Option<&Workload>, snapshot: &Snapshot) -> Vec<Line> {
-    let last = workload.and_then(LastUpdate::of);
+fn lines(assessment: &Assessment, snapshot: &Snapshot) -> Vec<Line> {
+    let last = LastUpdate::of(&assessment.workload);
     let line = |entry: Option<&ContainerVerdict>, standing: Standing| Line {
-        workload: assessment.workload.clone(),
+        workload: assessment.workload.id.clone(),
         container: entry.map(|entry| entry.container.clone()),
         image: entry.map(|entry| entry.image.clone()),
         target: standing.target,
@@ -128,7 +126,7 @@ fn lines(assessment: &Assessment, workload: Option<&Workload>, snapshot: &Snapsh
     };
     let entries = assessment.containers.iter();
     let said = snapshot
-        .trouble(&assessment.uid)
+        .trouble(&assessment.workload.uid)
         .filter(|_| assessment.is_under_way());
     match &assessment.action {
         Action::Stop(problems) => {
@@ -156,20 +154,15 @@ fn lines(assessment: &Assessment, workload: Option<&Workload>, snapshot: &Snapsh
             })
             .collect(),
         Action::RollBack { undo, .. } | Action::Undo { undo, .. } => entries
-            .map(|entry| {
-                let change = undo.in_flight.containers.get(&entry.container);
-                let why = undo.in_flight.cause().map(|cause| format!("going back: {cause}"));
-                let standing = Standing {
-                    target: change.map(|change| change.to.clone()),
-                    ..Standing::new(State::RollingOut, why.unwrap_or_default())
-                };
-                line(Some(entry), standing)
-            })
+            .map(|entry| line(Some(entry), Standing::going_back(entry, &undo.in_flight)))
             .collect(),
         Action::Start(_) | Action::TakenBack(_) | Action::Nothing => entries
             .map(|entry| {
                 let standing = Standing::of(entry, snapshot);
-                line(Some(entry), standing.after(entry, workload, last.as_ref()))
+                line(
+                    Some(entry),
+                    standing.after(entry, &assessment.workload, last.as_ref()),
+                )
             })
             .collect(),
     }
@@ -212,6 +205,16 @@ impl Standing {
         }
     }
 
+    /// What is yet to be written.
+    fn going_back(entry: &ContainerVerdict, undo: &InFlight) -> Self {
+        let change = undo.containers.get(&entry.container);
+        let why = undo.cause().map(|cause| format!("going back: {cause}"));
+        Self {
+            target: change.map(|change| change.to.clone()),
+            ..Self::new(State::RollingOut, why.unwrap_or_default())
+        }
+    }
+
     /// With what one of the pods says.
     fn with(mut self, said: Option<&str>) -> Self {
         if let Some(said) = said {
@@ -231,11 +234,11 @@ impl Standing {
     }
 
     /// In the light of what came before.
-    fn after(self, entry: &ContainerVerdict, workload: Option<&Workload>, last: Option<&LastUpdate>) -> Self {
+    fn after(self, entry: &ContainerVerdict, workload: &Workload, last: Option<&LastUpdate>) -> Self {
         let Some(last) = last.filter(|_| self.state == State::UpToDate) else {
             return self;
         };
-        let given = workload.and_then(|workload| last_given(&workload.annotations, &entry.container));
+        let given = last_given(&workload.annotations, &entry.container);
         if given != Some(entry.image.as_str()) {
             return self;
         }

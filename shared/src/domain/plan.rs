@@ -90,9 +90,8 @@ impl Assessed {
     }
 }
 
-/// A workload, and what it says where an update of it may start.
-struct Candidate<'a> {
-    workload: &'a Workload,
+/// Whose turn a workload is, and what it says where an update of it may start.
+struct Candidate {
     last_update: Option<Timestamp>,
     start: Option<Read>,
 }
@@ -125,14 +124,11 @@ pub fn plan(snapshot: &Snapshot, limits: &PlanLimits, now: Timestamp) -> Plan {
             Pending::of(workload, &containers, &action)
         };
         candidates.push(Candidate {
-            workload,
             last_update: rollouts::last_update(workload),
             start: read.filter(|_| may_start),
         });
         assessments.push(Assessment {
-            workload: workload.id.clone(),
-            uid: workload.uid.clone(),
-            resource_version: workload.resource_version.clone(),
+            workload: Arc::clone(workload),
             containers,
             prospect: prospect(workload, &action),
             action,
@@ -143,7 +139,7 @@ pub fn plan(snapshot: &Snapshot, limits: &PlanLimits, now: Timestamp) -> Plan {
     rollouts::hold_back(&mut assessments, &mut candidates, snapshot, limits);
     for (assessment, candidate) in assessments.iter_mut().zip(candidates) {
         if let Some(Ok(reading)) = candidate.start.as_deref() {
-            let update = update(candidate.workload, reading, &assessment.containers, now);
+            let update = update(&assessment.workload, reading, &assessment.containers, now);
             assessment.action = Action::Start(Box::new(update));
         }
     }

@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 pub use self::scanner::{ScanJob, ScanRequest, Scanner};
 use super::annotations;
 use super::hash::short_hash;
-use super::plan::{Assessment, Plan, Snapshot, Verdict};
+use super::plan::{Assessment, Plan, Verdict};
 use super::time::whole_seconds;
 use super::workload::Workload;
 
@@ -107,14 +107,14 @@ pub struct Wishes {
 
 impl Wishes {
     /// Takes in what a look at the cluster at `now` found. What nobody wants any more is forgotten.
-    pub fn look(&mut self, snapshot: &Snapshot, plan: &Plan, seen: &Seen<'_>, now: Timestamp) {
+    pub fn look(&mut self, plan: &Plan, seen: &Seen<'_>, now: Timestamp) {
         let before = self.open.take();
         let since = |key: &String| match &before {
             Some(known) => known.get(key).map(|wish| wish.since),
             // Our predecessor may have asked for it.
             None => asked_at(seen, key),
         };
-        let wanted = wanted(snapshot, plan).into_iter().map(|(key, reason)| {
+        let wanted = wanted(plan).into_iter().map(|(key, reason)| {
             let since = since(&key).unwrap_or_else(|| whole_seconds(now));
             (key, Wish { reason, since })
         });
@@ -156,28 +156,24 @@ impl Wishes {
 
     /// The workloads whose `check-now` has been done, with the annotations that asked for it: a scan that began after it was seen has
     /// ended, and all their repositories have an answer, be it an error.
-    pub fn checked<'a>(
-        &self,
-        snapshot: &Snapshot,
-        plan: &'a Plan,
-        seen: &Seen<'_>,
-    ) -> Vec<(&'a Assessment, Vec<&'static str>)> {
-        let is_checked = |(assessment, workload): &(&'a Assessment, &Workload)| {
-            let wish = check_now(workload).and_then(|key| self.open.as_ref()?.get_key_value(&key));
+    pub fn checked<'a>(&self, plan: &'a Plan, seen: &Seen<'_>) -> Vec<(&'a Assessment, Vec<&'static str>)> {
+        let is_checked = |assessment: &&Assessment| {
+            let wish =
+                check_now(&assessment.workload).and_then(|key| self.open.as_ref()?.get_key_value(&key));
             wish.is_some_and(|(key, wish)| seen.ended_for(key, wish.since))
                 && !assessment
                     .containers
                     .iter()
                     .any(|entry| is_unanswered(&entry.verdict))
         };
-        let checked = assessed(snapshot, plan).filter(is_checked);
+        let checked = assessed(plan).filter(is_checked);
         let keys = |workload: &Workload| {
             annotations::check_now(&workload.subject())
                 .map(|(key, _)| key)
                 .collect()
         };
         checked
-            .map(|(assessment, workload)| (assessment, keys(workload)))
+            .map(|assessment| (assessment, keys(&assessment.workload)))
             .collect()
     }
 
@@ -260,9 +256,10 @@ fn scheduled(scanner: &Scanner, seen: &Seen<'_>, now: Timestamp) -> Option<Times
 }
 
 /// Everything that waits for a scan, under its name.
-fn wanted(snapshot: &Snapshot, plan: &Plan) -> BTreeMap<String, Reason> {
+fn wanted(plan: &Plan) -> BTreeMap<String, Reason> {
     let mut wanted = BTreeMap::new();
-    for (assessment, workload) in assessed(snapshot, plan) {
+    for assessment in assessed(plan) {
+        let workload = &assessment.workload;
         if let Some(key) = check_now(workload) {
             wanted.insert(key, Reason::CheckNow);
         }
@@ -281,21 +278,10 @@ fn wanted(snapshot: &Snapshot, plan: &Plan) -> BTreeMap<String, Reason> {
 /// Few enough for hundreds of them to stand in an annotation.
 const KEY_DIGITS: usize = 10;
 
-/// The workloads that are watched, beside what the plan says of them.
-fn assessed<'a, 'b>(
-    snapshot: &'b Snapshot,
-    plan: &'a Plan,
-) -> impl Iterator<Item = (&'a Assessment, &'b Workload)> {
-    let workloads: BTreeMap<&str, &Workload> = snapshot
-        .workloads
-        .iter()
-        .map(|workload| (workload.uid.as_str(), workload.as_ref()))
-        .collect();
-    let watched = plan
-        .assessments
-        .iter()
-        .filter(|entry| !entry.containers.is_empty());
-    watched.filter_map(move |entry| Some((entry, *workloads.get(entry.uid.as_str())?)))
+/// What the plan says of the workloads that are watched.
+fn assessed(plan: &Plan) -> impl Iterator<Item = &Assessment> {
+    let assessments = plan.assessments.iter();
+    assessments.filter(|assessment| !assessment.containers.is_empty())
 }
 
 /// The name of a workload's `check-now`: another one for each value that somebody gives it.

@@ -96,7 +96,7 @@ pub fn approve(
             continue;
         };
         let step = step(entry, target);
-        let offer = offer(&assessment.uid, entry, target);
+        let offer = offer(&assessment.workload.uid, entry, target);
         if let Some(approvals) = target.approvals() {
             match approvals.objection(by) {
                 Some(against) => objection = Some(against),
@@ -116,7 +116,7 @@ pub fn approve(
     }
     if change.offers.is_empty() {
         return Err(SteerError::NothingToApprove {
-            workload: assessment.workload.clone(),
+            workload: assessment.workload.id.clone(),
             why: standing(assessment),
         });
     }
@@ -143,7 +143,7 @@ pub fn hold(
         let meaning = format!("{new} is skipped in container {}", entry.container);
         change.offers.push(OnOffer {
             container: entry.container.clone(),
-            offer: offer(&assessment.uid, entry, target),
+            offer: offer(&assessment.workload.uid, entry, target),
             meaning,
         });
         Some((Some(entry.container.as_str()), new))
@@ -152,7 +152,7 @@ pub fn hold(
     change.hold(workload, offered);
     if change.annotations.is_empty() {
         return Err(SteerError::NothingOffered {
-            workload: assessment.workload.clone(),
+            workload: assessment.workload.id.clone(),
             why: standing(assessment),
         });
     }
@@ -170,12 +170,12 @@ pub fn not_now(assessment: &Assessment, container: Option<&str>) -> Result<Chang
     for entry in chosen(assessment, container)? {
         if let Some(target) = entry.verdict.target() {
             let meaning = format!("{} is left for later", step(entry, target));
-            change.on(entry, offer(&assessment.uid, entry, target), meaning);
+            change.on(entry, offer(&assessment.workload.uid, entry, target), meaning);
         }
     }
     if change.offers.is_empty() {
         return Err(SteerError::NothingToLeave {
-            workload: assessment.workload.clone(),
+            workload: assessment.workload.id.clone(),
             why: standing(assessment),
         });
     }
@@ -336,7 +336,7 @@ fn chosen<'a>(
         Some(container) if chosen.is_empty() => {
             let watched = assessment.containers.iter().map(|entry| entry.container.as_str());
             Err(SteerError::NoContainer {
-                workload: assessment.workload.clone(),
+                workload: assessment.workload.id.clone(),
                 container: container.to_owned(),
                 watched: watched.collect::<Vec<_>>().join(", "),
             })

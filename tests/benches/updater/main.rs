@@ -14,6 +14,7 @@ mod process;
 #[path = "../common/report.rs"]
 #[expect(dead_code, reason = "the other benchmark asks for more")]
 mod report;
+mod stalls;
 mod updater;
 
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ use clap::Parser;
 
 use fixture::Fleet;
 use report::{Figure, median};
+use stalls::Stalls;
 use updater::Updater;
 
 /// Measures the updater on this machine.
@@ -106,9 +108,12 @@ async fn changes(program: &Path, changes: usize, idle: Duration) -> Vec<Figure> 
         "idle for {idle:?}: {} requests besides watches and the lease",
         besides.len()
     );
-    let mut latencies = Vec::new();
+    let stalls = Stalls::watch();
+    let (mut latencies, mut held_up) = (Vec::new(), Vec::new());
     for number in 0..changes {
+        stalls.longest();
         latencies.push(1000.0 * fleet.offer(number).await.as_secs_f64());
+        held_up.push(stalls.longest());
         // As records change in a scan: one after the other, and not in step with the updater's looks.
         tokio::time::sleep(Duration::from_millis(250 + 37 * (number as u64 % 7))).await;
     }
@@ -132,6 +137,11 @@ async fn changes(program: &Path, changes: usize, idle: Duration) -> Vec<Figure> 
             "ms",
         )
         .at_most(150.0),
+        Figure::new(
+            "a timer of 1 ms beside it is late, 99 of 100",
+            percentile(&held_up, 99),
+            "ms",
+        ),
         Figure::new(
             &format!("memory at its peak, {WORKLOADS} workloads"),
             memory,

@@ -202,7 +202,7 @@ impl Story {
             .assessments
             .iter()
             .flat_map(|assessment| assessment.containers.iter().map(move |entry| (assessment, entry)))
-            .map(|(assessment, entry)| vec![assessment.workload.to_string(), entry.verdict.to_string()])
+            .map(|(assessment, entry)| vec![assessment.workload.id.to_string(), entry.verdict.to_string()])
             .collect();
         ensure!(rows.len() == SERVICES.len(), "there is a verdict on each service");
         let image = self.cluster.registry.reference(&service.repository(), tag);

@@ -33,7 +33,7 @@ pub async fn link(options: WorkloadOptions, settings: Settings) -> Result<(), Co
     let survey = survey.map_err(CommandError::Cluster)?;
     let workload = find(&survey.snapshot, named).map_err(CommandError::Cluster)?;
     let mut assessments = survey.plan.assessments.iter();
-    let assessment = assessments.find(|assessment| assessment.uid == workload.uid);
+    let assessment = assessments.find(|assessment| assessment.workload.uid == workload.uid);
     let expires = survey.at.checked_add(pages.expiry);
     let expires = expires.map_err(|error| refused(error.to_string()))?;
     let entries = assessment

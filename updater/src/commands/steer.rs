@@ -195,7 +195,7 @@ async fn attempt(
         .plan
         .assessments
         .iter()
-        .find(|assessment| assessment.uid == workload.uid);
+        .find(|assessment| assessment.workload.uid == workload.uid);
     let word = Word {
         decision: step.decision(),
         by,

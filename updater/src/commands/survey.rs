@@ -38,7 +38,7 @@ pub(super) async fn survey(
     let pods = PodReader::new(client.clone());
     let plan = pods
         .plan(&mut snapshot, &settings.limits, at, |assessment| {
-            (assessment.needs_pods() || assessment.is_under_way()) && is_wanted(&assessment.workload)
+            (assessment.needs_pods() || assessment.is_under_way()) && is_wanted(&assessment.workload.id)
         })
         .await;
     Ok(Survey { snapshot, plan, at })

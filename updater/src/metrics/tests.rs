@@ -1,15 +1,10 @@
 use shared::domain::annotations::Mode;
 use shared::domain::plan::{Action, Assessment, ContainerVerdict, Pending, Verdict};
-use shared::domain::workload::WorkloadId;
 
 use super::*;
+use crate::fixture::checkout;
 
 fn plan() -> Plan {
-    let id = WorkloadId {
-        kind: WorkloadKind::Deployment,
-        namespace: "shop".to_owned(),
-        name: "checkout".to_owned(),
-    };
     let entry = ContainerVerdict {
         container: "app".to_owned(),
         image: "shop/checkout:1.4.0".to_owned(),
@@ -17,9 +12,7 @@ fn plan() -> Plan {
         verdict: Verdict::NoRecord,
     };
     let assessment = Assessment {
-        workload: id,
-        uid: "uid".to_owned(),
-        resource_version: "7".to_owned(),
+        workload: checkout("shop"),
         containers: vec![entry],
         action: Action::Nothing,
         pending: Pending::Unchanged,

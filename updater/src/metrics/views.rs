@@ -102,7 +102,7 @@ impl Views {
         let mut waiting: BTreeMap<&'static str, i64> = BTreeMap::new();
         for assessment in &plan.assessments {
             *states
-                .entry((assessment.workload.kind, state(&assessment.action)))
+                .entry((assessment.workload.id.kind, state(&assessment.action)))
                 .or_default() += 1;
             for entry in &assessment.containers {
                 *verdicts.entry((&entry.verdict).into()).or_default() += 1;

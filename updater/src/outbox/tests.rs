@@ -3,13 +3,13 @@ use shared::domain::in_flight::{ImageChange, InFlight};
 use shared::domain::notice::notices;
 use shared::domain::plan::{Action, Pending};
 use shared::domain::rollout::{RolloutStatus, Waiting as RolloutWaiting};
-use shared::domain::workload::WorkloadKind;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::answering::{self, Reply};
 use crate::cli::Cli;
+use crate::fixture::checkout;
 use crate::leader::Claim;
 
 fn rolling() -> Assessment {
@@ -21,13 +21,7 @@ fn rolling() -> Assessment {
     };
     let changes = [("app".to_owned(), change)].into();
     Assessment {
-        workload: WorkloadId {
-            kind: WorkloadKind::Deployment,
-            namespace: "shop".to_owned(),
-            name: "checkout".to_owned(),
-        },
-        uid: "1234".to_owned(),
-        resource_version: "7".to_owned(),
+        workload: checkout("shop"),
         containers: Vec::new(),
         action: Action::Follow {
             in_flight: Box::new(InFlight::new(

@@ -5,7 +5,6 @@
 
 use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -18,7 +17,7 @@ use crate::domain::plan::{Assessment, Plan, Snapshot, Verdict};
 use crate::domain::reference::ImageReference;
 use crate::domain::release_notes::digest::{Item, Summary};
 use crate::domain::release_notes::news::News;
-use crate::domain::workload::{Workload, WorkloadId};
+use crate::domain::workload::WorkloadId;
 
 /// How long what is offered waits for its notes: long enough for a forge and a model that answer, and nobody misses it.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(90);
@@ -42,7 +41,7 @@ pub struct Briefing<'a> {
     plan: &'a Plan,
     pages: &'a Pages,
     now: Timestamp,
-    by_name: OnceCell<HashMap<&'a WorkloadId, (&'a Arc<Workload>, &'a Assessment)>>,
+    by_name: OnceCell<HashMap<&'a WorkloadId, &'a Assessment>>,
 }
 
 /// How much of the news belongs into a message.
@@ -163,19 +162,16 @@ impl<'a> Briefing<'a> {
     }
 
     fn news(&self, message: &Message, container: &str, from: &str, to: &str) -> Option<News> {
-        let (workload, _) = self.of(&message.workload)?;
-        self.snapshot.news(workload, container, from, to)
+        let assessment = self.of(&message.workload)?;
+        self.snapshot.news(&assessment.workload, container, from, to)
     }
 
-    fn of(&self, id: &WorkloadId) -> Option<(&'a Arc<Workload>, &'a Assessment)> {
+    fn of(&self, id: &WorkloadId) -> Option<&'a Assessment> {
         let by_name = self.by_name.get_or_init(|| {
-            let workloads = self.snapshot.by_uid();
             let assessments = self.plan.assessments.iter();
-            let found = assessments.filter_map(|assessment| {
-                let workload = workloads.get(assessment.uid.as_str())?;
-                Some((&assessment.workload, (*workload, assessment)))
-            });
-            found.collect()
+            assessments
+                .map(|assessment| (&assessment.workload.id, assessment))
+                .collect()
         });
         by_name.get(id).copied()
     }
@@ -223,9 +219,10 @@ impl<'a> Briefing<'a> {
 
     /// What of a message waits for somebody still, each with what people call it.
     fn approvals(&self, message: &Message) -> Vec<(String, ApprovalLink)> {
-        let Some((workload, assessment)) = self.of(&message.workload) else {
+        let Some(assessment) = self.of(&message.workload) else {
             return Vec::new();
         };
+        let workload = &assessment.workload;
         let Ok(expires) = self.now.checked_add(self.pages.expiry) else {
             return Vec::new();
         };

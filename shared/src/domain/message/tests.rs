@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 
 use super::*;
@@ -5,8 +7,10 @@ use crate::domain::annotations::Mode;
 use crate::domain::announcement::Announcement;
 use crate::domain::in_flight::{Cause, ImageChange};
 use crate::domain::notice::notices;
+use crate::domain::plan::tests::workload;
 use crate::domain::plan::{ContainerVerdict, Pending, Update, Verdict};
 use crate::domain::rollout::{Completion, Failure, RolloutStatus, Waiting};
+use crate::domain::workload::Workload;
 
 fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -98,13 +102,14 @@ fn undo(update: &InFlight, abandoned: bool) -> Action {
 
 fn assessment(kind: WorkloadKind, action: Action) -> Assessment {
     Assessment {
-        workload: WorkloadId {
-            kind,
-            namespace: "default".to_owned(),
-            name: "my-app".to_owned(),
-        },
-        uid: "1234".to_owned(),
-        resource_version: "41".to_owned(),
+        workload: Arc::new(Workload {
+            id: WorkloadId {
+                kind,
+                namespace: "default".to_owned(),
+                name: "my-app".to_owned(),
+            },
+            ..workload(&[], &[])
+        }),
         containers: vec![ContainerVerdict {
             container: "app".to_owned(),
             image: "myapp:1.0.1".to_owned(),

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::SignedDuration;
 
@@ -7,19 +8,13 @@ use crate::domain::annotations::{AnnotationError, Mode};
 use crate::domain::in_flight::ImageChange;
 use crate::domain::ownership::Writer;
 use crate::domain::plan::Pending;
+use crate::domain::plan::tests::workload;
 use crate::domain::rollout::{Completion, Failure, Waiting};
 use crate::domain::watched::Problem;
-use crate::domain::workload::WorkloadKind;
 
 fn assessment(action: Action, containers: Vec<ContainerVerdict>) -> Assessment {
     Assessment {
-        workload: WorkloadId {
-            kind: WorkloadKind::Deployment,
-            namespace: "shop".to_owned(),
-            name: "checkout".to_owned(),
-        },
-        uid: "1234".to_owned(),
-        resource_version: "41".to_owned(),
+        workload: Arc::new(workload(&[], &[])),
         containers,
         action,
         pending: Pending::Unchanged,
@@ -200,7 +195,7 @@ fn an_event_name_fits_for_the_longest_workload_name() {
         }),
         Vec::new(),
     );
-    long.workload.name = "a".repeat(253);
+    Arc::make_mut(&mut long.workload).id.name = "a".repeat(253);
     assert!(notices(&long)[0].event_name().len() <= 253);
 }
 

@@ -30,7 +30,7 @@ impl Outbox {
         let mut room = if may_tell { self.room() } else { 0 };
         let mut present = BTreeSet::new();
         for assessment in assessments {
-            let key = short_hash(&assessment.uid, 16);
+            let key = short_hash(&assessment.workload.uid, 16);
             let images = watched_images(assessment);
             let hash = fingerprint(&images);
             let before = self.detected.get(&key).cloned();

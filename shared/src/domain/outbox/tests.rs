@@ -6,6 +6,7 @@ use crate::domain::annotations::Mode;
 use crate::domain::in_flight::{ImageChange, InFlight};
 use crate::domain::message::{Image, ToPeople};
 use crate::domain::notice::NoticeReason;
+use crate::domain::plan::tests as plan;
 use crate::domain::plan::{Action, Assessment, ContainerVerdict, Pending, Verdict};
 use crate::domain::record::outbox as record;
 use crate::domain::rollout::{RolloutStatus, Waiting as RolloutWaiting};

@@ -1,6 +1,7 @@
 //! What was decided for one workload, and what is to be done with it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::gate::Gate;
 use super::pending::Pending;
@@ -11,14 +12,13 @@ use super::verdict::{ContainerVerdict, Verdict};
 use crate::domain::in_flight::{InFlight, InFlightError, LastImages};
 use crate::domain::rollout::{Failure, RolloutStatus};
 use crate::domain::watched::Problem;
-use crate::domain::workload::WorkloadId;
+use crate::domain::workload::Workload;
 
 /// One workload's part of the plan.
 #[derive(Debug, Clone)]
 pub struct Assessment {
-    pub workload: WorkloadId,
-    pub uid: String,
-    pub resource_version: String,
+    /// As it was when this was decided.
+    pub workload: Arc<Workload>,
     /// One for each watched container.
     pub containers: Vec<ContainerVerdict>,
     pub action: Action,

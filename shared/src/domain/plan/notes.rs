@@ -115,16 +115,13 @@ impl Snapshot {
 
     /// The notes of all that a plan offers or does, none twice.
     pub fn notes_wanted(&self, plan: &Plan) -> BTreeSet<Wanted> {
-        let by_uid = self.by_uid();
         let mut wanted = BTreeSet::new();
         for assessment in &plan.assessments {
             let mut steps = steps(assessment).peekable();
             if steps.peek().is_none() {
                 continue;
             }
-            let Some(workload) = by_uid.get(assessment.uid.as_str()) else {
-                continue;
-            };
+            let workload = &assessment.workload;
             let Some(read) = self.read(workload) else { continue };
             let Ok(reading) = read.as_ref() else { continue };
             wanted.extend(steps.filter_map(|(container, from, to)| {

@@ -54,7 +54,7 @@ impl<'a> UnderWay<'a> {
 /// Takes from `candidates` the starts that there is no room for now. What is under way goes on, and so does every rollback.
 pub(super) fn hold_back(
     assessments: &mut [Assessment],
-    candidates: &mut [Candidate<'_>],
+    candidates: &mut [Candidate],
     snapshot: &Snapshot,
     limits: &PlanLimits,
 ) {
@@ -70,14 +70,14 @@ pub(super) fn hold_back(
         for entry in &mut assessment.containers {
             entry.verdict.wait(gate.clone(), None);
         }
-        assessment.pending = Pending::of(candidate.workload, &assessment.containers, &assessment.action);
+        assessment.pending = Pending::of(&assessment.workload, &assessment.containers, &assessment.action);
     }
 }
 
 /// Which of the assessments, and what they wait for.
 fn held_back(
     assessments: &[Assessment],
-    candidates: &[Candidate<'_>],
+    candidates: &[Candidate],
     snapshot: &Snapshot,
     limits: &PlanLimits,
 ) -> Vec<(usize, Gate)> {
@@ -90,25 +90,27 @@ fn held_back(
     // Of many that wait few have their turn, and only those are put in order.
     let mut waiting: BTreeMap<&str, BinaryHeap<_>> = BTreeMap::new();
     for (index, (assessment, candidate)) in assessments.iter().zip(candidates).enumerate() {
-        let namespace = assessment.workload.namespace.as_str();
+        let namespace = assessment.workload.id.namespace.as_str();
         let last_update = candidate.last_update;
         let newest = last_updates.entry(namespace).or_default();
         *newest = last_update.max(*newest);
         match &assessment.action {
             Action::Follow { .. } | Action::RollBack { .. } | Action::Undo { .. } => under_way.add(namespace),
-            Action::Nothing if candidate.start.is_some() => match snapshot.tried.get(&assessment.uid) {
-                Some(Tried::Answered { resource_version })
-                    if *resource_version == assessment.resource_version =>
-                {
-                    under_way.add(namespace);
+            Action::Nothing if candidate.start.is_some() => {
+                match snapshot.tried.get(&assessment.workload.uid) {
+                    Some(Tried::Answered { resource_version })
+                        if *resource_version == assessment.workload.resource_version =>
+                    {
+                        under_way.add(namespace);
+                    }
+                    // What cannot start takes no place from what can.
+                    Some(Tried::InTrouble) => {}
+                    Some(Tried::Answered { .. }) | None => {
+                        let turn = Reverse((last_update, &assessment.workload.id));
+                        waiting.entry(namespace).or_default().push((turn, index));
+                    }
                 }
-                // What cannot start takes no place from what can.
-                Some(Tried::InTrouble) => {}
-                Some(Tried::Answered { .. }) | None => {
-                    let turn = Reverse((last_update, &assessment.workload));
-                    waiting.entry(namespace).or_default().push((turn, index));
-                }
-            },
+            }
             Action::Nothing
             | Action::Start(_)
             | Action::Stop(_)

@@ -37,11 +37,11 @@ impl Seen {
     /// Takes in what the patch of an update, made from this assessment, has made of a workload: somebody may take that back before
     /// a look shows it, and with it the marker.
     pub fn gave(&mut self, assessment: &Assessment, update: &Update) {
-        let Some(sighting) = self.0.get_mut(&assessment.uid) else {
+        let Some(sighting) = self.0.get_mut(&assessment.workload.uid) else {
             return;
         };
         // Where something was refused in that look, what was seen is older.
-        sighting.patched = Some(assessment.resource_version.clone());
+        sighting.patched = Some(assessment.workload.resource_version.clone());
         let patched = Arc::make_mut(&mut sighting.workload);
         for container in &mut patched.containers {
             if let Some(change) = update.in_flight.containers.get(&container.name) {
@@ -52,18 +52,14 @@ impl Seen {
         patched.annotations.extend([marker]);
     }
 
-    /// Takes in the workloads that `plan` was made from. What has yet to be noted of one is not forgotten by that.
-    pub fn take_in(&mut self, workloads: &[Arc<Workload>], plan: &Plan) {
-        let workloads = workloads.iter();
-        let workloads: HashMap<&str, &Arc<Workload>> = workloads
-            .map(|workload| (workload.uid.as_str(), workload))
-            .collect();
+    /// Takes in the workloads of which `plan` says something. What has yet to be noted of one is not forgotten by that.
+    pub fn take_in(&mut self, plan: &Plan) {
         let assessments = plan.assessments.iter();
         let assessments: HashMap<&str, &Assessment> = assessments
-            .map(|assessment| (assessment.uid.as_str(), assessment))
+            .map(|assessment| (assessment.workload.uid.as_str(), assessment))
             .collect();
         self.0.retain(|uid, _| assessments.contains_key(uid.as_str()));
-        for (uid, assessment) in assessments {
+        for assessment in assessments.into_values() {
             match &assessment.action {
                 // What it is refused for may be what was seen before.
                 _ if !assessment.refused.is_empty() => {}
@@ -72,11 +68,7 @@ impl Seen {
                 | Action::Start(_)
                 | Action::Follow { .. }
                 | Action::RollBack { .. }
-                | Action::Undo { .. } => {
-                    if let Some(workload) = workloads.get(uid) {
-                        self.see(workload);
-                    }
-                }
+                | Action::Undo { .. } => self.see(&assessment.workload),
             }
         }
     }

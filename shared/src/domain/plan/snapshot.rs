@@ -45,14 +45,6 @@ impl Snapshot {
         self.pods.get(uid)?.as_ref().ok()?.trouble()
     }
 
-    /// Its workloads.
-    pub fn by_uid(&self) -> HashMap<&str, &Arc<Workload>> {
-        let workloads = self.workloads.iter();
-        workloads
-            .map(|workload| (workload.uid.as_str(), workload))
-            .collect()
-    }
-
     /// What is recorded of a tag, if anything that can be read is.
     pub(in crate::domain) fn recorded(&self, repository: &Repository, tag: &Tag) -> Option<&TagRecord> {
         let record = self.records.get(&record_name(repository))?.as_ref().ok()?;

@@ -6,8 +6,8 @@ use k8s_openapi::api::batch::v1::{CronJob, Job};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::domain::plan::plan;
 use crate::domain::plan::tests::{AUTO, LIMITS, now, record, workload};
+use crate::domain::plan::{Snapshot, plan};
 
 const IMAGE: &str = "registry.example/shop/checkout:1.4.0";
 /// Half an hour past the last run of the schedule, and half an hour before the next.
@@ -79,7 +79,7 @@ fn new_workload() -> Snapshot {
 }
 
 fn look(wishes: &mut Wishes, snapshot: &Snapshot, seen: &Seen<'_>, time: &str) -> Decision {
-    wishes.look(snapshot, &plan(snapshot, &LIMITS, now()), seen, at(time));
+    wishes.look(&plan(snapshot, &LIMITS, now()), seen, at(time));
     wishes.decide(seen, None, at(time))
 }
 
@@ -374,7 +374,7 @@ fn a_start_is_a_reason_unless_a_scan_began_shortly_before_or_since() {
         };
         let mut wishes = Wishes::default();
         let snapshot = cluster(&[], IMAGE, true);
-        wishes.look(&snapshot, &plan(&snapshot, &LIMITS, now()), &seen, at(NOON));
+        wishes.look(&plan(&snapshot, &LIMITS, now()), &seen, at(NOON));
         reasons(&wishes.decide(&seen, Some(at(NOON)), at(NOON)))
     };
     assert_eq!(decide(&[], None), ["start"]);

@@ -183,7 +183,7 @@ fn who_decided_is_written_beside_what_follows_from_it_for_each_container_on_what
     let offers: Vec<String> = assessment
         .containers
         .iter()
-        .map(|entry| offer(&assessment.uid, entry, entry.verdict.target().unwrap()))
+        .map(|entry| offer(&assessment.workload.uid, entry, entry.verdict.target().unwrap()))
         .collect();
     for (change, decision) in [
         (

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::super::{discord, email, ntfy, slack, teams, telegram};
 use super::*;

@@ -1,6 +1,9 @@
 //! Workloads that are new, and those that somebody else has changed.
 
+use std::sync::Arc;
+
 use super::*;
+use crate::domain::workload::Workload;
 
 /// A workload with these images by container, in no rollout.
 pub(super) fn watched(uid: &str, images: &[(&str, &str)]) -> Assessment {
@@ -11,9 +14,11 @@ pub(super) fn watched(uid: &str, images: &[(&str, &str)]) -> Assessment {
         verdict: Verdict::NoRecord,
     };
     Assessment {
-        workload: workload(uid),
-        uid: uid.to_owned(),
-        resource_version: "1".to_owned(),
+        workload: Arc::new(Workload {
+            id: workload(uid),
+            uid: uid.to_owned(),
+            ..plan::workload(&[], images)
+        }),
         containers: images.iter().map(verdict).collect(),
         action: Action::Nothing,
         pending: Pending::Unchanged,

@@ -49,7 +49,7 @@ fn starts(snapshot: &Snapshot, limits: &PlanLimits) -> Vec<String> {
     let plan = plan(snapshot, limits, now());
     let starting = plan.assessments.into_iter().filter_map(|assessment| {
         let starts = matches!(assessment.action, Action::Start(_));
-        starts.then_some(assessment.uid)
+        starts.then(|| assessment.workload.uid.clone())
     });
     starting.collect()
 }

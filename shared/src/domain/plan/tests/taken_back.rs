@@ -21,7 +21,7 @@ impl Leader {
         };
         let plan = plan(&snapshot, &LIMITS, now());
         self.0 = snapshot.seen.clone();
-        self.0.take_in(&snapshot.workloads, &plan);
+        self.0.take_in(&plan);
         plan.assessments.into_iter().next().unwrap()
     }
 }

@@ -15,6 +15,7 @@ pub use self::pending::Pending;
 use self::readings::Read;
 pub use self::readings::Readings;
 pub use self::rollouts::Tried;
+use self::rollouts::Turns;
 pub use self::running::RunningUnknown;
 pub use self::seen::Seen;
 pub use self::snapshot::{NodesRead, PodsRead, Snapshot};
@@ -90,17 +91,14 @@ impl Assessed {
     }
 }
 
-/// Whose turn a workload is, and what it says where an update of it may start.
-struct Candidate {
-    last_update: Option<Timestamp>,
-    start: Option<Read>,
-}
-
 /// Plans for everything in the snapshot.
 pub fn plan(snapshot: &Snapshot, limits: &PlanLimits, now: Timestamp) -> Plan {
     // Of the greatest size there can be, as growing would copy them again and again.
     let most = snapshot.workloads.len();
-    let (mut candidates, mut assessments) = (Vec::with_capacity(most), Vec::with_capacity(most));
+    let mut assessments = Vec::with_capacity(most);
+    // What a workload says, where an update of it may start.
+    let mut starts: Vec<Option<Read>> = Vec::with_capacity(most);
+    let mut turns = Turns::default();
     let mut channels = Channels::new();
     let workloads = snapshot.workloads.iter();
     for workload in workloads.filter(|workload| workload.deleted_at.is_none()) {
@@ -110,6 +108,8 @@ pub fn plan(snapshot: &Snapshot, limits: &PlanLimits, now: Timestamp) -> Plan {
         let Some(assessed) = assess(workload, read.as_deref(), &requests, snapshot, limits, now) else {
             continue;
         };
+        let tried = snapshot.tried.get(&workload.uid);
+        turns.take_in(assessments.len(), workload, &assessed, tried);
         let Assessed {
             containers,
             action,
@@ -123,10 +123,7 @@ pub fn plan(snapshot: &Snapshot, limits: &PlanLimits, now: Timestamp) -> Plan {
         } else {
             Pending::of(workload, &containers, &action)
         };
-        candidates.push(Candidate {
-            last_update: rollouts::last_update(workload),
-            start: read.filter(|_| may_start),
-        });
+        starts.push(read.filter(|_| may_start));
         assessments.push(Assessment {
             workload: Arc::clone(workload),
             containers,
@@ -136,9 +133,9 @@ pub fn plan(snapshot: &Snapshot, limits: &PlanLimits, now: Timestamp) -> Plan {
             refused: requests.refused,
         });
     }
-    rollouts::hold_back(&mut assessments, &mut candidates, snapshot, limits);
-    for (assessment, candidate) in assessments.iter_mut().zip(candidates) {
-        if let Some(Ok(reading)) = candidate.start.as_deref() {
+    turns.hold_back(&mut assessments, &mut starts, limits);
+    for (assessment, start) in assessments.iter_mut().zip(starts) {
+        if let Some(Ok(reading)) = start.as_deref() {
             let update = update(&assessment.workload, reading, &assessment.containers, now);
             assessment.action = Action::Start(Box::new(update));
         }

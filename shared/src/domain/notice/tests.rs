@@ -123,7 +123,7 @@ fn the_same_happening_has_the_same_name_and_another_has_another() {
     assert_eq!(first[1].event_name(), again[1].event_name());
     assert_ne!(first[0].event_name(), first[1].event_name());
     assert_ne!(
-        waiting(Verdict::Notify(target()))[0].event_name(),
+        waiting(Verdict::Notify(Box::new(target())))[0].event_name(),
         first[1].event_name()
     );
 }
@@ -143,7 +143,7 @@ fn a_progressing_rollout_is_not_told_again_for_every_replica() {
 
 #[test]
 fn a_waiting_update_says_what_to_type() {
-    let notices = waiting(Verdict::AwaitingApproval(target()));
+    let notices = waiting(Verdict::AwaitingApproval(Box::new(target())));
     assert_eq!(reasons(&notices), [NoticeReason::UpdateAvailable]);
     assert!(
         notices[0]

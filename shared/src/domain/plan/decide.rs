@@ -35,27 +35,22 @@ pub(super) fn decide(
     if watched.settings.mode == Mode::Off {
         return Verdict::ModeOff;
     }
-    let target = match offered(workload, watched, snapshot, limits, now) {
-        Ok(target) => Target {
-            kept_by: kept_by(workload, watched),
-            ..target
-        },
+    let mut target = match offered(workload, watched, snapshot, limits, now) {
+        Ok(target) => Box::new(target),
         Err(verdict) => return verdict,
     };
+    target.kept_by = kept_by(workload, watched);
     let demand = risk_demand(workload, watched, snapshot, &target, now);
     let asks = watched.settings.mode == Mode::Approve
         || matches!(demand, Some(Demanded::Approval(_)))
         || taken_back(workload, watched, &target.image);
-    let target = Target {
-        terms: terms(workload, watched, &target, demand.as_ref(), asks),
-        ..target
-    };
+    target.terms = terms(workload, watched, &target, demand.as_ref(), asks);
     let is_agreed = is_agreed(watched, &target);
     if let Some(Demanded::Notes { until }) = demand
         && !is_agreed
     {
         return Verdict::Waiting {
-            target: Box::new(target),
+            target,
             gate: Gate::ReleaseNotes,
             until: Some(until),
         };
@@ -65,12 +60,12 @@ pub(super) fn decide(
         Mode::Notify => Verdict::Notify(target),
         Mode::Approve | Mode::Auto if asks && !is_agreed => Verdict::AwaitingApproval(target),
         Mode::Auto | Mode::Approve if target.kept_by.is_some() => Verdict::Waiting {
-            target: Box::new(target),
+            target,
             gate: Gate::Kept,
             until: None,
         },
         Mode::Auto | Mode::Approve if workload.paused => Verdict::Waiting {
-            target: Box::new(target),
+            target,
             gate: Gate::Paused,
             until: None,
         },

@@ -10,9 +10,9 @@ use std::collections::{BTreeMap, BinaryHeap};
 use jiff::Timestamp;
 
 use super::gate::Gate;
-use super::{Action, Assessment, Candidate, Pending, PlanLimits, Snapshot};
+use super::{Action, Assessed, Assessment, Pending, PlanLimits, Read};
 use crate::domain::annotations::LAST_UPDATE;
-use crate::domain::workload::Workload;
+use crate::domain::workload::{Workload, WorkloadId};
 
 /// What became of the last patch of a workload, as far as others have to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,124 +23,116 @@ pub enum Tried {
     InTrouble,
 }
 
-/// Rollouts under way.
-#[derive(Debug)]
-struct UnderWay<'a> {
-    limits: &'a PlanLimits,
-    total: u32,
-    by_namespace: BTreeMap<&'a str, u32>,
+/// Who is under way and who waits for a turn, taken in while one workload after the other is looked at.
+#[derive(Debug, Default)]
+pub(super) struct Turns<'a> {
+    under_way: u32,
+    queues: BTreeMap<&'a str, Queue<'a>>,
 }
 
-impl<'a> UnderWay<'a> {
-    fn add(&mut self, namespace: &'a str) {
-        self.total += 1;
-        *self.by_namespace.entry(namespace).or_default() += 1;
-    }
-
-    fn of(&self, namespace: &str) -> u32 {
-        self.by_namespace.get(namespace).copied().unwrap_or_default()
-    }
-
-    /// What keeps another rollout from starting there.
-    fn gate(&self, namespace: &str) -> Option<Gate> {
-        let own = self.limits.max_rollouts_per_namespace;
-        let own = own.filter(|limit| self.of(namespace) >= *limit);
-        let all = self.limits.max_rollouts.filter(|limit| self.total >= *limit);
-        own.map(|limit| Gate::MaxRolloutsPerNamespace { limit })
-            .or(all.map(|limit| Gate::MaxRollouts { limit }))
-    }
+/// The workloads of one namespace.
+#[derive(Debug, Default)]
+struct Queue<'a> {
+    under_way: u32,
+    /// Of any of them.
+    last_update: Option<Timestamp>,
+    /// Of many that wait few have their turn, and only those are put in order.
+    waiting: BinaryHeap<Turn<'a>>,
 }
 
-/// Takes from `candidates` the starts that there is no room for now. What is under way goes on, and so does every rollback.
-pub(super) fn hold_back(
-    assessments: &mut [Assessment],
-    candidates: &mut [Candidate],
-    snapshot: &Snapshot,
-    limits: &PlanLimits,
-) {
-    if limits.max_rollouts.is_none() && limits.max_rollouts_per_namespace.is_none() {
-        return;
-    }
-    for (index, gate) in held_back(assessments, candidates, snapshot, limits) {
-        let (Some(assessment), Some(candidate)) = (assessments.get_mut(index), candidates.get_mut(index))
-        else {
-            continue;
-        };
-        candidate.start = None;
-        for entry in &mut assessment.containers {
-            entry.verdict.wait(gate.clone(), None);
-        }
-        assessment.pending = Pending::of(&assessment.workload, &assessment.containers, &assessment.action);
-    }
-}
+/// The longer ago the last update of a workload, the sooner its turn; with its place among the assessments.
+type Turn<'a> = (Reverse<(Option<Timestamp>, &'a WorkloadId)>, usize);
 
-/// Which of the assessments, and what they wait for.
-fn held_back(
-    assessments: &[Assessment],
-    candidates: &[Candidate],
-    snapshot: &Snapshot,
-    limits: &PlanLimits,
-) -> Vec<(usize, Gate)> {
-    let mut under_way = UnderWay {
-        limits,
-        total: 0,
-        by_namespace: BTreeMap::new(),
-    };
-    let mut last_updates: BTreeMap<&str, Option<Timestamp>> = BTreeMap::new();
-    // Of many that wait few have their turn, and only those are put in order.
-    let mut waiting: BTreeMap<&str, BinaryHeap<_>> = BTreeMap::new();
-    for (index, (assessment, candidate)) in assessments.iter().zip(candidates).enumerate() {
-        let namespace = assessment.workload.id.namespace.as_str();
-        let last_update = candidate.last_update;
-        let newest = last_updates.entry(namespace).or_default();
-        *newest = last_update.max(*newest);
-        match &assessment.action {
-            Action::Follow { .. } | Action::RollBack { .. } | Action::Undo { .. } => under_way.add(namespace),
-            Action::Nothing if candidate.start.is_some() => {
-                match snapshot.tried.get(&assessment.workload.uid) {
-                    Some(Tried::Answered { resource_version })
-                        if *resource_version == assessment.workload.resource_version =>
-                    {
-                        under_way.add(namespace);
-                    }
-                    // What cannot start takes no place from what can.
-                    Some(Tried::InTrouble) => {}
-                    Some(Tried::Answered { .. }) | None => {
-                        let turn = Reverse((last_update, &assessment.workload.id));
-                        waiting.entry(namespace).or_default().push((turn, index));
-                    }
+impl<'a> Turns<'a> {
+    /// Takes in a workload, the one that is assessed at `index`.
+    pub(super) fn take_in(
+        &mut self,
+        index: usize,
+        workload: &'a Workload,
+        assessed: &Assessed,
+        tried: Option<&Tried>,
+    ) {
+        let last_update = last_update(workload);
+        let queue = self.queues.entry(&workload.id.namespace).or_default();
+        queue.last_update = last_update.max(queue.last_update);
+        let is_under_way = match &assessed.action {
+            Action::Follow { .. } | Action::RollBack { .. } | Action::Undo { .. } => true,
+            Action::Nothing if assessed.may_start => match tried {
+                Some(Tried::Answered { resource_version })
+                    if *resource_version == workload.resource_version =>
+                {
+                    true
                 }
-            }
+                // What cannot start takes no place from what can.
+                Some(Tried::InTrouble) => false,
+                Some(Tried::Answered { .. }) | None => {
+                    queue.waiting.push((Reverse((last_update, &workload.id)), index));
+                    false
+                }
+            },
             Action::Nothing
             | Action::Start(_)
             | Action::Stop(_)
             | Action::StopForMarker(_)
-            | Action::TakenBack(_) => {}
-        }
+            | Action::TakenBack(_) => false,
+        };
+        queue.under_way += u32::from(is_under_way);
+        self.under_way += u32::from(is_under_way);
     }
-    while let Some(namespace) = waiting
-        .keys()
-        .filter(|namespace| under_way.gate(namespace).is_none())
-        .min_by_key(|namespace| (under_way.of(namespace), last_updates.get(*namespace), **namespace))
-        .copied()
-    {
-        under_way.add(namespace);
-        if let Some(turns) = waiting.get_mut(namespace) {
-            turns.pop();
-            if turns.is_empty() {
-                waiting.remove(namespace);
+
+    /// Takes from `starts` those that there is no room for now. What is under way goes on, and so does every rollback.
+    pub(super) fn hold_back(
+        mut self,
+        assessments: &mut [Assessment],
+        starts: &mut [Option<Read>],
+        limits: &PlanLimits,
+    ) {
+        if limits.max_rollouts.is_none() && limits.max_rollouts_per_namespace.is_none() {
+            return;
+        }
+        self.give(limits);
+        let waiting = self.queues.values().flat_map(|queue| {
+            let gate = gate(self.under_way, queue, limits);
+            let waiting = queue.waiting.iter();
+            waiting.filter_map(move |(_, index)| Some((*index, gate.clone()?)))
+        });
+        for (index, gate) in waiting {
+            let (Some(assessment), Some(start)) = (assessments.get_mut(index), starts.get_mut(index)) else {
+                continue;
+            };
+            *start = None;
+            for entry in &mut assessment.containers {
+                entry.verdict.wait(gate.clone(), None);
             }
+            assessment.pending =
+                Pending::of(&assessment.workload, &assessment.containers, &assessment.action);
         }
     }
-    let rest = waiting.iter().flat_map(|(namespace, turns)| {
-        let gate = under_way.gate(namespace);
-        turns
-            .iter()
-            .filter_map(move |(_, index)| Some((*index, gate.clone()?)))
-    });
-    rest.collect()
+
+    /// Gives turns for as long as there is room.
+    fn give(&mut self, limits: &PlanLimits) {
+        while let Some((_, queue)) = self
+            .queues
+            .iter_mut()
+            .filter(|(_, queue)| !queue.waiting.is_empty() && gate(self.under_way, queue, limits).is_none())
+            .min_by_key(|(namespace, queue)| (queue.under_way, queue.last_update, **namespace))
+        {
+            queue.waiting.pop();
+            queue.under_way += 1;
+            self.under_way += 1;
+        }
+    }
 }
 
-pub(super) fn last_update(workload: &Workload) -> Option<Timestamp> {
+/// What keeps another rollout of this namespace from starting, where so many are under way in all.
+fn gate(under_way: u32, queue: &Queue<'_>, limits: &PlanLimits) -> Option<Gate> {
+    let own = limits.max_rollouts_per_namespace;
+    let own = own.filter(|limit| queue.under_way >= *limit);
+    let all = limits.max_rollouts.filter(|limit| under_way >= *limit);
+    own.map(|limit| Gate::MaxRolloutsPerNamespace { limit })
+        .or(all.map(|limit| Gate::MaxRollouts { limit }))
+}
+
+fn last_update(workload: &Workload) -> Option<Timestamp> {
     workload.annotations.get(LAST_UPDATE)?.parse().ok()
 }

@@ -38,7 +38,7 @@ impl From<&PassedOver> for ContainerVerdict {
     }
 }
 
-/// What was decided for one container, and why.
+/// What was decided for one container, and why. What an update would be is boxed: most of many containers have none.
 #[derive(Debug, Clone, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Verdict {
@@ -61,8 +61,8 @@ pub enum Verdict {
         /// The annotations that hold it.
         by: Vec<String>,
     },
-    Update(Target),
-    AwaitingApproval(Target),
+    Update(Box<Target>),
+    AwaitingApproval(Box<Target>),
     /// It will start of its own accord once nothing is in its way.
     Waiting {
         target: Box<Target>,
@@ -71,7 +71,7 @@ pub enum Verdict {
         until: Option<Timestamp>,
     },
     /// Mode `notify`: people are told, nothing is done.
-    Notify(Target),
+    Notify(Box<Target>),
     ModeOff,
     /// Watched because many are, and there is nothing to follow.
     PassedOver(Problem),
@@ -163,7 +163,6 @@ impl Verdict {
         if matches!(self, Self::Update(_))
             && let Self::Update(target) = mem::replace(self, Self::InFlight)
         {
-            let target = Box::new(target);
             *self = Self::Waiting { target, gate, until };
         }
     }
@@ -211,8 +210,10 @@ impl Verdict {
     /// What the container would be given, now or once nothing stands against it any more.
     pub fn target(&self) -> Option<&Target> {
         match self {
-            Self::Update(target) | Self::AwaitingApproval(target) | Self::Notify(target) => Some(target),
-            Self::Waiting { target, .. } => Some(target),
+            Self::Update(target)
+            | Self::AwaitingApproval(target)
+            | Self::Notify(target)
+            | Self::Waiting { target, .. } => Some(target),
             Self::UpToDate { .. }
             | Self::SameImage { .. }
             | Self::Held { .. }

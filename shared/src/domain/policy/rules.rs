@@ -1,7 +1,8 @@
 //! A policy that is understood: options read, patterns compiled, contradictions refused.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,8 +17,9 @@ use crate::domain::tag::TagVersion;
 /// Which tags are wanted.
 ///
 /// Two policies are equal when their options are: that they could mean the same in other words does not count. It holds
-/// nothing but the options, so that thousands cost little; what they compile to is shared by those that are asked.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// nothing but the options, and shares them with those that are equal, so that thousands cost little; what they compile to is shared
+/// by those that are asked.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct UpdatePolicy {
     options: Arc<PolicyOptions>,
 }
@@ -67,16 +69,25 @@ const KINDS: &str = "patch, minor, major, digest, range:RANGE, glob:GLOB and reg
 impl UpdatePolicy {
     /// Reads options that name a policy.
     pub fn new(options: PolicyOptions) -> Result<Self, PolicyError> {
-        compiled(&options)?;
-        Ok(Self::stored(options))
+        let policy = Self::stored(options);
+        policy.rules()?;
+        Ok(policy)
     }
 
     /// Options that were read before, such as those of a record. Should they not be ones that this version can obey, they
     /// accept nothing.
     pub fn stored(options: PolicyOptions) -> Self {
-        Self {
-            options: Arc::new(options),
-        }
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = shared.get(&options).cloned();
+        let options = known.unwrap_or_else(|| {
+            if shared.len() >= MAX_KEPT {
+                shared.clear();
+            }
+            let options = Arc::new(options);
+            shared.insert(Arc::clone(&options));
+            options
+        });
+        Self { options }
     }
 
     /// Reads options that need not name a policy: then it is `digest` for a tag that carries no version (rule 6) and
@@ -99,7 +110,7 @@ impl UpdatePolicy {
             return Self::new(named(suits));
         }
         let anything = named(ANY);
-        let has_levels = compiled(&anything)?.counts_components(tag);
+        let has_levels = Self::stored(anything.clone()).rules()?.counts_components(tag);
         Self::new(if has_levels { named("minor") } else { anything })
     }
 
@@ -133,30 +144,45 @@ impl UpdatePolicy {
     }
 
     pub(super) fn rules(&self) -> Result<Arc<Rules>, PolicyError> {
-        compiled(&self.options)
+        let compiled = || COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(rules) = compiled().get(self) {
+            return Ok(Arc::clone(rules));
+        }
+        let rules = Arc::new(Rules::read(&self.options)?);
+        let mut compiled = compiled();
+        if compiled.len() >= MAX_KEPT {
+            compiled.clear();
+        }
+        compiled.insert(self.clone(), Arc::clone(&rules));
+        Ok(rules)
     }
 }
+
+impl Ord for UpdatePolicy {
+    /// By their options, of which those that are shared need not be looked into.
+    fn cmp(&self, other: &Self) -> Ordering {
+        if Arc::ptr_eq(&self.options, &other.options) {
+            return Ordering::Equal;
+        }
+        self.options.cmp(&other.options)
+    }
+}
+
+impl PartialOrd for UpdatePolicy {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// The options that were read last: the same few stand on every workload, and in every record.
+static SHARED: Mutex<BTreeSet<Arc<PolicyOptions>>> = Mutex::new(BTreeSet::new());
 
 /// The rules of the policies that were asked last. The same few are asked for every workload, again and again. Ordered, as
 /// options are compared sooner than hashed.
-static COMPILED: Mutex<BTreeMap<PolicyOptions, Arc<Rules>>> = Mutex::new(BTreeMap::new());
+static COMPILED: Mutex<BTreeMap<UpdatePolicy, Arc<Rules>>> = Mutex::new(BTreeMap::new());
 
-/// How many are kept; a pattern takes up to some hundred kilobytes.
-const MAX_COMPILED: usize = 64;
-
-fn compiled(options: &PolicyOptions) -> Result<Arc<Rules>, PolicyError> {
-    let cache = || COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(rules) = cache().get(options) {
-        return Ok(Arc::clone(rules));
-    }
-    let rules = Arc::new(Rules::read(options)?);
-    let mut cache = cache();
-    if cache.len() >= MAX_COMPILED {
-        cache.clear();
-    }
-    cache.insert(options.clone(), Arc::clone(&rules));
-    Ok(rules)
-}
+/// How many of either are kept; a pattern takes up to some hundred kilobytes.
+const MAX_KEPT: usize = 64;
 
 impl PolicyOptions {
     /// Whether they can be obeyed, whatever tag they are for.
@@ -166,7 +192,7 @@ impl PolicyOptions {
             policy: Some(policy),
             ..self.clone()
         };
-        compiled(&named).map(drop)
+        UpdatePolicy::stored(named).rules().map(drop)
     }
 }
 

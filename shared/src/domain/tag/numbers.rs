@@ -4,7 +4,7 @@ use super::calendar;
 use super::family::{HASH_DIGITS, Layout, Shape};
 
 /// The numbers at the start of a text, and how many bytes they take.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Numbers {
     pub(super) values: Vec<u64>,
     pub(super) shape: Shape,
@@ -21,6 +21,9 @@ const TIMESTAMPS: [&str; 6] = [
     "99999999T9999Z",
     "99999999-999999",
 ];
+
+/// As many digits are no date, no time and no hash yet (rules 6 and 7).
+const PLAIN_DIGITS: usize = 5;
 
 /// What every date begins with; spares most tags the templates.
 const CENTURY: &str = "20";
@@ -58,6 +61,36 @@ pub(super) fn read(text: &str) -> Option<Numbers> {
     }
     let parts = text.as_bytes()[..length].split(|byte| *byte == b'.');
     let shape = Shape::dotted(&values, parts.map(<[u8]>::len));
+    Some(Numbers {
+        values,
+        shape,
+        length,
+    })
+}
+
+/// The same where `text` is nothing but several short numbers and the dots between them, which is most often so and soon told.
+pub(super) fn read_plain(text: &str) -> Option<Numbers> {
+    let (mut values, mut value, mut digits) = (Vec::with_capacity(4), 0, 0);
+    for byte in text.bytes() {
+        match byte {
+            b'0'..=b'9' if digits < PLAIN_DIGITS => {
+                value = 10 * value + u64::from(byte - b'0');
+                digits += 1;
+            }
+            b'.' if digits > 0 => {
+                values.push(value);
+                (value, digits) = (0, 0);
+            }
+            _ => return None,
+        }
+    }
+    if digits == 0 || values.is_empty() {
+        return None;
+    }
+    values.push(value);
+    let parts = text.split('.').map(str::len);
+    let shape = Shape::dotted(&values, parts);
+    let length = text.len();
     Some(Numbers {
         values,
         shape,

@@ -47,10 +47,11 @@ pub(super) struct Outline<'t> {
 impl<'t> Outline<'t> {
     /// Finds the version in a tag; `None` if it carries none (rule 6).
     pub(super) fn of(tag: &'t str) -> Option<Self> {
-        if ARTIFACTS.iter().any(|artifact| tag.starts_with(artifact)) {
-            return None;
-        }
-        let (start, numbers) = find_version(tag)?;
+        let (start, numbers) = match find_plain_version(tag) {
+            Some(plain) => plain,
+            None if ARTIFACTS.iter().any(|artifact| tag.starts_with(artifact)) => return None,
+            None => find_version(tag)?,
+        };
         let rest = &tag[start + numbers.length..];
         Some(Self {
             prefix: &tag[..start],
@@ -111,11 +112,17 @@ fn take_stages<'t>(words: &[Word<'t>], stages: &mut Vec<Stage>) -> Vec<Word<'t>>
     variant
 }
 
+/// The same as [`find_version`], for the tags that most are: `1.4.0`, `v1.4.0`. None of the other rules applies to them.
+pub(super) fn find_plain_version(tag: &str) -> Option<(usize, Numbers)> {
+    let start = usize::from(tag.starts_with(['v', 'V']));
+    Some((start, numbers::read_plain(&tag[start..])?))
+}
+
 /// Where the version starts, and its numbers.
 ///
 /// It is the first number that stands for itself. Where that is a lone one, and a `v` marks a dotted one further on,
 /// the publisher has said which is the version: `18-jammy-full.s6-v0.88.0`.
-fn find_version(tag: &str) -> Option<(usize, Numbers)> {
+pub(super) fn find_version(tag: &str) -> Option<(usize, Numbers)> {
     let mut starts = (0..tag.len()).filter(|&index| is_version_start(tag, index));
     let mut follows_variant = false;
     let is_marked = |start: usize| tag[..start].ends_with(['v', 'V']);

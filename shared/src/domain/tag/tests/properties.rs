@@ -58,6 +58,15 @@ proptest! {
     }
 
     #[test]
+    fn what_is_read_as_a_plain_version_is_read_so_by_all_rules(
+        written in prop_oneof!["[vV]?(20)?[0-9]{1,6}([.][0-9]{1,6}){1,4}", "[vV]?[0-9.]{1,20}"],
+    ) {
+        if let Some(plain) = scan::find_plain_version(&written) {
+            prop_assert_eq!(Some(plain), scan::find_version(&written));
+        }
+    }
+
+    #[test]
     fn reading_on_a_ladder_agrees_with_reading_and_then_comparing_families(one in tag(), other in tag()) {
         let ladder = version(other.as_str());
         let family = ladder.family();

@@ -11,11 +11,10 @@ pub use self::assessment::{Action, Assessment, Update};
 pub(super) use self::decide::choice;
 use self::decide::decide;
 pub use self::gate::Gate;
+use self::part::Part;
 pub use self::pending::Pending;
-use self::readings::Read;
 pub use self::readings::Readings;
 pub use self::rollouts::Tried;
-use self::rollouts::Turns;
 pub use self::running::RunningUnknown;
 pub use self::seen::Seen;
 pub use self::snapshot::{NodesRead, PodsRead, Snapshot};
@@ -37,6 +36,7 @@ mod assessment;
 mod decide;
 mod gate;
 mod notes;
+mod part;
 mod pending;
 mod readings;
 mod rollback;
@@ -93,46 +93,18 @@ impl Assessed {
 
 /// Plans for everything in the snapshot.
 pub fn plan(snapshot: &Snapshot, limits: &PlanLimits, now: Timestamp) -> Plan {
-    // Of the greatest size there can be, as growing would copy them again and again.
-    let most = snapshot.workloads.len();
-    let mut assessments = Vec::with_capacity(most);
-    // What a workload says, where an update of it may start.
-    let mut starts: Vec<Option<Read>> = Vec::with_capacity(most);
-    let mut turns = Turns::default();
-    let mut channels = Channels::new();
-    let workloads = snapshot.workloads.iter();
-    for workload in workloads.filter(|workload| workload.deleted_at.is_none()) {
-        let layer = snapshot.namespaces.layer(&workload.id.namespace);
-        let read = layer.map(|layer| snapshot.readings.of(workload, layer));
-        let requests = Requests::in_snapshot(workload, snapshot);
-        let Some(assessed) = assess(workload, read.as_deref(), &requests, snapshot, limits, now) else {
-            continue;
-        };
-        let tried = snapshot.tried.get(&workload.uid);
-        turns.take_in(assessments.len(), workload, &assessed, tried);
-        let Assessed {
-            containers,
-            action,
-            may_start,
-        } = assessed;
-        let wanted = read.as_deref().and_then(wanted_channels);
-        channels.extend(wanted.map(|wanted| (workload.id.clone(), wanted)));
-        // Where an update may start, that is told once it is known whose turn it is.
-        let pending = if may_start {
-            Pending::Unchanged
-        } else {
-            Pending::of(workload, &containers, &action)
-        };
-        starts.push(read.filter(|_| may_start));
-        assessments.push(Assessment {
-            workload: Arc::clone(workload),
-            containers,
-            prospect: prospect(workload, &action),
-            action,
-            pending,
-            refused: requests.refused,
-        });
-    }
+    finish(Part::whole(snapshot, limits, now), limits, now)
+}
+
+/// What depends on all the others: whose turn it is.
+fn finish(whole: Part<'_>, limits: &PlanLimits, now: Timestamp) -> Plan {
+    let Part {
+        mut assessments,
+        mut starts,
+        turns,
+        channels,
+        next_look,
+    } = whole;
     turns.hold_back(&mut assessments, &mut starts, limits);
     for (assessment, start) in assessments.iter_mut().zip(starts) {
         if let Some(Ok(reading)) = start.as_deref() {
@@ -140,30 +112,11 @@ pub fn plan(snapshot: &Snapshot, limits: &PlanLimits, now: Timestamp) -> Plan {
             assessment.action = Action::Start(Box::new(update));
         }
     }
-    let looks = assessments
-        .iter()
-        .filter_map(|assessment| next_look(&assessment.containers, &assessment.action));
     Plan {
-        next_look: looks.min(),
         assessments,
+        next_look,
         channels,
     }
-}
-
-/// Where its settings cannot be read, people are told so on all channels.
-fn wanted_channels(read: &Result<Reading, Vec<Problem>>) -> Option<Arc<BTreeSet<Channel>>> {
-    read.as_ref().ok()?.settings.channels.clone()
-}
-
-/// Those who keep several of its images are named once.
-fn prospect(workload: &Workload, action: &Action) -> Option<String> {
-    let (Action::Follow { in_flight, .. } | Action::RollBack { in_flight, .. }) = action else {
-        return None;
-    };
-    let containers = in_flight.containers.keys();
-    let keepers = containers.filter_map(|container| workload.keeper_of(container));
-    let prospects: BTreeSet<String> = keepers.map(|keeper| keeper.prospect()).collect();
-    (!prospects.is_empty()).then(|| Vec::from_iter(prospects).join("; "))
 }
 
 /// When there will be something else to do with a workload although nothing changed.

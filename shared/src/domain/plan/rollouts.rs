@@ -10,9 +10,10 @@ use std::collections::{BTreeMap, BinaryHeap};
 use jiff::Timestamp;
 
 use super::gate::Gate;
-use super::{Action, Assessed, Assessment, Pending, PlanLimits, Read};
+use super::readings::Read;
+use super::{Action, Assessed, Assessment, Pending, PlanLimits};
 use crate::domain::annotations::LAST_UPDATE;
-use crate::domain::workload::{Workload, WorkloadId};
+use crate::domain::workload::Workload;
 
 /// What became of the last patch of a workload, as far as others have to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,21 +28,21 @@ pub enum Tried {
 #[derive(Debug, Default)]
 pub(super) struct Turns<'a> {
     under_way: u32,
-    queues: BTreeMap<&'a str, Queue<'a>>,
+    queues: BTreeMap<&'a str, Queue>,
 }
 
 /// The workloads of one namespace.
 #[derive(Debug, Default)]
-struct Queue<'a> {
+struct Queue {
     under_way: u32,
     /// Of any of them.
     last_update: Option<Timestamp>,
     /// Of many that wait few have their turn, and only those are put in order.
-    waiting: BinaryHeap<Turn<'a>>,
+    waiting: BinaryHeap<Turn>,
 }
 
-/// The longer ago the last update of a workload, the sooner its turn; with its place among the assessments.
-type Turn<'a> = (Reverse<(Option<Timestamp>, &'a WorkloadId)>, usize);
+/// The longer ago the last update of a workload, the sooner its turn; then by its place among the assessments.
+type Turn = Reverse<(Option<Timestamp>, usize)>;
 
 impl<'a> Turns<'a> {
     /// Takes in a workload, the one that is assessed at `index`.
@@ -66,7 +67,7 @@ impl<'a> Turns<'a> {
                 // What cannot start takes no place from what can.
                 Some(Tried::InTrouble) => false,
                 Some(Tried::Answered { .. }) | None => {
-                    queue.waiting.push((Reverse((last_update, &workload.id)), index));
+                    queue.waiting.push(Reverse((last_update, index)));
                     false
                 }
             },
@@ -78,6 +79,20 @@ impl<'a> Turns<'a> {
         };
         queue.under_way += u32::from(is_under_way);
         self.under_way += u32::from(is_under_way);
+    }
+
+    /// Takes in those of other workloads, which are assessed behind so many others.
+    pub(super) fn append(&mut self, others: Self, behind: usize) {
+        self.under_way += others.under_way;
+        for (namespace, others) in others.queues {
+            let queue = self.queues.entry(namespace).or_default();
+            queue.under_way += others.under_way;
+            queue.last_update = others.last_update.max(queue.last_update);
+            let waiting = others.waiting.into_iter();
+            queue
+                .waiting
+                .extend(waiting.map(|Reverse((last_update, index))| Reverse((last_update, index + behind))));
+        }
     }
 
     /// Takes from `starts` those that there is no room for now. What is under way goes on, and so does every rollback.
@@ -94,7 +109,7 @@ impl<'a> Turns<'a> {
         let waiting = self.queues.values().flat_map(|queue| {
             let gate = gate(self.under_way, queue, limits);
             let waiting = queue.waiting.iter();
-            waiting.filter_map(move |(_, index)| Some((*index, gate.clone()?)))
+            waiting.filter_map(move |Reverse((_, index))| Some((*index, gate.clone()?)))
         });
         for (index, gate) in waiting {
             let (Some(assessment), Some(start)) = (assessments.get_mut(index), starts.get_mut(index)) else {
@@ -125,7 +140,7 @@ impl<'a> Turns<'a> {
 }
 
 /// What keeps another rollout of this namespace from starting, where so many are under way in all.
-fn gate(under_way: u32, queue: &Queue<'_>, limits: &PlanLimits) -> Option<Gate> {
+fn gate(under_way: u32, queue: &Queue, limits: &PlanLimits) -> Option<Gate> {
     let own = limits.max_rollouts_per_namespace;
     let own = own.filter(|limit| queue.under_way >= *limit);
     let all = limits.max_rollouts.filter(|limit| under_way >= *limit);

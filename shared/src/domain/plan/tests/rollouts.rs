@@ -156,3 +156,34 @@ fn a_rollback_waits_for_nobody_and_is_a_rollout_itself() {
     assert_eq!(rolls_back, [true, true, false]);
     assert!(matches!(plan.assessments[2].action, Action::Nothing));
 }
+
+#[test]
+fn two_threads_find_what_one_finds() {
+    let updated = |name, at: &str| behind(name, &[(LAST_UPDATE, at), ("kubefresh.dev/channels", "webhook")]);
+    let deleted = Workload {
+        deleted_at: Some(now()),
+        ..behind("b/0", &[])
+    };
+    let snapshot = all(vec![
+        under_way("a/1"),
+        updated("a/2", "2026-11-20T03:00:00Z"),
+        behind("a/3", &[]),
+        deleted,
+        behind("b/1", &[]),
+        behind("b/2", &[("kubefresh.dev/policy", "wrong")]),
+        updated("a/4", "2026-11-19T03:00:00Z"),
+        under_way("b/3"),
+        behind("b/4", &[]),
+        updated("c/1", "2026-11-18T03:00:00Z"),
+        updated("c/2", "2026-11-17T03:00:00Z"),
+    ]);
+    for (total, own) in [(0, 0), (3, 0), (5, 0), (0, 1), (0, 2), (6, 2)] {
+        let limits = limits(total, own);
+        let plan = |part| format!("{:?}", finish(part, &limits, now()));
+        let (one, two) = (
+            plan(Part::by_one(&snapshot, &limits, now())),
+            plan(Part::by_two(&snapshot, &limits, now())),
+        );
+        assert_eq!(one, two, "{total} in all, {own} in each namespace");
+    }
+}

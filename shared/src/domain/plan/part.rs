@@ -1,0 +1,162 @@
+//! The workloads one by one, each as if it were the only one. Where they are many, another thread takes half of them: most of the
+//! time goes by in waiting for memory.
+
+use std::collections::BTreeSet;
+use std::num::NonZero;
+use std::panic::resume_unwind;
+use std::sync::{Arc, LazyLock};
+use std::thread;
+
+use jiff::Timestamp;
+
+use super::readings::Read;
+use super::rollouts::Turns;
+use super::undo::Requests;
+use super::{Action, Assessed, Assessment, Channels, Pending, PlanLimits, Snapshot, assess, next_look};
+use crate::domain::channel::Channel;
+use crate::domain::watched::{Problem, Reading};
+use crate::domain::workload::Workload;
+
+/// Fewer workloads are looked at sooner than another thread could be there.
+const MANY: usize = 2000;
+
+/// How many threads there is room for. It is asked once, as the answer stands in several files.
+static PROCESSORS: LazyLock<usize> =
+    LazyLock::new(|| thread::available_parallelism().map_or(1, NonZero::get));
+
+/// What was found out about some of the workloads.
+#[derive(Debug)]
+pub(super) struct Part<'a> {
+    pub(super) assessments: Vec<Assessment>,
+    /// What the workload of each says, where an update of it may start.
+    pub(super) starts: Vec<Option<Read>>,
+    pub(super) turns: Turns<'a>,
+    pub(super) channels: Channels,
+    /// When there will be something else to do with any of them. Whether an update waits for its turn has no part in that.
+    pub(super) next_look: Option<Timestamp>,
+}
+
+impl<'a> Part<'a> {
+    /// All that are in the snapshot, in its order.
+    pub(super) fn whole(snapshot: &'a Snapshot, limits: &PlanLimits, now: Timestamp) -> Self {
+        if snapshot.workloads.len() < MANY || *PROCESSORS < 2 {
+            Self::by_one(snapshot, limits, now)
+        } else {
+            Self::by_two(snapshot, limits, now)
+        }
+    }
+
+    pub(super) fn by_one(snapshot: &'a Snapshot, limits: &PlanLimits, now: Timestamp) -> Self {
+        let workloads = snapshot.workloads.as_slice();
+        Self::of(workloads, workloads.len(), snapshot, limits, now)
+    }
+
+    pub(super) fn by_two(snapshot: &'a Snapshot, limits: &PlanLimits, now: Timestamp) -> Self {
+        let workloads = snapshot.workloads.as_slice();
+        let (first, second) = workloads.split_at(workloads.len() / 2);
+        let look = |workloads, room| Self::of(workloads, room, snapshot, limits, now);
+        thread::scope(|scope| {
+            let other = thread::Builder::new().spawn_scoped(scope, || look(second, second.len()));
+            let mut whole = look(first, workloads.len());
+            whole.append(match other {
+                Ok(other) => other.join().unwrap_or_else(|panic| resume_unwind(panic)),
+                // As many threads as there may be are there already.
+                Err(_) => look(second, second.len()),
+            });
+            whole
+        })
+    }
+
+    /// With room for so many, the greatest number there can be: growing would copy them again and again.
+    fn of(
+        workloads: &'a [Arc<Workload>],
+        room: usize,
+        snapshot: &'a Snapshot,
+        limits: &PlanLimits,
+        now: Timestamp,
+    ) -> Self {
+        let mut part = Self {
+            assessments: Vec::with_capacity(room),
+            starts: Vec::with_capacity(room),
+            turns: Turns::default(),
+            channels: Channels::new(),
+            next_look: None,
+        };
+        let there = workloads.iter().filter(|workload| workload.deleted_at.is_none());
+        for workload in there {
+            part.look(workload, snapshot, limits, now);
+        }
+        part
+    }
+
+    fn look(
+        &mut self,
+        workload: &'a Arc<Workload>,
+        snapshot: &Snapshot,
+        limits: &PlanLimits,
+        now: Timestamp,
+    ) {
+        let layer = snapshot.namespaces.layer(&workload.id.namespace);
+        let read = layer.map(|layer| snapshot.readings.of(workload, layer));
+        let requests = Requests::in_snapshot(workload, snapshot);
+        let Some(assessed) = assess(workload, read.as_deref(), &requests, snapshot, limits, now) else {
+            return;
+        };
+        let tried = snapshot.tried.get(&workload.uid);
+        self.turns
+            .take_in(self.assessments.len(), workload, &assessed, tried);
+        let Assessed {
+            containers,
+            action,
+            may_start,
+        } = assessed;
+        let wanted = read.as_deref().and_then(wanted_channels);
+        self.channels
+            .extend(wanted.map(|wanted| (workload.id.clone(), wanted)));
+        self.look_again(next_look(&containers, &action));
+        // Where an update may start, that is told once it is known whose turn it is.
+        let pending = if may_start {
+            Pending::Unchanged
+        } else {
+            Pending::of(workload, &containers, &action)
+        };
+        self.starts.push(read.filter(|_| may_start));
+        self.assessments.push(Assessment {
+            workload: Arc::clone(workload),
+            containers,
+            prospect: prospect(workload, &action),
+            action,
+            pending,
+            refused: requests.refused,
+        });
+    }
+
+    /// Those that follow.
+    fn append(&mut self, mut next: Self) {
+        self.turns.append(next.turns, self.assessments.len());
+        self.assessments.append(&mut next.assessments);
+        self.starts.append(&mut next.starts);
+        self.channels.append(&mut next.channels);
+        self.look_again(next.next_look);
+    }
+
+    fn look_again(&mut self, at: Option<Timestamp>) {
+        self.next_look = self.next_look.into_iter().chain(at).min();
+    }
+}
+
+/// Where its settings cannot be read, people are told so on all channels.
+fn wanted_channels(read: &Result<Reading, Vec<Problem>>) -> Option<Arc<BTreeSet<Channel>>> {
+    read.as_ref().ok()?.settings.channels.clone()
+}
+
+/// Those who keep several of its images are named once.
+fn prospect(workload: &Workload, action: &Action) -> Option<String> {
+    let (Action::Follow { in_flight, .. } | Action::RollBack { in_flight, .. }) = action else {
+        return None;
+    };
+    let containers = in_flight.containers.keys();
+    let keepers = containers.filter_map(|container| workload.keeper_of(container));
+    let prospects: BTreeSet<String> = keepers.map(|keeper| keeper.prospect()).collect();
+    (!prospects.is_empty()).then(|| Vec::from_iter(prospects).join("; "))
+}

@@ -17,7 +17,7 @@ use crate::domain::channel::Channel;
 use crate::domain::watched::{Problem, Reading};
 use crate::domain::workload::Workload;
 
-/// Fewer workloads are looked at sooner than another thread could be there.
+/// Fewer workloads are not worth another thread, nor the memory that it takes for itself.
 const MANY: usize = 2000;
 
 /// How many threads there is room for. It is asked once, as the answer stands in several files.

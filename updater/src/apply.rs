@@ -18,7 +18,7 @@ use shared::domain::in_flight::Cause;
 use shared::domain::ownership::FIELD_MANAGER;
 use shared::domain::patch::{self, Outcome, PatchBody};
 use shared::domain::plan::{Action, Assessment, Pending, Plan, RefusedUndo, TakenBack, Tried, Update};
-use shared::domain::workload::{Workload, WorkloadId};
+use shared::domain::workload::WorkloadId;
 use shared::io::client::explain;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
@@ -237,25 +237,24 @@ impl Applier {
         body: &PatchBody,
         metrics: &Metrics,
     ) -> Option<PatchResult> {
-        let Workload {
-            id,
-            uid,
-            resource_version,
-            ..
-        } = assessment.workload.as_ref();
-        if !self.attempts().may_try(uid, resource_version, Instant::now()) || !self.leadership.may_act() {
+        let workload = &assessment.workload;
+        let (uid, version) = (&workload.uid, &workload.resource_version);
+        if !self.attempts().may_try(uid, version, Instant::now()) || !self.leadership.may_act() {
             return None;
         }
-        let answer = timeout(CALL_LIMIT, api::patch(&self.client, id, body, FIELD_MANAGER)).await;
+        let answer = timeout(
+            CALL_LIMIT,
+            api::patch(&self.client, &workload.id, body, FIELD_MANAGER),
+        )
+        .await;
         let result = match &answer {
             Ok(Ok(())) => PatchResult::Sent,
             Ok(Err(error)) => failure(error).into(),
             Err(_) => PatchResult::Unknown,
         };
-        self.attempts()
-            .tried(uid, resource_version, result, Instant::now());
+        self.attempts().tried(uid, version, result, Instant::now());
         metrics.patched(result);
-        tell(id, result, &answer);
+        tell(&workload.id, result, &answer);
         Some(result)
     }
 

@@ -9,7 +9,9 @@ pub mod webhook;
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZero;
 use std::path::PathBuf;
+use std::thread;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -325,6 +327,7 @@ impl RunOptions {
                 max_record_age,
                 max_rollouts: limit(max_rollouts),
                 max_rollouts_per_namespace: limit(max_rollouts_per_namespace),
+                threads: thread::available_parallelism().map_or(1, NonZero::get),
             },
             scanner_cronjob: given(Some(scanner_cronjob)).unwrap_or_else(|| SCANNER.to_owned()),
             run_on_boot,

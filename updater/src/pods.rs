@@ -247,6 +247,7 @@ mod tests {
             max_record_age: jiff::SignedDuration::MAX,
             max_rollouts: None,
             max_rollouts_per_namespace: None,
+            threads: 1,
         };
         pods.plan(&mut snapshot, &limits, Timestamp::UNIX_EPOCH, |_| true)
             .await;

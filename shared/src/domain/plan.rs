@@ -49,7 +49,7 @@ mod taken_back;
 mod undo;
 mod verdict;
 
-/// Bounds that hold for the whole installation.
+/// Bounds that hold for the whole installation, and for the making of a plan.
 #[derive(Debug, Clone, Copy)]
 pub struct PlanLimits {
     /// Findings older than this are no grounds for a decision.
@@ -58,6 +58,8 @@ pub struct PlanLimits {
     pub max_rollouts: Option<u32>,
     /// The same, in each namespace.
     pub max_rollouts_per_namespace: Option<u32>,
+    /// How many threads may share the work. Nothing is decided by it.
+    pub threads: usize,
 }
 
 /// What to do, one entry a workload that is watched, in flight or wrong; the others have none.

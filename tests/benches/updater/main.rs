@@ -111,9 +111,9 @@ async fn changes(program: &Path, changes: usize, idle: Duration) -> Vec<Figure> 
     let stalls = Stalls::watch();
     let (mut latencies, mut held_up) = (Vec::new(), Vec::new());
     for number in 0..changes {
-        stalls.longest();
+        stalls.take_longest();
         latencies.push(1000.0 * fleet.offer(number).await.as_secs_f64());
-        held_up.push(stalls.longest());
+        held_up.push(stalls.take_longest());
         // As records change in a scan: one after the other, and not in step with the updater's looks.
         tokio::time::sleep(Duration::from_millis(250 + 37 * (number as u64 % 7))).await;
     }

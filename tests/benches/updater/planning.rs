@@ -1,6 +1,8 @@
 //! How long the decision on everything takes, in this process.
 
+use std::num::NonZero;
 use std::sync::Arc;
+use std::thread;
 use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
@@ -15,12 +17,6 @@ use shared::domain::workload::{Workload, WorkloadObject};
 use crate::fixture::{kind, record, workload};
 use crate::report::{Figure, median};
 
-const LIMITS: PlanLimits = PlanLimits {
-    max_record_age: SignedDuration::from_hours(24),
-    max_rollouts: Some(10),
-    max_rollouts_per_namespace: None,
-};
-
 /// A plan in which nothing is to be done, and one in which everything is.
 pub(crate) fn figures(workloads: usize) -> Vec<Figure> {
     let cases = [
@@ -30,9 +26,15 @@ pub(crate) fn figures(workloads: usize) -> Vec<Figure> {
     let figure = |(name, tags): (&str, &[&str])| {
         let snapshot = snapshot(workloads, tags);
         let now = Timestamp::now();
+        let limits = PlanLimits {
+            max_record_age: SignedDuration::from_hours(24),
+            max_rollouts: Some(10),
+            max_rollouts_per_namespace: None,
+            threads: thread::available_parallelism().map_or(1, NonZero::get),
+        };
         let times = (0..21).map(|_| {
             let begun = Instant::now();
-            let plan = plan(&snapshot, &LIMITS, now);
+            let plan = plan(&snapshot, &limits, now);
             let took = 1000.0 * begun.elapsed().as_secs_f64();
             assert_eq!(plan.assessments.len(), workloads, "nothing is left out");
             took

@@ -27,8 +27,8 @@ impl Stalls {
         Self(longest)
     }
 
-    /// The longest since it was asked last, in milliseconds.
-    pub(crate) fn longest(&self) -> f64 {
+    /// The longest since it was taken last, in milliseconds.
+    pub(crate) fn take_longest(&self) -> f64 {
         let micros = self.0.swap(0, Ordering::Relaxed);
         1000.0 * Duration::from_micros(micros).as_secs_f64()
     }

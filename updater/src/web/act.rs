@@ -94,7 +94,7 @@ fn unknown() -> Refusal {
 }
 
 fn decide(one: &One, order: &Order) -> Result<(Arc<Workload>, Change), Refusal> {
-    let (workload, assessment) = (&one.workload, &one.assessment);
+    let (workload, assessment) = (&one.assessment.workload, &one.assessment);
     let container = order.container.as_deref();
     if let Some(shown) = &order.shown
         && is_shown(one, order.decision, container).as_ref() != Some(shown)
@@ -149,9 +149,9 @@ fn is_shown(one: &One, decision: Decision, container: Option<&str>) -> Option<St
     match decision {
         Decision::Approve | Decision::Hold | Decision::NotNow => {
             let (entry, target) = offered(&one.assessment, container?)?;
-            Some(offer(&one.workload.uid, entry, target))
+            Some(offer(&one.assessment.workload.uid, entry, target))
         }
-        Decision::Undo => Some(steer::last_update(&one.workload)),
+        Decision::Undo => Some(steer::last_update(&one.assessment.workload)),
         Decision::Release | Decision::CheckNow => None,
     }
 }

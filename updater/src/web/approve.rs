@@ -207,7 +207,7 @@ fn stale() -> Refusal {
 async fn subject(site: &Site, token: &str, by: &Decider) -> Result<Subject, Refusal> {
     let link = read(site, token)?;
     let one = site.0.looker.one(&link.workload).await?;
-    let journal = Journal::read(&one.workload.annotations);
+    let journal = Journal::read(&one.assessment.workload.annotations);
     let journal = journal.map_err(|error| refused(&error))?;
     let key = (link.offer(), link.expires);
     if let Some(used) = used(&journal, &one, &link.container, by, key) {
@@ -215,12 +215,12 @@ async fn subject(site: &Site, token: &str, by: &Decider) -> Result<Subject, Refu
     }
     let (entry, target) = offered(&one.assessment, &link.container)
         .filter(|(entry, target)| {
-            link.is_to(&one.workload.uid, entry, target) && entry.verdict.approvable().is_some()
+            link.is_to(&one.assessment.workload.uid, entry, target) && entry.verdict.approvable().is_some()
         })
         .ok_or_else(stale)?;
     let step = (entry.image.as_str(), target.image.as_str());
     Ok(Subject {
-        notes: Notes::of(&one.snapshot, &one.workload, &link.container, step),
+        notes: Notes::of(&one.snapshot, &one.assessment.workload, &link.container, step),
         from: entry.image.clone(),
         to: target.image.clone(),
         tag: target.tag.to_string(),

@@ -99,7 +99,7 @@ fn offers<'a>(one: &'a One, person: &'a Person) -> impl Iterator<Item = Offer> +
             objection: target
                 .approvals()
                 .and_then(|approvals| Some(approvals.objection(&person.by)?.to_string())),
-            hash: offer(&one.workload.uid, entry, target),
+            hash: offer(&one.assessment.workload.uid, entry, target),
         })
     })
 }
@@ -154,7 +154,7 @@ pub(super) async fn page(
             .zip(&person)
             .flat_map(|(one, person)| offers(one, person))
             .collect(),
-        undoes: one.as_ref().map(|one| last_update(&one.workload)),
+        undoes: one.as_ref().map(|one| last_update(&one.assessment.workload)),
         at: whole_seconds(view.at),
         revision: view.revision,
         kind: id.kind.in_lower_case(),

@@ -87,7 +87,6 @@ impl View {
 /// One workload as it is now, of which somebody decides.
 #[derive(Debug)]
 pub(super) struct One {
-    pub(super) workload: Arc<Workload>,
     pub(super) assessment: Assessment,
     /// What it was looked at in, without other workloads.
     pub(super) snapshot: Snapshot,
@@ -179,12 +178,7 @@ impl Looker {
         snapshot.pods.clone_from(&view.snapshot.pods);
         snapshot.nodes.clone_from(&view.snapshot.nodes);
         let assessment = plan(&snapshot, &sources.limits, clock::now()).assessments.pop();
-        let one = snapshot.workloads.first().cloned().zip(assessment);
-        let one = one.map(|(workload, assessment)| One {
-            workload,
-            assessment,
-            snapshot,
-        });
+        let one = assessment.map(|assessment| One { assessment, snapshot });
         one.ok_or_else(|| Refusal::not_watched(id))
     }
 

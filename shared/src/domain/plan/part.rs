@@ -2,9 +2,8 @@
 //! time goes by in waiting for memory.
 
 use std::collections::BTreeSet;
-use std::num::NonZero;
 use std::panic::resume_unwind;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::thread;
 
 use jiff::Timestamp;
@@ -19,10 +18,6 @@ use crate::domain::workload::Workload;
 
 /// Fewer workloads are not worth another thread, nor the memory that it takes for itself.
 const MANY: usize = 2000;
-
-/// How many threads there is room for. It is asked once, as the answer stands in several files.
-static PROCESSORS: LazyLock<usize> =
-    LazyLock::new(|| thread::available_parallelism().map_or(1, NonZero::get));
 
 /// What was found out about some of the workloads.
 #[derive(Debug)]
@@ -39,7 +34,7 @@ pub(super) struct Part<'a> {
 impl<'a> Part<'a> {
     /// All that are in the snapshot, in its order.
     pub(super) fn whole(snapshot: &'a Snapshot, limits: &PlanLimits, now: Timestamp) -> Self {
-        if snapshot.workloads.len() < MANY || *PROCESSORS < 2 {
+        if snapshot.workloads.len() < MANY || limits.threads < 2 {
             Self::by_one(snapshot, limits, now)
         } else {
             Self::by_two(snapshot, limits, now)
@@ -54,14 +49,15 @@ impl<'a> Part<'a> {
     pub(super) fn by_two(snapshot: &'a Snapshot, limits: &PlanLimits, now: Timestamp) -> Self {
         let workloads = snapshot.workloads.as_slice();
         let (first, second) = workloads.split_at(workloads.len() / 2);
-        let look = |workloads, room| Self::of(workloads, room, snapshot, limits, now);
+        let part = |workloads, room| Self::of(workloads, room, snapshot, limits, now);
         thread::scope(|scope| {
-            let other = thread::Builder::new().spawn_scoped(scope, || look(second, second.len()));
-            let mut whole = look(first, workloads.len());
+            let other = thread::Builder::new().name("plan".to_owned());
+            let other = other.spawn_scoped(scope, || part(second, second.len()));
+            let mut whole = part(first, workloads.len());
             whole.append(match other {
                 Ok(other) => other.join().unwrap_or_else(|panic| resume_unwind(panic)),
                 // As many threads as there may be are there already.
-                Err(_) => look(second, second.len()),
+                Err(_) => part(second, second.len()),
             });
             whole
         })

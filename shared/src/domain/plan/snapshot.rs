@@ -18,7 +18,8 @@ use crate::domain::workload::Workload;
 /// Everything that a plan is made from.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
-    /// Shared with whoever follows the cluster, as there can be many.
+    /// In an order that stays: of two whose turn is as near, the first has it. Shared with whoever follows the cluster, as there can be
+    /// many.
     pub workloads: Vec<Arc<Workload>>,
     /// By the name of their ConfigMap; one that cannot be read stops the workloads that need it and no others. Shared with
     /// whoever read it: a record can be large, and the next snapshot mostly holds the same.

@@ -32,6 +32,7 @@ pub(in crate::domain) const LIMITS: PlanLimits = PlanLimits {
     max_record_age: SignedDuration::from_hours(24),
     max_rollouts: None,
     max_rollouts_per_namespace: None,
+    threads: 1,
 };
 
 pub(in crate::domain) fn now() -> Timestamp {

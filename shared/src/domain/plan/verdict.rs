@@ -105,11 +105,11 @@ pub struct Target {
     /// When a newer tag, which is too young now, will take its place.
     pub superseded_at: Option<Timestamp>,
     /// The digest that runs now, where the present image does not say it and all pods run the same. Boxed, as it is rare and
-    /// verdicts are many.
+    /// targets can be many.
     pub ran: Option<Box<Digest>>,
     /// Who would take it back, where nobody said that it is written all the same.
     pub kept_by: Option<Arc<Keeper>>,
-    /// What else there is to an approval of it. Behind one pointer, as it is rare and verdicts are many.
+    /// What else there is to an approval of it. Behind one pointer, as it is rare and targets can be many.
     pub terms: Option<Arc<Terms>>,
 }
 

@@ -17,8 +17,8 @@ use crate::domain::tag::TagVersion;
 /// Which tags are wanted.
 ///
 /// Two policies are equal when their options are: that they could mean the same in other words does not count. It holds
-/// nothing but the options, and shares them with those that are equal, so that thousands cost little; what they compile to is shared
-/// by those that are asked.
+/// nothing but the options, which most of those that are equal share, so that thousands cost little; what they compile to is
+/// shared by those that are asked.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct UpdatePolicy {
     options: Arc<PolicyOptions>,
@@ -109,9 +109,13 @@ impl UpdatePolicy {
             };
             return Self::new(named(suits));
         }
-        let anything = named(ANY);
-        let has_levels = Self::stored(anything.clone()).rules()?.counts_components(tag);
-        Self::new(if has_levels { named("minor") } else { anything })
+        let anything = Self::new(named(ANY))?;
+        let has_levels = anything.rules()?.counts_components(tag);
+        if has_levels {
+            Self::new(named("minor"))
+        } else {
+            Ok(anything)
+        }
     }
 
     /// The same where the policy was named for many tags at once, and not for this one: how far a version may go was not said
@@ -174,14 +178,14 @@ impl PartialOrd for UpdatePolicy {
     }
 }
 
-/// The options that were read last: the same few stand on every workload, and in every record.
+/// The options that were read last, whatever came of it: the same few stand on every workload, and in every record.
 static SHARED: Mutex<BTreeSet<Arc<PolicyOptions>>> = Mutex::new(BTreeSet::new());
 
 /// The rules of the policies that were asked last. The same few are asked for every workload, again and again. Ordered, as
 /// options are compared sooner than hashed.
 static COMPILED: Mutex<BTreeMap<UpdatePolicy, Arc<Rules>>> = Mutex::new(BTreeMap::new());
 
-/// How many of either are kept; a pattern takes up to some hundred kilobytes.
+/// How many of either are kept; what a pattern compiles to takes up to some hundred kilobytes.
 const MAX_KEPT: usize = 64;
 
 impl PolicyOptions {

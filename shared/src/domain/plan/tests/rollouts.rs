@@ -16,6 +16,10 @@ fn behind(name: &str, annotations: &[(&str, &str)]) -> Workload {
 
 /// One whose update is under way.
 fn under_way(name: &str) -> Workload {
+    under_way_since(name, now())
+}
+
+fn under_way_since(name: &str, started: Timestamp) -> Workload {
     let change = ImageChange {
         from: "shop.example/app:1.3.0".to_owned(),
         to: "shop.example/app:1.4.0".to_owned(),
@@ -23,7 +27,7 @@ fn under_way(name: &str) -> Workload {
         ran: None,
     };
     let changes = BTreeMap::from([("app".to_owned(), change)]);
-    let marker = InFlight::new(changes, now(), SignedDuration::from_mins(10)).to_annotation();
+    let marker = InFlight::new(changes, started, SignedDuration::from_mins(10)).to_annotation();
     behind(name, &[(IN_FLIGHT, &marker)])
 }
 
@@ -172,8 +176,8 @@ fn two_threads_find_what_one_finds() {
         behind("b/1", &[]),
         behind("b/2", &[("kubefresh.dev/policy", "wrong")]),
         updated("a/4", "2026-11-19T03:00:00Z"),
-        under_way("b/3"),
-        behind("b/4", &[]),
+        under_way_since("b/3", now() - SignedDuration::from_mins(1)),
+        updated("b/4", "2026-11-20T05:00:00Z"),
         updated("c/1", "2026-11-18T03:00:00Z"),
         updated("c/2", "2026-11-17T03:00:00Z"),
     ]);

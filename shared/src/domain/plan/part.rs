@@ -1,12 +1,11 @@
-//! The workloads one by one, each as if it were the only one. Where they are many, another thread takes half of them: most of the
+//! The workloads one by one, each as if it were the only one. Where they are many, two threads take half of them each: most of the
 //! time goes by in waiting for memory.
 
 use std::collections::BTreeSet;
-use std::panic::resume_unwind;
-use std::sync::Arc;
-use std::thread;
+use std::sync::{Arc, LazyLock};
 
 use jiff::Timestamp;
+use rayon_core::{ThreadPool, ThreadPoolBuilder};
 
 use super::readings::Read;
 use super::rollouts::Turns;
@@ -16,8 +15,17 @@ use crate::domain::channel::Channel;
 use crate::domain::watched::{Problem, Reading};
 use crate::domain::workload::Workload;
 
-/// Fewer workloads are not worth another thread, nor the memory that it takes for itself.
+/// Fewer workloads are not worth other threads, nor the memory that those take for themselves.
 const MANY: usize = 2000;
+
+/// They stay, as a pattern keeps memory for every thread that ever ran it. `None` where there are no more threads to be had.
+static THREADS: LazyLock<Option<ThreadPool>> = LazyLock::new(|| {
+    let threads = ThreadPoolBuilder::new().num_threads(2);
+    threads
+        .thread_name(|number| format!("plan-{number}"))
+        .build()
+        .ok()
+});
 
 /// What was found out about some of the workloads.
 #[derive(Debug)]
@@ -50,17 +58,13 @@ impl<'a> Part<'a> {
         let workloads = snapshot.workloads.as_slice();
         let (first, second) = workloads.split_at(workloads.len() / 2);
         let part = |workloads, room| Self::of(workloads, room, snapshot, limits, now);
-        thread::scope(|scope| {
-            let other = thread::Builder::new().name("plan".to_owned());
-            let other = other.spawn_scoped(scope, || part(second, second.len()));
-            let mut whole = part(first, workloads.len());
-            whole.append(match other {
-                Ok(other) => other.join().unwrap_or_else(|panic| resume_unwind(panic)),
-                // As many threads as there may be are there already.
-                Err(_) => part(second, second.len()),
-            });
-            whole
-        })
+        let Some(threads) = &*THREADS else {
+            return part(workloads, workloads.len());
+        };
+        let (mut whole, others) =
+            threads.join(|| part(first, workloads.len()), || part(second, second.len()));
+        whole.append(others);
+        whole
     }
 
     /// With room for so many, the greatest number there can be: growing would copy them again and again.

@@ -42,7 +42,8 @@ pub enum EventType {
     DeploymentDetected,
     ImageRolloutStarted,
     ImageRolloutCompleted,
-    /// Also one that somebody ended by setting another image, or by asking for it to be undone: each that started has one end.
+    /// Also one that somebody ended by setting another image, or by asking for it to be undone: each that started has one end,
+    /// unless its workload is deleted before.
     ImageRolloutFailed,
     /// What watch-cluster knows nothing of: people are told, and other programs where they ask for it.
     Notice,

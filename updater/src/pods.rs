@@ -1,5 +1,6 @@
 //! What pods say, asked for where a plan depends on it and kept until their workload changes. Pods are not watched: a cluster
-//! has many, few of them matter, and the status of a workload changes whenever its pods do.
+//! has many, few of them matter, and the status of a workload changes whenever its pods run something else. What keeps new pods
+//! from running changes without it, so during an update answers count for a moment, and its failure asks anew.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -30,6 +31,8 @@ const MOST_PAGES: usize = 100;
 const CALL_LIMIT: Duration = Duration::from_secs(5);
 /// How long one look waits for all pods together; other workloads wait meanwhile.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long an answer counts while an update is under way: whoever looks at it all the time asks no more often.
+const FRESH: Duration = Duration::from_secs(5);
 
 /// A workload: its uid, as a name may be used again.
 type Uid = String;
@@ -52,6 +55,9 @@ struct Answer {
     /// Of the workload, when it was asked for.
     resource_version: String,
     pods: PodsRead,
+    at: Instant,
+    /// Whether its update had failed when they were asked. Such an answer stays: a failure is told in the same words each time.
+    of_failure: bool,
 }
 
 impl fmt::Debug for PodReader {
@@ -71,7 +77,8 @@ impl PodReader {
         }
     }
 
-    /// The plan, made anew where it depends on what pods say, and those that `wanted` names were not read yet, or on nodes.
+    /// The plan, made anew where it depends on what pods say, and those that `wanted` names were not read yet or may say something
+    /// else by now, or on nodes.
     pub async fn plan(
         &self,
         snapshot: &mut Snapshot,
@@ -87,10 +94,12 @@ impl PodReader {
         self.prune(&made);
         // What runs may show that nodes matter, and nodes that it matters where it runs.
         for _ in 0..2 {
-            let missing = made.assessments.iter().filter(|assessment| {
-                wanted(assessment) && !snapshot.pods.contains_key(&assessment.workload.uid)
-            });
-            let missing: Vec<&Workload> = missing.map(|assessment| assessment.workload.as_ref()).collect();
+            let missing: Vec<&Assessment> = {
+                let kept = self.kept();
+                let is_missing =
+                    |assessment: &&Assessment| wanted(assessment) && !kept.says_enough_of(assessment, begun);
+                made.assessments.iter().filter(is_missing).collect()
+            };
             let needs_nodes =
                 snapshot.nodes.is_none() && made.assessments.iter().any(Assessment::needs_nodes);
             if missing.is_empty() && !needs_nodes {
@@ -135,10 +144,11 @@ impl PodReader {
         kept.trouble.retain(|uid| there.contains(uid.as_str()));
     }
 
-    async fn ask(&self, workloads: Vec<&Workload>) {
+    async fn ask(&self, assessments: Vec<&Assessment>) {
         let deadline = Instant::now() + PATIENCE;
-        stream::iter(workloads)
-            .for_each_concurrent(CONCURRENT_WORKLOADS, |workload| async move {
+        stream::iter(assessments)
+            .for_each_concurrent(CONCURRENT_WORKLOADS, |assessment| async move {
+                let workload = assessment.workload.as_ref();
                 let answer = timeout_at(deadline, self.read(workload)).await;
                 let pods = answer.unwrap_or_else(|_| {
                     Err(format!("reading pods of {}: no answer within {PATIENCE:?}", workload.id))
@@ -146,7 +156,7 @@ impl PodReader {
                 if let Err(problem) = &pods {
                     tracing::warn!(workload = %workload.id, problem, "not known what its pods run; trying again later");
                 }
-                self.kept().take(workload, pods.map(Arc::new), Instant::now());
+                self.kept().take(assessment, pods.map(Arc::new), Instant::now());
             })
             .await;
     }
@@ -183,23 +193,39 @@ impl PodReader {
 }
 
 impl Kept {
-    /// What is known of these workloads as they stand. What could not be read counts until it may be tried again.
+    /// What is known of these workloads as they stand.
     fn known(&self, workloads: &[Arc<Workload>], now: Instant) -> BTreeMap<Uid, PodsRead> {
         let known = workloads.iter().filter_map(|workload| {
-            let Answer {
-                resource_version,
-                pods,
-            } = self.answers.get(&workload.uid)?;
-            let counts = match pods {
-                Ok(_) => *resource_version == workload.resource_version,
-                Err(_) => !self.trouble.is_due(&workload.uid, now),
-            };
-            counts.then(|| (workload.uid.clone(), pods.clone()))
+            let answer = self.counts(workload, now)?;
+            Some((workload.uid.clone(), answer.pods.clone()))
         });
         known.collect()
     }
 
-    fn take(&mut self, workload: &Workload, pods: PodsRead, now: Instant) {
+    /// The answer that counts. What could not be read counts until it may be tried again.
+    fn counts(&self, workload: &Workload, now: Instant) -> Option<&Answer> {
+        let answer = self.answers.get(&workload.uid)?;
+        let counts = match answer.pods {
+            Ok(_) => answer.resource_version == workload.resource_version,
+            Err(_) => !self.trouble.is_due(&workload.uid, now),
+        };
+        counts.then_some(answer)
+    }
+
+    /// Whether there is no need to ask for what this is about.
+    fn says_enough_of(&self, assessment: &Assessment, now: Instant) -> bool {
+        self.counts(&assessment.workload, now).is_some_and(|answer| {
+            answer.pods.is_err()
+                || if assessment.has_failed() {
+                    answer.of_failure
+                } else {
+                    !assessment.is_under_way() || now < answer.at + FRESH
+                }
+        })
+    }
+
+    fn take(&mut self, assessment: &Assessment, pods: PodsRead, now: Instant) {
+        let workload = &assessment.workload;
         match pods {
             Ok(_) => self.trouble.succeeded(&workload.uid),
             Err(_) => self.trouble.failed(&workload.uid, now),
@@ -207,6 +233,8 @@ impl Kept {
         let answer = Answer {
             resource_version: workload.resource_version.clone(),
             pods,
+            at: now,
+            of_failure: assessment.has_failed(),
         };
         self.answers.insert(workload.uid.clone(), answer);
     }
@@ -216,11 +244,32 @@ impl Kept {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use serde_json::json;
+    use serde_json::{Value, json};
+    use shared::domain::annotations::IN_FLIGHT;
+    use shared::domain::plan::Action;
+    use shared::domain::rollout::RolloutStatus;
 
     use super::*;
     use crate::answering::{self, Reply};
     use crate::fixture::checkout;
+
+    const LIMITS: PlanLimits = PlanLimits {
+        max_record_age: jiff::SignedDuration::MAX,
+        max_rollouts: None,
+        max_rollouts_per_namespace: None,
+        threads: 1,
+    };
+
+    fn snapshot(workloads: Vec<Arc<Workload>>) -> Snapshot {
+        Snapshot {
+            workloads,
+            ..Snapshot::default()
+        }
+    }
+
+    fn list(items: &[Value]) -> Value {
+        json!({ "kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items })
+    }
 
     #[tokio::test]
     async fn what_cannot_be_read_is_asked_for_once_in_a_look_however_long_the_others_take() {
@@ -233,25 +282,120 @@ mod tests {
                 counted.fetch_add(1, Ordering::SeqCst);
                 return Reply::failure(500);
             }
-            let list = json!({ "kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": [] });
             Reply {
                 after: slow,
-                ..Reply::ok(list)
+                ..Reply::ok(list(&[]))
             }
         }));
-        let mut snapshot = Snapshot {
-            workloads: vec![checkout("broken"), checkout("slow")],
-            ..Snapshot::default()
-        };
-        let limits = PlanLimits {
-            max_record_age: jiff::SignedDuration::MAX,
-            max_rollouts: None,
-            max_rollouts_per_namespace: None,
-            threads: 1,
-        };
-        pods.plan(&mut snapshot, &limits, Timestamp::UNIX_EPOCH, |_| true)
+        let mut snapshot = snapshot(vec![checkout("broken"), checkout("slow")]);
+        pods.plan(&mut snapshot, &LIMITS, Timestamp::UNIX_EPOCH, |_| true)
             .await;
         assert_eq!(snapshot.pods.len(), 2);
         assert_eq!(asked.load(Ordering::SeqCst), 1);
+    }
+
+    /// A Deployment whose update began at the epoch and has ten minutes.
+    fn updating() -> Arc<Workload> {
+        let mut workload = checkout("shop");
+        let change = json!({ "from": "shop.example/app:old", "to": "shop.example/app:edge" });
+        let marker = json!({
+            "containers": { "app": change }, "started": "1970-01-01T00:00:00Z", "deadline": "1970-01-01T00:10:00Z",
+        });
+        let marker = (IN_FLIGHT.to_owned(), marker.to_string());
+        Arc::make_mut(&mut workload).annotations.extend([marker]);
+        workload
+    }
+
+    /// One of its new pods, whose image is still being pulled, or cannot be.
+    fn new_pod(reason: &str) -> Value {
+        let owner = json!({ "apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "checkout-abc", "uid": "1", "controller": true });
+        let labels = json!({ "app": "checkout", "pod-template-hash": "abc" });
+        json!({
+            "metadata": { "name": "checkout-abc-1", "labels": labels, "ownerReferences": [owner] },
+            "spec": { "containers": [{ "name": "app", "image": "shop.example/app:edge" }] },
+            "status": { "containerStatuses": [{
+                "name": "app", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+                "state": { "waiting": { "reason": reason, "message": "said by the kubelet" } },
+            }] },
+        })
+    }
+
+    /// A reader of one pod that cannot pull its image from the second answer on, and how often it was asked.
+    fn failing() -> (PodReader, Arc<AtomicUsize>) {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&asked);
+        let reader = PodReader::new(answering::client(move |_, _| {
+            let reason = match counted.fetch_add(1, Ordering::SeqCst) {
+                0 => "ContainerCreating",
+                _ => "ImagePullBackOff",
+            };
+            Reply::ok(list(&[new_pod(reason)]))
+        }));
+        (reader, asked)
+    }
+
+    fn later(pods: &PodReader) {
+        for answer in pods.kept().answers.values_mut() {
+            answer.at -= FRESH;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_told_with_what_pods_say_then_whatever_they_said_before_and_asks_once() {
+        let (pods, asked) = failing();
+        let mut snapshot = snapshot(vec![updating()]);
+        let begun = Timestamp::UNIX_EPOCH;
+        pods.plan(&mut snapshot, &LIMITS, begun, Assessment::is_under_way)
+            .await;
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+        let failed = begun + jiff::SignedDuration::from_hours(1);
+        for _ in 0..3 {
+            let plan = pods
+                .plan(&mut snapshot, &LIMITS, failed, Assessment::needs_pods)
+                .await;
+            let Action::Follow { status, .. } = &plan.assessments[0].action else {
+                panic!("{plan:?}");
+            };
+            let RolloutStatus::Failed(failure) = status else {
+                panic!("{status:?}");
+            };
+            let said = failure.to_string();
+            assert!(
+                said.contains("checkout-abc-1") && said.contains("ImagePullBackOff"),
+                "{said}"
+            );
+            later(&pods);
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn during_an_update_pods_are_asked_again_after_a_while_by_those_who_want_to_know() {
+        let (pods, asked) = failing();
+        let mut snapshot = snapshot(vec![updating()]);
+        let mut look = async |wanted: fn(&Assessment) -> bool| {
+            pods.plan(&mut snapshot, &LIMITS, Timestamp::UNIX_EPOCH, wanted)
+                .await;
+            let trouble = snapshot.trouble("shop").unwrap_or_default();
+            (asked.load(Ordering::SeqCst), trouble.contains("ImagePullBackOff"))
+        };
+        assert_eq!(look(Assessment::is_under_way).await, (1, false));
+        assert_eq!(look(Assessment::is_under_way).await, (1, false));
+        later(&pods);
+        assert_eq!(look(Assessment::needs_pods).await, (1, false));
+        assert_eq!(look(Assessment::is_under_way).await, (2, true));
+    }
+
+    #[tokio::test]
+    async fn what_pods_run_is_asked_for_once_for_each_state_of_their_workload() {
+        let (pods, asked) = failing();
+        let mut snapshot = snapshot(vec![checkout("shop")]);
+        for (version, expected) in [("7", 1), ("7", 1), ("8", 2), ("8", 2)] {
+            version.clone_into(&mut Arc::make_mut(&mut snapshot.workloads[0]).resource_version);
+            pods.plan(&mut snapshot, &LIMITS, Timestamp::UNIX_EPOCH, |_| true)
+                .await;
+            assert_eq!(asked.load(Ordering::SeqCst), expected, "{version}");
+            later(&pods);
+        }
     }
 }

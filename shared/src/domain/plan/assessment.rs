@@ -63,19 +63,21 @@ impl Assessment {
         }
     }
 
-    /// Whether another plan would decide or tell more if its pods were read.
-    pub fn needs_pods(&self) -> bool {
-        if matches!(
+    /// Whether an update has failed, of which the pods can say why.
+    pub fn has_failed(&self) -> bool {
+        matches!(
             self.action,
             Action::RollBack { .. }
                 | Action::Follow {
                     status: RolloutStatus::Failed(_),
                     ..
                 }
-        ) {
-            return true;
-        }
-        self.waits_for(&RunningUnknown::NotAsked)
+        )
+    }
+
+    /// Whether another plan would decide or tell more if its pods were read.
+    pub fn needs_pods(&self) -> bool {
+        self.has_failed() || self.waits_for(&RunningUnknown::NotAsked)
     }
 
     /// Whether another plan would decide more if the nodes were read.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::annotations::{IN_FLIGHT, LAST_CHANGE, LAST_IMAGES, LAST_UPDATE};
 use super::policy::Hold;
 use super::reference::{Digest, ImageReference};
+use super::rollout::RolloutFacts;
 use super::text;
 use super::time::whole_seconds;
 
@@ -91,6 +92,9 @@ pub struct InFlight {
     /// Which revision of the pod template it replaced, where the kind counts them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced: Option<i64>,
+    /// When the controller came to the verdict that stood there when this began, by its clock: the rollout before had failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict_before: Option<Timestamp>,
 }
 
 /// Why an update is undone.
@@ -162,14 +166,16 @@ impl InFlight {
             rollback: None,
             asked: false,
             replaced: None,
+            verdict_before: None,
         }
     }
 
-    /// The same, of a workload whose template had this revision when it began.
+    /// The same, of a workload that said this of its rollout when it began.
     #[must_use]
-    pub fn replacing(self, revision: Option<i64>) -> Self {
+    pub fn replacing(self, rollout: &RolloutFacts) -> Self {
         Self {
-            replaced: revision,
+            replaced: rollout.revision(),
+            verdict_before: rollout.failed_at(),
             ..self
         }
     }

@@ -122,14 +122,18 @@ fn finish(whole: Part<'_>, limits: &PlanLimits, now: Timestamp) -> Plan {
 }
 
 /// When there will be something else to do with a workload although nothing changed.
-fn next_look(containers: &[ContainerVerdict], action: &Action) -> Option<Timestamp> {
+fn next_look(
+    containers: &[ContainerVerdict],
+    action: &Action,
+    sighting: Option<&seen::Sighting>,
+) -> Option<Timestamp> {
     match action {
         Action::Follow {
             in_flight,
             status: RolloutStatus::InProgress(_),
             holds: _,
             kept: _,
-        } => Some(in_flight.deadline),
+        } => Some(seen::ends(in_flight, sighting)),
         Action::Follow {
             status: RolloutStatus::Completed(_) | RolloutStatus::Failed(_) | RolloutStatus::Superseded { .. },
             ..
@@ -231,8 +235,7 @@ fn update(workload: &Workload, reading: &Reading, containers: &[ContainerVerdict
     Update {
         init_containers: init_containers(workload, &changes),
         spent: spent_approvals(workload, &reading.watched, &changes),
-        in_flight: InFlight::new(changes, now, reading.settings.rollout_timeout)
-            .replacing(workload.rollout.revision()),
+        in_flight: InFlight::new(changes, now, reading.settings.rollout_timeout).replacing(&workload.rollout),
         holds: BTreeMap::new(),
         last_images: None,
     }
@@ -247,7 +250,8 @@ fn follow(
     snapshot: &Snapshot,
     now: Timestamp,
 ) -> Assessed {
-    let status = rollout::evaluate(workload, &in_flight, now);
+    let ends = seen::ends(&in_flight, snapshot.seen.of(workload));
+    let status = rollout::evaluate(workload, &in_flight, ends, now);
     let status = match (status, snapshot.trouble(&workload.uid)) {
         (RolloutStatus::Failed(failure), Some(said)) => RolloutStatus::Failed(failure.said_by(said)),
         (status, _) => status,

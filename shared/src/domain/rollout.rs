@@ -63,10 +63,10 @@ impl RolloutFacts {
         }
     }
 
-    /// The controller's own verdict that a rollout that began at `started` has failed. Only Deployments have one.
-    fn verdict(&self, started: Timestamp) -> Option<&str> {
+    /// The controller's own verdict that the rollout that `in_flight` stands for has failed. Only Deployments have one.
+    fn verdict(&self, in_flight: &InFlight) -> Option<&str> {
         match self {
-            Self::Deployment(facts) => facts.verdict(started),
+            Self::Deployment(facts) => facts.verdict(in_flight),
             Self::StatefulSet(_) | Self::DaemonSet(_) | Self::CronJob => None,
         }
     }
@@ -225,8 +225,8 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Judges the rollout that `in_flight` stands for.
-pub fn evaluate(workload: &Workload, in_flight: &InFlight, now: Timestamp) -> RolloutStatus {
+/// Judges the rollout that `in_flight` stands for, whose time is over at `ends` by the clock of `now`.
+pub fn evaluate(workload: &Workload, in_flight: &InFlight, ends: Timestamp, now: Timestamp) -> RolloutStatus {
     for (container, change) in &in_flight.containers {
         let image = workload.image_of(container);
         if image != Some(change.to.as_str()) {
@@ -241,14 +241,14 @@ pub fn evaluate(workload: &Workload, in_flight: &InFlight, now: Timestamp) -> Ro
         Ok(completion) => return RolloutStatus::Completed(completion),
         Err(waiting) => waiting,
     };
-    if let Some(message) = workload.rollout.verdict(in_flight.started) {
+    if let Some(message) = workload.rollout.verdict(in_flight) {
         let message = message.to_owned();
         RolloutStatus::Failed(Failure::ProgressDeadlineExceeded {
             message,
             waiting,
             pod: None,
         })
-    } else if now >= in_flight.deadline {
+    } else if now >= ends {
         RolloutStatus::Failed(Failure::RolloutTimeout { waiting, pod: None })
     } else {
         RolloutStatus::InProgress(waiting)

@@ -2,6 +2,9 @@
 
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 
+/// How far the clocks of two nodes may be apart. A time that another program wrote, or will be read by one, means no more than this.
+pub const SKEW: SignedDuration = SignedDuration::from_mins(1);
+
 /// The second that a time lies in. Times are stored in whole seconds, because people read them and nothing is ordered by them.
 pub fn whole_seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)

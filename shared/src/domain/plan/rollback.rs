@@ -108,7 +108,7 @@ fn undo(
         // Whoever asks for the same has it.
         spent: Requests::of(workload, None).spent(),
         in_flight: InFlight::undoing(&in_flight.containers, &cause, started(workload, now), timeout)
-            .replacing(workload.rollout.revision()),
+            .replacing(&workload.rollout),
         holds,
         last_images: None,
     }

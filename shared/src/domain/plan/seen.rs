@@ -6,9 +6,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::{Action, Assessment, Plan, Update};
 use crate::domain::annotations::IN_FLIGHT;
 use crate::domain::in_flight::InFlight;
+use crate::domain::time::SKEW;
 use crate::domain::workload::Workload;
 
 /// How many updates that ended are remembered of a workload; the oldest go.
@@ -24,6 +27,8 @@ pub(super) struct Sighting {
     /// Shared with whoever follows the cluster, as there can be many.
     pub(super) workload: Arc<Workload>,
     over: Vec<InFlight>,
+    /// The last update that it got from us.
+    began: Option<InFlight>,
     /// The version that a patch of ours was made from, which a watch that lags still shows.
     patched: Option<String>,
 }
@@ -48,6 +53,7 @@ impl Seen {
                 container.image.clone_from(&change.to);
             }
         }
+        sighting.began = Some(update.in_flight.clone());
         let marker = (IN_FLIGHT.to_owned(), update.in_flight.to_annotation());
         patched.annotations.extend([marker]);
     }
@@ -99,6 +105,7 @@ impl Sighting {
         Self {
             workload,
             over: Vec::new(),
+            began: None,
             patched: None,
         }
     }
@@ -113,6 +120,15 @@ impl Sighting {
 /// and no update whose updater died.
 pub(super) fn is_over(marker: &InFlight, workload: &Workload, sighting: Option<&Sighting>) -> bool {
     sighting.is_some_and(|sighting| sighting.over.contains(marker)) || is_brought_back(marker, workload)
+}
+
+/// When the time of an update that is under way is over. The deadline of one that somebody else began is by another clock, and
+/// ours may be ahead of it.
+pub(super) fn ends(marker: &InFlight, sighting: Option<&Sighting>) -> Timestamp {
+    let is_ours = sighting.is_some_and(|sighting| sighting.began.as_ref() == Some(marker));
+    let allowance = if is_ours { SignedDuration::ZERO } else { SKEW };
+    let ends = marker.deadline.checked_add(allowance);
+    ends.unwrap_or(Timestamp::MAX)
 }
 
 /// What tells a copy from the marker itself although nobody saw the end: an update makes the next revision of the template, and

@@ -155,7 +155,7 @@ pub(super) fn undo(
     let started = rollback::started(workload, now);
     let timeout = reading.settings.rollout_timeout;
     let mut in_flight = InFlight::undoing(&undone, &Cause::Request(by.join(" and ")), started, timeout)
-        .replacing(workload.rollout.revision());
+        .replacing(&workload.rollout);
     if last.is_under_way {
         // They are part of the same rollout, and it is not over for them either.
         in_flight.containers.extend(rest.clone());

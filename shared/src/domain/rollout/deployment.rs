@@ -8,6 +8,8 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 
 use super::{Completion, Waiting};
+use crate::domain::in_flight::InFlight;
+use crate::domain::time::SKEW;
 
 /// What a Deployment says of its own rollout.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,10 +102,19 @@ impl Facts {
 
     /// A verdict on the rollout before ours stays in the status, under our own generation, until a new ReplicaSet exists or
     /// progresses: with the strategy Recreate for as long as the old pods take to end.
-    pub(super) fn verdict(&self, started: Timestamp) -> Option<&str> {
+    ///
+    /// Which one it is, its time tells: two of the controller's own need no common clock. Where the marker has none, nothing stood
+    /// there when it was written, unless an earlier version wrote it: that one knew only its own clock, and a rollback from it
+    /// follows a verdict.
+    pub(super) fn verdict(&self, in_flight: &InFlight) -> Option<&str> {
         let seen = self.observed_generation >= self.generation;
-        // Both are whole seconds, and a deadline is at least one.
-        let of_ours = self.deadline_exceeded_at.is_none_or(|at| at > started);
+        let of_ours = self
+            .deadline_exceeded_at
+            .is_none_or(|at| match in_flight.verdict_before {
+                Some(before) => at != before,
+                None if in_flight.rollback.is_some() => at > in_flight.started,
+                None => at > in_flight.started - SKEW,
+            });
         self.deadline_exceeded.as_deref().filter(|_| seen && of_ours)
     }
 }

@@ -52,7 +52,11 @@ fn in_flight() -> InFlight {
 
 fn judge(image: &str, rollout: Facts, after: SignedDuration) -> RolloutStatus {
     let start: Timestamp = START.parse().unwrap();
-    evaluate(&workload(image, rollout), &in_flight(), start + after)
+    judge_by(&in_flight(), image, rollout, start + after)
+}
+
+fn judge_by(marker: &InFlight, image: &str, rollout: Facts, now: Timestamp) -> RolloutStatus {
+    evaluate(&workload(image, rollout), marker, marker.deadline, now)
 }
 
 fn complete() -> Facts {
@@ -124,6 +128,52 @@ fn a_verdict_from_before_our_update_is_not_about_it() {
 }
 
 #[test]
+fn a_verdict_counts_although_the_clock_that_began_the_update_was_a_minute_ahead() {
+    let start: Timestamp = START.parse().unwrap();
+    let stood = |seconds| Some(start + SignedDuration::from_secs(seconds));
+    for (marker_says, at, is_ours) in [
+        (None, 60, true),
+        (None, 0, true),
+        (None, -59, true),
+        (None, -60, false),
+        // The controller's clock may be ahead too, and what stood there before is not about ours.
+        (stood(45), 45, false),
+        (stood(-30), -30, false),
+        (stood(-30), -10, true),
+        (stood(45), 50, true),
+    ] {
+        let mut marker = in_flight();
+        marker.verdict_before = marker_says;
+        let stuck = Facts {
+            available: 0,
+            deadline_exceeded: Some("timed out".to_owned()),
+            deadline_exceeded_at: stood(at),
+            ..complete()
+        };
+        let status = judge_by(&marker, "app:2", stuck, start + SignedDuration::from_mins(1));
+        let counts = matches!(status, RolloutStatus::Failed(_));
+        assert_eq!(counts, is_ours, "{marker_says:?} {at}");
+    }
+}
+
+#[test]
+fn a_rollback_that_an_earlier_version_began_takes_no_verdict_from_before_for_its_own() {
+    let start: Timestamp = START.parse().unwrap();
+    let mut marker = in_flight();
+    marker.rollback = Some("timed out".to_owned());
+    for (at, is_ours) in [(-1, false), (0, false), (1, true)] {
+        let stuck = Facts {
+            available: 0,
+            deadline_exceeded: Some("timed out".to_owned()),
+            deadline_exceeded_at: Some(start + SignedDuration::from_secs(at)),
+            ..complete()
+        };
+        let status = judge_by(&marker, "app:2", stuck, start);
+        assert_eq!(matches!(status, RolloutStatus::Failed(_)), is_ours, "{at}");
+    }
+}
+
+#[test]
 fn our_own_deadline_fails_a_rollout_that_the_controller_still_believes_in() {
     let slow = Facts {
         available: 1,
@@ -155,7 +205,8 @@ fn another_image_than_ours_voids_the_update_even_when_it_rolled_out() {
         };
         let mut workload = workload("app:3", complete());
         workload.containers[0].ownership.writer = Some(writer.clone());
-        let status = evaluate(&workload, &in_flight(), START.parse().unwrap());
+        let marker = in_flight();
+        let status = evaluate(&workload, &marker, marker.deadline, START.parse().unwrap());
         let expected = RolloutStatus::Superseded {
             container: "app".to_owned(),
             image: Some("app:3".to_owned()),

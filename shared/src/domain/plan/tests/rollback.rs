@@ -170,3 +170,39 @@ fn the_verdict_that_failed_an_update_is_none_on_its_rollback() {
     );
     assert!(is_under_way, "{action:?}");
 }
+
+#[test]
+fn only_an_update_that_somebody_else_began_has_a_minute_more_than_its_timeout_as_clocks_differ() {
+    let minute = ("kubefresh.dev/rollout-timeout", "1m");
+    let before = workload(&[AUTO.as_slice(), &[minute]].concat(), &[("app", OLD)]);
+    let first = plan(&snapshot(before.clone(), vec![app()]), &LIMITS, now());
+    let Action::Start(update) = &first.assessments[0].action else {
+        panic!("{first:?}")
+    };
+    let mut ours = Seen::default();
+    ours.take_in(&first);
+    ours.gave(&first.assessments[0], update);
+    let mut updating = before;
+    "42".clone_into(&mut updating.resource_version);
+    NEW.clone_into(&mut updating.containers[0].image);
+    let marker = (IN_FLIGHT.to_owned(), update.in_flight.to_annotation());
+    updating.annotations.extend([marker]);
+    let looks = |mut seen: Seen| {
+        let mut failed = Vec::new();
+        for seconds in [0, 59, 60, 119, 120] {
+            let at = now() + SignedDuration::from_secs(seconds);
+            let mut snapshot = snapshot(updating.clone(), vec![app()]);
+            snapshot.seen = seen;
+            let plan = plan(&snapshot, &LIMITS, at);
+            seen = snapshot.seen;
+            seen.take_in(&plan);
+            let has_failed = plan.assessments[0].has_failed();
+            assert_eq!(plan.next_look.is_none(), has_failed, "{seconds}");
+            assert!(plan.next_look.is_none_or(|next| next > at), "{seconds}");
+            failed.extend(has_failed.then_some(seconds));
+        }
+        failed
+    };
+    assert_eq!(looks(ours), [60, 119, 120]);
+    assert_eq!(looks(Seen::default()), [120]);
+}

@@ -269,7 +269,9 @@ fn a_marker_that_an_undo_brings_back_is_not_followed_by_whoever_saw_its_end() {
 /// Of a Deployment whose template is the `present` one by its controller's count, and whose image `writer` set.
 fn brought_back(replaced: Option<i64>, present: Option<i64>, writer: Option<&str>) -> Workload {
     let changes = [("app", rollback::change(OLD, NEW))];
-    let failed = rollback::marker(&changes).replacing(replaced).to_annotation();
+    let mut failed = rollback::marker(&changes);
+    failed.replaced = replaced;
+    let failed = failed.to_annotation();
     let mut workload = checkout(&[(IN_FLIGHT, &failed), (UNDO, "1.5.0")], NEW);
     workload.containers[0].ownership.writer = writer.map(|manager| Writer {
         manager: manager.to_owned(),

@@ -14,7 +14,7 @@ pub use self::scanner::{ScanJob, ScanRequest, Scanner};
 use super::annotations;
 use super::hash::short_hash;
 use super::plan::{Assessment, Plan, Verdict};
-use super::time::whole_seconds;
+use super::time::{SKEW, whole_seconds};
 use super::workload::Workload;
 
 /// Between two requested scans, at least; twice as long after each that brought no answer to anything it was made for.
@@ -91,11 +91,15 @@ pub enum Decision {
 }
 
 /// Something that waits for a scan.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Wish {
     reason: Reason,
-    /// A scan that began before cannot have seen it.
+    /// A scan that began before cannot have seen it. By our clock, which is neither the scanner's nor the API server's.
     since: Timestamp,
+    /// The Jobs that were made for the same once before, by uid: this time they are no answer.
+    spent: BTreeSet<String>,
+    /// The run that was the last to be seen then; that one did not answer it either.
+    run_before: Option<Timestamp>,
 }
 
 /// What waits for a scan, and since when. Lost at a restart, which the annotations of the Jobs make good.
@@ -109,14 +113,25 @@ impl Wishes {
     /// Takes in what a look at the cluster at `now` found. What nobody wants any more is forgotten.
     pub fn look(&mut self, plan: &Plan, seen: &Seen<'_>, now: Timestamp) {
         let before = self.open.take();
-        let since = |key: &String| match &before {
-            Some(known) => known.get(key).map(|wish| wish.since),
+        let wish = |key: &String, reason| match &before {
+            Some(known) => known.get(key).cloned().unwrap_or_else(|| Wish {
+                reason,
+                since: whole_seconds(now),
+                spent: seen.made_for(key).map(|job| job.uid.clone()).collect(),
+                run_before: seen.last_run,
+            }),
             // Our predecessor may have asked for it.
-            None => asked_at(seen, key),
+            None => Wish {
+                reason,
+                since: asked_at(seen, key).unwrap_or_else(|| whole_seconds(now)),
+                spent: BTreeSet::new(),
+                run_before: None,
+            },
         };
-        let wanted = wanted(plan).into_iter().map(|(key, reason)| {
-            let since = since(&key).unwrap_or_else(|| whole_seconds(now));
-            (key, Wish { reason, since })
+        let wanted = wanted(plan).into_iter();
+        let wanted = wanted.map(|(key, reason)| {
+            let wish = wish(&key, reason);
+            (key, wish)
         });
         self.open = Some(wanted.collect());
     }
@@ -124,9 +139,8 @@ impl Wishes {
     /// Whether to make a Job now. `started` is when this updater did, where that is a reason.
     pub fn decide(&self, seen: &Seen<'_>, started: Option<Timestamp>, now: Timestamp) -> Decision {
         let open = self.open.iter().flatten();
-        let waiting: BTreeMap<&String, &Wish> = open
-            .filter(|(key, wish)| !seen.began_for(key, wish.since))
-            .collect();
+        let waiting: BTreeMap<&String, &Wish> =
+            open.filter(|(key, wish)| !seen.began_for(key, wish)).collect();
         let start = started.filter(|started| !seen.began(*started - BEFORE_START));
         if waiting.is_empty() && start.is_none() {
             return Decision::Nothing;
@@ -160,7 +174,7 @@ impl Wishes {
         let is_checked = |assessment: &&Assessment| {
             let wish =
                 check_now(&assessment.workload).and_then(|key| self.open.as_ref()?.get_key_value(&key));
-            wish.is_some_and(|(key, wish)| seen.ended_for(key, wish.since))
+            wish.is_some_and(|(key, wish)| seen.ended_for(key, wish))
                 && !assessment
                     .containers
                     .iter()
@@ -211,33 +225,43 @@ impl<'a> Seen<'a> {
             || self.own_jobs().any(|job| job.created_at >= since)
     }
 
-    /// Whether a scan has begun that cannot have missed what was seen in the second `since`, whatever came of it.
-    fn began_for(&self, key: &str, since: Timestamp) -> bool {
-        self.last_run.is_some_and(|began| began > since) || self.jobs_for(key, since).next().is_some()
+    /// Whether a scan has begun that cannot have missed this wish, whatever came of it.
+    fn began_for(&self, key: &str, wish: &Wish) -> bool {
+        self.last_run.is_some_and(|began| began > wish.since + SKEW)
+            || self.jobs_for(key, wish).next().is_some()
     }
 
-    /// Whether such a scan has come to its end.
-    fn ended_for(&self, key: &str, since: Timestamp) -> bool {
+    /// Whether such a scan has come to its end. What it wrote down bears the time of the scanner's clock, its Job that of the API server.
+    fn ended_for(&self, key: &str, wish: &Wish) -> bool {
         let did = |last_run: Timestamp| {
-            let mut jobs = self.jobs_for(key, since);
-            last_run > since || jobs.any(|job| job.is_finished && last_run >= job.created_at)
+            let mut jobs = self.jobs_for(key, wish);
+            let is_new = wish.run_before != Some(last_run);
+            last_run > wish.since + SKEW
+                || is_new && jobs.any(|job| job.is_finished && last_run >= job.created_at - SKEW)
         };
         self.last_run.is_some_and(did)
     }
 
-    /// The Jobs that cannot have missed what was seen in the second `since`: one of that very second may have begun before, unless
-    /// it was made for it.
-    fn jobs_for(&self, key: &str, since: Timestamp) -> impl Iterator<Item = &'a ScanJob> {
+    /// The Jobs that cannot have missed this wish: those that were made for it, whenever that was by whichever clock, and others
+    /// where no clock can be so far off.
+    fn jobs_for(&self, key: &str, wish: &Wish) -> impl Iterator<Item = &'a ScanJob> {
         self.own_jobs().filter(move |job| {
-            job.created_at > since || job.created_at == since && job.requested_for.contains(key)
+            if job.requested_for.contains(key) {
+                !wish.spent.contains(&job.uid)
+            } else {
+                job.created_at > wish.since + SKEW
+            }
         })
+    }
+
+    fn made_for(&self, key: &str) -> impl Iterator<Item = &'a ScanJob> {
+        self.own_jobs().filter(move |job| job.requested_for.contains(key))
     }
 }
 
 /// When a Job was made for this, by whomever.
 fn asked_at(seen: &Seen<'_>, key: &String) -> Option<Timestamp> {
-    let asked = seen.own_jobs().filter(|job| job.requested_for.contains(key));
-    asked.map(|job| job.created_at).max()
+    seen.made_for(key).map(|job| job.created_at).max()
 }
 
 fn pause_ends(seen: &Seen<'_>, fruitless: u32) -> Option<Timestamp> {

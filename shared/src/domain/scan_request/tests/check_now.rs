@@ -8,8 +8,10 @@ fn check_now_is_done_once_a_scan_that_began_after_it_has_ended_with_an_answer() 
     let check_now = ("kubefresh.dev/check-now", "");
     let known = cluster(&[check_now], IMAGE, true);
     let unknown = cluster(&[check_now], IMAGE, false);
-    let [running, finished] = [false, true].map(|is_finished| [job("2026-11-21T12:00:01Z", is_finished)]);
+    let [running, finished] = [false, true].map(|is_finished| [job("2026-11-21T12:01:01Z", is_finished)]);
     let early = [job("2026-11-21T11:59:59Z", true)];
+    // By another clock, which may be a minute ahead of ours.
+    let perhaps_early = [job("2026-11-21T12:01:00Z", true)];
     let none: &[ScanJob] = &[];
     for (name, snapshot, jobs, last_run, expected) in [
         ("nobody scanned", &known, none, None, false),
@@ -18,6 +20,13 @@ fn check_now_is_done_once_a_scan_that_began_after_it_has_ended_with_an_answer() 
             &known,
             &early[..],
             Some("2026-11-21T11:59:59Z"),
+            false,
+        ),
+        (
+            "a scan that may have begun before it",
+            &known,
+            &perhaps_early[..],
+            Some("2026-11-21T12:01:00Z"),
             false,
         ),
         (
@@ -38,15 +47,15 @@ fn check_now_is_done_once_a_scan_that_began_after_it_has_ended_with_an_answer() 
             "one that did",
             &known,
             &finished[..],
-            Some("2026-11-21T12:00:01Z"),
+            Some("2026-11-21T12:01:01Z"),
             true,
         ),
-        ("one by hand", &known, none, Some("2026-11-21T12:00:01Z"), true),
+        ("one by hand", &known, none, Some("2026-11-21T12:01:01Z"), true),
         (
             "one that brought no answer",
             &unknown,
             &finished[..],
-            Some("2026-11-21T12:00:01Z"),
+            Some("2026-11-21T12:01:01Z"),
             false,
         ),
     ] {
@@ -63,7 +72,7 @@ fn check_now_is_done_once_a_scan_that_began_after_it_has_ended_with_an_answer() 
 }
 
 #[test]
-fn a_run_of_the_second_in_which_a_wish_was_seen_answers_it_only_where_it_was_made_for_it() {
+fn a_run_that_began_within_a_minute_of_a_wish_answers_it_only_where_it_was_made_for_it() {
     let scanner = scanner();
     let snapshot = cluster(&[("kubefresh.dev/check-now", "")], IMAGE, true);
     let nothing = Seen {
@@ -81,16 +90,16 @@ fn a_run_of_the_second_in_which_a_wish_was_seen_answers_it_only_where_it_was_mad
     let ours = finished(made(&asked, NOON));
     let (scheduled, later) = (
         finished(job(NOON, true)),
-        finished(job("2026-11-21T12:00:01Z", true)),
+        finished(job("2026-11-21T12:01:01Z", true)),
     );
     let none: &[ScanJob] = &[];
     for (name, jobs, last_run, answered, done) in [
         ("a run by hand in that second", none, Some(NOON), false, false),
         ("a Job of the schedule", &scheduled[..], Some(NOON), false, false),
         (
-            "a Job of the next second",
+            "a Job of a minute later",
             &later[..],
-            Some("2026-11-21T12:00:01Z"),
+            Some("2026-11-21T12:01:01Z"),
             true,
             true,
         ),
@@ -137,7 +146,7 @@ fn check_now_is_taken_back_in_the_words_that_count() {
         let seen = Seen {
             scanner: Some(&scanner),
             jobs: &[],
-            last_run: Some(at("2026-11-21T12:00:01Z")),
+            last_run: Some(at("2026-11-21T12:01:01Z")),
         };
         wishes.look(&plan, &seen, at(NOON));
         let checked = wishes.checked(&plan, &seen);
@@ -170,4 +179,79 @@ fn check_now_that_is_set_again_asks_again() {
     );
     let again = look(&mut wishes, &with, &seen, "2026-11-21T12:05:00Z");
     assert_eq!(reasons(&again), ["check-now"], "{again:?}");
+}
+
+#[test]
+fn a_job_that_was_made_for_check_now_is_its_scan_though_all_clocks_are_a_minute_apart() {
+    let scanner = scanner();
+    let snapshot = cluster(&[("kubefresh.dev/check-now", "")], IMAGE, true);
+    let apart = [-60, 0, 60].map(SignedDuration::from_secs);
+    let pairs = apart
+        .into_iter()
+        .flat_map(|server| apart.map(|scans| (server, scans)));
+    let minute = SignedDuration::from_mins(1);
+    for (server, scans) in pairs.filter(|(server, scans)| (*server - *scans).abs() <= minute) {
+        let mut wishes = Wishes::default();
+        // A scan that ended just before is none that could have seen it.
+        let seen = Seen {
+            scanner: Some(&scanner),
+            last_run: Some(at("2026-11-21T11:59:30Z") + scans),
+            ..Seen::default()
+        };
+        wishes.look(
+            &plan(&cluster(&[], IMAGE, true), &LIMITS, now()),
+            &seen,
+            at("2026-11-21T11:59:59Z"),
+        );
+        let asked = request(look(&mut wishes, &snapshot, &seen, NOON));
+        let made = made(&asked, &(at(NOON) + server).to_string());
+        let finished = [ScanJob {
+            is_finished: true,
+            ..made.clone()
+        }];
+        let running = [made];
+        let plan = plan(&snapshot, &LIMITS, now());
+        for (jobs, last_run, is_done) in [
+            (&running[..], seen.last_run, false),
+            (&finished[..], seen.last_run, false),
+            (&finished[..], Some(at("2026-11-21T12:00:05Z") + scans), true),
+        ] {
+            // Long after any pause.
+            let later = Seen {
+                jobs,
+                last_run,
+                ..seen
+            };
+            let decision = look(&mut wishes, &snapshot, &later, "2026-11-21T12:20:00Z");
+            assert_eq!(decision, Decision::Nothing, "{server} {scans}");
+            let is_checked = !wishes.checked(&plan, &later).is_empty();
+            assert_eq!(is_checked, is_done, "{server} {scans}");
+        }
+    }
+}
+
+#[test]
+fn a_scan_that_began_before_check_now_does_not_answer_it_by_a_clock_that_is_a_minute_ahead() {
+    let scanner = scanner();
+    let snapshot = cluster(&[("kubefresh.dev/check-now", "")], IMAGE, true);
+    let none = Seen {
+        scanner: Some(&scanner),
+        ..Seen::default()
+    };
+    let mut wishes = Wishes::default();
+    wishes.look(
+        &plan(&cluster(&[], IMAGE, true), &LIMITS, now()),
+        &none,
+        at("2026-11-21T11:59:59Z"),
+    );
+    // It began ten seconds before.
+    let jobs = [job("2026-11-21T12:00:50Z", true)];
+    let seen = Seen {
+        jobs: &jobs,
+        last_run: Some(at("2026-11-21T12:00:50Z")),
+        ..none
+    };
+    let decision = look(&mut wishes, &snapshot, &seen, NOON);
+    assert_eq!(reasons(&decision), ["check-now"], "{decision:?}");
+    assert!(wishes.checked(&plan(&snapshot, &LIMITS, now()), &seen).is_empty());
 }

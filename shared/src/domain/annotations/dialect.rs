@@ -22,6 +22,7 @@ use super::given::{Given, Origin, Place, Said, Word};
 use super::key::Setting;
 use super::{AnnotationError, CHECK_NOW, Subject};
 use crate::domain::in_flight::InFlight;
+use crate::domain::release_notes::source::NotesSetting;
 
 /// A tool whose annotations are understood. Where a workload has those of several, the first counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::Display, strum::VariantArray)]
@@ -211,4 +212,20 @@ fn annotations<'a>(subject: &Subject<'a>, prefix: &'static str) -> impl Iterator
         };
         Some((name, word))
     })
+}
+
+/// Where release notes are, in our words: the address as it is, but of GitHub, and of what its API answers, the repository is
+/// enough.
+fn release_notes(written: &str) -> Result<String, String> {
+    let written = written.trim();
+    let path = ["https://api.github.com/repos/", "https://github.com/"]
+        .into_iter()
+        .find_map(|start| written.strip_prefix(start));
+    let repository = path.and_then(|path| {
+        let mut words = path.split('/');
+        Some(format!("github.com/{}/{}", words.next()?, words.next()?))
+    });
+    let notes = repository.unwrap_or_else(|| written.to_owned());
+    let understood: Result<NotesSetting, String> = notes.parse();
+    understood.map(|_| notes)
 }

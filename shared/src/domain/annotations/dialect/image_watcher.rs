@@ -1,8 +1,7 @@
 //! Image-Watcher, as its README documents it. Where it says MINOR and NOTIFICATION its code does ALL and `AUTO_UPDATE`: what is
 //! documented counts.
 
-use super::{Dialect, Setting, Subject, Translation, annotations};
-use crate::domain::release_notes::source::NotesSetting;
+use super::{Dialect, Setting, Subject, Translation, annotations, release_notes};
 
 pub(super) const PREFIX: &str = "image-watcher";
 
@@ -38,7 +37,8 @@ pub(super) fn translate<'a>(subject: &Subject<'a>) -> Translation<'a> {
         }
     }
     if let Some(word) = release_url {
-        match release_notes(word.written) {
+        // `${tag}` stands for the tag, in what the API of GitHub answers or in a page.
+        match release_notes(&word.written.replace("${tag}", "{tag}")) {
             // Where notes are is no sign that anybody is to be followed.
             Ok(notes) if translation.says_anything() => translation.say(Setting::ReleaseNotes, notes, word),
             Ok(_) => translation.remark(word, "nothing else is said to Image-Watcher"),
@@ -70,20 +70,4 @@ pub(in crate::domain::annotations) fn policy(written: &str) -> Result<&'static s
         "PATCH" => Ok("patch"),
         _ => Err("it must be one of MAJOR, MINOR, PATCH"),
     }
-}
-
-/// Where release notes are, in our words. It takes what the API of GitHub answers, or a page, with `${tag}` for the tag; of GitHub the
-/// repository is enough.
-fn release_notes(written: &str) -> Result<String, String> {
-    let written = written.trim();
-    let path = ["https://api.github.com/repos/", "https://github.com/"]
-        .into_iter()
-        .find_map(|start| written.strip_prefix(start));
-    let repository = path.and_then(|path| {
-        let mut words = path.split('/');
-        Some(format!("github.com/{}/{}", words.next()?, words.next()?))
-    });
-    let notes = repository.unwrap_or_else(|| written.replace("${tag}", "{tag}"));
-    let understood: Result<NotesSetting, String> = notes.parse();
-    understood.map(|_| notes)
 }

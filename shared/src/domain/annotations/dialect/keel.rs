@@ -5,7 +5,7 @@ mod poll_schedule;
 
 use regex::Regex;
 
-use super::{Dialect, Place, Setting, Subject, Translation, Word};
+use super::{Dialect, Place, Setting, Subject, Translation, Word, release_notes};
 
 pub(super) const PREFIXES: [&str; 2] = ["keel.sh", "keel.observer"];
 
@@ -36,10 +36,11 @@ const KNOWN: [&str; 18] = [
 ];
 
 /// What Kubefresh has nothing for, and why that is, or what does instead.
-const LEFT_OUT: [(&str, &str); 5] = [
+const LEFT_OUT: [(&str, &str); 4] = [
     (
         "keel.sh/approvalDeadline",
-        "an offer of Kubefresh stays until it is approved, held back or outdated by a newer one",
+        "so many hours after it asked, 24 where nothing is said, Keel forgets who agreed and asks again; an offer of Kubefresh, and \
+         what was agreed to it, stays until enough people agree, it is held back or a newer one takes its place",
     ),
     (
         "keel.sh/imagePullSecret",
@@ -51,11 +52,8 @@ const LEFT_OUT: [(&str, &str); 5] = [
     ),
     (
         "keel.sh/notify",
-        "Kubefresh tells by Events; it has no channels for each workload",
-    ),
-    (
-        "keel.sh/releaseNotes",
-        "Kubefresh does not take where release notes are from an annotation",
+        "it names chat channels that Keel knows; kubefresh.dev/channels says on which of Kubefresh's people are told, such as \
+         discord,email",
     ),
 ];
 
@@ -74,6 +72,7 @@ pub(super) fn translate<'a>(subject: &Subject<'a>) -> Translation<'a> {
     which_tags(&mut translation, subject, policy);
     which_mode(&mut translation, subject, policy);
     trigger(&mut translation, subject);
+    notes(&mut translation, subject);
     containers::choose(&mut translation, subject, policy);
     translation
 }
@@ -205,6 +204,16 @@ fn trigger<'a>(translation: &mut Translation<'a>, subject: &Subject<'a>) {
     }
     if let Some(word) = find_in(subject, "keel.sh/pollSchedule", Place::Annotation) {
         poll_schedule::read(translation, word);
+    }
+}
+
+/// Keel adds the address to its messages, whatever it is; a page that nothing can be read from is no mistake.
+fn notes<'a>(translation: &mut Translation<'a>, subject: &Subject<'a>) {
+    if let Some(word) = find_in(subject, "keel.sh/releaseNotes", Place::Annotation) {
+        match release_notes(word.written) {
+            Ok(notes) => translation.say(Setting::ReleaseNotes, notes, word),
+            Err(reason) => translation.remark(word, reason),
+        }
     }
 }
 

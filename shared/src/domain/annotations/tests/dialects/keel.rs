@@ -169,7 +169,7 @@ fn what_kubefresh_has_nothing_for_is_told_and_stops_nobody() {
         (
             "keel.sh/approvalDeadline",
             "24h",
-            "an offer of Kubefresh stays until…",
+            "so many hours after it asked, 24 where nothing is said, Keel forgets who agreed…",
         ),
         (
             "keel.sh/imagePullSecret",
@@ -181,11 +181,15 @@ fn what_kubefresh_has_nothing_for_is_told_and_stops_nobody() {
             "true",
             "Kubefresh updates the images of containers…",
         ),
-        ("keel.sh/notify", "general,chat", "Kubefresh tells by Events…"),
+        (
+            "keel.sh/notify",
+            "general,chat",
+            "it names chat channels that Keel knows; kubefresh.dev/channels says…",
+        ),
         (
             "keel.sh/releaseNotes",
             "https://example.com",
-            "Kubefresh does not take…",
+            "it must be a repository such as github.com/OWNER/NAME…",
         ),
         ("keel.sh/polcy", "minor", "Keel has no such annotation"),
     ] {
@@ -208,6 +212,27 @@ fn what_kubefresh_has_nothing_for_is_told_and_stops_nobody() {
             "watch=true",
         ],
     );
+}
+
+#[test]
+fn where_keel_says_that_release_notes_are_is_where_they_are_taken_from() {
+    let policy = ("keel.sh/policy", "minor");
+    for (written, expected) in [
+        (
+            "https://github.com/keel-hq/keel/releases",
+            "release-notes=github.com/keel-hq/keel",
+        ),
+        (
+            "https://codeberg.org/forgejo/forgejo",
+            "release-notes=https://codeberg.org/forgejo/forgejo",
+        ),
+    ] {
+        check_keel(
+            &[policy, ("keel.sh/releaseNotes", written)],
+            &["policy=minor", expected],
+        );
+        check(&[("keel.sh/releaseNotes", written)], &[]);
+    }
 }
 
 #[test]

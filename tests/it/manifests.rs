@@ -285,6 +285,7 @@ fn the_schedule_lets_a_scan_end_by_itself_before_its_job_is_killed() {
     let objects = manifests::install();
     let cron_job = objects.iter().find(|object| object["kind"] == "CronJob").unwrap();
     let spec = &cron_job["spec"];
+    assert_eq!(spec["schedule"], "*/15 * * * *", "README and migrate say so");
     assert_eq!(spec["concurrencyPolicy"], "Forbid");
     assert_eq!(spec["startingDeadlineSeconds"], 300);
     let environment = spec

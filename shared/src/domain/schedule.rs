@@ -6,8 +6,8 @@
 //!
 //! A schedule is looked at whenever the scanner runs: what fell due since the last scan is due now, once.
 
-use std::fmt;
 use std::sync::LazyLock;
+use std::{fmt, iter};
 
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
@@ -29,6 +29,9 @@ const JITTER_SHARE: i32 = 10;
 
 /// Nobody schedules anything before; a year that is over is as good as a date that never comes.
 const FIRST_YEAR: Timestamp = Timestamp::constant(1_767_225_600, 0);
+
+/// How many occurrences are looked at to tell how close they are: more than the hours of a day.
+const TELLING_OCCURRENCES: usize = 50;
 
 /// Always the same zones, whatever the image has.
 static TIME_ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
@@ -104,6 +107,14 @@ impl Schedule {
             .ok()
             .and_then(|earlier| self.last(earlier));
         fell_due.is_some_and(|fell_due| fell_due + jitter > last_asked)
+    }
+
+    /// Whether it ever falls due twice within less than `interval`, as far as its first occurrences tell.
+    pub fn is_finer_than(&self, interval: SignedDuration) -> bool {
+        let occurrences = iter::successors(self.next(FIRST_YEAR), |last| self.next(*last));
+        let occurrences: Vec<Timestamp> = occurrences.take(TELLING_OCCURRENCES).collect();
+        let mut pairs = occurrences.windows(2);
+        pairs.any(|pair| pair[1].duration_since(pair[0]) < interval)
     }
 
     /// How much later than the others a repository is asked: always the same, and at most a tenth of the time between two
@@ -256,6 +267,24 @@ mod tests {
             let shown = |found: Option<Timestamp>| found.map(|found| found.to_string()).unwrap_or_default();
             assert_eq!(shown(schedule.last(at(NOW))), last, "{written}");
             assert_eq!(shown(schedule.next(at(NOW))), next, "{written}");
+        }
+    }
+
+    #[test]
+    fn what_falls_due_more_often_than_every_so_often_is_finer() {
+        let quarter = SignedDuration::from_mins(15);
+        for (written, expected) in [
+            ("0 */5 * * * ?", true),
+            ("*/14 * * * *", true),
+            ("0,5 3 * * *", true),
+            ("* 3 1 1 *", true),
+            ("*/15 * * * *", false),
+            ("0 * * * *", false),
+            ("0 3 * * 1-5", false),
+            ("0 0 12 1 JAN ? 2027", false),
+        ] {
+            let is_finer = schedule(written, "UTC").is_finer_than(quarter);
+            assert_eq!(is_finer, expected, "{written}");
         }
     }
 

@@ -2,10 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use jiff::SignedDuration;
+use jiff::tz::TimeZone;
+
 use super::{Dialect, Remark, Term, translate, translations};
-use crate::domain::annotations::given::Said;
+use crate::domain::annotations::given::{Origin, Said};
 use crate::domain::annotations::key::Setting;
 use crate::domain::annotations::{AnnotationError, Layer, Subject, settings};
+use crate::domain::schedule::Schedule;
+
+/// How often the scanner's CronJob runs as shipped. The cluster's own is not looked at: a manifest is in none.
+const SCANNER_RUNS_EVERY: SignedDuration = SignedDuration::from_mins(15);
 
 /// The way of a workload's annotations from another tool's words to ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +54,9 @@ pub fn migration(subject: &Subject<'_>, layer: &Layer) -> Option<Migration> {
         let is_said = |setting: Setting| subject.annotations.contains_key(&setting.key());
         let common = common.filter(|(setting, term)| counts(*setting, term) && !is_said(*setting));
         for (setting, term) in common {
+            if setting == Setting::Schedule {
+                remarks.extend(finer_than_the_scanner(&term));
+            }
             // No value needs a line break, and what is printed is to stay on its line.
             let value = term.given.value.replace(char::is_control, " ");
             annotations.insert(setting.key(), value);
@@ -61,6 +71,21 @@ pub fn migration(subject: &Subject<'_>, layer: &Layer) -> Option<Migration> {
         annotations,
         remarks,
         errors,
+    })
+}
+
+/// A schedule says when a repository may be asked, and the scanner asks when it runs.
+fn finer_than_the_scanner(schedule: &Term<'_>) -> Option<Remark> {
+    let Origin::Foreign(word) = schedule.given.origin else {
+        return None;
+    };
+    let read = Schedule::parse(&schedule.given.value, TimeZone::UTC).ok()?;
+    read.is_finer_than(SCANNER_RUNS_EVERY).then(|| Remark {
+        origin: word.to_string(),
+        value: word.written.to_owned(),
+        reason: "nothing is asked more often than the scanner's CronJob runs, every 15 minutes as shipped; for this, let it run as \
+                 often"
+            .to_owned(),
     })
 }
 

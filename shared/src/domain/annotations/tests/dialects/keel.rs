@@ -97,25 +97,29 @@ fn keel_polls_and_kubefresh_asks_as_often() {
     let policy = ("keel.sh/policy", "minor");
     let rounded = "! annotation keel.sh/pollSchedule: it becomes …";
     let five = "! annotation keel.sh/pollSchedule: Keel wants six fields…";
-    for (written, schedule, remark) in [
-        ("@every 1m", "* * * * *", None),
-        ("@every 5m", "*/5 * * * *", None),
-        ("@every 300s", "*/5 * * * *", None),
-        ("@every 7m", "*/6 * * * *", Some(rounded)),
-        ("@every 10s", "* * * * *", Some(rounded)),
-        ("@every 1h", "0 * * * *", None),
-        ("@every 1h30m", "0 * * * *", Some(rounded)),
-        ("@every 6h0m0s", "0 */6 * * *", None),
-        ("@every 24h", "0 0 * * *", None),
-        ("@every 240h", "0 0 * * 0", Some(rounded)),
-        ("@hourly", "@hourly", None),
-        ("@midnight", "@daily", None),
-        ("0 30 3 * * 0", "30 3 * * 0", None),
-        ("0 0 3 ? * MON-FRI", "0 3 * * MON-FRI", None),
-        ("*/5 * * * *", "*/5 * * * *", Some(five)),
+    let finer =
+        "! annotation keel.sh/pollSchedule: nothing is asked more often than the scanner's CronJob runs…";
+    for (written, schedule, remarks) in [
+        ("@every 1m", "* * * * *", &[finer][..]),
+        ("@every 5m", "*/5 * * * *", &[finer]),
+        ("@every 300s", "*/5 * * * *", &[finer]),
+        ("@every 7m", "*/6 * * * *", &[rounded, finer]),
+        ("@every 10s", "* * * * *", &[rounded, finer]),
+        ("@every 15m", "*/15 * * * *", &[]),
+        ("@every 1h", "0 * * * *", &[]),
+        ("@every 1h30m", "0 * * * *", &[rounded]),
+        ("@every 6h0m0s", "0 */6 * * *", &[]),
+        ("@every 24h", "0 0 * * *", &[]),
+        ("@every 240h", "0 0 * * 0", &[rounded]),
+        ("@hourly", "@hourly", &[]),
+        ("@midnight", "@daily", &[]),
+        ("0 30 3 * * 0", "30 3 * * 0", &[]),
+        ("0 0 3 ? * MON-FRI", "0 3 * * MON-FRI", &[]),
+        ("*/5 * * * *", "*/5 * * * *", &[five, finer]),
     ] {
         let schedule = format!("schedule={schedule}");
-        let expected: Vec<&str> = ["policy=minor", &schedule].into_iter().chain(remark).collect();
+        let expected = ["policy=minor", schedule.as_str()].into_iter();
+        let expected: Vec<&str> = expected.chain(remarks.iter().copied()).collect();
         check_keel(&[policy, ("keel.sh/pollSchedule", written)], &expected);
     }
     check_keel(&[policy, ("keel.sh/trigger", "poll")], &["policy=minor"]);

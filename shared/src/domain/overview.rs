@@ -1,6 +1,8 @@
 //! Every watched container in one line: what runs, what is newest, what happens next and why. What people are shown, wherever
 //! they look.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -8,7 +10,7 @@ use super::annotations::{LAST_CHANGE, LAST_RESULT, LAST_UPDATE, Mode};
 use super::in_flight::{InFlight, last_given};
 use super::patch::Outcome;
 use super::plan::{Action, Assessment, ContainerVerdict, Plan, Snapshot, Target, Verdict};
-use super::policy::Hold;
+use super::policy::{Hold, SelectionReason};
 use super::reference::ImageReference;
 use super::rollout::RolloutStatus;
 use super::workload::{Workload, WorkloadId};
@@ -23,6 +25,8 @@ pub struct Line {
     pub image: Option<String>,
     /// The image that it is given now, or would be if nothing stood against it.
     pub target: Option<String>,
+    /// The newest that is known where there is no target: the tag, or the digest where only that would be new.
+    pub newest: Option<Hold>,
     pub mode: Option<Mode>,
     pub state: State,
     /// When it came to that, as far as anybody knows.
@@ -118,6 +122,7 @@ fn lines(assessment: &Assessment, snapshot: &Snapshot) -> Vec<Line> {
         container: entry.map(|entry| entry.container.clone()),
         image: entry.map(|entry| entry.image.clone()),
         target: standing.target,
+        newest: standing.newest,
         mode: entry.map(|entry| entry.mode),
         state: standing.state,
         since: standing.since,
@@ -158,7 +163,7 @@ fn lines(assessment: &Assessment, snapshot: &Snapshot) -> Vec<Line> {
             .collect(),
         Action::Start(_) | Action::TakenBack(_) | Action::Nothing => entries
             .map(|entry| {
-                let standing = Standing::of(entry, snapshot);
+                let standing = Standing::of(entry, &assessment.workload, snapshot);
                 line(
                     Some(entry),
                     standing.after(entry, &assessment.workload, last.as_ref()),
@@ -172,6 +177,7 @@ fn lines(assessment: &Assessment, snapshot: &Snapshot) -> Vec<Line> {
 struct Standing {
     state: State,
     target: Option<String>,
+    newest: Option<Hold>,
     since: Option<Timestamp>,
     why: String,
 }
@@ -181,6 +187,7 @@ impl Standing {
         Self {
             state,
             target: None,
+            newest: None,
             since: None,
             why,
         }
@@ -198,10 +205,9 @@ impl Standing {
             }
         };
         Self {
-            state: State::RollingOut,
             target: change.map(|change| change.to.clone()),
             since: Some(in_flight.started),
-            why,
+            ..Self::new(State::RollingOut, why)
         }
     }
 
@@ -223,11 +229,12 @@ impl Standing {
         self
     }
 
-    fn of(entry: &ContainerVerdict, snapshot: &Snapshot) -> Self {
+    fn of(entry: &ContainerVerdict, workload: &Arc<Workload>, snapshot: &Snapshot) -> Self {
         let target = entry.verdict.target();
         Self {
             state: state(&entry.verdict),
             target: target.map(|target| target.image.clone()),
+            newest: newest(entry, workload, snapshot),
             since: target.and_then(|target| first_seen(entry, target, snapshot)),
             why: entry.verdict.to_string(),
         }
@@ -272,6 +279,42 @@ fn state(verdict: &Verdict) -> State {
         | Verdict::NotScannedFor { .. }
         | Verdict::DigestNotRecorded { .. }
         | Verdict::RunningUnknown(_) => State::Unknown,
+    }
+}
+
+/// The newest that is known where it is no target.
+fn newest(entry: &ContainerVerdict, workload: &Arc<Workload>, snapshot: &Snapshot) -> Option<Hold> {
+    let image = || entry.image.parse::<ImageReference>().ok();
+    match &entry.verdict {
+        // Other reasons say that nobody can tell.
+        Verdict::UpToDate { reason, .. } => matches!(
+            reason,
+            SelectionReason::NoNewerVersion | SelectionReason::Pinned | SelectionReason::DigestUnchanged
+        )
+        .then(|| image()?.effective_tag().map(Hold::Tag))?,
+        Verdict::SameImage { tag } => Some(Hold::Tag(tag.clone())),
+        Verdict::Held { tag, .. } => {
+            let image = image()?;
+            if image.effective_tag().as_ref() != Some(tag) {
+                return Some(Hold::Tag(tag.clone()));
+            }
+            let recorded = snapshot.recorded(image.repository(), tag)?;
+            recorded.digest.clone().map(Hold::Digest)
+        }
+        Verdict::ModeOff => snapshot.newest(workload, &entry.container),
+        Verdict::Update(_)
+        | Verdict::AwaitingApproval(_)
+        | Verdict::Waiting { .. }
+        | Verdict::Notify(_)
+        | Verdict::InFlight
+        | Verdict::PassedOver(_)
+        | Verdict::NoRecord
+        | Verdict::RecordUnreadable(_)
+        | Verdict::NeverScanned
+        | Verdict::RecordStale { .. }
+        | Verdict::NotScannedFor { .. }
+        | Verdict::DigestNotRecorded { .. }
+        | Verdict::RunningUnknown(_) => None,
     }
 }
 

@@ -8,7 +8,7 @@ use shared::io::terminal::age::age;
 use shared::io::terminal::page::{Cell, DIM, PLAIN, Page, Row};
 
 use super::View;
-use super::words::{image_cell, state_cell, target_cell, workload_cells};
+use super::words::{image_cell, newest_cell, state_cell, workload_cells};
 
 const HEADINGS: [&str; 8] = [
     "WORKLOAD",
@@ -52,7 +52,7 @@ fn cells(line: &Line, now: Timestamp) -> Vec<Cell> {
         workload,
         container,
         image_cell(line.image.as_ref()),
-        target_cell(line),
+        newest_cell(line),
         or_none(mode),
         state_cell(line),
         or_none(since),
@@ -71,9 +71,9 @@ mod tests {
 WORKLOAD                  CONTAINER  IMAGE                                 NEWEST          MODE     STATE       SINCE  LAST UPDATE
 deployment shop/checkout  app        shop.example/checkout:1.4.0           1.5.0           approve  waiting     2d
 deployment shop/edge      app        shop.example/edge:edge@aaaaaaaaaaaa…  @bbbbbbbbbbbb…  auto     starting    -
-deployment shop/mail      app        shop.example/mail:2                   -               auto     failed      -      failed: 0 of 1 pods available, 3h ago
+deployment shop/mail      app        shop.example/mail:2                   2               auto     failed      -      failed: 0 of 1 pods available, 3h ago
 deployment shop/web                  -                                     -               -        stopped     -
-deployment shop/up        app        shop.example/up:1                     -               auto     up to date  -
+deployment shop/up        app        shop.example/up:1                     1               auto     up to date  -
 
 STATUS    5 of 6 containers watched: 1 stopped, 1 failed, 1 starting, 1 waiting, 1 up to date
 NEXT      kubefresh-updater plan says why

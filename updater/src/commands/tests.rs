@@ -25,6 +25,7 @@ fn line(name: &str, image: &str, state: State) -> Line {
         container: Some("app".to_owned()),
         image: Some(image.to_owned()),
         target: None,
+        newest: None,
         mode: Some(Mode::Auto),
         state,
         since: None,
@@ -56,6 +57,7 @@ pub(super) fn view() -> View {
                 result: "failed: 0 of 1 pods available".to_owned(),
             }),
             why: "failed: 0 of 1 pods available".to_owned(),
+            newest: "2".parse().ok(),
             ..line("mail", "shop.example/mail:2", State::Failed)
         },
         Line {
@@ -65,7 +67,10 @@ pub(super) fn view() -> View {
             why: "annotation kubefresh.dev/mode: \"never\" is not valid".to_owned(),
             ..line("web", "", State::Stopped)
         },
-        line("up", "shop.example/up:1", State::UpToDate),
+        Line {
+            newest: "1".parse().ok(),
+            ..line("up", "shop.example/up:1", State::UpToDate)
+        },
     ];
     View {
         lines,

@@ -43,11 +43,32 @@ pub(super) fn image_cell(image: Option<&String>) -> Cell {
 
 /// What is new about the target: its tag, or its digest where only that is.
 pub(super) fn target_cell(line: &Line) -> Cell {
-    newest(line).map_or_else(|| Cell::new("-", DIM), |new| Cell::new(new, PLAIN))
+    cell_or_none(news(line))
 }
 
-/// The same as text; `None` where there is no target.
+/// The same, or the newest that is known where there is no target.
+pub(super) fn newest_cell(line: &Line) -> Cell {
+    cell_or_none(newest(line))
+}
+
+fn cell_or_none(text: Option<String>) -> Cell {
+    text.map_or_else(|| Cell::new("-", DIM), |text| Cell::new(text, PLAIN))
+}
+
+/// [`newest_cell`] as text.
 pub(crate) fn newest(line: &Line) -> Option<String> {
+    news(line).or_else(|| line.newest.as_ref().map(named))
+}
+
+/// As much of a name as is looked at.
+fn named(new: &Hold) -> String {
+    match new {
+        Hold::Image(_, digest) | Hold::Digest(digest) => shortened(&format!("@{digest}")),
+        Hold::Tag(tag) | Hold::UpTo(tag) => tag.to_string(),
+    }
+}
+
+fn news(line: &Line) -> Option<String> {
     let target = line.target.as_ref()?;
     let change = ImageChange {
         from: line.image.clone().unwrap_or_default(),
@@ -55,11 +76,11 @@ pub(crate) fn newest(line: &Line) -> Option<String> {
         digest: None,
         ran: None,
     };
-    Some(match change.what_is_new() {
-        Some(Hold::Image(_, digest) | Hold::Digest(digest)) => shortened(&format!("@{digest}")),
-        Some(Hold::Tag(tag) | Hold::UpTo(tag)) => tag.to_string(),
-        None => target.clone(),
-    })
+    Some(
+        change
+            .what_is_new()
+            .map_or_else(|| target.clone(), |new| named(&new)),
+    )
 }
 
 /// An image with no more of its digest than tells it from another.

@@ -16,7 +16,7 @@ pub(super) struct Row<'a> {
     /// With no more of its digest than people look at.
     image: Option<String>,
     full_image: Option<&'a str>,
-    /// What is new about the target.
+    /// What is new about the target, or the newest that is known.
     newest: Option<String>,
     target: Option<&'a str>,
     mode: Option<String>,

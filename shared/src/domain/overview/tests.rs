@@ -1,14 +1,42 @@
+use serde_json::{Value, json};
+
 use super::*;
 use crate::domain::annotations::IN_FLIGHT;
 use crate::domain::plan::plan;
-use crate::domain::plan::tests::{AUTO, LIMITS, app, now, snapshot, workload};
+use crate::domain::plan::tests::{AUTO, LIMITS, app, now, record, snapshot, workload};
+use crate::domain::pods::Pods;
 
 const OLD: &str = "shop.example/app:1.4.0";
 const NEW: &str = "shop.example/app:1.5.0";
 
 fn overview_of(annotations: &[(&str, &str)], image: &str) -> Line {
+    overview_with(annotations, image, None)
+}
+
+/// The same where the container of the workload's only pod is in this state.
+fn overview_with(annotations: &[(&str, &str)], image: &str, state: Option<&Value>) -> Line {
     let all = [AUTO.as_slice(), annotations].concat();
-    let snapshot = snapshot(workload(&all, &[("app", image)]), vec![app()]);
+    let workload = workload(&all, &[("app", image)]);
+    let pods = state.map(|state| {
+        let pod = json!({
+            "metadata": {
+                "name": "checkout-abc-1",
+                "labels": { "pod-template-hash": "abc" },
+                "ownerReferences": [{
+                    "apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "checkout-abc", "uid": "rs", "controller": true,
+                }],
+            },
+            "spec": { "containers": [{ "name": "app", "image": image }] },
+            "status": { "containerStatuses": [{
+                "name": "app", "image": image, "imageID": "", "ready": false, "restartCount": 0, "state": state,
+            }] },
+        });
+        let mut pods = Pods::default();
+        pods.take(&workload, &serde_json::from_value(pod).unwrap());
+        (workload.uid.clone(), Ok(Arc::new(pods)))
+    });
+    let mut snapshot = snapshot(workload, vec![app()]);
+    snapshot.pods.extend(pods);
     let mut lines = overview(&snapshot, &plan(&snapshot, &LIMITS, now()));
     assert_eq!(lines.len(), 1);
     lines.remove(0)
@@ -49,6 +77,59 @@ fn each_container_stands_somewhere_and_what_is_newer_has_an_age() {
     );
 }
 
+/// What is said of the newest, for a workload and a record that was asked for what it wants.
+fn newest(annotations: &[(&str, &str)], image: &str, demand: &str) -> Option<String> {
+    let all = [AUTO.as_slice(), annotations].concat();
+    let record = record(
+        "shop.example/app",
+        &[demand],
+        &["1.4.0", "1.5.0", "2.0.0", "edge"],
+    );
+    let snapshot = snapshot(workload(&all, &[("app", image)]), vec![record]);
+    let line = overview(&snapshot, &plan(&snapshot, &LIMITS, now())).remove(0);
+    assert_eq!(line.target, None);
+    line.newest.map(|newest| newest.to_string())
+}
+
+#[test]
+fn what_is_newest_is_known_where_it_is_no_target_too() {
+    let off = ("kubefresh.dev/mode", "off");
+    let hold = |held| ("kubefresh.dev/hold", held);
+    let digest = |fill: char| format!("sha256:{}", fill.to_string().repeat(64));
+    let edge = |fill| format!("shop.example/app:edge@{}", digest(fill));
+    let (old_edge, new_edge, published) = (edge('a'), edge('b'), digest('b'));
+    for (annotations, image, demand, expected) in [
+        (&[hold("1.5.0")][..], OLD, "1.4.0 minor", Some("1.5.0")),
+        (&[off], OLD, "1.4.0 minor", Some("1.5.0")),
+        (&[off], NEW, "1.5.0 minor", Some("1.5.0")),
+        (&[off], OLD, "1.4.0 patch", None),
+        (&[], NEW, "1.5.0 minor", Some("1.5.0")),
+        (
+            &[hold(&published)],
+            &old_edge,
+            "edge digest pinned",
+            Some(published.as_str()),
+        ),
+        (&[off], &old_edge, "edge digest pinned", Some(published.as_str())),
+        (&[off], &new_edge, "edge digest pinned", Some("edge")),
+        (&[off], "shop.example/app:edge", "edge digest", None),
+        (&[], &new_edge, "edge digest pinned", Some("edge")),
+        // Nobody can tell what is newer.
+        (
+            &[("kubefresh.dev/policy", "minor")],
+            "shop.example/app:stable",
+            "stable minor",
+            None,
+        ),
+    ] {
+        assert_eq!(
+            newest(annotations, image, demand).as_deref(),
+            expected,
+            "{annotations:?} {image}"
+        );
+    }
+}
+
 #[test]
 fn an_update_under_way_says_what_it_waits_for() {
     let marker = format!(
@@ -61,6 +142,12 @@ fn an_update_under_way_says_what_it_waits_for() {
     );
     assert_eq!(line.since.unwrap().to_string(), "2026-11-21T02:59:00Z");
     assert_eq!(line.why, "the controller has not yet seen the new image");
+    let pulls = json!({ "waiting": { "reason": "ImagePullBackOff" } });
+    let line = overview_with(&[(IN_FLIGHT, marker.as_str())], NEW, Some(&pulls));
+    assert_eq!(
+        line.why,
+        "the controller has not yet seen the new image; pod checkout-abc-1: container app: ImagePullBackOff"
+    );
     let late = marker.replace("T03:09", "T02:59");
     let line = overview_of(&[(IN_FLIGHT, late.as_str())], NEW);
     assert_eq!(
@@ -106,11 +193,7 @@ fn the_last_update_is_shown_and_its_failure_while_its_image_is_there() {
                 &[AUTO.as_slice(), &of(newest, result)].concat(),
                 &[("app", "shop.example/app:2.0.0")],
             ),
-            vec![crate::domain::plan::tests::record(
-                "shop.example/app",
-                &["2.0.0 minor"],
-                &["1.4.0", "2.0.0"],
-            )],
+            vec![record("shop.example/app", &["2.0.0 minor"], &["1.4.0", "2.0.0"])],
         );
         overview(&snapshot, &plan(&snapshot, &LIMITS, now())).remove(0)
     };

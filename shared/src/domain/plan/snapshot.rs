@@ -9,6 +9,7 @@ use super::seen::Seen;
 use crate::domain::annotations::Namespaces;
 use crate::domain::nodes::{Nodes, NodesUnread};
 use crate::domain::pods::Pods;
+use crate::domain::policy::Hold;
 use crate::domain::record::config_map::{RecordError, record_name};
 use crate::domain::record::{ScanRecord, TagRecord};
 use crate::domain::reference::{Repository, Tag};
@@ -44,6 +45,31 @@ impl Snapshot {
     /// What keeps one of a workload's new pods from being ready, as far as anybody asked.
     pub fn trouble(&self, uid: &str) -> Option<&str> {
         self.pods.get(uid)?.as_ref().ok()?.trouble()
+    }
+
+    /// What the policy of a watched container would have as the newest, whatever its mode: what it has where nothing is newer, and
+    /// nothing where no scan has looked for it.
+    pub(in crate::domain) fn newest(&self, workload: &Arc<Workload>, container: &str) -> Option<Hold> {
+        let layer = self.namespaces.layer(&workload.id.namespace)?;
+        let read = self.readings.of(workload, layer);
+        let watched = read.as_ref().as_ref().ok()?.container(container)?;
+        let record = self.records.get(&watched.record)?.as_ref().ok()?;
+        let findings = record.findings.as_ref()?;
+        let demand = &watched.demand;
+        if record.repository != *watched.image.repository() || !findings.covers(demand) {
+            return None;
+        }
+        if !demand.policy.follows_digest() {
+            let candidates = findings.candidates(demand);
+            let newest = candidates.first().copied().unwrap_or(&demand.tag);
+            return Some(Hold::Tag(newest.clone()));
+        }
+        let published = findings.tag(&demand.tag)?.digest.as_ref()?;
+        Some(if watched.image.digest()? == published {
+            Hold::Tag(demand.tag.clone())
+        } else {
+            Hold::Digest(published.clone())
+        })
     }
 
     /// What is recorded of a tag, if anything that can be read is.

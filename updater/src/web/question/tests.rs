@@ -11,6 +11,7 @@ fn line(namespace: &str, name: &str, state: State) -> Line {
         container: Some("app".to_owned()),
         image: Some(format!("registry.example/{name}:1")),
         target: None,
+        newest: None,
         mode: None,
         state,
         since: None,

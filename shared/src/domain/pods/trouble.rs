@@ -188,6 +188,18 @@ mod tests {
             container("side", &creating, &json!({})),
             container("app", &broken, &json!({})),
         ];
+        let crashes = json!({ "waiting": { "reason": "CrashLoopBackOff" } });
+        let ended = json!({ "terminated": { "exitCode": 4, "message": "no schema" } });
+        let waits = json!({ "waiting": { "reason": "PodInitializing" } });
+        let init = json!({
+            "conditions": [unready],
+            "initContainerStatuses": [container("migrate", &crashes, &ended)],
+            "containerStatuses": [container("app", &waits, &json!({}))],
+        });
+        assert_eq!(
+            line(&init).as_deref(),
+            Some("pod checkout-abc: container migrate: CrashLoopBackOff, exit code 4: no schema")
+        );
         let found = line(&json!({ "conditions": [unready], "containerStatuses": both })).unwrap();
         assert!(
             found.starts_with("pod checkout-abc: container app: ErrImagePull: xxx"),

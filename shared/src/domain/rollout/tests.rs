@@ -107,6 +107,31 @@ fn the_controllers_verdict_fails_the_rollout_and_says_what_was_missing() {
 }
 
 #[test]
+fn either_failure_ends_with_what_a_pod_says() {
+    let waiting = Waiting::Available {
+        available: 0,
+        desired: 3,
+    };
+    let message = "timed out".to_owned();
+    for (failure, expected) in [
+        (
+            Failure::ProgressDeadlineExceeded {
+                message,
+                waiting,
+                pod: None,
+            },
+            "timed out (0 of 3 pods available); pod app-1: not ready",
+        ),
+        (
+            Failure::RolloutTimeout { waiting, pod: None },
+            "rollout timeout passed: 0 of 3 pods available; pod app-1: not ready",
+        ),
+    ] {
+        assert_eq!(failure.said_by("pod app-1: not ready").to_string(), expected);
+    }
+}
+
+#[test]
 fn a_verdict_from_before_our_update_is_not_about_it() {
     let start: Timestamp = START.parse().unwrap();
     let stuck = |at: SignedDuration| Facts {

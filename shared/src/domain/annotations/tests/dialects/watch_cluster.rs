@@ -97,12 +97,13 @@ fn what_watch_cluster_would_not_understand_stops_the_workload() {
 fn an_update_of_a_workload_that_follows_watch_cluster_is_told_as_promised() {
     let digest = |fill: &str| format!("sha256:{}", fill.repeat(64));
     let (one, other) = (digest("a"), digest("b"));
-    let status = |words, from: &str, to: &str, known: Option<&str>| {
+    let status = |words, from: &str, to: &str, [ran, known]: [Option<&str>; 2]| {
+        let digest = |digest: Option<&str>| digest.map(|digest| digest.parse().unwrap());
         let change = ImageChange {
             from: from.to_owned(),
             to: to.to_owned(),
-            digest: known.map(|digest| digest.parse().unwrap()),
-            ran: None,
+            digest: digest(known),
+            ran: digest(ran),
         };
         let now = "2026-11-21T03:02:00.7Z".parse().unwrap();
         let containers = BTreeMap::from([("app".to_owned(), change)]);
@@ -116,7 +117,7 @@ fn an_update_of_a_workload_that_follows_watch_cluster_is_told_as_promised() {
     };
     let pinned = (format!("shop/app:edge@{one}"), format!("shop/app:edge@{other}"));
     assert_eq!(
-        status(&[ENABLED], &pinned.0, &pinned.1, None),
+        status(&[ENABLED], &pinned.0, &pinned.1, [None, None]),
         [
             "=2026-11-21T03:02:00Z".to_owned(),
             format!("-from-digest={one}"),
@@ -124,21 +125,28 @@ fn an_update_of_a_workload_that_follows_watch_cluster_is_told_as_promised() {
             format!("-to-digest={other}"),
         ]
     );
-    assert_eq!(
-        status(&[ENABLED], "shop/app:1.4.0", "shop/app:1.5.0", Some(&other)),
-        [
-            "=2026-11-21T03:02:00Z".to_owned(),
-            "-from-digest=nothing".to_owned(),
-            "-image=shop/app:1.5.0".to_owned(),
-            format!("-to-digest={other}"),
-        ]
-    );
+    for (ran, from_digest) in [(None, "nothing"), (Some(one.as_str()), one.as_str())] {
+        assert_eq!(
+            status(
+                &[ENABLED],
+                "shop/app:1.4.0",
+                "shop/app:1.5.0",
+                [ran, Some(&other)]
+            ),
+            [
+                "=2026-11-21T03:02:00Z".to_owned(),
+                format!("-from-digest={from_digest}"),
+                "-image=shop/app:1.5.0".to_owned(),
+                format!("-to-digest={other}"),
+            ]
+        );
+    }
     for words in [
         &[("keel.sh/policy", "minor")][..],
         &[ENABLED, ("kubefresh.dev/watch", "true")],
     ] {
         assert!(
-            status(words, "shop/app:1", "shop/app:2", None).is_empty(),
+            status(words, "shop/app:1", "shop/app:2", [None, None]).is_empty(),
             "{words:?}"
         );
     }

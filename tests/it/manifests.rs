@@ -307,6 +307,16 @@ fn the_schedule_lets_a_scan_end_by_itself_before_its_job_is_killed() {
 }
 
 #[test]
+fn an_update_of_the_updater_takes_neither_of_its_replicas_away_before_another_is_ready() {
+    let spec = &object("Deployment", "kubefresh-updater")["spec"];
+    assert_eq!(spec["replicas"], 2);
+    // The server's own: one more at a time, and of two replicas the quarter that may be missing is rounded down to none.
+    assert_eq!(spec["strategy"], Value::Null);
+    let container = &spec["template"]["spec"]["containers"][0];
+    assert_eq!(container["readinessProbe"]["httpGet"]["path"], "/readyz");
+}
+
+#[test]
 fn image_names_and_versions_stand_in_one_place() {
     let kustomization = &manifests::read("deploy/manifests/kustomization.yaml")[0];
     let images = kustomization["images"].as_array().unwrap();

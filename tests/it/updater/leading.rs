@@ -173,6 +173,55 @@ async fn a_leader_that_is_overtaken_while_it_tells_one_thing_does_not_tell_the_n
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_is_overtaken_in_the_middle_of_a_patch_causes_no_second_rollout() {
+    let stage = Stage::with_checkout(&[]).await;
+    let first = stage.leader().await;
+    let second = stage.updater(SECOND, LEASE).await;
+    second.is_ready().await;
+    let faults = stage.cluster.api.faults();
+    let on_its_way = FaultRule::new(Fault::Delay(Duration::from_secs(6)))
+        .user(UPDATER)
+        .verb("patch")
+        .resource("deployments");
+    let on_its_way = faults.install(on_its_way.nth(1));
+    stage.offer_1_5_0().await;
+    eventually("the first has begun to patch", LIMIT, || async {
+        (on_its_way.struck() == 1).then_some(())
+    })
+    .await;
+    // Its lease runs out meanwhile, and the other takes it.
+    faults.install(
+        FaultRule::new(Fault::Delay(LIMIT))
+            .user(UPDATER)
+            .resource("leases"),
+    );
+    second.leads().await;
+    stage.image_becomes("checkout", NEW).await;
+    let by_first = |patch: &RequestRecord| patch.user.ends_with(&format!(":{UPDATER}"));
+    assert!(!stage.patches("checkout").iter().any(by_first), "it was too fast");
+    eventually("the patch of the first arrives", LIMIT, || async {
+        stage.patches("checkout").iter().any(by_first).then_some(())
+    })
+    .await;
+    stage.roll_out("checkout").await;
+    assert_eq!(stage.result("checkout").await, "completed");
+    first.stop().await;
+    second.stop().await;
+    assert_eq!(
+        stage.deployment("checkout").await.metadata.generation,
+        Some(2),
+        "one rollout"
+    );
+    assert_eq!(stage.told("checkout").await, ["UpdateStarted", "ImageUpdated"]);
+    let patches = stage.patches("checkout");
+    let codes = |of_first: bool| {
+        let patches = patches.iter().filter(|patch| by_first(patch) == of_first);
+        patches.map(|patch| patch.code).collect::<Vec<_>>()
+    };
+    assert_eq!((codes(true), codes(false)), (vec![409], vec![200, 200]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn candidates_that_start_together_do_not_both_lead_for_long() {
     let stage = Stage::set().await;
     let (one, two) = tokio::join!(stage.updater(UPDATER, LEASE), stage.updater(SECOND, LEASE));

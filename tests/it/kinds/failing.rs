@@ -41,7 +41,7 @@ async fn a_container_that_crashes_is_named_with_its_exit_code_and_last_words() {
         note.contains("; pod db-") && note.contains(": container db: "),
         "{note}"
     );
-    assert!(note.contains("exit code 3"), "{note}");
+    assert!(note.contains("exit code 3: no database"), "{note}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! Lost answers, lost races, broken watches: none of them loses an update or does it twice.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use sandbox::apiserver::faults::{Fault, FaultRule};
 
@@ -170,10 +171,11 @@ async fn watches_that_break_off_lose_nothing() {
     let stage = Stage::with_checkout(&[]).await;
     let faults = stage.cluster.api.faults();
     // Every watch of both kinds breaks soon after it began, for as long as the rule is there.
-    let cut = FaultRule::new(Fault::CutWatch(Duration::from_millis(150)))
+    let cut = FaultRule::new(Fault::CutWatch(CUT_AFTER))
         .user(UPDATER)
         .verb("watch");
     let cut = faults.install(cut);
+    let began = Instant::now();
     let updater = stage.leader().await;
     stage.offer_1_5_0().await;
     stage.image_becomes("checkout", NEW).await;
@@ -182,9 +184,34 @@ async fn watches_that_break_off_lose_nothing() {
     assert!(cut.struck() >= 2, "{}", cut.struck());
     assert_eq!(stage.told("checkout").await, ["UpdateStarted", "ImageUpdated"]);
     updater.stop().await;
+    let took = began.elapsed();
     let patches = stage.patches("checkout");
     let accepted = patches.iter().filter(|patch| patch.code == 200).count();
     assert_eq!(accepted, 2, "{patches:#?}");
+    // Nobody asks again before what was asked for has broken off, and nothing is listed anew for that.
+    let most = took.as_millis() / CUT_AFTER.as_millis() + 2;
+    for ((verb, path), count) in stage.asked_by_updater() {
+        let most = if verb == "watch" { most } else { 3 };
+        assert!(count <= most, "{verb} {path}: {count} times within {took:?}");
+    }
+}
+
+/// How long a watch lasts before it breaks off.
+const CUT_AFTER: Duration = Duration::from_millis(150);
+
+impl Stage {
+    /// How often each list and each watch was asked for, from whatever revision on.
+    fn asked_by_updater(&self) -> BTreeMap<(String, String), u128> {
+        let mut asked = BTreeMap::new();
+        for request in self.cluster.api.requests() {
+            let is_ours = request.user.ends_with(&format!(":{UPDATER}"));
+            if is_ours && ["list", "watch"].contains(&request.verb.as_str()) {
+                let path = request.uri.split("resourceVersion=").next().unwrap_or_default();
+                *asked.entry((request.verb, path.to_owned())).or_default() += 1;
+            }
+        }
+        asked
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! What namespaces and the installation say of their workloads, to the real scanner and to the updater, under the rights of
 //! `deploy/`.
 
+use std::collections::BTreeSet;
 use std::process::{Output, Stdio};
 
 use k8s_openapi::api::core::v1::Namespace;
@@ -173,6 +174,32 @@ async fn only_namespaces_with_the_labels_that_are_asked_for_are_looked_at() {
     stage.say("office", "labels", &json!({ "team": "a" })).await;
     stage.is_updated_in("office").await;
     updater.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_updater_that_is_told_some_namespaces_looks_into_no_other() {
+    let stage = Stage::with_silent_workloads(&["shop", "office"]).await;
+    let auto = json!({ "kubefresh.dev/watch": "true", "kubefresh.dev/mode": "auto" });
+    for namespace in ["shop", "office"] {
+        stage.say(namespace, "annotations", &auto).await;
+    }
+    let (both, _) = stage.scan_told(&[]).await;
+    assert!(both.contains("for 2 workloads:"), "{both}");
+    let updater = stage.leader_told(&["--watch-namespaces", "shop"]).await;
+    stage.is_updated_in("shop").await;
+    updater
+        .shows("kubefresh_workloads{kind=\"Deployment\",state=\"rolling-out\"} 1")
+        .await;
+    assert_eq!(stage.image_in("office").await, stage.image_of("1.4.0"));
+    updater.stop().await;
+    let mut requests = stage.cluster.api.requests();
+    requests
+        .retain(|request| request.resource == "deployments" && request.user.ends_with(":kubefresh-updater"));
+    let asked: BTreeSet<&str> = requests
+        .iter()
+        .map(|request| request.namespace.as_str())
+        .collect();
+    assert_eq!(asked, BTreeSet::from(["shop"]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

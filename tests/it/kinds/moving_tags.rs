@@ -1,5 +1,6 @@
 //! A tag that moves: what the pods run, as their kubelet says it, decides whether anything is to be done.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use sandbox::apiserver::faults::{Fault, FaultRule};
@@ -33,6 +34,27 @@ impl Stage {
         self.apply("apps/v1", "Deployment", &spec).await;
         self.wait(&DEPLOYMENTS, "db runs", |set| set["status"]["readyReplicas"] == 2)
             .await;
+    }
+
+    /// Has one of its pods made anew, which pulls what the tag points at now.
+    async fn run_both(&self) {
+        let first = self.store.list(&PODS, Some("shop")).remove(0);
+        let name = first["metadata"]["name"].as_str().unwrap();
+        self.store.delete(&PODS, "shop", name).unwrap();
+        self.until("both digests run", || self.digests().len() == 2).await;
+    }
+
+    /// What its pods run.
+    fn digests(&self) -> BTreeSet<String> {
+        let pods = self.store.list(&PODS, Some("shop"));
+        let running = pods.iter().filter_map(|pod| {
+            let status = pod.pointer("/status/containerStatuses/0")?;
+            status["imageID"]
+                .as_str()
+                .filter(|image_id| !image_id.is_empty())
+                .map(str::to_owned)
+        });
+        running.collect()
     }
 
     /// The image that `edge` stands for now, with its digest.
@@ -142,32 +164,33 @@ async fn two_digests_side_by_side_become_the_published_one_in_one_rollout() {
     let stage = Stage::set().await;
     stage.run_edge().await;
     stage.publish("shop/db", "edge", &[("ready-after", "2s")]);
-    // A pod that is made anew pulls what the tag points at now.
-    let first = stage.store.list(&PODS, Some("shop")).remove(0);
-    let name = first["metadata"]["name"].as_str().unwrap();
-    stage.store.delete(&PODS, "shop", name).unwrap();
-    let digests = || {
-        let pods = stage.store.list(&PODS, Some("shop"));
-        let running = pods.iter().filter_map(|pod| {
-            let status = pod.pointer("/status/containerStatuses/0")?;
-            status["imageID"]
-                .as_str()
-                .filter(|image_id| !image_id.is_empty())
-                .map(str::to_owned)
-        });
-        running.collect::<std::collections::BTreeSet<_>>()
-    };
-    stage.until("both digests run", || digests().len() == 2).await;
+    stage.run_both().await;
     scan(&stage.cluster).await;
     let _updater = start_updater(&stage.cluster);
     assert_eq!(stage.result(&DEPLOYMENTS).await, "completed");
-    stage.until("one is left", || digests().len() == 1).await;
+    stage.until("one is left", || stage.digests().len() == 1).await;
     let deployment = stage.get(&DEPLOYMENTS).unwrap();
     assert_eq!(image(&deployment, "/spec/template"), Some(stage.edge()));
     assert_eq!(
         stage.told(),
         told_of("Deployment", &["UpdateStarted", "ImageUpdated"])
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_that_runs_the_broken_image_already_does_not_make_it_the_one_to_go_back_to() {
+    let stage = Stage::set().await;
+    stage.run_edge().await;
+    stage.annotate(&DEPLOYMENTS, "kubefresh.dev/rollout-timeout", "10s");
+    let before = stage.edge();
+    stage.publish("shop/db", "edge", &[("never-ready", "true")]);
+    stage.run_both().await;
+    scan(&stage.cluster).await;
+    let _updater = start_updater(&stage.cluster);
+    let result = stage.result(&DEPLOYMENTS).await;
+    assert!(result.starts_with("rolled back: "), "{result}");
+    let deployment = stage.get(&DEPLOYMENTS).unwrap();
+    assert_eq!(image(&deployment, "/spec/template"), Some(before));
 }
 
 #[tokio::test(flavor = "multi_thread")]

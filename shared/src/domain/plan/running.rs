@@ -61,7 +61,7 @@ pub(super) struct Running {
     pub(super) digest: Option<Digest>,
     /// Nothing runs, and nothing is meant to.
     pub(super) nowhere: bool,
-    /// What could be gone back to, where the image as it is written does not say it.
+    /// What could be gone back to, where the image as it is written does not say it: what an update would leave.
     pub(super) exact: Option<Digest>,
     /// The platforms on which an update has to run and not all that is offered does, as `os/architecture`.
     pub(super) platforms: Vec<String>,
@@ -245,14 +245,23 @@ fn in_pods(
     let running = pods
         .running(&watched.container)
         .ok_or(RunningUnknown::NotStarted)?;
-    let mut digests = running.digests.iter();
-    let behind = digests.find(|digest| as_recorded(digest, record, remote) != remote);
-    match behind {
+    let digests = running.digests.iter();
+    let behind: Vec<&Digest> = digests
+        .filter(|digest| as_recorded(digest, record, remote) != remote)
+        .collect();
+    // A pod that was made anew runs what the tag points at by now, and that is no way back.
+    let exact = match behind.as_slice() {
+        [] => running.only(),
+        [left] => Some(*left).filter(|_| !running.untold),
+        // Nobody knows which of them is meant.
+        [_, _, ..] => None,
+    };
+    match behind.first() {
         Some(_) if record.platforms_pending => Err(RunningUnknown::PlatformsPending),
         None if running.untold => Err(RunningUnknown::Untold),
-        behind => Ok(Running {
-            digest: Some(behind.unwrap_or(remote).clone()),
-            exact: running.only().cloned(),
+        left => Ok(Running {
+            digest: Some(left.copied().unwrap_or(remote).clone()),
+            exact: exact.cloned(),
             ..Running::default()
         }),
     }

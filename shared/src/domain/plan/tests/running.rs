@@ -141,10 +141,22 @@ fn what_ran_is_remembered_so_that_an_undo_does_not_go_back_to_a_tag_that_has_mov
         let undone = rollback::undone(&update.in_flight);
         undone.containers["app"].to.clone()
     };
-    let (a, c) = (named('a'), named('c'));
-    assert_eq!(back(&[&a, &a]), format!("{EDGE}@{}", digest('a')));
-    // Nobody knows which of the two is meant.
+    let (a, b, c, platform, bare) = (
+        named('a'),
+        named('b'),
+        named('c'),
+        named('d'),
+        digest('b').to_string(),
+    );
+    let exact = format!("{EDGE}@{}", digest('a'));
+    assert_eq!(back(&[&a, &a]), exact);
+    // A pod that was made anew runs what the update gives, under either name.
+    assert_eq!(back(&[&a, &b]), exact);
+    assert_eq!(back(&[&b, &a, &platform]), exact);
+    // Nobody knows which of the two is meant, or what the third runs.
     assert_eq!(back(&[&a, &c]), EDGE);
+    assert_eq!(back(&[&a, &b, &c]), EDGE);
+    assert_eq!(back(&[&a, &b, &bare]), EDGE);
 }
 
 #[test]

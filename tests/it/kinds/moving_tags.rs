@@ -10,7 +10,7 @@ use sandbox::receiver::Receiver;
 use sandbox::registry::ImageSpec;
 use serde_json::{Value, json};
 
-use super::{Stage, told_of};
+use super::{Stage, annotation, told_of};
 use crate::shop::{scan, start_updater, start_updater_with};
 
 impl Stage {
@@ -21,8 +21,12 @@ impl Stage {
     }
 
     async fn run_what_edge_is(&self) {
+        self.run_edge_pulled("Always").await;
+    }
+
+    async fn run_edge_pulled(&self, policy: &str) {
         let image = self.image("shop/db", "edge");
-        let container = json!({ "name": "db", "image": image, "imagePullPolicy": "Always" });
+        let container = json!({ "name": "db", "image": image, "imagePullPolicy": policy });
         let spec = json!({
             "replicas": 2,
             "selector": { "matchLabels": { "app": "db" } },
@@ -175,6 +179,43 @@ async fn two_digests_side_by_side_become_the_published_one_in_one_rollout() {
         stage.told(),
         told_of("Deployment", &["UpdateStarted", "ImageUpdated"])
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_undo_back_to_the_bare_tag_whose_nodes_keep_what_it_was_is_not_fought() {
+    let stage = Stage::set().await;
+    stage.publish("shop/db", "edge", &[]);
+    stage.run_edge_pulled("IfNotPresent").await;
+    let kept = stage.digests();
+    stage.publish("shop/db", "edge", &[("ready-after", "2s")]);
+    scan(&stage.cluster).await;
+    let mut updater = start_updater(&stage.cluster);
+    assert_eq!(stage.result(&DEPLOYMENTS).await, "completed");
+    stage.undo_deployment("edge").await;
+    let published = stage.cluster.registry.digest("shop/db", "edge").unwrap();
+    let is_held = |deployment: &Value| annotation(deployment, "hold") == Some(format!("edge@{published}"));
+    stage
+        .wait(&DEPLOYMENTS, "the digest that was left is held", is_held)
+        .await;
+    let is_back = || stage.digests() == kept;
+    stage
+        .until("the pods run what their nodes have kept", is_back)
+        .await;
+    let expected = ["UpdateStarted", "ImageUpdated", "UpdateHeld"];
+    assert_eq!(stage.told(), told_of("Deployment", &expected));
+
+    // Neither by the next leader, which looks at the pods.
+    updater.kill().await.unwrap();
+    let asked = stage.asked_for("pods");
+    let _next = start_updater(&stage.cluster);
+    stage
+        .until("the pods were asked", || stage.asked_for("pods") > asked)
+        .await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let deployment = stage.get(&DEPLOYMENTS).unwrap();
+    let bare = stage.image("shop/db", "edge");
+    assert_eq!(image(&deployment, "/spec/template"), Some(bare));
+    assert_eq!(stage.told(), told_of("Deployment", &expected));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,7 +14,7 @@ use tokio::process::Child;
 use tokio::task::JoinHandle;
 
 use super::{Stage, annotation, told_of};
-use crate::shop::start_updater;
+use crate::shop::{scan, start_updater};
 
 const ARGO_CD: &str = "argocd-controller";
 
@@ -43,8 +43,13 @@ impl Drop for GitOps {
 }
 
 impl GitOps {
-    async fn start(stage: &Stage, way: Way, is_time: impl Fn(&Value) -> bool + Send + 'static) -> Self {
-        let (store, desired) = (stage.store.clone(), stage.desired());
+    async fn start(
+        stage: &Stage,
+        way: Way,
+        desired: Value,
+        is_time: impl Fn(&Value) -> bool + Send + 'static,
+    ) -> Self {
+        let store = stage.store.clone();
         let deployments = stage.deployments().await;
         let times = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&times);
@@ -87,6 +92,10 @@ async fn sync(deployments: &Api<Deployment>, way: Way, desired: &Value) {
 impl Stage {
     /// What stands in Git.
     fn desired(&self) -> Value {
+        self.desired_at("1.4.0")
+    }
+
+    fn desired_at(&self, tag: &str) -> Value {
         json!({
             "apiVersion": "apps/v1",
             "kind": "Deployment",
@@ -105,7 +114,7 @@ impl Stage {
                 "selector": { "matchLabels": { "app": "db" } },
                 "template": {
                     "metadata": { "labels": { "app": "db" } },
-                    "spec": { "containers": [{ "name": "db", "image": self.image("shop/db", "1.4.0") }] },
+                    "spec": { "containers": [{ "name": "db", "image": self.image("shop/db", tag) }] },
                 },
             },
         })
@@ -118,10 +127,14 @@ impl Stage {
     /// A stage with a `db` that Argo CD has applied and that runs.
     async fn synced() -> Self {
         let stage = Self::set().await;
-        sync(&stage.deployments().await, Way::Apply, &stage.desired()).await;
-        let runs = |deployment: &Value| deployment["status"]["availableReplicas"] == 1;
-        stage.wait(&DEPLOYMENTS, "db runs", runs).await;
+        stage.sync_first(&stage.desired()).await;
         stage
+    }
+
+    async fn sync_first(&self, desired: &Value) {
+        sync(&self.deployments().await, Way::Apply, desired).await;
+        let runs = |deployment: &Value| deployment["status"]["availableReplicas"] == 1;
+        self.wait(&DEPLOYMENTS, "db runs", runs).await;
     }
 
     /// What was told of `db` under this reason.
@@ -155,7 +168,7 @@ impl Stage {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_taken_back_while_it_rolls_out_ends_the_update_and_is_not_given_again() {
     let stage = Stage::synced().await;
-    let git_ops = GitOps::start(&stage, Way::Apply, |_| true).await;
+    let git_ops = GitOps::start(&stage, Way::Apply, stage.desired(), |_| true).await;
     let updater = stage.offer(&SLOWLY).await;
     stage.is_held_for_good(updater).await;
     assert_eq!(git_ops.times.load(Ordering::SeqCst), 1);
@@ -175,7 +188,7 @@ async fn what_is_taken_back_while_it_rolls_out_ends_the_update_and_is_not_given_
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_taken_back_before_anybody_could_see_it_is_not_given_again() {
     let stage = Stage::synced().await;
-    let git_ops = GitOps::start(&stage, Way::Replace, |_| true).await;
+    let git_ops = GitOps::start(&stage, Way::Replace, stage.desired(), |_| true).await;
     let updater = stage.offer(&SLOWLY).await;
     stage.is_held_for_good(updater).await;
     assert_eq!(git_ops.times.load(Ordering::SeqCst), 1);
@@ -186,7 +199,7 @@ async fn what_is_taken_back_long_after_it_rolled_out_is_not_given_again() {
     for way in [Way::Apply, Way::Replace] {
         let stage = Stage::synced().await;
         let has_ended = |object: &Value| annotation(object, "last-result").is_some();
-        let git_ops = GitOps::start(&stage, way, has_ended).await;
+        let git_ops = GitOps::start(&stage, way, stage.desired(), has_ended).await;
         let updater = stage.offer(&[]).await;
         stage.is_held_for_good(updater).await;
         assert_eq!(git_ops.times.load(Ordering::SeqCst), 1, "{way:?}");
@@ -194,5 +207,41 @@ async fn what_is_taken_back_long_after_it_rolled_out_is_not_given_again() {
         assert_eq!(stage.told()[..3], told_of("Deployment", &expected), "{way:?}");
         let note = stage.note("UpdateHeld");
         assert!(note.contains("somebody (argocd-controller, 20"), "{note}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_digest_of_a_moving_tag_that_is_taken_back_is_not_given_again() {
+    for way in [Way::Apply, Way::Replace] {
+        let stage = Stage::set().await;
+        stage.publish("shop/db", "edge", &[]);
+        // Its pull policy is IfNotPresent: what its node has kept runs whenever the bare tag comes back.
+        let desired = stage.desired_at("edge");
+        stage.sync_first(&desired).await;
+        stage.publish("shop/db", "edge", &[("ready-after", "2s")]);
+        let digest = stage.cluster.registry.digest("shop/db", "edge").unwrap();
+        let has_ended = |object: &Value| annotation(object, "last-result").is_some();
+        let git_ops = GitOps::start(&stage, way, desired.clone(), has_ended).await;
+        scan(&stage.cluster).await;
+        let _updater = start_updater(&stage.cluster);
+        stage
+            .wait(&DEPLOYMENTS, "what was taken back is held", |object| {
+                annotation(object, "hold") == Some(format!("edge@{digest}"))
+            })
+            .await;
+        let is_back =
+            |object: &Value| image(object) == image(&desired) && object["status"]["availableReplicas"] == 1;
+        stage.wait(&DEPLOYMENTS, "it runs again", is_back).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(git_ops.times.load(Ordering::SeqCst), 1, "{way:?}");
+        assert_eq!(
+            *image(&stage.get(&DEPLOYMENTS).unwrap()),
+            *image(&desired),
+            "{way:?}"
+        );
+        let told = stage.told();
+        let count = |wanted: &str| told.iter().filter(|(reason, _)| reason == wanted).count();
+        let counted = ["UpdateStarted", "UpdateHeld"].map(count);
+        assert_eq!(counted, [1, 1], "{way:?}: {told:?}");
     }
 }

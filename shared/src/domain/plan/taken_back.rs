@@ -185,6 +185,10 @@ fn is_noted(workload: &Workload, container: &str, left: &str) -> bool {
 }
 
 /// What has to be held so that `present` is not left for this one again; `None` where it is no step back.
+///
+/// Under a tag that stays the same, whatever is not the published digest is one, also none at all: a bare tag brings back what a
+/// node has kept under it, and the digest would be written again over that for ever. Somebody who only wants it written without
+/// loses nothing by the hold, as their pods go on with that digest, and whatever the tag points at next is offered.
 pub(super) fn hold(
     left: &str,
     present: &ImageReference,
@@ -203,7 +207,7 @@ pub(super) fn hold(
     let published = snapshot.recorded(present.repository(), &tag);
     // Nobody can tell which digest of a tag is older, but the published one is what would be given again.
     let is_step_back = policy.follows_digest()
-        && present.digest().is_some_and(|present| present != digest)
+        && present.digest() != Some(digest)
         && published.is_some_and(|published| published.digest.as_ref() == Some(digest));
     is_step_back.then(|| Hold::Image(tag, digest.clone()))
 }

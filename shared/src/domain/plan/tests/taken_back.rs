@@ -7,6 +7,7 @@ use crate::domain::patch;
 
 const OLD: &str = "shop.example/app:1.4.0";
 const NEW: &str = "shop.example/app:1.5.0";
+const EDGE: &str = "shop.example/edge:edge";
 
 /// An updater that leads: each look is at what it saw before.
 #[derive(Default)]
@@ -14,7 +15,8 @@ pub(super) struct Leader(Seen);
 
 impl Leader {
     pub(super) fn look(&mut self, workload: &Workload) -> Assessment {
-        let edge = record("shop.example/edge", &["edge digest pinned"], &["edge"]);
+        let demands = ["edge digest", "edge digest pinned"];
+        let edge = record("shop.example/edge", &demands, &["edge"]);
         let snapshot = Snapshot {
             seen: std::mem::take(&mut self.0),
             ..snapshot(workload.clone(), vec![app(), edge])
@@ -75,6 +77,11 @@ fn an_older_image_that_somebody_sets_is_told_from_any_other_change() {
         ),
         // What the registry publishes under the tag is what would be given again.
         (&edge('b'), &edge('a'), Some(digest_held.as_str())),
+        (&edge('b'), EDGE, Some(digest_held.as_str())),
+        // Something newer is published by now, and nobody has left that.
+        (&edge('a'), EDGE, None),
+        (EDGE, &edge('a'), None),
+        (EDGE, &edge('b'), None),
         (&edge('a'), &edge('b'), None),
         (&edge('a'), &edge('d'), None),
         (OLD, NEW, None),
@@ -157,6 +164,34 @@ fn it_is_noted_once_and_nothing_is_noted_of_reverts_to_what_was_chosen() {
     noted.annotations.remove(HOLD);
     for mut leader in [leader, Leader::default()] {
         assert!(matches!(leader.look(&noted).action, Action::Start(_)));
+    }
+}
+
+#[test]
+fn the_first_digest_of_a_moving_tag_that_somebody_takes_away_is_held_once_whoever_leads() {
+    let given = format!("app: {EDGE} -> {}", edge('b'));
+    let digest_held = format!("edge@{}", digest('b'));
+    let mut saw_it = Leader::default();
+    saw_it.look(&checkout(&[(LAST_CHANGE, &given)], &edge('b')));
+    // An undo takes what was given last away with it; a plain change of the image leaves it for whoever comes to lead.
+    for (mut leader, back) in [
+        (saw_it, checkout(&[], EDGE)),
+        (Leader::default(), checkout(&[(LAST_CHANGE, &given)], EDGE)),
+    ] {
+        let found = leader.look(&back);
+        assert_eq!(holds(&found).as_deref(), Some(digest_held.as_str()));
+        let noted = noted(&back, &found);
+        for mut leader in [leader, Leader::default()] {
+            assert!(matches!(leader.look(&noted).action, Action::Nothing));
+        }
+    }
+    // And a rollback of ours to the bare tag is told already.
+    let undone = format!("app: {} -> {EDGE}", edge('b'));
+    let mut leader = Leader::default();
+    leader.look(&checkout(&[], &edge('b')));
+    for mut leader in [leader, Leader::default()] {
+        let found = leader.look(&checkout(&[(LAST_CHANGE, &undone)], EDGE));
+        assert_eq!(holds(&found), None);
     }
 }
 

@@ -216,6 +216,12 @@ fn offered(
     let mut containers = verdicts(&reading.watched, |watched| {
         decide(workload, watched, snapshot, limits, now)
     });
+    for (entry, watched) in containers.iter_mut().zip(&reading.watched) {
+        let starts = |target| decide::starts_by_itself(workload, watched, target);
+        if entry.verdict.target().is_some_and(starts) {
+            entry.verdict.wait_for_window(&reading.settings);
+        }
+    }
     if containers
         .iter()
         .any(|entry| matches!(entry.verdict, Verdict::Update(_)))

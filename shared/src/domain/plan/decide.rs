@@ -414,6 +414,18 @@ fn is_agreed(watched: &Watched, target: &Target) -> bool {
     }
 }
 
+/// Whether what is too young now starts by itself once it is not. What has to be asked about is asked the moment that it is old
+/// enough, whenever it may start then.
+pub(super) fn starts_by_itself(workload: &Workload, watched: &Watched, target: &Target) -> bool {
+    let settings = &watched.settings;
+    let is_one_word_enough = settings.approvers.is_none_or(|needed| needed.get() == 1);
+    match settings.mode {
+        Mode::Off | Mode::Notify => false,
+        Mode::Auto => settings.require_approval.is_empty() && !taken_back(workload, watched, &target.image),
+        Mode::Approve => is_one_word_enough && approves(settings.approved.as_ref(), watched, target),
+    }
+}
+
 /// Whether somebody, a person or another controller, took back this image, or a newer one, after we gave it. Giving it again
 /// by ourselves would be a fight that nobody wins, and so would anything between it and what they chose.
 pub(super) fn taken_back(workload: &Workload, watched: &Watched, target: &str) -> bool {

@@ -17,6 +17,9 @@ pub enum Gate {
     Paused,
     /// Its tag has not been known for long enough.
     MinAge,
+    /// The same, and the moment that it is, its window will be closed or a freeze on.
+    #[strum(serialize = "min-age")]
+    MinAgeAndWindow,
     Freeze,
     Window,
     /// It is not published for platforms on which its pods would run.
@@ -79,6 +82,7 @@ impl Gate {
                 );
             }
             Self::MinAge => "waits until it is old enough",
+            Self::MinAgeAndWindow => "waits until it is old enough and its window is open",
             Self::Freeze => "waits for the end of a freeze",
             Self::Window => "waits for its window",
         };

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::gate::Gate;
 use super::running::RunningUnknown;
-use crate::domain::annotations::{APPROVED, Mode, Pin, of_container};
+use crate::domain::annotations::{APPROVED, Mode, Pin, Settings, of_container};
 use crate::domain::approvals::Tally;
 use crate::domain::in_flight::ImageChange;
 use crate::domain::ownership::Keeper;
@@ -164,6 +164,18 @@ impl Verdict {
             && let Self::Update(target) = mem::replace(self, Self::InFlight)
         {
             *self = Self::Waiting { target, gate, until };
+        }
+    }
+
+    /// What starts by itself once it is old enough does so no sooner than its window and freeze allow it.
+    pub(super) fn wait_for_window(&mut self, settings: &Settings) {
+        if let Self::Waiting { gate, until, .. } = self
+            && *gate == Gate::MinAge
+            && let Some(matures_at) = *until
+            && let Some((_, opens_at)) = Gate::closed(settings, matures_at)
+        {
+            *gate = Gate::MinAgeAndWindow;
+            *until = opens_at;
         }
     }
 

@@ -136,6 +136,60 @@ fn a_tag_has_to_be_known_for_long_enough_and_an_older_one_goes_before() {
 }
 
 #[test]
+fn what_is_too_young_waits_until_it_is_old_enough_and_may_start() {
+    // 1.5.0 was seen first on that Saturday at three.
+    let too_young = ("kubefresh.dev/min-age", "3h");
+    let image = "shop.example/app:1.5.0";
+    let alone = "{} waits until it is old enough, until 2026-11-21T06:00:00Z";
+    let with_window = "{} waits until it is old enough and its window is open, ";
+    let (window, freeze) = ("kubefresh.dev/window", "kubefresh.dev/freeze");
+    let approve = ("kubefresh.dev/mode", "approve");
+    for (annotations, expected) in [
+        (&[][..], alone.to_owned()),
+        (&[(window, "0 5 * * * 4h")], alone.to_owned()),
+        (
+            &[(window, "0 22 * * * 4h")],
+            format!("{with_window}until 2026-11-21T22:00:00Z"),
+        ),
+        // It is open now, and closed by then.
+        (
+            &[(window, "0 2 * * * 2h")],
+            format!("{with_window}until 2026-11-22T02:00:00Z"),
+        ),
+        (
+            &[(window, "0 5 * * * 4h"), (freeze, "0 0 * * 6 7h")],
+            format!("{with_window}until 2026-11-21T07:00:00Z"),
+        ),
+        (
+            &[(window, "2026-11-01T00:00/2026-11-02T00:00")],
+            format!("{with_window}with no end in sight"),
+        ),
+        // Somebody is asked the moment that it is old enough.
+        (&[(window, "0 22 * * * 4h"), approve], alone.to_owned()),
+        (
+            &[
+                (window, "0 22 * * * 4h"),
+                ("kubefresh.dev/require-approval", "major"),
+            ],
+            alone.to_owned(),
+        ),
+        (
+            &[
+                (window, "0 22 * * * 4h"),
+                approve,
+                ("kubefresh.dev/approved", "1.5.0"),
+            ],
+            format!("{with_window}until 2026-11-21T22:00:00Z"),
+        ),
+    ] {
+        let (told, next_look) = told(&[annotations, &[too_young]].concat(), now());
+        assert_eq!(told, expected.replace("{}", image), "{annotations:?}");
+        let until = told.rsplit_once("until ").and_then(|(_, time)| time.parse().ok());
+        assert_eq!(next_look, until, "{annotations:?}");
+    }
+}
+
+#[test]
 fn what_a_moving_tag_points_at_has_to_be_known_for_long_enough() {
     let image = format!("shop.example/edge:edge@{}", digest('a'));
     let annotations = [AUTO.as_slice(), &[("kubefresh.dev/min-age", "3h")]].concat();

@@ -326,7 +326,10 @@ fn written_target(
         tag,
         digest.as_ref(),
     )
-    .ok_or_else(|| Verdict::DigestNotRecorded { tag: tag.clone() })?;
+    .ok_or_else(|| Verdict::DigestNotRecorded {
+        tag: tag.clone(),
+        is_newer: *tag != demand.tag,
+    })?;
     Ok(Target {
         tag: tag.clone(),
         digest,

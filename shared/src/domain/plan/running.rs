@@ -26,7 +26,7 @@ pub enum RunningUnknown {
     Untold,
     /// Nobody has asked yet on which platforms the nodes run.
     NodesNotAsked,
-    /// They could not be read.
+    /// They could not be read. Only what there is to update to makes it matter.
     NodesUnreadable(String),
     /// It is not what the tag points at, and may be what that points at for one platform.
     PlatformsPending,
@@ -86,7 +86,10 @@ pub(super) fn running(
         .tag(tag)
         .and_then(|record| Some((record, record.digest.as_ref()?)))
     else {
-        return Err(Verdict::DigestNotRecorded { tag: tag.clone() });
+        return Err(Verdict::DigestNotRecorded {
+            tag: tag.clone(),
+            is_newer: false,
+        });
     };
     if let Some(written) = written {
         return Ok(Running {

@@ -85,9 +85,11 @@ pub enum Verdict {
     NotScannedFor {
         error: Option<String>,
     },
-    /// The image is written with a digest, and that of the new tag is not in the record.
+    /// The image is written with a digest, and that of this tag is not in the record.
     DigestNotRecorded {
         tag: Tag,
+        /// Whether it is known that there is something newer: another tag, and not the present one that moves.
+        is_newer: bool,
     },
     /// It depends on what runs, or where, and nobody knows.
     RunningUnknown(RunningUnknown),
@@ -194,12 +196,30 @@ impl Verdict {
             .filter(|_| matches!(self, Self::AwaitingApproval(_)))
     }
 
-    /// What an update waits for, in a word for machines: somebody's approval, or a gate.
+    /// What an update waits for, in a word for machines: somebody's approval, a gate, or what has to be known of it. Where it is
+    /// not known whether there is an update, none waits.
     pub fn waits_for(&self) -> Option<&'static str> {
-        if let Self::Waiting { gate, .. } = self {
-            return Some(gate.into());
+        match self {
+            Self::Waiting { gate, .. } => Some(gate.into()),
+            Self::AwaitingApproval(_) => Some("approval"),
+            Self::DigestNotRecorded { is_newer: true, .. } => Some("digest-not-recorded"),
+            Self::RunningUnknown(RunningUnknown::NodesUnreadable(_)) => Some("nodes-unreadable"),
+            Self::UpToDate { .. }
+            | Self::SameImage { .. }
+            | Self::Held { .. }
+            | Self::Update(_)
+            | Self::Notify(_)
+            | Self::ModeOff
+            | Self::PassedOver(_)
+            | Self::NoRecord
+            | Self::RecordUnreadable(_)
+            | Self::NeverScanned
+            | Self::RecordStale { .. }
+            | Self::NotScannedFor { .. }
+            | Self::DigestNotRecorded { is_newer: false, .. }
+            | Self::RunningUnknown(_)
+            | Self::InFlight => None,
         }
-        matches!(self, Self::AwaitingApproval(_)).then_some("approval")
     }
 
     /// Whether pods or nodes have to be asked before there is another.
@@ -301,7 +321,7 @@ impl fmt::Display for Verdict {
                 f.write_str("the next scan will look for this tag and policy")
             }
             Self::NotScannedFor { error: Some(error) } => write!(f, "the last scan found no answer: {error}"),
-            Self::DigestNotRecorded { tag } => write!(f, "the digest of {tag} is not recorded yet"),
+            Self::DigestNotRecorded { tag, .. } => write!(f, "the digest of {tag} is not recorded yet"),
             Self::RunningUnknown(unknown) => write!(f, "{unknown}"),
             Self::InFlight => f.write_str("an update is under way"),
         }

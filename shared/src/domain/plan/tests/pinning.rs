@@ -94,8 +94,26 @@ fn a_digest_that_is_wanted_and_not_known_is_waited_for() {
     app.1 = Ok(Arc::new(findings));
     let all = [AUTO.as_slice(), &[PINNED]].concat();
     let snapshot = snapshot(workload(&all, &[("app", "shop.example/app:1.4.0")]), vec![app]);
-    let verdict = assessment(&snapshot, now()).unwrap().containers.remove(0).verdict;
-    assert_eq!(verdict.to_string(), "the digest of 1.5.0 is not recorded yet");
+    let mut found = assessment(&snapshot, now()).unwrap();
+    let said = "the digest of 1.5.0 is not recorded yet";
+    let verdict = found.containers.remove(0).verdict;
+    assert_eq!(verdict.to_string(), said);
+    assert_eq!(verdict.waits_for(), Some("digest-not-recorded"));
+    assert_eq!(found.pending, Pending::Write(format!("app: {said}")));
+}
+
+#[test]
+fn where_it_is_not_known_what_a_moving_tag_points_at_no_update_waits() {
+    let mut edge = record("shop.example/edge", &["edge digest"], &["edge"]);
+    let mut findings = edge.1.unwrap().as_ref().clone();
+    findings.findings.as_mut().unwrap().tags[0].digest = None;
+    edge.1 = Ok(Arc::new(findings));
+    let subject = workload(&AUTO, &[("app", "shop.example/edge:edge")]);
+    let mut found = assessment(&snapshot(subject, vec![edge]), now()).unwrap();
+    let verdict = found.containers.remove(0).verdict;
+    assert_eq!(verdict.to_string(), "the digest of edge is not recorded yet");
+    assert_eq!(verdict.waits_for(), None);
+    assert_eq!(found.pending, Pending::Unchanged);
 }
 
 #[test]

@@ -111,6 +111,11 @@ fn nodes_are_asked_only_where_platforms_are_known_and_what_is_not_known_of_them_
     ] {
         assert_eq!(told(platforms, &on, cluster), expected);
     }
+    let unreadable = RunningUnknown::NodesUnreadable("no answer".to_owned());
+    let waits = |unknown: RunningUnknown| Verdict::RunningUnknown(unknown).waits_for();
+    assert_eq!(waits(unreadable), Some("nodes-unreadable"));
+    // Asked in the next look, and then known.
+    assert_eq!(waits(RunningUnknown::NodesNotAsked), None);
 }
 
 #[test]

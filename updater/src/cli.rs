@@ -132,7 +132,8 @@ pub struct RunOptions {
     #[arg(
         long,
         env = "RUN_ON_BOOT",
-        default_value_t = false,
+        value_parser = webhook::switch,
+        default_value = "false",
         default_missing_value = "true",
         num_args = 0..=1,
         require_equals = true,

@@ -37,11 +37,15 @@ fn what_is_set_to_nothing_counts_as_not_set() {
         "--gitea-token-file=",
         "--openai-api-key-file=",
         "--webhook-template-file=",
+        "--run-on-boot=",
     ];
     let settings = parse(&empty).unwrap();
     assert!(settings.watch_namespaces.is_empty());
     assert_eq!(settings.namespace, None);
     assert_eq!(settings.pod_name, DEFAULT_NAME);
+    assert!(!settings.run_on_boot);
+    // As Image-Watcher and a shell may have written it.
+    assert!(parse(&["--run-on-boot=TRUE"]).unwrap().run_on_boot);
     assert_eq!(settings.listen.to_string(), "0.0.0.0:3000");
 }
 

@@ -270,7 +270,7 @@ fn number<T: std::str::FromStr>(written: Option<String>, default: T) -> Option<T
 }
 
 /// In any case of letters, as Java reads them; a variable that is empty is not set.
-fn switch(text: &str) -> Result<bool, &'static str> {
+pub(super) fn switch(text: &str) -> Result<bool, &'static str> {
     match text.trim().to_ascii_lowercase().as_str() {
         "true" => Ok(true),
         "false" | "" => Ok(false),

@@ -260,7 +260,7 @@ impl<'a> Seen<'a> {
 }
 
 /// When a Job was made for this, by whomever.
-fn asked_at(seen: &Seen<'_>, key: &String) -> Option<Timestamp> {
+fn asked_at(seen: &Seen<'_>, key: &str) -> Option<Timestamp> {
     seen.made_for(key).map(|job| job.created_at).max()
 }
 

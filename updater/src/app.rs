@@ -138,14 +138,14 @@ pub async fn run(
     let outbox = outbox(&client, &settings, &namespace, &view)?;
     let notes = fetch_notes(&mut tasks, &client, &settings, &namespace, &view).map_err(AppError::Notes)?;
     let reconciler = reconciler(&client, &settings, &namespace, (view, outbox, notes));
-    let idle = reconcile(&mut tasks, reconciler, stop.clone());
+    let work = reconcile(&mut tasks, reconciler, stop.clone());
     let lease = LeaseOptions {
         namespace,
         name: settings.lease_name,
         holder,
         duration: settings.lease_duration,
     };
-    tasks.spawn("lease", leader::run(client, lease, claim, stop, idle));
+    tasks.spawn("lease", leader::run(client, lease, claim, stop, work));
     Ok(tasks.watch_over().await?)
 }
 
@@ -348,15 +348,18 @@ async fn serve(tasks: &mut Tasks, listener: TcpListener, pages: &Pages, stop: &C
     tasks.spawn("http server", server);
 }
 
-/// Starts the loop. The token that is returned is cancelled when it has ended, however it ended.
-fn reconcile(tasks: &mut Tasks, reconciler: Reconciler, stop: CancellationToken) -> CancellationToken {
-    let idle = CancellationToken::new();
-    let at_rest = idle.clone().drop_guard();
+/// Starts the loop. What is returned is over when it has ended, however it ended.
+fn reconcile(tasks: &mut Tasks, mut reconciler: Reconciler, stop: CancellationToken) -> leader::Work {
+    let work = leader::Work::default();
+    let looks = work.looks.clone().drop_guard();
+    let notes = work.notes.clone().drop_guard();
     tasks.spawn("reconciler", async move {
-        reconciler.run(stop).await;
-        drop(at_rest);
+        reconciler.run(&stop).await;
+        drop(looks);
+        reconciler.finish().await;
+        drop(notes);
     });
-    idle
+    work
 }
 
 #[cfg(test)]

@@ -30,6 +30,11 @@ use rival::{Rival, Standing};
 pub use tenure::Claim;
 use tenure::{Sighting, Tenure};
 
+/// How long the last look may take once we are told to stop. What it still waits for then hangs, and is no reason to let the others
+/// wait until the lease expires: nothing new is begun, and what was sent is by its precondition the same update or refused.
+const LAST_LOOK: Duration = Duration::from_millis(500);
+/// How long it may take after that to note what came of the last messages: their receivers have a second.
+const LAST_NOTES: Duration = Duration::from_millis(1500);
 /// Of the holder's name: it is also the field manager of the lease's patches, which may have 128 characters.
 const POD_NAME_LENGTH: usize = 63;
 
@@ -63,7 +68,7 @@ impl Leadership {
         !self.stop.is_cancelled() && self.claim.borrow().may_act(Instant::now())
     }
 
-    /// Whether the lease is ours, also while stopping: it is given back after the last write, which is the only one that asks this.
+    /// Whether the lease is ours, also while stopping: only the last write asks this, which notes what came of messages.
     pub fn holds_claim(&self) -> bool {
         self.claim.borrow().may_act(Instant::now())
     }
@@ -91,14 +96,23 @@ pub fn holder_name(pod: &str, nonce: u64) -> String {
     format!("{pod}_{nonce:016x}")
 }
 
-/// Keeps trying for the lease and publishes what that allows, until `stop`; then waits for `idle`, when no work is under
-/// way any more, and gives the lease back.
+/// What is to be over before the lease is given back.
+#[derive(Debug, Clone, Default)]
+pub struct Work {
+    /// Cancelled when no look is under way and none will be.
+    pub looks: CancellationToken,
+    /// Cancelled when what came of the last messages has been noted.
+    pub notes: CancellationToken,
+}
+
+/// Keeps trying for the lease and publishes what that allows, until `stop`; then waits a little for the `work` that is under
+/// way to end, and gives the lease back.
 pub async fn run(
     client: kube::Client,
     options: LeaseOptions,
     claim: watch::Sender<Claim>,
     stop: CancellationToken,
-    idle: CancellationToken,
+    work: Work,
 ) {
     let mut candidate = Candidate::new(client, options);
     let mut tenure = Tenure::new(candidate.options.duration);
@@ -115,7 +129,11 @@ pub async fn run(
         }
     })
     .await;
-    idle.cancelled().await;
+    if timeout(LAST_LOOK, work.looks.cancelled()).await.is_err()
+        || timeout(LAST_NOTES, work.notes.cancelled()).await.is_err()
+    {
+        tracing::warn!("a call to the cluster is still under way; giving the lease back without its answer");
+    }
     claim.send_replace(Claim::NONE);
     step_down(&candidate.lock, tenure.interval()).await;
 }

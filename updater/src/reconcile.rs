@@ -69,9 +69,9 @@ struct Look {
 
 impl Reconciler {
     /// Turns until `stop`; calls that are under way then are waited for.
-    pub async fn run(mut self, stop: CancellationToken) {
+    pub async fn run(&mut self, stop: &CancellationToken) {
         let mut next_look = None;
-        while self.wait(next_look, &stop).await {
+        while self.wait(next_look, stop).await {
             if self.may_look() {
                 let look = self.reconcile().await;
                 next_look = look.next;
@@ -90,6 +90,10 @@ impl Reconciler {
                 next_look = None;
             }
         }
+    }
+
+    /// Notes what came of the last messages. Called at the end, before the lease is given back.
+    pub async fn finish(&mut self) {
         if let Some(outbox) = &mut self.outbox {
             outbox.finish(&self.signals.metrics).await;
         }

@@ -340,3 +340,38 @@ async fn a_leader_that_is_told_to_stop_is_followed_within_two_seconds() {
     let took = takeover(false).await;
     assert!(took < Duration::from_secs(2), "{took:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_whose_patch_hangs_when_it_is_told_to_stop_is_followed_within_two_seconds_too() {
+    let mut best = Duration::MAX;
+    for _ in 0..3 {
+        let stage = Stage::with_checkout(&[]).await;
+        let leader = stage.leader().await;
+        let standby = stage.updater(SECOND, LEASE).await;
+        standby.is_ready().await;
+        // It arrives while the former leader still waits for its answer.
+        let late = FaultRule::new(Fault::Delay(Duration::from_secs(4)))
+            .user(UPDATER)
+            .verb("patch")
+            .resource("deployments");
+        let hanging = stage.cluster.api.faults().install(late);
+        stage.offer_1_5_0().await;
+        eventually("the patch is under way", LIMIT, || async {
+            (hanging.struck() > 0).then_some(())
+        })
+        .await;
+        let stopped = tokio::time::Instant::now();
+        let ((), took) = tokio::join!(leader.stop(), async {
+            stage.image_becomes("checkout", NEW).await;
+            stopped.elapsed()
+        });
+        best = best.min(took);
+        stage.roll_out("checkout").await;
+        assert_eq!(stage.result("checkout").await, "completed");
+        let generation = stage.deployment("checkout").await.metadata.generation;
+        assert_eq!(generation, Some(2), "one rollout");
+        assert_eq!(stage.told("checkout").await, ["UpdateStarted", "ImageUpdated"]);
+        standby.stop().await;
+    }
+    assert!(best < Duration::from_secs(2), "{best:?}");
+}

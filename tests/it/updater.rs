@@ -51,7 +51,7 @@ use k8s_openapi::api::events::v1::Event;
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, Client};
 use sandbox::apiserver::{ApiServerOptions, RequestRecord};
-use sandbox::cluster::{Cluster, client, eventually};
+use sandbox::cluster::{Cluster, client, config, eventually};
 use sandbox::manifests;
 use serde_json::{Value, json};
 use shared::domain::record::choices::Choices;
@@ -320,9 +320,15 @@ impl Stage {
         holder.unwrap_or_default()
     }
 
+    /// As the program makes it.
+    async fn client_of(&self, account: &str) -> Client {
+        let config = config(&self.cluster.api.kubeconfig_for(NAMESPACE, account)).await;
+        updater::client::obedient(config).unwrap()
+    }
+
     /// Starts an updater of this account in this process.
     async fn updater(&self, account: &str, lease: &str) -> Updater {
-        let client = client(&self.cluster.api.kubeconfig_for(NAMESPACE, account)).await;
+        let client = self.client_of(account).await;
         Updater::start(client, account, lease).await
     }
 
@@ -339,7 +345,7 @@ impl Stage {
 
     /// The same, with settings that no command line has.
     async fn leader_that(&self, options: &[&str], differs: impl FnOnce(&mut Settings)) -> Updater {
-        let client = client(&self.cluster.api.kubeconfig_for(NAMESPACE, UPDATER)).await;
+        let client = self.client_of(UPDATER).await;
         let mut settings = settings(UPDATER, LEASE, options);
         differs(&mut settings);
         let updater = Updater::run(client, settings).await;

@@ -116,12 +116,19 @@ impl Cluster {
 /// # Panics
 /// When it is none.
 pub async fn client(kubeconfig: &str) -> Client {
+    Client::try_from(config(kubeconfig).await).expect("the client can be built")
+}
+
+/// What a client for this kubeconfig is made from.
+///
+/// # Panics
+/// On a kubeconfig that no client can be made of.
+pub async fn config(kubeconfig: &str) -> Config {
     shared::io::tls::init();
     let kubeconfig = Kubeconfig::from_yaml(kubeconfig).expect("the kubeconfig is valid");
-    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await
-        .expect("the kubeconfig names a cluster");
-    Client::try_from(config).expect("the client can be built")
+        .expect("the kubeconfig names a cluster")
 }
 
 /// Applies one object.

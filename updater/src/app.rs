@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use kube::Client;
 use shared::domain::plan::{Readings, Seen};
 use shared::domain::release_notes::book::Waited;
-use shared::io::client::{ClientError, WATCH_LIMIT, connect};
+use shared::io::client::{ClientError, WATCH_LIMIT};
 use shared::io::clock;
 use tokio::net::TcpListener;
 use tokio::sync::watch as watch_channel;
@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::apply::Applier;
 use crate::channels::ChannelSetupError;
 use crate::cli::Settings;
+use crate::client;
 use crate::http::{self, Pages};
 use crate::leader::{self, Claim, Leadership, LeaseOptions};
 use crate::notes::{AllWanted, NotesWorker};
@@ -73,7 +74,7 @@ impl AppError {
 
 /// Runs in the cluster that the environment names, until `stop`.
 pub async fn start(settings: Settings, stop: CancellationToken) -> Result<(), AppError> {
-    let client = connect(WATCH_LIMIT).await?;
+    let client = client::connect(WATCH_LIMIT).await?;
     let address = settings.listen;
     let listener = TcpListener::bind(address)
         .await

@@ -19,6 +19,7 @@ pub mod cli;
 pub mod commands;
 
 pub mod app;
+pub mod client;
 
 pub mod leader;
 pub mod store;

@@ -31,11 +31,16 @@ pub enum ClientError {
 /// A client for the cluster that the environment names, and the namespace it puts us in. No call hangs longer than
 /// `silence` without a word from the cluster.
 pub async fn connect(silence: Duration) -> Result<Client, ClientError> {
+    Client::try_from(config(silence).await?).map_err(ClientError::Build)
+}
+
+/// What such a client is made from.
+pub async fn config(silence: Duration) -> Result<Config, ClientError> {
     tls::init();
     let mut config = Config::infer().await.map_err(no_cluster)?;
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     config.read_timeout = Some(silence);
-    Client::try_from(config).map_err(ClientError::Build)
+    Ok(config)
 }
 
 fn no_cluster(source: kube::config::InferConfigError) -> ClientError {

@@ -253,3 +253,34 @@ async fn a_kind_of_workload_that_is_not_in_view_yet_blocks_every_decision() {
     faults.clear();
     stage.image_becomes("checkout", NEW).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_that_the_api_server_asks_for_is_obeyed_and_holds_up_no_other_workload() {
+    let stage = Stage::with_checkout(&[]).await;
+    stage.deploy("other", OLD, &[]).await;
+    stage.roll_out("other").await;
+    let _leader = stage.leader().await;
+    // Longer than a call may take.
+    let wait = Duration::from_secs(15);
+    let busy = FaultRule::new(Fault::too_many_requests(wait.as_secs()))
+        .verb("patch")
+        .resource("deployments")
+        .name("checkout")
+        .user(UPDATER);
+    let busy = stage.cluster.api.faults().install(busy.times(1));
+    stage.offer_1_5_0().await;
+    eventually("it is told to wait", LIMIT, || async {
+        (busy.struck() > 0).then_some(())
+    })
+    .await;
+    let told = tokio::time::Instant::now();
+    stage.image_becomes("other", NEW).await;
+    assert!(told.elapsed() < wait / 2, "{:?}", told.elapsed());
+    tokio::time::sleep_until(told + wait - Duration::from_secs(1)).await;
+    assert_eq!(busy.matched(), 1, "it asked again");
+    eventually("it asks again", 3 * wait, || async {
+        (busy.matched() > 1).then_some(())
+    })
+    .await;
+    stage.image_becomes("checkout", NEW).await;
+}

@@ -76,7 +76,7 @@ impl Stage {
 
     /// Starts an updater that is told more, and waits until it leads.
     async fn leader_told(&self, more: &[&str]) -> Updater {
-        let client = client(&self.cluster.api.kubeconfig_for(NAMESPACE, UPDATER)).await;
+        let client = self.client_of(UPDATER).await;
         let updater = Updater::start_with(client, UPDATER, LEASE, more).await;
         updater.leads().await;
         updater

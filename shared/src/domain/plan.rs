@@ -123,6 +123,7 @@ fn finish(whole: Part<'_>, limits: &PlanLimits, now: Timestamp) -> Plan {
 
 /// When there will be something else to do with a workload although nothing changed.
 fn next_look(
+    workload: &Workload,
     containers: &[ContainerVerdict],
     action: &Action,
     sighting: Option<&seen::Sighting>,
@@ -133,7 +134,7 @@ fn next_look(
             status: RolloutStatus::InProgress(_),
             holds: _,
             kept: _,
-        } => Some(seen::ends(in_flight, sighting)),
+        } => rollout::deadline(workload, in_flight, seen::ends(in_flight, sighting)),
         Action::Follow {
             status: RolloutStatus::Completed(_) | RolloutStatus::Failed(_) | RolloutStatus::Superseded { .. },
             ..

@@ -63,6 +63,14 @@ impl RolloutFacts {
         }
     }
 
+    /// What the controller says of the time that it measures. Only Deployments can be paused.
+    fn clock(&self) -> Option<Clock> {
+        match self {
+            Self::Deployment(facts) => facts.clock,
+            Self::StatefulSet(_) | Self::DaemonSet(_) | Self::CronJob => None,
+        }
+    }
+
     /// The controller's own verdict that the rollout that `in_flight` stands for has failed. Only Deployments have one.
     fn verdict(&self, in_flight: &InFlight) -> Option<&str> {
         match self {
@@ -70,6 +78,15 @@ impl RolloutFacts {
             Self::StatefulSet(_) | Self::DaemonSet(_) | Self::CronJob => None,
         }
     }
+}
+
+/// The clock of a controller's own deadline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clock {
+    /// It stands still, as the rollout is paused as far as the controller has seen.
+    Stopped,
+    /// It runs, and has done so without a break at least since then.
+    RunsSince(Timestamp),
 }
 
 /// Where the rollout of an update stands.
@@ -141,6 +158,8 @@ pub enum Waiting {
     },
     /// All pods are new, and the controller still calls the old revision the current one.
     Revision,
+    /// Somebody paused it in the middle.
+    Paused,
 }
 
 impl Waiting {
@@ -169,6 +188,9 @@ impl fmt::Display for Waiting {
                 "{updated} of {desired} pods updated, {available} available; a broken one holds up the others until it is deleted"
             ),
             Self::Revision => f.write_str("the controller has not yet closed the rollout"),
+            Self::Paused => {
+                f.write_str("the rollout is paused until somebody resumes it (kubectl rollout resume)")
+            }
         }
     }
 }
@@ -241,17 +263,41 @@ pub fn evaluate(workload: &Workload, in_flight: &InFlight, ends: Timestamp, now:
         Ok(completion) => return RolloutStatus::Completed(completion),
         Err(waiting) => waiting,
     };
-    if let Some(message) = workload.rollout.verdict(in_flight) {
+    if workload.paused {
+        // Whatever the controller said before: whoever paused it decides when it goes on.
+        RolloutStatus::InProgress(Waiting::Paused)
+    } else if let Some(message) = workload.rollout.verdict(in_flight) {
         let message = message.to_owned();
         RolloutStatus::Failed(Failure::ProgressDeadlineExceeded {
             message,
             waiting,
             pod: None,
         })
-    } else if now >= ends {
+    } else if deadline(workload, in_flight, ends).is_some_and(|deadline| now >= deadline) {
         RolloutStatus::Failed(Failure::RolloutTimeout { waiting, pod: None })
     } else {
         RolloutStatus::InProgress(waiting)
+    }
+}
+
+/// When we stop waiting for the rollout that `in_flight` stands for, which without a pause is when its time `ends`; `None`
+/// while it is paused, which can take any time.
+///
+/// Once it goes on it has its whole time again, by when its controller says that it does. A Deployment that switched its own
+/// deadline off has no such word of its controller, and keeps the deadline that it was given.
+pub fn deadline(workload: &Workload, in_flight: &InFlight, ends: Timestamp) -> Option<Timestamp> {
+    if workload.paused {
+        return None;
+    }
+    match workload.rollout.clock() {
+        // The controller has yet to see that it goes on.
+        Some(Clock::Stopped) => None,
+        Some(Clock::RunsSince(since)) => {
+            let timeout = ends.duration_since(in_flight.started);
+            let anew = since.checked_add(timeout).unwrap_or(Timestamp::MAX);
+            Some(ends.max(anew))
+        }
+        None => Some(ends),
     }
 }
 

@@ -411,6 +411,20 @@ mod tests {
     }
 
     #[test]
+    fn a_deployment_can_be_paused_and_says_so() {
+        let pod = json!({ "containers": [{ "name": "db", "image": "shop/db:1" }] });
+        for (spec, expected) in [
+            (json!({ "selector": {}, "paused": true }), true),
+            (json!({ "selector": {}, "paused": false }), false),
+            (json!({ "selector": {} }), false),
+        ] {
+            assert_eq!(view::<Deployment>(spec, &pod).paused, expected);
+        }
+        let set = json!({ "selector": {}, "serviceName": "db" });
+        assert!(!view::<StatefulSet>(set, &pod).paused);
+    }
+
+    #[test]
     fn an_object_that_no_server_stores_is_an_error_and_no_workload_without_containers() {
         let error = Workload::of(&CronJob::default()).unwrap_err();
         assert_eq!(error.to_string(), "the object has no metadata.namespace");

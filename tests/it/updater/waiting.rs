@@ -64,6 +64,77 @@ async fn a_freeze_holds_up_what_was_approved_and_its_end_by_hand_starts_it() {
     updater.stop().await;
 }
 
+impl Stage {
+    /// What `kubectl rollout pause` and `kubectl rollout resume` do.
+    async fn pause(&self, name: &str, paused: Option<bool>) {
+        let patch = Patch::Merge(json!({ "spec": { "paused": paused } }));
+        self.deployments()
+            .patch(name, &PatchParams::default(), &patch)
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_waits_while_the_deployment_is_paused_and_starts_when_it_is_resumed() {
+    let stage = Stage::with_checkout(&[]).await;
+    stage.pause("checkout", Some(true)).await;
+    let updater = stage.leader().await;
+    stage.offer_1_5_0().await;
+    updater
+        .shows("kubefresh_updates_waiting{reason=\"paused\"} 1")
+        .await;
+    assert_eq!(stage.image("checkout").await, OLD);
+    stage.pause("checkout", None).await;
+    stage.image_becomes("checkout", NEW).await;
+    stage.roll_out("checkout").await;
+    assert_eq!(stage.result("checkout").await, "completed");
+    updater.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_that_somebody_pauses_in_the_middle_does_not_fail_meanwhile() {
+    let stage = Stage::with_checkout(&[("kubefresh.dev/rollout-timeout", "3s")]).await;
+    let updater = stage.leader().await;
+    stage.offer_1_5_0().await;
+    stage.image_becomes("checkout", NEW).await;
+    stage.pause("checkout", Some(true)).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(stage.annotation("checkout", "last-result").await, None);
+    assert_eq!(stage.told("checkout").await, ["UpdateStarted"]);
+    assert_eq!(stage.image("checkout").await, NEW);
+
+    // For the rollback that follows.
+    stage
+        .annotate("checkout", "kubefresh.dev/rollout-timeout", "10m")
+        .await;
+    // The controller sees that it goes on, and from then on it has its time again.
+    let resumed = whole_seconds(clock::now());
+    let condition = json!([{
+        "type": "Progressing",
+        "status": "Unknown",
+        "reason": "DeploymentResumed",
+        "message": "Deployment is resumed",
+        "lastUpdateTime": resumed + SignedDuration::from_secs(1),
+        "lastTransitionTime": resumed,
+    }]);
+    stage.set_status("checkout", 0, &condition).await;
+    stage.pause("checkout", None).await;
+    stage.image_becomes("checkout", OLD).await;
+    let lasted = clock::now().duration_since(resumed);
+    assert!(
+        lasted >= SignedDuration::from_secs(4),
+        "{lasted} after it was resumed"
+    );
+    stage.roll_out("checkout").await;
+    let result = stage.result("checkout").await;
+    assert!(
+        result.starts_with("rolled back: rollout timeout passed"),
+        "{result}"
+    );
+    updater.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_update_waits_until_its_tag_is_old_enough() {
     let stage = Stage::with_checkout(&[("kubefresh.dev/min-age", "5s")]).await;

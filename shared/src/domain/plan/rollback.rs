@@ -44,7 +44,7 @@ pub(super) fn follow(
     let failed = in_flight.containers.iter();
     let failed = failed.filter_map(|(name, change)| Some((Some(name.as_str()), change.hold()?)));
     let holds = with_holds(workload, failed);
-    match reading.filter(|reading| is_undone(workload, &in_flight, reading)) {
+    match reading.filter(|reading| is_undone(&in_flight, reading)) {
         Some(reading) => Action::RollBack {
             undo: Box::new(undo(workload, &in_flight, &failure, reading, holds, now)),
             in_flight: Box::new(in_flight),
@@ -79,14 +79,14 @@ pub(super) fn started(workload: &Workload, now: Timestamp) -> Timestamp {
 }
 
 /// Where nothing is said, an update that nobody was asked about is undone, and one that somebody agreed to is theirs.
-fn is_undone(workload: &Workload, in_flight: &InFlight, reading: &Reading) -> bool {
+fn is_undone(in_flight: &InFlight, reading: &Reading) -> bool {
     let mut changed = reading
         .watched
         .iter()
         .filter(|watched| in_flight.containers.contains_key(&watched.container))
         .peekable();
-    // Nobody watches any more, or somebody stopped it: it is theirs from here.
-    if changed.peek().is_none() || workload.paused {
+    // Nobody watches any more: it is theirs from here.
+    if changed.peek().is_none() {
         return false;
     }
     let by_mode = || changed.any(|watched| watched.settings.mode == Mode::Auto);

@@ -78,6 +78,7 @@ pub(in crate::domain) fn workload(annotations: &[(&str, &str)], images: &[(&str,
             deadline_exceeded: None,
             deadline_exceeded_at: None,
             revision: None,
+            clock: None,
         }),
     }
 }

@@ -5,9 +5,9 @@
 //! Source: <https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#complete-deployment>.
 
 use jiff::Timestamp;
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition};
 
-use super::{Completion, Waiting};
+use super::{Clock, Completion, Waiting};
 use crate::domain::in_flight::InFlight;
 use crate::domain::time::SKEW;
 
@@ -30,6 +30,8 @@ pub struct Facts {
     pub deadline_exceeded_at: Option<Timestamp>,
     /// Which template this is, by the controller's count: another one for each rollout, also for one that goes back.
     pub revision: Option<i64>,
+    /// What the controller says of the time that it measures; `None` where it measures none.
+    pub clock: Option<Clock>,
 }
 
 /// Where the controller keeps its count.
@@ -39,10 +41,10 @@ impl From<&Deployment> for Facts {
     /// What a fresh object does not yet have counts as nothing seen, so never as finished.
     fn from(deployment: &Deployment) -> Self {
         let status = deployment.status.clone().unwrap_or_default();
-        let deadline_exceeded = status.conditions.iter().flatten().find(|condition| {
-            condition.type_ == "Progressing"
-                && condition.reason.as_deref() == Some("ProgressDeadlineExceeded")
-        });
+        let mut conditions = status.conditions.iter().flatten();
+        let progressing = conditions.find(|condition| condition.type_ == "Progressing");
+        let deadline_exceeded =
+            progressing.filter(|condition| condition.reason.as_deref() == Some("ProgressDeadlineExceeded"));
         let spec = deployment.spec.as_ref();
         let annotations = deployment.metadata.annotations.as_ref();
         let revision = annotations.and_then(|annotations| annotations.get(REVISION));
@@ -54,18 +56,34 @@ impl From<&Deployment> for Facts {
             replicas: status.replicas.unwrap_or(0),
             updated: status.updated_replicas.unwrap_or(0),
             available: status.available_replicas.unwrap_or(0),
-            deadline_exceeded_at: deadline_exceeded
-                .and_then(|condition| {
-                    let transition = condition.last_transition_time.as_ref();
-                    condition.last_update_time.as_ref().or(transition)
-                })
-                .map(|time| time.0),
+            deadline_exceeded_at: deadline_exceeded.and_then(updated_at),
             deadline_exceeded: deadline_exceeded.map(|condition| {
                 condition
                     .message
                     .clone()
                     .unwrap_or_else(|| "progress deadline exceeded".to_owned())
             }),
+            clock: progressing.and_then(clock),
+        }
+    }
+}
+
+fn updated_at(condition: &DeploymentCondition) -> Option<Timestamp> {
+    let transition = condition.last_transition_time.as_ref();
+    let time = condition.last_update_time.as_ref().or(transition);
+    time.map(|time| time.0)
+}
+
+/// By a Progressing condition. It is unknown while the rollout is paused and right after that, and true again with the first
+/// progress from then on; how often it is updated says nothing, as each pod does that.
+fn clock(progressing: &DeploymentCondition) -> Option<Clock> {
+    match progressing.reason.as_deref() {
+        Some("DeploymentPaused") => Some(Clock::Stopped),
+        Some("DeploymentResumed") => updated_at(progressing).map(Clock::RunsSince),
+        Some(_) | None => {
+            let since = progressing.last_transition_time.as_ref();
+            let since = since.filter(|_| progressing.status == "True");
+            since.map(|time| Clock::RunsSince(time.0))
         }
     }
 }
@@ -82,6 +100,7 @@ impl Facts {
             deadline_exceeded: _,
             deadline_exceeded_at: _,
             revision: _,
+            clock: _,
         } = *self;
         Waiting::for_controller(observed_generation, generation)?;
         if updated < desired {
@@ -133,6 +152,7 @@ mod tests {
         deadline_exceeded: None,
         deadline_exceeded_at: None,
         revision: None,
+        clock: None,
     };
 
     #[test]
@@ -189,5 +209,29 @@ mod tests {
     fn what_a_fresh_object_does_not_say_yet_counts_as_nothing_seen() {
         let facts = Facts::from(&Deployment::default());
         assert!(matches!(facts.progress(), Err(Waiting::Controller { .. })));
+    }
+
+    #[test]
+    fn the_controllers_clock_stands_still_in_a_pause_and_begins_anew_after_it() {
+        let (first, second) = ("2026-11-21T03:00:00Z", "2026-11-21T04:00:00Z");
+        let since = |time: &str| Some(Clock::RunsSince(time.parse().unwrap()));
+        for (status, reason, expected) in [
+            ("Unknown", "DeploymentPaused", Some(Clock::Stopped)),
+            ("Unknown", "DeploymentResumed", since(second)),
+            ("True", "ReplicaSetUpdated", since(first)),
+            ("True", "NewReplicaSetCreated", since(first)),
+            ("False", "ProgressDeadlineExceeded", None),
+        ] {
+            let condition = serde_json::json!({
+                "type": "Progressing",
+                "status": status,
+                "reason": reason,
+                "lastTransitionTime": first,
+                "lastUpdateTime": second,
+            });
+            let deployment = serde_json::json!({ "status": { "conditions": [condition] } });
+            let deployment: Deployment = serde_json::from_value(deployment).unwrap();
+            assert_eq!(Facts::from(&deployment).clock, expected, "{reason}");
+        }
     }
 }

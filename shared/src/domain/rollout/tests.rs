@@ -70,6 +70,7 @@ fn complete() -> Facts {
         deadline_exceeded: None,
         deadline_exceeded_at: None,
         revision: None,
+        clock: None,
     }
 }
 
@@ -210,6 +211,65 @@ fn our_own_deadline_fails_a_rollout_that_the_controller_still_believes_in() {
     assert!(matches!(
         after,
         RolloutStatus::Failed(Failure::RolloutTimeout { .. })
+    ));
+}
+
+/// A rollout of which one pod is new, as it is judged after so many minutes.
+fn judge_begun(paused: bool, clock: Option<Clock>, exceeded: bool, minutes: i64) -> RolloutStatus {
+    let begun = Facts {
+        available: 1,
+        deadline_exceeded: exceeded.then(|| "timed out".to_owned()),
+        clock,
+        ..complete()
+    };
+    let mut workload = workload("app:2", begun);
+    workload.paused = paused;
+    evaluate(&workload, &in_flight(), minute(10), minute(minutes))
+}
+
+fn minute(minutes: i64) -> Timestamp {
+    let start: Timestamp = START.parse().unwrap();
+    start + SignedDuration::from_mins(minutes)
+}
+
+#[test]
+fn a_paused_rollout_waits_for_whoever_paused_it_and_fails_by_no_deadline() {
+    for (clock, exceeded) in [
+        (None, false),
+        (Some(Clock::RunsSince(minute(-60))), false),
+        (Some(Clock::Stopped), false),
+        (None, true),
+    ] {
+        let status = judge_begun(true, clock, exceeded, 600);
+        assert_eq!(status, RolloutStatus::InProgress(Waiting::Paused), "{clock:?}");
+    }
+    let mut whole = workload("app:2", complete());
+    whole.paused = true;
+    let status = evaluate(&whole, &in_flight(), minute(10), minute(600));
+    assert_eq!(status, RolloutStatus::Completed(Completion::Whole));
+}
+
+#[test]
+fn a_rollout_that_was_resumed_has_its_whole_time_again() {
+    // It may take ten minutes, and began at zero.
+    for (clock, minutes, fails) in [
+        // The controller has not seen yet that it goes on.
+        (Some(Clock::Stopped), 600, false),
+        (Some(Clock::RunsSince(minute(60))), 69, false),
+        (Some(Clock::RunsSince(minute(60))), 70, true),
+        // It was never paused, or so shortly that it makes no difference.
+        (Some(Clock::RunsSince(minute(-60))), 9, false),
+        (Some(Clock::RunsSince(minute(-60))), 10, true),
+        (None, 10, true),
+    ] {
+        let status = judge_begun(false, clock, false, minutes);
+        let has_failed = matches!(status, RolloutStatus::Failed(Failure::RolloutTimeout { .. }));
+        assert_eq!(has_failed, fails, "{clock:?} after {minutes} minutes: {status:?}");
+    }
+    // What failed before it was paused is told once that is over.
+    assert!(matches!(
+        judge_begun(false, None, true, 1),
+        RolloutStatus::Failed(Failure::ProgressDeadlineExceeded { .. })
     ));
 }
 

@@ -92,7 +92,7 @@ pub fn compute(deployment: &Value, observed: &Observed, now: Timestamp) -> Value
 
 struct Condition {
     kind: &'static str,
-    holds: bool,
+    status: String,
     reason: String,
     message: String,
     /// Writes the update time anew even when nothing else changed: it is the progress deadline's start.
@@ -101,10 +101,9 @@ struct Condition {
 
 impl Condition {
     fn stamped(self, previous_status: &Value, now: Timestamp) -> Value {
-        let status = if self.holds { "True" } else { "False" };
         let now = rfc3339_seconds(now);
         let before = find(previous_status, self.kind);
-        let same_status = before.filter(|before| before["status"] == status);
+        let same_status = before.filter(|before| before["status"] == self.status.as_str());
         let same = same_status.filter(|before| before["reason"] == self.reason.as_str());
         let transition = same_status.map_or(json!(now), |before| before["lastTransitionTime"].clone());
         let (update, message) = match same {
@@ -112,7 +111,7 @@ impl Condition {
             Some(_) | None => (json!(now), json!(self.message)),
         };
         json!({
-            "type": self.kind, "status": status, "reason": self.reason, "message": message,
+            "type": self.kind, "status": self.status, "reason": self.reason, "message": message,
             "lastUpdateTime": update, "lastTransitionTime": transition,
         })
     }
@@ -138,7 +137,7 @@ fn available_condition(deployment: &Value, observed: &Observed) -> Option<Condit
     };
     Some(Condition {
         kind: "Available",
-        holds,
+        status: (if holds { "True" } else { "False" }).to_owned(),
         reason: reason.to_owned(),
         message: format!("Deployment {verb} minimum availability."),
         refresh: false,
@@ -161,7 +160,7 @@ fn progressing_condition(deployment: &Value, observed: &Observed, now: Timestamp
     if observed.created {
         let name = observed.new_set.as_deref().unwrap_or_default();
         return condition(
-            true,
+            "True",
             "NewReplicaSetCreated",
             format!("Created new replica set {name:?}"),
             true,
@@ -170,7 +169,12 @@ fn progressing_condition(deployment: &Value, observed: &Observed, now: Timestamp
     if deployment["spec"]["paused"] == true {
         return match before {
             Some(before) if before["reason"] == "ProgressDeadlineExceeded" => unchanged(before),
-            Some(_) | None => condition(true, "DeploymentPaused", "Deployment is paused".to_owned(), false),
+            Some(_) | None => condition(
+                "Unknown",
+                "DeploymentPaused",
+                "Deployment is paused".to_owned(),
+                false,
+            ),
         };
     }
     if let Some(before) = before
@@ -181,15 +185,20 @@ fn progressing_condition(deployment: &Value, observed: &Observed, now: Timestamp
     }
     if is_complete(deployment, observed) {
         let message = format!("{set} has successfully progressed.");
-        return condition(true, "NewReplicaSetAvailable", message, false);
+        return condition("True", "NewReplicaSetAvailable", message, false);
     }
     if has_progressed(previous, observed) {
-        return condition(true, "ReplicaSetUpdated", format!("{set} is progressing."), true);
+        return condition(
+            "True",
+            "ReplicaSetUpdated",
+            format!("{set} is progressing."),
+            true,
+        );
     }
     let Some(before) = before else {
         let name = observed.new_set.as_deref().unwrap_or_default();
         return condition(
-            true,
+            "True",
             "FoundNewReplicaSet",
             format!("Found new replica set {name:?}"),
             true,
@@ -205,11 +214,11 @@ fn progressing_condition(deployment: &Value, observed: &Observed, now: Timestamp
     );
     if is_late && may_expire {
         let message = format!("{set} has timed out progressing.");
-        return condition(false, "ProgressDeadlineExceeded", message, false);
+        return condition("False", "ProgressDeadlineExceeded", message, false);
     }
     if before["reason"] == "DeploymentPaused" {
         return condition(
-            true,
+            "Unknown",
             "DeploymentResumed",
             "Deployment is resumed".to_owned(),
             true,
@@ -222,10 +231,10 @@ fn progressing_condition(deployment: &Value, observed: &Observed, now: Timestamp
     clippy::unnecessary_wraps,
     reason = "every answer about progress goes through it"
 )]
-fn condition(holds: bool, reason: &str, message: String, refresh: bool) -> Option<Condition> {
+fn condition(status: &str, reason: &str, message: String, refresh: bool) -> Option<Condition> {
     Some(Condition {
         kind: "Progressing",
-        holds,
+        status: status.to_owned(),
         reason: reason.to_owned(),
         message,
         refresh,
@@ -234,12 +243,7 @@ fn condition(holds: bool, reason: &str, message: String, refresh: bool) -> Optio
 
 fn unchanged(before: &Value) -> Option<Condition> {
     let text = |field: &str| before[field].as_str().unwrap_or_default().to_owned();
-    condition(
-        before["status"] == "True",
-        &text("reason"),
-        text("message"),
-        false,
-    )
+    condition(&text("status"), &text("reason"), text("message"), false)
 }
 
 fn has_progressed(previous: &Value, observed: &Observed) -> bool {

@@ -44,32 +44,41 @@ fn an_update_that_fails_is_undone_where_the_settings_say_so_and_held_in_any_case
     let update = marker(&[("app", change(OLD, NEW))]);
     let approve = ("kubefresh.dev/mode", "approve");
     let rollback = |value| ("kubefresh.dev/rollback", value);
-    for (annotations, paused, expected) in [
-        (&[][..], false, true),
-        (&[rollback("false")], false, false),
-        (&[approve], false, false),
-        (&[approve, rollback("true")], false, true),
-        (&[("kubefresh.dev/mode", "off")], false, false),
-        // Nobody watches any more; nobody knows what is wanted; somebody stopped the rollout.
-        (
-            &[("kubefresh.dev/watch", "false"), rollback("true")],
-            false,
-            false,
-        ),
-        (&[("kubefresh.dev/watch", "perhaps")], false, false),
-        (&[], true, false),
+    for (annotations, expected) in [
+        (&[][..], true),
+        (&[rollback("false")], false),
+        (&[approve], false),
+        (&[approve, rollback("true")], true),
+        (&[("kubefresh.dev/mode", "off")], false),
+        // Nobody watches any more; nobody knows what is wanted.
+        (&[("kubefresh.dev/watch", "false"), rollback("true")], false),
+        (&[("kubefresh.dev/watch", "perhaps")], false),
     ] {
-        let action = action(&update, annotations, &[("app", NEW)], paused);
+        let action = action(&update, annotations, &[("app", NEW)], false);
         let (undone, holds) = if let Action::RollBack { undo, .. } = action {
             (true, undo.holds)
         } else if let Action::Follow { holds, .. } = action {
             (false, holds)
         } else {
-            panic!("{annotations:?} {paused}: {action:?}")
+            panic!("{annotations:?}: {action:?}")
         };
-        assert_eq!(undone, expected, "{annotations:?} {paused}");
+        assert_eq!(undone, expected, "{annotations:?}");
         let held = BTreeMap::from([("kubefresh.dev/hold".to_owned(), "1.5.0".to_owned())]);
         assert_eq!(holds, held, "{annotations:?}");
+    }
+}
+
+#[test]
+fn an_update_or_a_rollback_that_somebody_pauses_is_theirs_until_they_resume_it() {
+    let update = marker(&[("app", change(OLD, NEW))]);
+    let back = undone(&update);
+    for (marker, image) in [(update, NEW), (back, OLD)] {
+        let action = action(&marker, &[], &[("app", image)], true);
+        let Action::Follow { status, holds, .. } = action else {
+            panic!("{action:?}")
+        };
+        assert_eq!(status, RolloutStatus::InProgress(Waiting::Paused));
+        assert!(holds.is_empty(), "{holds:?}");
     }
 }
 
@@ -150,6 +159,7 @@ fn the_verdict_that_failed_an_update_is_none_on_its_rollback() {
         revision: None,
         deadline_exceeded: Some("timed out".to_owned()),
         deadline_exceeded_at: Some(failed_at),
+        clock: None,
     };
     stuck.rollout = RolloutFacts::Deployment(facts);
     let at = now() + SignedDuration::from_mins(5);

@@ -120,6 +120,9 @@ fn a_paused_deployment_says_so_and_its_deadline_does_not_run() {
     assert_eq!(deadline_time(&subject, &status), None);
     let resumed = compute(&deployment(&status), &observed(2, 0, 2), at(10));
     assert_eq!(reason(&resumed, "Progressing"), "DeploymentResumed");
+    for status in [&status, &resumed] {
+        assert_eq!(find(status, "Progressing").unwrap()["status"], "Unknown");
+    }
 }
 
 #[test]

@@ -29,8 +29,8 @@ use crate::leader::Leadership;
 use crate::metrics::{Metrics, PatchResult, UpdateResult};
 use attempts::Attempts;
 
-/// How long a call may take, with all that the client repeats of its own accord (answers 429, 503 and 504, unless they ask for a longer wait). What it does
-/// after that is for the watch to tell.
+/// How long a call may take, with all that the client repeats of its own accord (answers 429, 503 and 504, unless they ask for
+/// a longer wait). What it does after that is for the watch to tell.
 const CALL_LIMIT: Duration = Duration::from_secs(10);
 
 /// Sends patches, each at most once for one state of a workload.

@@ -126,7 +126,7 @@ fn next_look(
     workload: &Workload,
     containers: &[ContainerVerdict],
     action: &Action,
-    sighting: Option<&seen::Sighting>,
+    snapshot: &Snapshot,
 ) -> Option<Timestamp> {
     match action {
         Action::Follow {
@@ -134,7 +134,10 @@ fn next_look(
             status: RolloutStatus::InProgress(_),
             holds: _,
             kept: _,
-        } => rollout::deadline(workload, in_flight, seen::ends(in_flight, sighting)),
+        } => {
+            let ends = seen::ends(in_flight, snapshot.seen.of(workload));
+            rollout::deadline(workload, in_flight, ends)
+        }
         Action::Follow {
             status: RolloutStatus::Completed(_) | RolloutStatus::Failed(_) | RolloutStatus::Superseded { .. },
             ..

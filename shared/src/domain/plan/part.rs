@@ -113,12 +113,7 @@ impl<'a> Part<'a> {
         let wanted = read.as_deref().and_then(wanted_channels);
         self.channels
             .extend(wanted.map(|wanted| (workload.id.clone(), wanted)));
-        self.look_again(next_look(
-            workload,
-            &containers,
-            &action,
-            snapshot.seen.of(workload),
-        ));
+        self.look_again(next_look(workload, &containers, &action, snapshot));
         // Where an update may start, that is told once it is known whose turn it is.
         let pending = if may_start {
             Pending::Unchanged

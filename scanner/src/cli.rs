@@ -128,7 +128,8 @@ pub struct ScanOptions {
     #[arg(
         long,
         env = "READ_PULL_SECRETS",
-        default_value_t = true,
+        value_parser = arguments::switch(true),
+        default_value = "true",
         action = ArgAction::Set,
         value_name = "BOOLEAN"
     )]
@@ -268,12 +269,15 @@ mod tests {
 
     #[test]
     fn pull_secrets_are_read_unless_that_is_switched_off() {
-        assert!(parse(&[]).unwrap().read_pull_secrets);
-        assert!(
-            !parse(&["--read-pull-secrets", "false"])
-                .unwrap()
-                .read_pull_secrets
-        );
+        for (arguments, expected) in [
+            (&[][..], true),
+            (&["--read-pull-secrets", ""], true),
+            (&["--read-pull-secrets", "false"], false),
+            (&["--read-pull-secrets", "FALSE"], false),
+        ] {
+            let settings = parse(arguments).unwrap();
+            assert_eq!(settings.read_pull_secrets, expected, "{arguments:?}");
+        }
     }
 
     #[test]

@@ -132,7 +132,7 @@ pub struct RunOptions {
     #[arg(
         long,
         env = "RUN_ON_BOOT",
-        value_parser = webhook::switch,
+        value_parser = arguments::switch(false),
         default_value = "false",
         default_missing_value = "true",
         num_args = 0..=1,

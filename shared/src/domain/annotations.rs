@@ -20,7 +20,7 @@ pub use dialect::{Dialect, Migration, Remark, check_now, migration, status_annot
 pub use layer::{Installation, Layer, Namespaces, is_variable};
 pub use settings::{ByDefault, ContainerSettings, DEFAULT_ROLLOUT_TIMEOUT, Settings, settings};
 pub(super) use value::parse_undo;
-pub use value::{Approved, Mode, Pin, WriteBack};
+pub use value::{Approved, Mode, Pin, WriteBack, parse_variable_switch};
 
 /// The prefix of all our keys; `CONTAINER.kubefresh.dev/KEY` speaks of one container.
 pub const PREFIX: &str = "kubefresh.dev";

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use crate::domain::annotations::{AnnotationError, Installation, is_variable};
+use crate::domain::annotations::{AnnotationError, Installation, is_variable, parse_variable_switch};
 
 /// A word that is no namespace.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -66,6 +66,15 @@ pub fn given(value: Option<String>) -> Option<String> {
         .filter(|value| !value.is_empty())
 }
 
+/// Reads `true` or `false`, in any case of letters; what is empty is not set, and means `default`. The error is for clap, which names
+/// the flag.
+pub fn switch(default: bool) -> impl Fn(&str) -> Result<bool, String> + Clone + Send + Sync + 'static {
+    move |text| match text.trim() {
+        "" => Ok(default),
+        written => parse_variable_switch(written),
+    }
+}
+
 /// A duration longer than nothing, such as `90s`, `4m` or `24h`. The error is for clap, which names the flag.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let duration: SignedDuration = text
@@ -103,6 +112,24 @@ mod tests {
             namespaces(vec!["a".to_owned(), " b".to_owned()]),
             Ok(vec!["a".to_owned(), "b".to_owned()])
         );
+    }
+
+    #[test]
+    fn a_switch_is_read_in_any_case_of_letters_and_set_to_nothing_is_not_set() {
+        for (text, expected) in [
+            ("true", Ok(true)),
+            (" TRUE ", Ok(true)),
+            ("False", Ok(false)),
+            ("", Err(())),
+            (" ", Err(())),
+        ] {
+            for default in [true, false] {
+                assert_eq!(switch(default)(text), Ok(expected.unwrap_or(default)), "{text:?}");
+            }
+        }
+        for text in ["yes", "1", "true false"] {
+            assert!(switch(true)(text).is_err(), "{text:?}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use shared::domain::announcement::quiet::QuietHours;
 use shared::domain::outbox::Channel;
 use shared::domain::time;
 use shared::domain::window::Windows;
-use shared::io::arguments::{self, given};
+use shared::io::arguments::{self, given, switch};
 
 use crate::outgoing;
 
@@ -121,8 +121,8 @@ pub struct ChannelOptions {
     pub quiet_hours: Option<String>,
     /// Let failures wait for the end of the quiet hours, too: `true` or `false`.
     #[arg(
-        long, env = "QUIET_HOURS_KEEP_FAILURES", default_value_t = false, default_missing_value = "true", num_args = 0..=1,
-        require_equals = true, action = ArgAction::Set, value_name = "BOOLEAN", global = true
+        long, env = "QUIET_HOURS_KEEP_FAILURES", value_parser = switch(false), default_value = "false",
+        default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set, value_name = "BOOLEAN", global = true
     )]
     pub quiet_hours_keep_failures: bool,
     /// How often people are reminded of an update that waits for approval; never when not given.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args};
 use secrecy::{ExposeSecret as _, SecretString};
 use shared::domain::release_notes::source::{Forge, Forges, Server};
-use shared::io::arguments::given;
+use shared::io::arguments::{given, switch};
 
 /// Where it is written what is new.
 #[derive(Debug, Args)]
@@ -14,8 +14,8 @@ use shared::io::arguments::given;
 pub struct NotesOptions {
     /// Fetch the release notes of what is offered, of github.com and other forges: `true` or `false`.
     #[arg(
-        long, env = "FETCH_NOTES", default_value_t = true, default_missing_value = "true", num_args = 0..=1,
-        require_equals = true, action = ArgAction::Set, value_name = "BOOLEAN", global = true
+        long, env = "FETCH_NOTES", value_parser = switch(true), default_value = "true",
+        default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set, value_name = "BOOLEAN", global = true
     )]
     pub fetch_notes: bool,
     /// Servers that may be asked beside github.com, gitlab.com, codeberg.org and gitea.com, separated by commas:

@@ -38,15 +38,29 @@ fn what_is_set_to_nothing_counts_as_not_set() {
         "--openai-api-key-file=",
         "--webhook-template-file=",
         "--run-on-boot=",
+        "--fetch-notes=",
+        "--quiet-hours-keep-failures=",
+        "--webhook-enable-notice=",
     ];
     let settings = parse(&empty).unwrap();
     assert!(settings.watch_namespaces.is_empty());
     assert_eq!(settings.namespace, None);
     assert_eq!(settings.pod_name, DEFAULT_NAME);
     assert!(!settings.run_on_boot);
-    // As Image-Watcher and a shell may have written it.
-    assert!(parse(&["--run-on-boot=TRUE"]).unwrap().run_on_boot);
+    assert!(settings.notes.fetch);
     assert_eq!(settings.listen.to_string(), "0.0.0.0:3000");
+}
+
+#[test]
+fn a_switch_may_be_written_as_other_programs_and_shells_write_it() {
+    let settings = parse(&[
+        "--run-on-boot=TRUE",
+        "--fetch-notes=False",
+        "--quiet-hours-keep-failures=True",
+    ]);
+    let settings = settings.unwrap();
+    assert!(settings.run_on_boot);
+    assert!(!settings.notes.fetch);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use shared::domain::announcement::template::{Template, TemplateError};
 use shared::domain::message::EventType;
-use shared::io::arguments::given;
+use shared::io::arguments::{given, switch};
 
 use crate::outgoing;
 use crate::webhook::{EVENT_ID, SIGNATURE};
@@ -43,28 +43,28 @@ pub struct WebhookOptions {
     pub webhook_url: Option<SecretString>,
     /// Tell that a workload is watched that was not, or that somebody else changed its images: `true` or `false`.
     #[arg(
-        long, env = "WEBHOOK_ENABLE_DEPLOYMENT_DETECTED", value_parser = switch, default_value = "false",
+        long, env = "WEBHOOK_ENABLE_DEPLOYMENT_DETECTED", value_parser = switch(false), default_value = "false",
         default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set,
         value_name = "BOOLEAN", global = true
     )]
     pub webhook_enable_deployment_detected: bool,
     /// Tell that an update was applied: `true` or `false`.
     #[arg(
-        long, env = "WEBHOOK_ENABLE_IMAGE_ROLLOUT_STARTED", value_parser = switch, default_value = "false",
+        long, env = "WEBHOOK_ENABLE_IMAGE_ROLLOUT_STARTED", value_parser = switch(false), default_value = "false",
         default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set,
         value_name = "BOOLEAN", global = true
     )]
     pub webhook_enable_image_rollout_started: bool,
     /// Tell that it rolled out: `true` or `false`.
     #[arg(
-        long, env = "WEBHOOK_ENABLE_IMAGE_ROLLOUT_COMPLETED", value_parser = switch, default_value = "false",
+        long, env = "WEBHOOK_ENABLE_IMAGE_ROLLOUT_COMPLETED", value_parser = switch(false), default_value = "false",
         default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set,
         value_name = "BOOLEAN", global = true
     )]
     pub webhook_enable_image_rollout_completed: bool,
     /// Tell that it did not: `true` or `false`.
     #[arg(
-        long, env = "WEBHOOK_ENABLE_IMAGE_ROLLOUT_FAILED", value_parser = switch, default_value = "false",
+        long, env = "WEBHOOK_ENABLE_IMAGE_ROLLOUT_FAILED", value_parser = switch(false), default_value = "false",
         default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set,
         value_name = "BOOLEAN", global = true
     )]
@@ -72,7 +72,7 @@ pub struct WebhookOptions {
     /// Tell what watch-cluster knows nothing of, too: what is offered or waits for approval, reminders of it, what people decided and
     /// what cannot be obeyed: `true` or `false`.
     #[arg(
-        long, env = "WEBHOOK_ENABLE_NOTICE", value_parser = switch, default_value = "false",
+        long, env = "WEBHOOK_ENABLE_NOTICE", value_parser = switch(false), default_value = "false",
         default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set,
         value_name = "BOOLEAN", global = true
     )]
@@ -267,15 +267,6 @@ fn headers(written: Option<&SecretString>) -> Result<HeaderMap, WebhookError> {
 /// `None`: it is no number.
 fn number<T: std::str::FromStr>(written: Option<String>, default: T) -> Option<T> {
     given(written).map_or(Some(default), |text| text.parse().ok())
-}
-
-/// In any case of letters, as Java reads them; a variable that is empty is not set.
-pub(super) fn switch(text: &str) -> Result<bool, &'static str> {
-    match text.trim().to_ascii_lowercase().as_str() {
-        "true" => Ok(true),
-        "false" | "" => Ok(false),
-        _ => Err("write true or false"),
-    }
 }
 
 #[cfg(test)]

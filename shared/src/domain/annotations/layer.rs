@@ -11,7 +11,7 @@ use super::dialect::image_watcher;
 use super::given::{Given, Origin};
 use super::key::Setting;
 use super::settings::{Base, policy_error};
-use super::value::parse_switch;
+use super::value::parse_variable_switch;
 use super::{AnnotationError, PREFIX, is_ours};
 use crate::domain::channel::Channel;
 
@@ -341,7 +341,7 @@ impl Reader {
     }
 
     fn switch(&mut self, value: &str, origin: &str) {
-        match parse_switch(value) {
+        match parse_variable_switch(value) {
             Ok(overrides) => self.overrides |= overrides,
             Err(reason) => {
                 let (value, origin) = (Cow::Borrowed(value), Origin::Elsewhere(origin));

@@ -111,6 +111,11 @@ pub(super) fn parse_switch(value: &str) -> Result<bool, String> {
     }
 }
 
+/// The same of a variable or a flag, as people and other programs write them: in any case of letters.
+pub fn parse_variable_switch(value: &str) -> Result<bool, String> {
+    parse_switch(&value.to_ascii_lowercase())
+}
+
 /// Whether any suffix will do.
 pub(super) fn parse_suffix(value: &str) -> Result<bool, String> {
     match value {

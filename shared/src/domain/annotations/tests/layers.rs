@@ -129,7 +129,7 @@ fn values_that_override_win_over_all_but_who_opted_out() {
         [
             ("KUBEFRESH_WATCH", watch),
             ("KUBEFRESH_MODE", "notify"),
-            ("KUBEFRESH_OVERRIDE", "true"),
+            ("KUBEFRESH_OVERRIDE", "True"),
         ]
     };
     let installation = installation(&variables("true"));

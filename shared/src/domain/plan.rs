@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use self::assessment::{Action, Assessment, Update};
 pub(super) use self::decide::choice;
-use self::decide::decide;
+use self::decide::{Consent, decide};
 pub use self::gate::Gate;
 use self::part::Part;
 pub use self::pending::Pending;
@@ -221,8 +221,10 @@ fn offered(
         decide(workload, watched, snapshot, limits, now)
     });
     for (entry, watched) in containers.iter_mut().zip(&reading.watched) {
-        let starts = |target| decide::starts_by_itself(workload, watched, target);
-        if entry.verdict.target().is_some_and(starts) {
+        // What has to be asked about is asked the moment that it is old enough, whenever it may start then.
+        if let Some(target) = entry.verdict.matures()
+            && decide::consent(workload, watched, snapshot, target, now).0 == Consent::Given
+        {
             entry.verdict.wait_for_window(&reading.settings);
         }
     }

@@ -38,8 +38,13 @@ pub struct Running {
 impl Running {
     /// The digest, where all pods run the same and no other.
     pub fn only(&self) -> Option<&Digest> {
-        let is_only = self.digests.len() == 1 && !self.untold;
-        self.digests.first().filter(|_| is_only)
+        let told = self.told()?;
+        told.first().filter(|_| told.len() == 1)
+    }
+
+    /// All that they run, where the runtime of each pod tells.
+    pub fn told(&self) -> Option<&BTreeSet<Digest>> {
+        Some(&self.digests).filter(|_| !self.untold)
     }
 }
 

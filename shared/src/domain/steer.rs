@@ -125,12 +125,11 @@ pub fn approve(
 
 /// Holds these versions back beside those that are held already; without any, what is offered now.
 pub fn hold(
-    workload: &Workload,
     assessment: &Assessment,
     container: Option<&str>,
     versions: &[Hold],
 ) -> Result<Change, SteerError> {
-    let chosen = chosen(assessment, container)?;
+    let (workload, chosen) = (&assessment.workload, chosen(assessment, container)?);
     let mut change = Change::default();
     if !versions.is_empty() {
         let versions = versions.iter().map(|version| (container, version.clone()));
@@ -143,7 +142,7 @@ pub fn hold(
         let meaning = format!("{new} is skipped in container {}", entry.container);
         change.offers.push(OnOffer {
             container: entry.container.clone(),
-            offer: offer(&assessment.workload.uid, entry, target),
+            offer: offer(&workload.uid, entry, target),
             meaning,
         });
         Some((Some(entry.container.as_str()), new))
@@ -152,7 +151,7 @@ pub fn hold(
     change.hold(workload, offered);
     if change.annotations.is_empty() {
         return Err(SteerError::NothingOffered {
-            workload: assessment.workload.id.clone(),
+            workload: workload.id.clone(),
             why: standing(assessment),
         });
     }

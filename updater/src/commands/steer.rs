@@ -222,7 +222,7 @@ fn decide(
     };
     let change = match step {
         Step::Approve(_) => steer::approve(watched()?, container, Exactness::Tag, by),
-        Step::Hold(options) => steer::hold(workload, watched()?, container, &options.versions),
+        Step::Hold(options) => steer::hold(watched()?, container, &options.versions),
         Step::Release(options) => steer::release(workload, container, &options.versions),
         Step::Rollback(_) => steer::rollback(workload, container),
         Step::CheckNow(_) => watched().map(|_| Ok(steer::check_now(clock::now())))?,

@@ -115,7 +115,7 @@ fn decide(one: &One, order: &Order) -> Result<(Arc<Workload>, Change), Refusal> 
     }
     let change = match order.decision {
         Decision::Approve => steer::approve(assessment, container, Exactness::Digest, &order.by),
-        Decision::Hold => steer::hold(workload, assessment, container, &[]),
+        Decision::Hold => steer::hold(assessment, container, &[]),
         Decision::Release => steer::release(workload, container, &[]),
         Decision::Undo => steer::rollback(workload, container),
         Decision::CheckNow => Ok(steer::check_now(clock::now())),

@@ -40,37 +40,70 @@ pub(super) fn decide(
         Err(verdict) => return verdict,
     };
     target.kept_by = kept_by(workload, watched);
-    let demand = risk_demand(workload, watched, snapshot, &target, now);
-    let asks = watched.settings.mode == Mode::Approve
-        || matches!(demand, Some(Demanded::Approval(_)))
-        || taken_back(workload, watched, &target.image);
-    target.terms = terms(workload, watched, &target, demand.as_ref(), asks);
-    let is_agreed = is_agreed(watched, &target);
-    if let Some(Demanded::Notes { until }) = demand
-        && !is_agreed
-    {
-        return Verdict::Waiting {
+    let (consent, terms) = consent(workload, watched, snapshot, &target, now);
+    target.terms = terms;
+    match consent {
+        Consent::LeftToPeople => Verdict::Notify(target),
+        Consent::Notes { until } => Verdict::Waiting {
             target,
             gate: Gate::ReleaseNotes,
             until: Some(until),
-        };
-    }
-    match watched.settings.mode {
-        Mode::Off => Verdict::ModeOff,
-        Mode::Notify => Verdict::Notify(target),
-        Mode::Approve | Mode::Auto if asks && !is_agreed => Verdict::AwaitingApproval(target),
-        Mode::Auto | Mode::Approve if target.kept_by.is_some() => Verdict::Waiting {
+        },
+        Consent::Asked => Verdict::AwaitingApproval(target),
+        Consent::Given if target.kept_by.is_some() => Verdict::Waiting {
             target,
             gate: Gate::Kept,
             until: None,
         },
-        Mode::Auto | Mode::Approve if workload.paused => Verdict::Waiting {
+        Consent::Given if workload.paused => Verdict::Waiting {
             target,
             gate: Gate::Paused,
             until: None,
         },
-        Mode::Auto | Mode::Approve => Verdict::Update(target),
+        Consent::Given => Verdict::Update(target),
     }
+}
+
+/// Whose word an update needs before it may start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Consent {
+    /// Nobody's, or they have given it: it starts by itself once nothing is in its way.
+    Given,
+    /// Somebody is asked.
+    Asked,
+    /// To be known from its notes, which are waited for until then.
+    Notes { until: Timestamp },
+    /// None: whoever wants it does it.
+    LeftToPeople,
+}
+
+/// Whose word it needs to go to `target` in a mode other than `off`, and what else there is to that.
+pub(super) fn consent(
+    workload: &Workload,
+    watched: &Watched,
+    snapshot: &Snapshot,
+    target: &Target,
+    now: Timestamp,
+) -> (Consent, Option<Arc<Terms>>) {
+    let mode = watched.settings.mode;
+    let demand = risk_demand(workload, watched, snapshot, target, now);
+    let asks = mode == Mode::Approve
+        || matches!(demand, Some(Demanded::Approval(_)))
+        || taken_back(workload, watched, &target.image);
+    let terms = terms(workload, watched, target, demand.as_ref(), asks);
+    let approvals = terms.as_ref().and_then(|terms| terms.approvals.as_ref());
+    let is_agreed = match approvals {
+        Some(approvals) => approvals.is_enough(),
+        None => approves(watched.settings.approved.as_ref(), watched, target),
+    };
+    let consent = match (mode, demand) {
+        (Mode::Off | Mode::Notify, _) => Consent::LeftToPeople,
+        (Mode::Auto | Mode::Approve, _) if is_agreed => Consent::Given,
+        (Mode::Auto | Mode::Approve, Some(Demanded::Notes { until })) => Consent::Notes { until },
+        (Mode::Auto | Mode::Approve, _) if asks => Consent::Asked,
+        (Mode::Auto | Mode::Approve, _) => Consent::Given,
+    };
+    (consent, terms)
 }
 
 /// What its risk asks for before an update may start by itself.
@@ -408,25 +441,6 @@ fn terms(
         Tally::of(&workload.annotations, &offer, needed.get())
     });
     (risk.is_some() || approvals.is_some()).then(|| Arc::new(Terms { risk, approvals }))
-}
-
-fn is_agreed(watched: &Watched, target: &Target) -> bool {
-    match target.approvals() {
-        Some(approvals) => approvals.is_enough(),
-        None => approves(watched.settings.approved.as_ref(), watched, target),
-    }
-}
-
-/// Whether what is too young now starts by itself once it is not. What has to be asked about is asked the moment that it is old
-/// enough, whenever it may start then.
-pub(super) fn starts_by_itself(workload: &Workload, watched: &Watched, target: &Target) -> bool {
-    let settings = &watched.settings;
-    let is_one_word_enough = settings.approvers.is_none_or(|needed| needed.get() == 1);
-    match settings.mode {
-        Mode::Off | Mode::Notify => false,
-        Mode::Auto => settings.require_approval.is_empty() && !taken_back(workload, watched, &target.image),
-        Mode::Approve => is_one_word_enough && approves(settings.approved.as_ref(), watched, target),
-    }
 }
 
 /// Whether somebody, a person or another controller, took back this image, or a newer one, after we gave it. Giving it again

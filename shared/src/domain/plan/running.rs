@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use super::Snapshot;
 use super::verdict::Verdict;
-use super::{PodsRead, Snapshot};
 use crate::domain::nodes::{Nodes, NodesUnread};
-use crate::domain::pods::Pods;
+use crate::domain::pods::{Pods, Running as InPods};
 use crate::domain::policy::{candidates, suits};
 use crate::domain::record::{Findings, TagRecord};
 use crate::domain::reference::Digest;
@@ -67,6 +67,17 @@ pub(super) struct Running {
     pub(super) platforms: Vec<String>,
 }
 
+impl Snapshot {
+    /// What the pods of a workload say that they run of a container, as far as anybody asked.
+    pub(super) fn in_pods(&self, workload: &Workload, container: &str) -> Result<&InPods, RunningUnknown> {
+        match self.pods.get(&workload.uid) {
+            None => Err(RunningUnknown::NotAsked),
+            Some(Err(problem)) => Err(RunningUnknown::Unreadable(problem.clone())),
+            Some(Ok(pods)) => pods.running(container).ok_or(RunningUnknown::NotStarted),
+        }
+    }
+}
+
 /// What runs of a container. Only the policy `digest` has to ask the pods, and only for an image without a digest.
 pub(super) fn running(
     workload: &Workload,
@@ -103,7 +114,9 @@ pub(super) fn running(
             ..Running::default()
         });
     }
-    in_pods(watched, record, remote, snapshot.pods.get(&workload.uid)).map_err(Verdict::RunningUnknown)
+    let in_pods = snapshot.in_pods(workload, &watched.container);
+    let running = in_pods.and_then(|in_pods| followed(in_pods, record, remote));
+    running.map_err(Verdict::RunningUnknown)
 }
 
 /// The same with what only matters once there is something to update to: whether that is what runs already, under another name
@@ -133,17 +146,14 @@ pub(super) fn with_surroundings(
         Some(Ok(pods)) => Some(pods.as_ref()),
     };
     if name_matters {
-        let seen = pods.and_then(|pods| pods.running(&watched.container));
-        let seen = seen.filter(|seen| !seen.untold);
+        let told = pods.and_then(|pods| pods.running(&watched.container)?.told());
         let next = || {
             current?
                 .digest
                 .clone()
                 .filter(|_| workload.rollout.wants_no_pods())
         };
-        running.digest = seen
-            .and_then(|seen| known_as(findings, &seen.digests))
-            .or_else(next);
+        running.digest = told.and_then(|told| known_as(findings, told)).or_else(next);
     }
     let runs_on = |platform: &str| {
         let mut on = pods.into_iter().flat_map(Pods::nodes);
@@ -234,34 +244,21 @@ fn known_as(findings: &Findings, digests: &BTreeSet<Digest>) -> Option<Digest> {
 }
 
 /// Behind if any pod is behind.
-fn in_pods(
-    watched: &Watched,
-    record: &TagRecord,
-    remote: &Digest,
-    pods: Option<&PodsRead>,
-) -> Result<Running, RunningUnknown> {
-    let pods = match pods {
-        None => return Err(RunningUnknown::NotAsked),
-        Some(Err(problem)) => return Err(RunningUnknown::Unreadable(problem.clone())),
-        Some(Ok(pods)) => pods,
-    };
-    let running = pods
-        .running(&watched.container)
-        .ok_or(RunningUnknown::NotStarted)?;
-    let digests = running.digests.iter();
+fn followed(in_pods: &InPods, record: &TagRecord, remote: &Digest) -> Result<Running, RunningUnknown> {
+    let digests = in_pods.digests.iter();
     let behind: Vec<&Digest> = digests
         .filter(|digest| as_recorded(digest, record, remote) != remote)
         .collect();
     // A pod that was made anew runs what the tag points at by now, and that is no way back.
     let exact = match behind.as_slice() {
-        [] => running.only(),
-        [left] => Some(*left).filter(|_| !running.untold),
+        [] => in_pods.only(),
+        [left] => Some(*left).filter(|_| !in_pods.untold),
         // Nobody knows which of them is meant.
         [_, _, ..] => None,
     };
     match behind.first() {
         Some(_) if record.platforms_pending => Err(RunningUnknown::PlatformsPending),
-        None if running.untold => Err(RunningUnknown::Untold),
+        None if in_pods.untold => Err(RunningUnknown::Untold),
         left => Ok(Running {
             digest: Some(left.copied().unwrap_or(remote).clone()),
             exact: exact.cloned(),

@@ -125,9 +125,8 @@ impl Snapshot {
         (from, to): (&str, &str),
     ) -> Option<BTreeSet<Digest>> {
         if workload.image_of(&watched.container) == Some(from) {
-            let pods = self.pods.get(&workload.uid)?.as_ref().ok()?;
-            let running = pods.running(&watched.container)?;
-            return Some(running.digests.clone()).filter(|_| !running.untold);
+            let in_pods = self.in_pods(workload, &watched.container).ok()?;
+            return in_pods.told().cloned();
         }
         let of_step = |change: &&ImageChange| change.from == from && change.to == to;
         let change = |containers: &BTreeMap<String, ImageChange>| {

@@ -169,6 +169,19 @@ impl Verdict {
         }
     }
 
+    /// Where it would go once that is old enough, if that is what it waits for.
+    pub(super) fn matures(&self) -> Option<&Target> {
+        self.target().filter(|_| {
+            matches!(
+                self,
+                Self::Waiting {
+                    gate: Gate::MinAge,
+                    ..
+                }
+            )
+        })
+    }
+
     /// What starts by itself once it is old enough does so no sooner than its window and freeze allow it.
     pub(super) fn wait_for_window(&mut self, settings: &Settings) {
         if let Self::Waiting { gate, until, .. } = self

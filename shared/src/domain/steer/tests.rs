@@ -72,8 +72,8 @@ fn what_waits_is_approved_in_one_container_or_in_all_and_then_no_longer_waits() 
 
 #[test]
 fn what_is_offered_or_named_is_held_beside_what_was_held_before() {
-    let (workload, assessment) = stage(&[("side.kubefresh.dev/hold", "1.4.9")]);
-    let offered = hold(&workload, &assessment, None, &[]).unwrap();
+    let (_, assessment) = stage(&[("side.kubefresh.dev/hold", "1.4.9")]);
+    let offered = hold(&assessment, None, &[]).unwrap();
     assert_eq!(
         written(&offered),
         [
@@ -81,12 +81,12 @@ fn what_is_offered_or_named_is_held_beside_what_was_held_before() {
             "side.kubefresh.dev/hold=1.4.9 1.5.0"
         ]
     );
-    let named = hold(&workload, &assessment, None, &holds(&["<=2.0.0", "1.4.7"])).unwrap();
+    let named = hold(&assessment, None, &holds(&["<=2.0.0", "1.4.7"])).unwrap();
     assert_eq!(written(&named), ["kubefresh.dev/hold=<=2.0.0 1.4.7"]);
-    let again = hold(&workload, &assessment, Some("side"), &holds(&["1.4.9"])).unwrap();
+    let again = hold(&assessment, Some("side"), &holds(&["1.4.9"])).unwrap();
     assert_eq!(written(&again), ["side.kubefresh.dev/hold=1.4.9"]);
-    let (workload, nothing_new) = stage(&[("kubefresh.dev/hold", "1.5.0")]);
-    let error = hold(&workload, &nothing_new, None, &[]).unwrap_err().to_string();
+    let (_, nothing_new) = stage(&[("kubefresh.dev/hold", "1.5.0")]);
+    let error = hold(&nothing_new, None, &[]).unwrap_err().to_string();
     assert!(error.contains("is offered nothing that could be held"), "{error}");
 }
 
@@ -152,8 +152,8 @@ fn the_last_update_is_asked_to_be_undone_by_exactly_what_it_gave() {
 #[test]
 fn what_no_longer_fits_among_what_is_held_is_told() {
     let many: Vec<String> = (0..20).map(|number| format!("1.4.{number}")).collect();
-    let (workload, assessment) = stage(&[("kubefresh.dev/hold", &many.join(" "))]);
-    let change = hold(&workload, &assessment, None, &holds(&["1.5.0"])).unwrap();
+    let (_, assessment) = stage(&[("kubefresh.dev/hold", &many.join(" "))]);
+    let change = hold(&assessment, None, &holds(&["1.5.0"])).unwrap();
     assert_eq!(
         change.meaning,
         [
@@ -190,7 +190,7 @@ fn who_decided_is_written_beside_what_follows_from_it_for_each_container_on_what
             approve(&assessment, None, Exactness::Digest, &alice()),
             Decision::Approve,
         ),
-        (hold(&workload, &assessment, None, &[]), Decision::Hold),
+        (hold(&assessment, None, &[]), Decision::Hold),
         (not_now(&assessment, None), Decision::NotNow),
     ] {
         let journal = signed(change.unwrap(), decision);
@@ -200,7 +200,7 @@ fn who_decided_is_written_beside_what_follows_from_it_for_each_container_on_what
             assert_eq!((used[0].decision, &used[0].by), (decision, &by));
         }
     }
-    let released = hold(&workload, &assessment, None, &holds(&["1.4.9"])).unwrap();
+    let released = hold(&assessment, None, &holds(&["1.4.9"])).unwrap();
     let word = Word {
         decision: Decision::Hold,
         by: &by,

@@ -169,9 +169,17 @@ fn what_is_too_young_waits_until_it_is_old_enough_and_may_start() {
         (
             &[
                 (window, "0 22 * * * 4h"),
-                ("kubefresh.dev/require-approval", "major"),
+                ("kubefresh.dev/require-approval", "breaking"),
             ],
             alone.to_owned(),
+        ),
+        // Nobody will be asked about this one.
+        (
+            &[
+                (window, "0 22 * * * 4h"),
+                ("kubefresh.dev/require-approval", "major"),
+            ],
+            format!("{with_window}until 2026-11-21T22:00:00Z"),
         ),
         (
             &[

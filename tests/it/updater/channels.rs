@@ -1,17 +1,15 @@
 //! What people hear on their channels: each happening once and in one message, in the channel's own form, whatever becomes of us.
 
 use std::collections::BTreeSet;
-use std::process::Stdio;
-use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use sandbox::programs::programs;
 use sandbox::receiver::{Behaviour, Received, Receiver};
 use sandbox::smtp::MailRelay;
-use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 
 use super::*;
+use crate::output::Heard;
 
 const AT_ONCE: &str = "--gather-messages=0";
 
@@ -276,7 +274,8 @@ async fn no_secret_of_a_channel_is_logged_at_any_level() {
     let stage = Stage::with_checkout(&[]).await;
     let service = Receiver::start().await;
     service.behave(Behaviour::Answer(500, Vec::new()));
-    let mut child = Command::new(&programs()["kubefresh-updater"])
+    let mut command = Command::new(&programs()["kubefresh-updater"]);
+    command
         .args(["run", "--port", "0", "--lease-duration", "2s", AT_ONCE])
         .env(
             "KUBECONFIG",
@@ -293,21 +292,8 @@ async fn no_secret_of_a_channel_is_logged_at_any_level() {
         .env("NTFY_TOKEN", "hunter2")
         .env("SMTP_URL", "smtps://user:hunter2@127.0.0.1:9")
         .env("MAIL_FROM", "a@example.com")
-        .env("MAIL_TO", "a@example.com")
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let mut log = child.stderr.take().unwrap();
-    let said = Arc::new(Mutex::new(Vec::new()));
-    let heard = said.clone();
-    let listening = tokio::spawn(async move {
-        let mut part = vec![0; 1 << 16];
-        while let read @ 1.. = log.read(&mut part).await.unwrap() {
-            heard.lock().unwrap().extend_from_slice(&part[..read]);
-        }
-    });
+        .env("MAIL_TO", "a@example.com");
+    let updater = Heard::spawn(&mut command);
     stage.offer_1_5_0().await;
     eventually("all are tried", LIMIT, || async {
         (service.received().len() >= 3).then_some(())
@@ -322,15 +308,10 @@ async fn no_secret_of_a_channel_is_logged_at_any_level() {
     })
     .await;
     eventually("the log tells of an answer", LIMIT, || async {
-        let said = said.lock().unwrap();
-        String::from_utf8_lossy(&said)
-            .contains("it answered 500")
-            .then_some(())
+        updater.said().contains("it answered 500").then_some(())
     })
     .await;
-    child.kill().await.unwrap();
-    listening.await.unwrap();
-    let said = String::from_utf8(said.lock().unwrap().clone()).unwrap();
+    let said = updater.kill().await;
     let leak = said.lines().find(|line| line.contains("hunter2"));
     assert_eq!(leak, None);
     let record = stored.get("kubefresh-updater-outbox").await.unwrap();

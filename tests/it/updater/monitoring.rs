@@ -190,8 +190,10 @@ async fn prometheus_finds_every_metric_that_is_asked_for_and_raises_the_alert_of
     let notes = format!("{}/example/shop", forge.host());
     let stage =
         Stage::with_checkout(&[("kubefresh.dev/rollback", "false"), (super::notes::NOTES, &notes)]).await;
-    let frozen = [("kubefresh.dev/freeze", "@daily 1d")];
-    stage.deploy("frozen", OLD, &frozen).await;
+    let (later, _) = super::waiting::window_in(3600);
+    stage
+        .deploy("later", OLD, &[("kubefresh.dev/window", &later)])
+        .await;
     let receiver = Receiver::start().await;
     let run = run_with_a_budget().to_config_map(NAMESPACE);
     stage.cluster.apply(&[serde_json::to_value(run).unwrap()]).await;

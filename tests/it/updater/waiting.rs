@@ -3,12 +3,15 @@
 use jiff::SignedDuration;
 use sandbox::apiserver::error::ApiError;
 use sandbox::apiserver::faults::{Fault, FaultRule};
+use sandbox::programs::programs;
 use shared::domain::time::whole_seconds;
+use tokio::process::Command;
 
 use super::*;
+use crate::output::Heard;
 
 /// A window that opens so many seconds from now, as an annotation, and when it opens.
-fn window_in(seconds: i64) -> (String, jiff::Timestamp) {
+pub(super) fn window_in(seconds: i64) -> (String, jiff::Timestamp) {
     let opens = whole_seconds(clock::now()) + SignedDuration::from_secs(seconds);
     let until = opens + SignedDuration::from_hours(1);
     (format!("{opens}/{until}"), opens)
@@ -16,13 +19,15 @@ fn window_in(seconds: i64) -> (String, jiff::Timestamp) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_update_waits_for_its_window_and_starts_when_it_opens() {
-    let (far, _) = window_in(3600);
+    let (far, then) = window_in(3600);
     let stage = Stage::with_checkout(&[("kubefresh.dev/window", &far)]).await;
     let updater = stage.leader().await;
     stage.offer_1_5_0().await;
     updater
         .shows("kubefresh_updates_waiting{reason=\"window\"} 1")
         .await;
+    let until = "kubefresh_updates_waiting_until_timestamp_seconds{reason=\"window\"}";
+    updater.shows(&format!("{until} {}", then.as_second())).await;
     let (near, opens) = window_in(3);
     stage.annotate("checkout", "kubefresh.dev/window", &near).await;
     assert_eq!(stage.image("checkout").await, OLD);
@@ -188,6 +193,60 @@ async fn what_waits_is_written_on_the_workload_once_and_goes_with_the_start() {
     updater.stop().await;
     let codes: Vec<u16> = stage.patches("checkout").iter().map(|patch| patch.code).collect();
     assert_eq!(codes, [200, 200, 200]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_tells_what_waits_and_until_when_once_each_time_that_changes() {
+    let (far, opens) = window_in(3600);
+    let (farther, later) = window_in(7200);
+    let stage = Stage::with_checkout(&[("kubefresh.dev/window", &far)]).await;
+    stage.offer_1_5_0().await;
+    let run = || {
+        let kubeconfig = stage.cluster.kubeconfig_file(Some((NAMESPACE, UPDATER)));
+        let mut command = Command::new(&programs()["kubefresh-updater"]);
+        let listen = [
+            "run",
+            "--listen-address=127.0.0.1",
+            "--port=0",
+            "--lease-duration=2s",
+        ];
+        let environment = [("POD_NAMESPACE", NAMESPACE), ("LOG_FORMAT", "json")];
+        Heard::spawn(
+            command
+                .args(listen)
+                .env("KUBECONFIG", kubeconfig)
+                .envs(environment),
+        )
+    };
+    let told = |opens: jiff::Timestamp| format!("app: {NEW} waits for its window, until {opens}");
+    let tells = async |updater: &Heard, words: &str| {
+        eventually(&format!("the log tells {words}"), LIMIT, || async {
+            updater.said().contains(words).then_some(())
+        })
+        .await;
+    };
+    let first = run();
+    tells(&first, &told(opens)).await;
+    stage.annotate("checkout", "kubefresh.dev/window", &farther).await;
+    tells(&first, &told(later)).await;
+    let mut said = first.kill().await;
+    // The next one finds it written, and has something else to tell first.
+    stage
+        .deploy("other", OLD, &[("kubefresh.dev/mode", "approve")])
+        .await;
+    let next = run();
+    tells(&next, "waits for approval").await;
+    stage.annotate("checkout", "kubefresh.dev/window", "always").await;
+    stage.image_becomes("checkout", NEW).await;
+    said.push_str(&next.kill().await);
+    let lines = said
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let told_of_it: Vec<Value> = lines
+        .filter(|line| line["message"] == "update waits" && line["workload"] == "deployment shop/checkout")
+        .map(|mut line| line["pending"].take())
+        .collect();
+    assert_eq!(told_of_it, [told(opens), told(later)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

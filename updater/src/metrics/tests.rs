@@ -1,5 +1,5 @@
 use shared::domain::annotations::Mode;
-use shared::domain::plan::{Action, Assessment, ContainerVerdict, Pending, Verdict};
+use shared::domain::plan::{Action, Assessment, ContainerVerdict, Gate, Pending, Target, Verdict};
 
 use super::*;
 use crate::fixture::checkout;
@@ -86,6 +86,60 @@ fn a_former_leader_forgets_what_it_saw_and_keeps_what_it_did() {
         "{text}"
     );
     assert!(text.contains("kubefresh_leader 0"), "{text}");
+}
+
+#[test]
+fn of_what_waits_for_the_same_the_first_time_is_shown_and_none_where_no_clock_decides() {
+    let waiting = |gate: Gate, seconds: Option<i64>| {
+        let mut plan = plan();
+        let target = Target {
+            tag: "1.5.0".parse().unwrap(),
+            digest: None,
+            image: "shop/checkout:1.5.0".to_owned(),
+            superseded_at: None,
+            ran: None,
+            kept_by: None,
+            terms: None,
+        };
+        let until = seconds.map(|seconds| Timestamp::from_second(seconds).unwrap());
+        plan.assessments[0].containers[0].verdict = Verdict::Waiting {
+            target: Box::new(target),
+            gate,
+            until,
+        };
+        plan.assessments.remove(0)
+    };
+    let assessments = vec![
+        waiting(Gate::Window, Some(90)),
+        waiting(Gate::Window, Some(60)),
+        // It never opens again.
+        waiting(Gate::Window, None),
+        waiting(Gate::MinAgeAndWindow, Some(30)),
+        waiting(Gate::Paused, None),
+    ];
+    let plan = Plan {
+        assessments,
+        ..plan()
+    };
+    let shown = |metrics: &Metrics| {
+        let text = metrics.encode(true, Timestamp::UNIX_EPOCH).unwrap();
+        let lines = text.lines().map(str::to_owned);
+        let mut lines: Vec<String> = lines
+            .filter(|line| line.starts_with("kubefresh_updates_waiting_until"))
+            .collect();
+        lines.sort();
+        lines
+    };
+    let metrics = Metrics::default();
+    metrics.looked(&Snapshot::default(), &plan);
+    let until = "kubefresh_updates_waiting_until_timestamp_seconds";
+    let expected = [
+        format!("{until}{{reason=\"min-age\"}} 30"),
+        format!("{until}{{reason=\"window\"}} 60"),
+    ];
+    assert_eq!(shown(&metrics), expected);
+    metrics.looked(&Snapshot::default(), &super::tests::plan());
+    assert!(shown(&metrics).is_empty());
 }
 
 #[test]

@@ -35,6 +35,7 @@ pub(super) struct Views {
     workloads: Family<WorkloadLabels, Gauge>,
     containers: Family<VerdictLabel, Gauge>,
     updates_waiting: Family<ReasonLabel, Gauge>,
+    updates_waiting_until: Family<ReasonLabel, Gauge>,
     records: Family<StateLabel, Gauge>,
     oldest_scan_age: Family<NoLabels, Gauge>,
     /// The age grows between two looks, so it is worked out when somebody asks.
@@ -57,6 +58,12 @@ impl Views {
             "updates_waiting",
             "Containers that wait to be updated, by what for",
             self.updates_waiting.clone(),
+        );
+        registry.register_with_unit(
+            "updates_waiting_until_timestamp",
+            "When the first of the updates that wait for this will go on, where a clock decides on it",
+            Unit::Seconds,
+            self.updates_waiting_until.clone(),
         );
         registry.register(
             "records",
@@ -97,9 +104,14 @@ impl Views {
             .flatten()
             .filter_map(|record| record.findings.as_ref());
         self.set_oldest_scan(scans.map(|findings| findings.scanned_at).min());
+        self.set_planned(plan);
+    }
+
+    fn set_planned(&self, plan: &Plan) {
         let mut states: BTreeMap<(WorkloadKind, &'static str), i64> = BTreeMap::new();
         let mut verdicts: BTreeMap<&'static str, i64> = BTreeMap::new();
         let mut waiting: BTreeMap<&'static str, i64> = BTreeMap::new();
+        let mut until: BTreeMap<&'static str, Timestamp> = BTreeMap::new();
         for assessment in &plan.assessments {
             *states
                 .entry((assessment.workload.id.kind, state(&assessment.action)))
@@ -108,6 +120,10 @@ impl Views {
                 *verdicts.entry((&entry.verdict).into()).or_default() += 1;
                 if let Some(reason) = entry.verdict.waits_for() {
                     *waiting.entry(reason).or_default() += 1;
+                    if let Some(at) = entry.verdict.waits_until() {
+                        let first = until.entry(reason).or_insert(at);
+                        *first = at.min(*first);
+                    }
                 }
             }
         }
@@ -127,12 +143,18 @@ impl Views {
                 .get_or_create(&ReasonLabel { reason })
                 .set(count);
         }
+        for (reason, at) in until {
+            self.updates_waiting_until
+                .get_or_create(&ReasonLabel { reason })
+                .set(at.as_second());
+        }
     }
 
     pub(super) fn clear(&self) {
         self.workloads.clear();
         self.containers.clear();
         self.updates_waiting.clear();
+        self.updates_waiting_until.clear();
         self.records.clear();
         self.oldest_scan_age.clear();
         self.set_oldest_scan(None);

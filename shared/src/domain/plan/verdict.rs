@@ -235,6 +235,29 @@ impl Verdict {
         }
     }
 
+    /// When what it waits for will be there, where a clock decides on it.
+    pub fn waits_until(&self) -> Option<Timestamp> {
+        match self {
+            Self::Waiting { until, .. } => *until,
+            Self::AwaitingApproval(_)
+            | Self::UpToDate { .. }
+            | Self::SameImage { .. }
+            | Self::Held { .. }
+            | Self::Update(_)
+            | Self::Notify(_)
+            | Self::ModeOff
+            | Self::PassedOver(_)
+            | Self::NoRecord
+            | Self::RecordUnreadable(_)
+            | Self::NeverScanned
+            | Self::RecordStale { .. }
+            | Self::NotScannedFor { .. }
+            | Self::DigestNotRecorded { .. }
+            | Self::RunningUnknown(_)
+            | Self::InFlight => None,
+        }
+    }
+
     /// Whether pods or nodes have to be asked before there is another.
     pub(super) fn is_unasked(&self) -> bool {
         matches!(
@@ -246,10 +269,7 @@ impl Verdict {
     /// When there will be another verdict although nothing changed.
     pub(super) fn holds_until(&self) -> Option<Timestamp> {
         let superseded_at = self.target().and_then(|target| target.superseded_at);
-        if let Self::Waiting { until, .. } = self {
-            return until.iter().copied().chain(superseded_at).min();
-        }
-        superseded_at
+        self.waits_until().into_iter().chain(superseded_at).min()
     }
 
     /// What the container would be given, now or once nothing stands against it any more.

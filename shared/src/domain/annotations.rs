@@ -18,7 +18,9 @@ use super::workload::Container;
 
 pub use dialect::{Dialect, Migration, Remark, check_now, migration, status_annotations};
 pub use layer::{Installation, Layer, Namespaces, is_variable};
-pub use settings::{ByDefault, ContainerSettings, DEFAULT_ROLLOUT_TIMEOUT, Settings, settings};
+pub use settings::{
+    ByDefault, ContainerSettings, DEFAULT_ROLLOUT_TIMEOUT, MOST_ROLLOUT_TIMEOUT, Settings, settings,
+};
 pub(super) use value::parse_undo;
 pub use value::{Approved, Mode, Pin, WriteBack, parse_variable_switch};
 

@@ -16,6 +16,8 @@ use super::rollout::RolloutFacts;
 use super::text;
 use super::time::whole_seconds;
 
+mod trust;
+
 /// One container's image before and after, both exactly as written in the pod template.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageChange {
@@ -128,10 +130,12 @@ pub struct LastImages {
 impl LastImages {
     /// `None` where no update is written down that could be undone.
     pub fn read(annotations: &BTreeMap<String, String>) -> Result<Option<Self>, String> {
-        let value = annotations
-            .get(LAST_IMAGES)
-            .map(|value| serde_json::from_str(value));
-        value.transpose().map_err(|error| error.to_string())
+        let Some(value) = annotations.get(LAST_IMAGES) else {
+            return Ok(None);
+        };
+        let last: Self = serde_json::from_str(value).map_err(|error| error.to_string())?;
+        trust::check(&last.containers)?;
+        Ok(Some(last))
     }
 
     /// The annotation's value.
@@ -142,6 +146,8 @@ impl LastImages {
 
 /// How much of the reason for a rollback is kept, in bytes.
 const REASON_LENGTH: usize = 500;
+/// How much of a marker that cannot be read is shown, in bytes.
+const SHOWN_LENGTH: usize = 500;
 
 /// A marker that cannot be read: somebody edited it. Nothing is decided for that workload until it is mended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -232,9 +238,11 @@ impl InFlight {
     }
 
     fn parse(value: &str) -> Result<Self, InFlightError> {
-        serde_json::from_str(value).map_err(|error| InFlightError {
-            value: value.to_owned(),
-            reason: error.to_string(),
+        let marker: Result<Self, String> = serde_json::from_str(value).map_err(|error| error.to_string());
+        let checked = marker.and_then(|marker| marker.check().map(|()| marker));
+        checked.map_err(|reason| InFlightError {
+            value: text::cut(value, SHOWN_LENGTH),
+            reason,
         })
     }
 

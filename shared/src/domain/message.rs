@@ -20,6 +20,8 @@ use super::workload::{WorkloadId, WorkloadKind};
 
 /// How much is told of why something failed, in bytes.
 const TEXT_LENGTH: usize = 500;
+/// How many containers a message names: so many that all of a pod's are named, and so few that nobody fills the record with one.
+const MOST_IMAGES: usize = 30;
 
 /// What happened, in the words of watch-cluster.
 #[derive(
@@ -202,7 +204,7 @@ impl Message {
             event,
             at,
             workload: workload.clone(),
-            images: images.collect(),
+            images: images.take(MOST_IMAGES).collect(),
             rollout_millis: None,
             error: None,
             remark: None,

@@ -167,6 +167,10 @@ fn assess(
     let mut over = false;
     match InFlight::read(&workload.annotations) {
         Ok(None) => {}
+        Ok(Some(in_flight)) if in_flight.is_of_the_future(now) => {
+            let error = in_flight.begun_in_the_future();
+            return Some(Assessed::new(Vec::new(), Action::StopForMarker(error)));
+        }
         Ok(Some(in_flight)) if is_over(&in_flight) => over = true,
         Ok(Some(in_flight)) => return Some(follow(workload, read, requests, in_flight, snapshot, now)),
         Err(error) => return Some(Assessed::new(Vec::new(), Action::StopForMarker(error))),

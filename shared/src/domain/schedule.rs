@@ -16,6 +16,7 @@ use jiff::{SignedDuration, Timestamp, Zoned};
 
 use super::hash::short_hash;
 use super::reference::Repository;
+use super::time::is_of_the_future;
 
 /// The longest expression that is read, in bytes.
 const MAX_LENGTH: usize = 200;
@@ -99,8 +100,11 @@ impl Schedule {
     }
 
     /// Whether a repository that was last asked then is to be asked now. However often it fell due meanwhile, it is due
-    /// once.
+    /// once. Nobody knows when it was asked where that was noted by a clock that was ahead, so it is due then.
     pub fn is_due(&self, repository: &Repository, last_asked: Timestamp, now: Timestamp) -> bool {
+        if is_of_the_future(last_asked, now) {
+            return true;
+        }
         let jitter = self.jitter(repository, now);
         let fell_due = now
             .checked_sub(jitter)
@@ -336,6 +340,9 @@ mod tests {
             ("2026-11-20T03:10:00Z", "2026-11-21T03:05:00Z", true),
             ("2026-11-21T03:05:00Z", "2026-11-21T03:20:00Z", false),
             ("2026-11-01T00:00:00Z", "2026-11-21T02:00:00Z", true),
+            // Noted by a clock that was a year ahead, and by one that is as good as ours.
+            ("2027-11-01T00:00:00Z", "2026-11-21T02:00:00Z", true),
+            ("2026-11-21T02:00:30Z", "2026-11-21T02:00:00Z", false),
         ];
         for (last_asked, now, expected) in cases {
             assert_eq!(

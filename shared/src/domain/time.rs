@@ -5,6 +5,11 @@ use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 /// How far the clocks of two nodes may be apart. A time that another program wrote, or will be read by one, means no more than this.
 pub const SKEW: SignedDuration = SignedDuration::from_mins(1);
 
+/// Whether a time that another program wrote is one that has yet to come, by more than clocks may differ: its clock was wrong.
+pub fn is_of_the_future(time: Timestamp, now: Timestamp) -> bool {
+    time.duration_since(now) > SKEW
+}
+
 /// The second that a time lies in. Times are stored in whole seconds, because people read them and nothing is ordered by them.
 pub fn whole_seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)

@@ -1,5 +1,6 @@
 //! Values that both programs take from flags and the environment, checked the same way.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::time::Duration;
 
@@ -26,9 +27,10 @@ pub fn namespace(name: String) -> Result<String, NamespaceError> {
     }
 }
 
-/// Names of namespaces, out of a list that was typed.
+/// Names of namespaces, out of a list that was typed: each once, as what is watched twice would be updated twice.
 pub fn namespaces(list: Vec<String>) -> Result<Vec<String>, NamespaceError> {
-    words(list).into_iter().map(namespace).collect()
+    let names: BTreeSet<String> = words(list).into_iter().map(namespace).collect::<Result<_, _>>()?;
+    Ok(names.into_iter().collect())
 }
 
 /// Defaults that cannot be obeyed, all of them.
@@ -106,10 +108,10 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_list_names_nothing() {
+    fn an_empty_list_names_nothing_and_a_name_that_is_there_twice_counts_once() {
         assert_eq!(namespaces(vec![String::new(), " ".to_owned()]), Ok(Vec::new()));
         assert_eq!(
-            namespaces(vec!["a".to_owned(), " b".to_owned()]),
+            namespaces(vec!["b".to_owned(), "a".to_owned(), " b".to_owned()]),
             Ok(vec!["a".to_owned(), "b".to_owned()])
         );
     }

@@ -25,6 +25,8 @@ use crate::domain::window::Windows;
 
 /// How long a rollout may take when nothing else is said.
 pub const DEFAULT_ROLLOUT_TIMEOUT: SignedDuration = SignedDuration::from_mins(10);
+/// The longest that may be asked for.
+pub const MOST_ROLLOUT_TIMEOUT: SignedDuration = SignedDuration::from_hours(24);
 
 /// The settings of one container.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use jiff::SignedDuration;
 
+use super::settings::MOST_ROLLOUT_TIMEOUT;
 use crate::domain::policy::{Hold, shortened};
 use crate::domain::reference::{Digest, ReferenceError, Tag};
 use crate::domain::release_notes::risk::RiskFlag;
@@ -187,7 +188,7 @@ pub(in crate::domain) fn parse_undo(value: &str) -> Result<Hold, String> {
 
 /// At most a day, so that a typo cannot park a rollout for ever.
 pub(super) fn parse_rollout_timeout(value: &str) -> Result<SignedDuration, String> {
-    duration(value, SignedDuration::from_hours(24))
+    duration(value, MOST_ROLLOUT_TIMEOUT)
 }
 
 /// At most a year, for the same reason. `0` overrides a default.

@@ -323,3 +323,31 @@ fn a_long_reason_is_cut() {
     let messages = told(WorkloadKind::Deployment, follow(undone, status));
     assert!(messages[0].error.as_ref().unwrap().len() <= TEXT_LENGTH + '…'.len_utf8());
 }
+
+#[test]
+fn a_message_names_as_many_containers_as_a_pod_has_and_no_more() {
+    let change = |number: u32| {
+        let change = ImageChange {
+            from: "shop/app:1.4.0".to_owned(),
+            to: "shop/app:1.5.0".to_owned(),
+            digest: None,
+            ran: None,
+        };
+        (format!("c{number:03}"), change)
+    };
+    let images = changed(&(0..900).map(change).collect());
+    let workload = WorkloadId {
+        kind: WorkloadKind::Deployment,
+        namespace: "shop".to_owned(),
+        name: "checkout".to_owned(),
+    };
+    let event = EventType::ImageRolloutStarted;
+    let message = Message::without_end(
+        event,
+        "0".repeat(16),
+        Timestamp::UNIX_EPOCH,
+        &workload,
+        images.into_iter(),
+    );
+    assert_eq!(message.images.len(), MOST_IMAGES);
+}

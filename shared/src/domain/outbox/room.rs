@@ -31,14 +31,13 @@ impl Outbox {
         standing.count() < MOST_STANDING && known < MOST_KNOWN && self.waiting_bytes() < STANDING_BYTES
     }
 
-    /// Takes out what is too much: first what is told again by itself, then what is worth least, the oldest first. Nobody enters it again, but for
+    /// Takes out what is too much: first what is told again by itself, then what is worth least. Nobody enters it again, but for
     /// what still stands.
     pub(super) fn make_room(&mut self, now: Timestamp) -> Vec<Waiting> {
         let mut dropped = Vec::new();
         let mut bytes = self.waiting_bytes();
         while bytes > WAITING_BYTES {
-            let waiting = self.waiting.iter().enumerate();
-            let Some((index, _)) = waiting.min_by_key(|(_, one)| worth(&one.message)) else {
+            let Some(index) = self.least_missed() else {
                 break;
             };
             let gone = self.waiting.remove(index);
@@ -49,6 +48,22 @@ impl Outbox {
             dropped.push(gone);
         }
         dropped
+    }
+
+    /// Of what is worth the least, the oldest of the namespace that takes the most room: so nobody's messages make others' go.
+    fn least_missed(&self) -> Option<usize> {
+        let least = self.waiting.iter().map(|one| worth(&one.message)).min()?;
+        let candidates = || {
+            let waiting = self.waiting.iter().enumerate();
+            waiting.filter(|(_, one)| worth(&one.message) == least)
+        };
+        let mut taken: BTreeMap<&str, usize> = BTreeMap::new();
+        for (_, one) in candidates() {
+            *taken.entry(&one.message.workload.namespace).or_default() += bytes_of(&one.message);
+        }
+        let (largest, _) = taken.into_iter().max_by_key(|(_, bytes)| *bytes)?;
+        let mut of_it = candidates().filter(|(_, one)| one.message.workload.namespace == largest);
+        of_it.next().map(|(index, _)| index)
     }
 
     fn waiting_bytes(&self) -> usize {
@@ -94,6 +109,8 @@ fn bytes_of(message: &Message) -> usize {
     });
     let detail = to_people.as_ref().and_then(|told| told.detail.as_ref());
     let texts = [error.as_ref(), remark.as_ref(), detail].into_iter().flatten();
-    let texts: usize = texts.map(String::len).sum();
+    // As YAML writes it: a character that cannot be shown takes several.
+    let written = |character: char| character.len_utf8().max(character.escape_debug().len());
+    let texts: usize = texts.flat_map(|text| text.chars().map(written)).sum();
     ALL_ELSE + workload.namespace.len() + workload.name.len() + texts + images.sum::<usize>()
 }

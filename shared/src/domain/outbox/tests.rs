@@ -138,7 +138,7 @@ fn what_had_to_go_is_remembered_from_the_moment_at_which_it_went() {
     let gone = loop {
         number += 1;
         let mut long = message(&format!("{number}"), &format!("w{number}"));
-        long.error = Some("e".repeat(500));
+        long.error = Some("\u{1b}".repeat(500));
         let gone = outbox.enter(HOOK, long, late);
         if !gone.is_empty() {
             break gone;
@@ -286,6 +286,25 @@ fn the_record_of_a_large_cluster_stays_far_below_its_limit_and_can_be_read() {
     assert!((700_000..950_000).contains(&bytes), "{bytes} bytes");
     outbox.stored();
     assert_eq!(record::parse(&stored), Ok(outbox));
+}
+
+#[test]
+fn a_namespace_that_fills_the_record_loses_its_own_messages() {
+    let mut outbox = outbox(&[("before", "checkout")]);
+    let mut gone = Vec::new();
+    for number in 0..600 {
+        let mut long = message(&format!("{number}"), "greedy");
+        long.workload.namespace = "greedy".to_owned();
+        long.error = Some("e".repeat(500));
+        gone.extend(outbox.enter(HOOK, long, now()));
+        if number == 300 {
+            gone.extend(outbox.enter(HOOK, message("between", "catalog"), now()));
+        }
+    }
+    assert!(gone.len() > 100, "only {} had to go", gone.len());
+    let greedy = |waiting: &Waiting| waiting.message.workload.namespace == "greedy";
+    assert!(gone.iter().all(greedy));
+    assert_eq!(gone[0].message.id, "0", "the oldest");
 }
 
 #[test]

@@ -21,6 +21,7 @@ use crate::domain::record::config_map::RecordError;
 use crate::domain::record::{Findings, TagRecord};
 use crate::domain::reference::{Digest, ImageReference, Tag};
 use crate::domain::schedule::Schedule;
+use crate::domain::time::is_of_the_future;
 use crate::domain::watched::Watched;
 use crate::domain::workload::Workload;
 
@@ -221,7 +222,12 @@ fn findings<'a>(
 }
 
 /// Whether findings are new enough: by their age, or because no scan of their schedule was missed for that long.
+///
+/// A time in the future is that of a wrong clock, and nobody knows how old they are: they would stay fresh for as long as that.
 fn is_fresh(scanned_at: Timestamp, schedule: Option<&Schedule>, limits: &PlanLimits, now: Timestamp) -> bool {
+    if is_of_the_future(scanned_at, now) {
+        return false;
+    }
     let is_recent = |time: Timestamp| now.duration_since(time) <= limits.max_record_age;
     let is_on_schedule = |schedule: &Schedule| {
         let fell_due = schedule.last(now);

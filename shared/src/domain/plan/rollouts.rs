@@ -13,6 +13,8 @@ use super::gate::Gate;
 use super::readings::Read;
 use super::{Action, Assessed, Assessment, Pending, PlanLimits};
 use crate::domain::annotations::LAST_UPDATE;
+use crate::domain::in_flight::InFlight;
+use crate::domain::rollout::RolloutStatus;
 use crate::domain::workload::Workload;
 
 /// What became of the last patch of a workload, as far as others have to know.
@@ -57,7 +59,11 @@ impl<'a> Turns<'a> {
         let queue = self.queues.entry(&workload.id.namespace).or_default();
         queue.last_update = last_update.max(queue.last_update);
         let is_under_way = match &assessed.action {
-            Action::Follow { .. } | Action::RollBack { .. } | Action::Undo { .. } => true,
+            Action::Follow {
+                in_flight, status, ..
+            } => matches!(status, RolloutStatus::InProgress(_)) && takes_a_place(workload, in_flight),
+            // Refused again and again, it moves nothing.
+            Action::RollBack { .. } | Action::Undo { .. } => tried != Some(&Tried::InTrouble),
             Action::Nothing if assessed.may_start => match tried {
                 Some(Tried::Answered { resource_version })
                     if *resource_version == workload.resource_version =>
@@ -137,6 +143,13 @@ impl<'a> Turns<'a> {
             self.under_way += 1;
         }
     }
+}
+
+/// Whether a rollout that is not over takes a place from others: not while somebody has it paused, which can last for ever, nor by a
+/// marker alone, which anybody can write who may annotate.
+fn takes_a_place(workload: &Workload, in_flight: &InFlight) -> bool {
+    let mut containers = in_flight.containers.keys();
+    !workload.paused && containers.any(|container| workload.is_written_by_us(container))
 }
 
 /// What keeps another rollout of this namespace from starting, where so many are under way in all.

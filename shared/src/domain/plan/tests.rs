@@ -24,6 +24,7 @@ use crate::domain::record::config_map::{RecordError, record_name};
 use crate::domain::record::scan::{Answer, TagDigests, complete};
 use crate::domain::reference::{Digest, Tag};
 use crate::domain::rollout::{RolloutFacts, Waiting, deployment};
+use crate::domain::time::SKEW;
 use crate::domain::workload::{Container, WorkloadId, WorkloadKind};
 
 mod defaults;
@@ -251,9 +252,13 @@ fn an_old_unreadable_foreign_or_failing_record_is_no_grounds_for_an_update() {
         key: "tags",
     };
     let late = now() + SignedDuration::from_hours(25);
+    let early = now() - SignedDuration::from_hours(1);
     for (record, at, expected) in [
         (Ok(good.clone()), now(), "update"),
         (Ok(good.clone()), late, "record-stale"),
+        // By a clock that was ahead: it would stay fresh for as long as that.
+        (Ok(good.clone()), early, "record-stale"),
+        (Ok(good.clone()), now() - SKEW, "update"),
         (Ok(Arc::new(never)), now(), "never-scanned"),
         (Ok(Arc::new(foreign)), now(), "record-unreadable"),
         (Err(unreadable), now(), "record-unreadable"),

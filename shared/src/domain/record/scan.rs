@@ -11,7 +11,7 @@ use super::{
     ScanError, ScanRecord, TAGS_PER_RECORD, TagRecord,
 };
 use crate::domain::reference::{Digest, Repository, Tag};
-use crate::domain::time::whole_seconds;
+use crate::domain::time::{is_of_the_future, whole_seconds};
 use crate::domain::watched::Demand;
 
 /// What a registry said of the tags that it was asked about by name.
@@ -163,7 +163,8 @@ fn tag_record(tag: Tag, known: Option<&Findings>, answer: &Answer, now: Timestam
     let digest_first_seen = resolved.map(|resolved| {
         let same = before.filter(|record| record.digest.as_ref() == Some(&resolved.digest));
         let since = |record: &TagRecord| record.digest_first_seen.or(Some(known?.scanned_at));
-        same.and_then(since).unwrap_or(now)
+        // A clock that was ahead is put right by the next one that is not.
+        same.and_then(since).map_or(now, |since| since.min(now))
     });
     let labels_before = before.filter(|record| !points_elsewhere(record));
     let labels_before = labels_before.and_then(|record| record.labels.as_deref());
@@ -179,7 +180,7 @@ fn tag_record(tag: Tag, known: Option<&Findings>, answer: &Answer, now: Timestam
         // What is looked up in each scan is known better.
         described: described.filter(|_| resolved.is_none()),
         labels: answer.labels.get(&tag).or(labels_before).cloned().map(Box::new),
-        first_seen: before.map_or(now, |record| record.first_seen),
+        first_seen: before.map_or(now, |record| record.first_seen.min(now)),
         digest: resolved.map(|resolved| resolved.digest.clone()),
         digest_first_seen,
         platforms: resolved
@@ -214,7 +215,7 @@ pub fn with_error(previous: Option<&ScanRecord>, next: ScanRecord, error: ScanEr
     }
 }
 
-/// Whether `next` is worth a write: something changed, or the time of the scan has grown old.
+/// Whether `next` is worth a write: something changed, or the time of the scan has grown old, or is one that has yet to come.
 pub fn worth_writing(previous: Option<&ScanRecord>, next: &ScanRecord) -> bool {
     let Some(previous) = previous else { return true };
     let (Some(before), Some(after)) = (&previous.findings, &next.findings) else {
@@ -227,6 +228,7 @@ pub fn worth_writing(previous: Option<&ScanRecord>, next: &ScanRecord) -> bool {
     previous.last_error != next.last_error
         || !same_but_time
         || after.scanned_at.duration_since(before.scanned_at) >= REFRESH
+        || is_of_the_future(before.scanned_at, after.scanned_at)
 }
 
 #[cfg(test)]

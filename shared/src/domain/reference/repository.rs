@@ -16,6 +16,8 @@ const OFFICIAL_NAMESPACE: &str = "library";
 const LOCALHOST: &str = "localhost";
 /// The most characters a path may have, namespace included.
 const MAX_PATH_LENGTH: usize = 255;
+/// The longest name that the DNS knows, and a port.
+const MAX_HOST_LENGTH: usize = 253 + 6;
 
 /// A repository after normalisation: `nginx` is `docker.io/library/nginx`.
 ///
@@ -127,7 +129,7 @@ fn is_valid_host_and_port(host_and_port: &str) -> bool {
         Some(digits) => !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()),
         None => port.is_empty(),
     };
-    host_is_valid && port_is_valid
+    host_is_valid && port_is_valid && host_and_port.len() <= MAX_HOST_LENGTH
 }
 
 /// Zone identifiers (`%eth0`) and embedded IPv4 addresses are not part of the grammar.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::annotations::LAST_UPDATE;
+use crate::domain::ownership::{FIELD_MANAGER, Writer};
 
 /// A workload that could be updated: `NAMESPACE/NAME`, with more annotations.
 fn behind(name: &str, annotations: &[(&str, &str)]) -> Workload {
@@ -28,7 +29,12 @@ fn under_way_since(name: &str, started: Timestamp) -> Workload {
     };
     let changes = BTreeMap::from([("app".to_owned(), change)]);
     let marker = InFlight::new(changes, started, SignedDuration::from_mins(10)).to_annotation();
-    behind(name, &[(IN_FLIGHT, &marker)])
+    let mut found = behind(name, &[(IN_FLIGHT, &marker)]);
+    found.containers[0].ownership.writer = Some(Writer {
+        manager: FIELD_MANAGER.to_owned(),
+        at: None,
+    });
+    found
 }
 
 fn all(workloads: Vec<Workload>) -> Snapshot {
@@ -88,6 +94,41 @@ fn no_more_rollouts_begin_than_may_be_under_way() {
             "{under_way_now:?} under way, at most {total} and {own}"
         );
     }
+}
+
+#[test]
+fn what_may_last_for_ever_takes_no_place_from_others() {
+    let paused = {
+        let mut found = under_way("b/0");
+        found.paused = true;
+        found
+    };
+    let forged = {
+        let mut found = under_way("b/0");
+        found.containers[0].ownership = Ownership::default();
+        found
+    };
+    // Its end cannot be written down, whatever the reason.
+    let over = {
+        let mut found = under_way("b/0");
+        found.rollout = RolloutFacts::CronJob;
+        found
+    };
+    for (what, other, expected) in [
+        ("one that goes on", under_way("b/0"), &[][..]),
+        ("one that is paused", paused, &["a/1"]),
+        ("a marker that we did not write", forged, &["a/1"]),
+        ("one that is over", over, &["a/1"]),
+    ] {
+        let snapshot = all(vec![behind("a/1", &[]), other]);
+        assert_eq!(starts(&snapshot, &limits(1, 0)), expected, "{what}");
+    }
+    // It failed, and its rollback is refused.
+    let late = under_way_since("b/0", now() - SignedDuration::from_hours(1));
+    let mut snapshot = all(vec![behind("a/1", &[]), late]);
+    assert!(starts(&snapshot, &limits(1, 0)).is_empty());
+    snapshot.tried = BTreeMap::from([("b/0".to_owned(), Tried::InTrouble)]);
+    assert_eq!(starts(&snapshot, &limits(1, 0)), ["a/1"]);
 }
 
 #[test]

@@ -76,6 +76,16 @@ fn nothing_is_written_when_nothing_changed_until_the_time_of_the_scan_grows_old(
     for (name, previous, next, expected) in cases {
         assert_eq!(worth_writing(previous, &next), expected, "{name}");
     }
+    let ahead = complete(
+        None,
+        repository(),
+        wanted.clone(),
+        &published(&["1.4.0"]),
+        later(9000),
+    );
+    let put_right = complete(Some(&ahead), repository(), wanted, &published(&["1.4.0"]), now());
+    assert!(worth_writing(Some(&ahead), &put_right), "its clock was wrong");
+    assert_eq!(put_right.findings, first.findings);
     let failing = failed(Some(&first), repository(), error("timeout"));
     let still = failed(
         Some(&failing),

@@ -8,6 +8,7 @@ mod reverting;
 mod rolling_back;
 mod undoing;
 mod updating;
+mod watch_cluster;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -66,19 +66,38 @@ pub(crate) fn checkout(cluster: &Cluster, annotations: &Value) -> Value {
     deployment("checkout", &image, annotations)
 }
 
-/// Starts a program with the rights of its own service account.
-pub(crate) fn start(cluster: &Cluster, name: &str, arguments: &[&str]) -> Child {
+/// A program with the rights of its own service account, which says nothing.
+pub(crate) fn command(cluster: &Cluster, name: &str, arguments: &[&str]) -> Command {
     let kubeconfig: PathBuf = cluster.kubeconfig_file(Some(("kubefresh", name)));
-    Command::new(&programs()[name])
+    let mut command = Command::new(&programs()[name]);
+    command
         .args(arguments)
         .env("KUBECONFIG", kubeconfig)
         .env("POD_NAMESPACE", "kubefresh")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap()
+        .kill_on_drop(true);
+    command
+}
+
+/// Starts it.
+pub(crate) fn start(cluster: &Cluster, name: &str, arguments: &[&str]) -> Child {
+    command(cluster, name, arguments).spawn().unwrap()
+}
+
+/// An updater that listens where nobody else does.
+pub(crate) fn updater(cluster: &Cluster, more: &[&str]) -> Command {
+    let run = [
+        "run",
+        "--lease-duration",
+        "2s",
+        "--listen-address",
+        "127.0.0.1",
+        "--port",
+        "0",
+    ];
+    command(cluster, "kubefresh-updater", &[&run, more].concat())
 }
 
 pub(crate) fn start_updater(cluster: &Cluster) -> Child {
@@ -87,12 +106,7 @@ pub(crate) fn start_updater(cluster: &Cluster) -> Child {
 
 /// The same, with more on its command line.
 pub(crate) fn start_updater_with(cluster: &Cluster, more: &[&str]) -> Child {
-    let listen = ["--listen-address", "127.0.0.1", "--port", "0"];
-    start(
-        cluster,
-        "kubefresh-updater",
-        &[&["run", "--lease-duration", "2s"], &listen[..], more].concat(),
-    )
+    updater(cluster, more).spawn().unwrap()
 }
 
 pub(crate) async fn scan(cluster: &Cluster) {

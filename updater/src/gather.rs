@@ -24,6 +24,7 @@ pub fn gather(stores: &Stores) -> (Snapshot, Option<RunRecord>) {
             fetched: stores.fetches_notes,
             ..NotesBook::default()
         },
+        time_zone: stores.installation.time_zone().cloned(),
         ..Snapshot::default()
     };
     let mut runs = Vec::new();

@@ -26,18 +26,21 @@ pub struct ImageChange {
     /// What the tag of `to` pointed at by the record, where `to` does not say it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<Digest>,
-    /// What ran before by what the pods said, where `from` does not say it: its tag may point elsewhere by now.
+    /// What ran before by what the pods said, where `from` does not say it, as far as anybody asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ran: Option<Digest>,
 }
 
 impl ImageChange {
-    /// What brings back what ran before.
+    /// What brings back what ran before: a tag that moved points elsewhere by now, and any other is written as it was.
     pub fn image_before(&self) -> String {
         let exact = || {
             let from: ImageReference = self.from.parse().ok()?;
-            let ran = self.ran.as_ref().filter(|_| from.digest().is_none())?;
-            Some(from.with_tag_and_digest(&from.effective_tag()?, ran).to_string())
+            let to: ImageReference = self.to.parse().ok()?;
+            let tag = from.effective_tag()?;
+            let is_moved = from.digest().is_none() && to.effective_tag().as_ref() == Some(&tag);
+            let ran = self.ran.as_ref().filter(|_| is_moved)?;
+            Some(from.with_tag_and_digest(&tag, ran).to_string())
         };
         exact().unwrap_or_else(|| self.from.clone())
     }
@@ -316,6 +319,24 @@ mod tests {
         assert!(undone.rollback.as_ref().unwrap().len() < 510);
         let annotations = BTreeMap::from([(IN_FLIGHT.to_owned(), undone.to_annotation())]);
         assert_eq!(InFlight::read(&annotations), Ok(Some(undone)));
+    }
+
+    #[test]
+    fn what_ran_is_written_out_only_where_its_tag_points_elsewhere_by_now() {
+        let ran = format!("sha256:{}", "a".repeat(64));
+        for (from, to, expected) in [
+            ("shop/app:edge", "shop/app:edge", format!("shop/app:edge@{ran}")),
+            ("shop/app", "shop/app:latest", format!("shop/app:latest@{ran}")),
+            ("shop/app:1.4.0", "shop/app:1.5.0", "shop/app:1.4.0".to_owned()),
+        ] {
+            let change = ImageChange {
+                from: from.to_owned(),
+                to: to.to_owned(),
+                digest: None,
+                ran: Some(ran.parse().unwrap()),
+            };
+            assert_eq!(change.image_before(), expected, "{from} -> {to}");
+        }
     }
 
     #[test]

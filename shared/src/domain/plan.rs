@@ -284,7 +284,7 @@ fn follow(
             undo: Box::new(undo),
             abandoned: Some(Box::new(in_flight)),
         },
-        None => rollback::follow(workload, in_flight, status, reading, now),
+        None => rollback::follow(workload, in_flight, status, reading, snapshot, now),
     };
     Assessed::new(containers, action)
 }

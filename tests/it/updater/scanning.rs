@@ -146,21 +146,24 @@ async fn run_on_boot_scans_once_however_often_the_updater_starts_within_minutes(
     assert_eq!(stage.asked(), [201]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn check_now_stays_until_a_scan_that_began_after_it_has_ended() {
+/// Of a workload that is annotated so, asked for by this annotation.
+async fn check_now_stays_until_it_is_done(annotations: Value, key: &str) {
     let stage = Stage::with_scanner().await;
     stage
-        .deploy("checkout", OLD, &[("kubefresh.dev/mode", "notify")])
+        .deploy_as("checkout", OLD, json!({ "annotations": annotations }))
         .await;
-    stage.offer_1_5_0().await;
+    stage
+        .scanned("registry.example/shop/checkout", &["1.4.0 minor"], &["1.4.0"])
+        .await;
     let leader = stage.leader().await;
     tokio::time::sleep(A_WHILE).await;
     assert!(stage.asked().is_empty());
-    stage.annotate("checkout", "kubefresh.dev/check-now", "").await;
+    stage.annotate("checkout", key, "").await;
     assert_eq!(because(&stage.requested().await[0]), "check-now");
     stage.finish_scans().await;
     tokio::time::sleep(A_WHILE).await;
-    assert!(stage.annotation("checkout", "check-now").await.is_some());
+    let asks = async || stage.deployment("checkout").await.annotations().contains_key(key);
+    assert!(asks().await);
     let run = RunRecord {
         started_at: clock::now() + Duration::from_secs(1),
         ..RunRecord::default()
@@ -168,15 +171,24 @@ async fn check_now_stays_until_a_scan_that_began_after_it_has_ended() {
     let config_map = serde_json::to_value(run.to_config_map(NAMESPACE)).unwrap();
     stage.cluster.apply(&[config_map]).await;
     eventually("check-now is gone", LIMIT, || async {
-        stage
-            .annotation("checkout", "check-now")
-            .await
-            .is_none()
-            .then_some(())
+        (!asks().await).then_some(())
     })
     .await;
     leader.stop().await;
     assert_eq!(stage.asked(), [201]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_now_stays_until_a_scan_that_began_after_it_has_ended() {
+    let ours = json!({ "kubefresh.dev/watch": "true" });
+    check_now_stays_until_it_is_done(ours, "kubefresh.dev/check-now").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_now_in_the_words_of_watch_cluster_makes_one_job_and_goes_once_it_has_answered() {
+    let its =
+        json!({ "watch-cluster.io/enabled": "true", "watch-cluster.io/strategy": "version-lock-major" });
+    check_now_stays_until_it_is_done(its, "watch-cluster.io/check-now").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

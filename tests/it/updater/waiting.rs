@@ -3,9 +3,7 @@
 use jiff::SignedDuration;
 use sandbox::apiserver::error::ApiError;
 use sandbox::apiserver::faults::{Fault, FaultRule};
-use sandbox::programs::programs;
 use shared::domain::time::whole_seconds;
-use tokio::process::Command;
 
 use super::*;
 use crate::output::Heard;
@@ -201,23 +199,7 @@ async fn the_log_tells_what_waits_and_until_when_once_each_time_that_changes() {
     let (farther, later) = window_in(7200);
     let stage = Stage::with_checkout(&[("kubefresh.dev/window", &far)]).await;
     stage.offer_1_5_0().await;
-    let run = || {
-        let kubeconfig = stage.cluster.kubeconfig_file(Some((NAMESPACE, UPDATER)));
-        let mut command = Command::new(&programs()["kubefresh-updater"]);
-        let listen = [
-            "run",
-            "--listen-address=127.0.0.1",
-            "--port=0",
-            "--lease-duration=2s",
-        ];
-        let environment = [("POD_NAMESPACE", NAMESPACE), ("LOG_FORMAT", "json")];
-        Heard::spawn(
-            command
-                .args(listen)
-                .env("KUBECONFIG", kubeconfig)
-                .envs(environment),
-        )
-    };
+    let run = || Heard::spawn(shop::updater(&stage.cluster, &[]).env("LOG_FORMAT", "json"));
     let told = |opens: jiff::Timestamp| format!("app: {NEW} waits for its window, until {opens}");
     let tells = async |updater: &Heard, words: &str| {
         eventually(&format!("the log tells {words}"), LIMIT, || async {

@@ -12,7 +12,7 @@ mod watch_cluster;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::Zoned;
 use serde::Serialize;
 use strum::VariantArray as _;
 
@@ -22,6 +22,7 @@ use super::given::{Given, Origin, Place, Said, Word};
 use super::key::Setting;
 use super::{AnnotationError, CHECK_NOW, Subject};
 use crate::domain::in_flight::InFlight;
+use crate::domain::reference::{Digest, ImageReference};
 use crate::domain::release_notes::source::NotesSetting;
 
 /// A tool whose annotations are understood. Where a workload has those of several, the first counts.
@@ -158,14 +159,16 @@ pub(super) fn translate<'a>(subject: &Subject<'a>) -> Option<Translation<'a>> {
     translations(subject).find(Translation::says_anything)
 }
 
-/// What the tool that counts would write on a workload whose update is complete, and take away where there is no value.
+/// What the tool that counts would write on a workload whose update is complete now, and take away where there is no value. `now` is in
+/// the time zone in which a time is told, and `recorded` says which digest the tag of an image is known by.
 pub fn status_annotations(
     subject: &Subject<'_>,
     in_flight: &InFlight,
-    now: Timestamp,
+    recorded: impl Fn(&ImageReference) -> Option<Digest>,
+    now: &Zoned,
 ) -> BTreeMap<String, Option<String>> {
     match followed(subject) {
-        Some(Dialect::WatchCluster) => watch_cluster::status(in_flight, now),
+        Some(Dialect::WatchCluster) => watch_cluster::status(in_flight, recorded, now),
         Some(Dialect::ImageWatcher | Dialect::Keel) | None => BTreeMap::new(),
     }
 }

@@ -7,6 +7,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
+
 use super::dialect::image_watcher;
 use super::given::{Given, Origin};
 use super::key::Setting;
@@ -14,6 +16,7 @@ use super::settings::{Base, policy_error};
 use super::value::parse_variable_switch;
 use super::{AnnotationError, PREFIX, is_ours};
 use crate::domain::channel::Channel;
+use crate::domain::schedule::time_zone;
 
 /// What every variable of ours begins with that speaks of workloads.
 const VARIABLE_PREFIX: &str = "KUBEFRESH_";
@@ -22,8 +25,11 @@ const IMAGE_WATCHER_PREFIX: &str = "IMAGE_WATCHER_";
 
 /// Whether a variable may say something of workloads.
 pub fn is_variable(name: &str) -> bool {
-    name.starts_with(VARIABLE_PREFIX) || name.starts_with(IMAGE_WATCHER_PREFIX)
+    name == TIME_ZONE || name.starts_with(VARIABLE_PREFIX) || name.starts_with(IMAGE_WATCHER_PREFIX)
 }
+
+/// The variable by which programs are told in which time zone they are.
+const TIME_ZONE: &str = "TZ";
 
 /// The switch by which the installation's values win over all others.
 const OVERRIDE: &str = "OVERRIDE";
@@ -131,6 +137,7 @@ pub struct Installation {
     plain: Arc<Layer>,
     /// The same, where the installation opts nobody in.
     reserved: Arc<Layer>,
+    time_zone: Option<TimeZone>,
 }
 
 impl Installation {
@@ -157,6 +164,7 @@ impl Installation {
         let Reader {
             given,
             overrides,
+            time_zone,
             mut errors,
         } = reader;
         let overridden = if overrides {
@@ -170,7 +178,10 @@ impl Installation {
             errors.push(policy_error(&wrong, |setting| plain.given(setting)));
         }
         if errors.is_empty() {
-            Ok(Self::new(given, overridden))
+            Ok(Self {
+                time_zone,
+                ..Self::new(given, overridden)
+            })
         } else {
             Err(errors)
         }
@@ -187,7 +198,13 @@ impl Installation {
             reserved: Arc::new(layer(reserved)),
             overridden,
             own_namespace: String::new(),
+            time_zone: None,
         }
+    }
+
+    /// The time zone of the place, as the variable `TZ` has it, if it says any.
+    pub fn time_zone(&self) -> Option<&TimeZone> {
+        self.time_zone.as_ref()
     }
 
     /// The same, of an updater that tells people on these channels; none is as good as not known, as nobody is told anything then.
@@ -282,11 +299,15 @@ impl Namespaces {
 struct Reader {
     given: BTreeMap<Setting, Held>,
     overrides: bool,
+    time_zone: Option<TimeZone>,
     errors: Vec<AnnotationError>,
 }
 
 impl Reader {
     fn variable(&mut self, name: &str, value: &str) {
+        if name == TIME_ZONE {
+            return self.place(value);
+        }
         if let Some(rest) = name.strip_prefix(IMAGE_WATCHER_PREFIX) {
             return self.image_watcher(name, rest, value);
         }
@@ -311,6 +332,19 @@ impl Reader {
         }
     }
 
+    fn place(&mut self, value: &str) {
+        let written = value.strip_prefix(':').unwrap_or(value);
+        // A file of whoever's machine this is says nothing of the place that workloads are in.
+        if written.is_empty() || written.starts_with('/') {
+            return;
+        }
+        let by_rules = |reason| TimeZone::posix(written).map_err(|_| reason);
+        match time_zone(written).or_else(by_rules) {
+            Ok(zone) => self.time_zone = Some(zone),
+            Err(reason) => self.refuse(value, &format!("variable {TIME_ZONE}"), reason),
+        }
+    }
+
     /// Ours of the same meaning win. What else begins so is none of its own, such as what Kubernetes sets for a Service of
     /// that name.
     fn image_watcher(&mut self, name: &str, rest: &str, value: &str) {
@@ -332,22 +366,20 @@ impl Reader {
                 let value = value.to_owned();
                 self.given.entry(setting).or_insert(Held { value, origin });
             }
-            Err(reason) => {
-                let (value, origin) = (Cow::Borrowed(value), Origin::Elsewhere(&origin));
-                self.errors
-                    .push(Given { value, origin }.invalid(reason.to_owned()));
-            }
+            Err(reason) => self.refuse(value, &origin, reason.to_owned()),
         }
     }
 
     fn switch(&mut self, value: &str, origin: &str) {
         match parse_variable_switch(value) {
             Ok(overrides) => self.overrides |= overrides,
-            Err(reason) => {
-                let (value, origin) = (Cow::Borrowed(value), Origin::Elsewhere(origin));
-                self.errors.push(Given { value, origin }.invalid(reason));
-            }
+            Err(reason) => self.refuse(value, origin, reason),
         }
+    }
+
+    fn refuse(&mut self, value: &str, origin: &str, reason: String) {
+        let (value, origin) = (Cow::Borrowed(value), Origin::Elsewhere(origin));
+        self.errors.push(Given { value, origin }.invalid(reason));
     }
 
     fn flag(&mut self, flag: &str) {

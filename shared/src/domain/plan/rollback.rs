@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::undo::Requests;
-use super::{Action, Update, init_containers};
+use super::{Action, Snapshot, Update, init_containers};
 use crate::domain::annotations::{LAST_IMAGES, Mode, status_annotations};
 use crate::domain::holds::with_holds;
 use crate::domain::in_flight::{Cause, InFlight, LastImages};
+use crate::domain::reference::ImageReference;
 use crate::domain::rollout::{Failure, RolloutStatus};
 use crate::domain::watched::Reading;
 use crate::domain::workload::Workload;
@@ -19,6 +21,7 @@ pub(super) fn follow(
     in_flight: InFlight,
     status: RolloutStatus,
     reading: Option<&Reading>,
+    snapshot: &Snapshot,
     now: Timestamp,
 ) -> Action {
     let failure = match status {
@@ -31,7 +34,7 @@ pub(super) fn follow(
             let is_complete = matches!(other, RolloutStatus::Completed(_)) && in_flight.rollback.is_none();
             let mut kept = undoable(workload, &in_flight);
             if is_complete {
-                kept.extend(status_annotations(&workload.subject(), &in_flight, now));
+                kept.extend(promised(workload, &in_flight, snapshot, now));
             }
             return Action::Follow {
                 kept,
@@ -57,6 +60,21 @@ pub(super) fn follow(
             holds,
         },
     }
+}
+
+/// What another tool promises to write of an update that is complete.
+fn promised(
+    workload: &Workload,
+    in_flight: &InFlight,
+    snapshot: &Snapshot,
+    now: Timestamp,
+) -> BTreeMap<String, Option<String>> {
+    let recorded = |image: &ImageReference| {
+        let record = snapshot.recorded(image.repository(), &image.effective_tag()?)?;
+        record.last_known().map(|(digest, _)| digest.clone())
+    };
+    let zone = snapshot.time_zone.clone().unwrap_or(TimeZone::UTC);
+    status_annotations(&workload.subject(), in_flight, recorded, &now.to_zoned(zone))
 }
 
 /// What is kept of an update that ends, so that somebody can have it undone. A rollback is none, and leaves what there is.

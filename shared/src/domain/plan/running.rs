@@ -61,7 +61,7 @@ pub(super) struct Running {
     pub(super) digest: Option<Digest>,
     /// Nothing runs, and nothing is meant to.
     pub(super) nowhere: bool,
-    /// What could be gone back to, where the image as it is written does not say it: what an update would leave.
+    /// What an update would leave, where the image as it is written does not say it, as far as anybody asked.
     pub(super) exact: Option<Digest>,
     /// The platforms on which an update has to run and not all that is offered does, as `os/architecture`.
     pub(super) platforms: Vec<String>,
@@ -145,15 +145,18 @@ pub(super) fn with_surroundings(
         Some(Err(_)) => None,
         Some(Ok(pods)) => Some(pods.as_ref()),
     };
+    if compares_tags && watched.image.digest().is_none() && !workload.rollout.wants_no_pods() {
+        let in_pods = snapshot.in_pods(workload, &watched.container).ok();
+        running.exact = in_pods.and_then(|in_pods| known_as(findings, in_pods.told()?));
+    }
     if name_matters {
-        let told = pods.and_then(|pods| pods.running(&watched.container)?.told());
         let next = || {
             current?
                 .digest
                 .clone()
                 .filter(|_| workload.rollout.wants_no_pods())
         };
-        running.digest = told.and_then(|told| known_as(findings, told)).or_else(next);
+        running.digest = running.exact.clone().or_else(next);
     }
     let runs_on = |platform: &str| {
         let mut on = pods.into_iter().flat_map(Pods::nodes);

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
+
 use super::readings::Readings;
 use super::rollouts::Tried;
 use super::seen::Seen;
@@ -39,6 +41,8 @@ pub struct Snapshot {
     pub readings: Readings,
     /// What is known of release notes, and where more may be asked.
     pub notes: NotesBook,
+    /// In which zone a time is told where another tool promises that of the place; UTC where nobody says.
+    pub time_zone: Option<TimeZone>,
 }
 
 impl Snapshot {

@@ -106,8 +106,8 @@ pub struct Target {
     pub image: String,
     /// When a newer tag, which is too young now, will take its place.
     pub superseded_at: Option<Timestamp>,
-    /// The digest that is left by it, where the present image does not say it and all pods that are behind run the same. Boxed,
-    /// as it is rare and targets can be many.
+    /// The digest that is left by it, where the present image does not say it, somebody asked the pods and all that are behind run
+    /// the same. Boxed, as it is rare and targets can be many.
     pub ran: Option<Box<Digest>>,
     /// Who would take it back, where nobody said that it is written all the same.
     pub kept_by: Option<Arc<Keeper>>,

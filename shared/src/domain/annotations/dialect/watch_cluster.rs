@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::Zoned;
 
 use super::{Dialect, Setting, Subject, Translation, Word, annotations};
 use crate::domain::in_flight::InFlight;
-use crate::domain::reference::ImageReference;
+use crate::domain::reference::{Digest, ImageReference};
 use crate::domain::time::whole_seconds;
 
 pub(super) const PREFIX: &str = "watch-cluster.io";
@@ -21,23 +21,42 @@ const FROM_DIGEST: &str = "last-update-from-digest";
 const TO_DIGEST: &str = "last-update-to-digest";
 
 /// What is said of an update that is complete, with nothing in place of a digest that nobody knows.
-pub(super) fn status(in_flight: &InFlight, now: Timestamp) -> BTreeMap<String, Option<String>> {
+pub(super) fn status(
+    in_flight: &InFlight,
+    recorded: impl Fn(&ImageReference) -> Option<Digest>,
+    now: &Zoned,
+) -> BTreeMap<String, Option<String>> {
     let Some(change) = in_flight.containers.values().next() else {
         return BTreeMap::new();
     };
-    let digest = |image: &str| image.parse::<ImageReference>().ok()?.digest().cloned();
+    let written = |image: &str| image.parse::<ImageReference>().ok()?.digest().cloned();
+    let after = || {
+        change
+            .digest
+            .clone()
+            .or_else(|| recorded(&change.to.parse().ok()?))
+    };
     let digests = [
-        (FROM_DIGEST, digest(&change.from).or_else(|| change.ran.clone())),
-        (TO_DIGEST, digest(&change.to).or_else(|| change.digest.clone())),
+        (FROM_DIGEST, written(&change.from).or_else(|| change.ran.clone())),
+        (TO_DIGEST, written(&change.to).or_else(after)),
     ];
     let digests = digests.map(|(name, digest)| (name, digest.map(|digest| digest.to_string())));
     let texts = [
-        (LAST_UPDATE, Some(whole_seconds(now).to_string())),
+        (LAST_UPDATE, Some(with_offset(now))),
         (IMAGE, Some(change.to.clone())),
     ];
     let all = texts.into_iter().chain(digests);
     all.map(|(name, value)| (format!("{PREFIX}/{name}"), value))
         .collect()
+}
+
+fn with_offset(time: &Zoned) -> String {
+    let second = whole_seconds(time.timestamp());
+    if time.offset().is_zero() {
+        second.to_string()
+    } else {
+        second.display_with_offset(time.offset()).to_string()
+    }
 }
 
 pub(super) fn translate<'a>(subject: &Subject<'a>) -> Translation<'a> {

@@ -244,6 +244,24 @@ fn a_schedule_and_its_time_zone_may_come_from_two_layers() {
 }
 
 #[test]
+fn the_time_zone_of_the_place_is_known_by_its_name_or_its_rule_and_not_by_a_file() {
+    for (written, expected) in [
+        ("Asia/Seoul", Some(9)),
+        (":Asia/Seoul", Some(9)),
+        ("CET-1CEST,M3.5.0,M10.5.0/3", Some(1)),
+        ("", None),
+        (" ", None),
+        (":/etc/localtime", None),
+    ] {
+        let installation = installation(&[("TZ", written)]);
+        let winter = "2026-11-21T03:00:00Z".parse().unwrap();
+        let zone = installation.time_zone();
+        let hours = zone.map(|zone| zone.to_offset(winter).seconds() / 3600);
+        assert_eq!(hours, expected, "{written:?}");
+    }
+}
+
+#[test]
 fn an_installation_that_cannot_be_obeyed_says_everything_that_is_wrong() {
     let wrong = [
         (
@@ -272,6 +290,7 @@ fn an_installation_that_cannot_be_obeyed_says_everything_that_is_wrong() {
             &[("KUBEFRESH_OVERRIDE", "yes")],
             "variable KUBEFRESH_OVERRIDE: \"yes\"",
         ),
+        (&[("TZ", "Asia/Seul")], "variable TZ: \"Asia/Seul\""),
     ];
     for (variables, expected) in wrong {
         let errors = Installation::read(variables.iter().copied(), [], false).unwrap_err();

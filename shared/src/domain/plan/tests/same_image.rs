@@ -3,6 +3,7 @@
 use super::running::pods_on;
 use super::*;
 use crate::domain::record::Described;
+use crate::domain::schedule::time_zone;
 
 const APP: &str = "shop.example/app:1.4.0";
 
@@ -85,5 +86,53 @@ fn an_image_that_is_written_with_its_digest_needs_no_pods_to_say_what_runs() {
         let snapshot = snapshot(workload(&AUTO, &[("app", &image)]), vec![pinned.clone()]);
         let verdict = assessment(&snapshot, now()).unwrap().containers.remove(0).verdict;
         assert_eq!(matches!(verdict, Verdict::SameImage { .. }), is_same, "{verdict}");
+    }
+}
+
+#[test]
+fn an_update_by_version_takes_along_what_its_pods_ran_where_they_all_tell_the_same() {
+    for (digests, expected) in [(&['a'][..], Some('a')), (&['a', 'b'], None), (&[], None)] {
+        let images: Vec<String> = digests
+            .iter()
+            .map(|fill| format!("{}@{}", APP, digest(*fill)))
+            .collect();
+        let pods = pods_on(APP, images.iter().map(|image| (image.as_str(), "node")));
+        let Action::Start(update) = decided(APP, Some(Ok(Arc::new(pods)))).action else {
+            panic!("{digests:?}")
+        };
+        let ran = update.in_flight.containers["app"].ran.clone();
+        assert_eq!(ran, expected.map(digest), "{digests:?}");
+    }
+}
+
+#[test]
+fn what_ran_before_and_what_the_record_knows_it_by_now_is_told_where_watch_cluster_promises_it() {
+    let new = "shop.example/app:1.5.0";
+    let change = ImageChange {
+        from: APP.to_owned(),
+        to: new.to_owned(),
+        digest: None,
+        ran: Some(digest('a')),
+    };
+    let containers = BTreeMap::from([("app".to_owned(), change)]);
+    let marker = InFlight::new(containers, now(), SignedDuration::from_mins(10)).to_annotation();
+    let annotations = [("watch-cluster.io/enabled", "true"), (IN_FLIGHT, &marker)];
+    let mut done = workload(&annotations, &[("app", new)]);
+    if let RolloutFacts::Deployment(facts) = &mut done.rollout {
+        facts.observed_generation = facts.generation;
+    }
+    let mut snapshot = snapshot(done, vec![described()]);
+    snapshot.time_zone = Some(time_zone("Asia/Seoul").unwrap());
+    let Action::Follow { kept, .. } = assessment(&snapshot, now()).unwrap().action else {
+        panic!("it is not followed")
+    };
+    for (name, expected) in [
+        ("", "2026-11-21T12:00:00+09:00"),
+        ("-image", new),
+        ("-from-digest", digest('a').as_str()),
+        ("-to-digest", digest('c').as_str()),
+    ] {
+        let told = &kept[&format!("watch-cluster.io/last-update{name}")];
+        assert_eq!(told.as_deref(), Some(expected), "{name}");
     }
 }

@@ -1,7 +1,12 @@
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
 use super::{SignedDuration, Workload, check, check_refused, status_annotations};
 use crate::domain::in_flight::{ImageChange, InFlight};
+use crate::domain::reference::ImageReference;
+use crate::domain::schedule::time_zone;
 
 const ENABLED: (&str, &str) = ("watch-cluster.io/enabled", "true");
 const ONLY_THE_FIRST: [&str; 2] = ["init-db.watch=false", "sidecar.watch=false"];
@@ -93,28 +98,37 @@ fn what_watch_cluster_would_not_understand_stops_the_workload() {
     }
 }
 
+fn digest(fill: &str) -> String {
+    format!("sha256:{}", fill.repeat(64))
+}
+
+/// What is told of this update, where the record speaks of `1.6.0` alone.
+fn status(words: &[(&str, &str)], from: &str, to: &str, [ran, known]: [Option<&str>; 2]) -> Vec<String> {
+    let parsed = |digest: Option<&str>| digest.map(|digest| digest.parse().unwrap());
+    let change = ImageChange {
+        from: from.to_owned(),
+        to: to.to_owned(),
+        digest: parsed(known),
+        ran: parsed(ran),
+    };
+    let now: Timestamp = "2026-11-21T03:02:00.7Z".parse().unwrap();
+    let containers = BTreeMap::from([("app".to_owned(), change)]);
+    let in_flight = InFlight::new(containers, now, SignedDuration::from_mins(10));
+    let recorded = |image: &ImageReference| {
+        (image.to_string() == "shop/app:1.6.0").then(|| digest("c").parse().unwrap())
+    };
+    let now = now.to_zoned(TimeZone::UTC);
+    let status = status_annotations(&Workload::with(words).subject(), &in_flight, recorded, &now);
+    let lines = status.into_iter().map(|(key, value)| {
+        let key = key.trim_start_matches("watch-cluster.io/last-update").to_owned();
+        format!("{key}={}", value.unwrap_or_else(|| "nothing".to_owned()))
+    });
+    lines.collect()
+}
+
 #[test]
 fn an_update_of_a_workload_that_follows_watch_cluster_is_told_as_promised() {
-    let digest = |fill: &str| format!("sha256:{}", fill.repeat(64));
     let (one, other) = (digest("a"), digest("b"));
-    let status = |words, from: &str, to: &str, [ran, known]: [Option<&str>; 2]| {
-        let digest = |digest: Option<&str>| digest.map(|digest| digest.parse().unwrap());
-        let change = ImageChange {
-            from: from.to_owned(),
-            to: to.to_owned(),
-            digest: digest(known),
-            ran: digest(ran),
-        };
-        let now = "2026-11-21T03:02:00.7Z".parse().unwrap();
-        let containers = BTreeMap::from([("app".to_owned(), change)]);
-        let in_flight = InFlight::new(containers, now, SignedDuration::from_mins(10));
-        let status = status_annotations(&Workload::with(words).subject(), &in_flight, now);
-        let lines = status.into_iter().map(|(key, value)| {
-            let key = key.trim_start_matches("watch-cluster.io/last-update").to_owned();
-            format!("{key}={}", value.unwrap_or_else(|| "nothing".to_owned()))
-        });
-        lines.collect::<Vec<_>>()
-    };
     let pinned = (format!("shop/app:edge@{one}"), format!("shop/app:edge@{other}"));
     assert_eq!(
         status(&[ENABLED], &pinned.0, &pinned.1, [None, None]),
@@ -141,6 +155,9 @@ fn an_update_of_a_workload_that_follows_watch_cluster_is_told_as_promised() {
             ]
         );
     }
+    // Nobody said what the tag pointed at when it began.
+    let later = status(&[ENABLED], "shop/app:1.4.0", "shop/app:1.6.0", [None, None]);
+    assert_eq!(later[3], format!("-to-digest={}", digest("c")));
     for words in [
         &[("keel.sh/policy", "minor")][..],
         &[ENABLED, ("kubefresh.dev/watch", "true")],
@@ -149,5 +166,34 @@ fn an_update_of_a_workload_that_follows_watch_cluster_is_told_as_promised() {
             status(words, "shop/app:1", "shop/app:2", [None, None]).is_empty(),
             "{words:?}"
         );
+    }
+}
+
+#[test]
+fn watch_cluster_tells_its_time_as_it_is_at_the_place_with_its_offset() {
+    let zone = |name: &str| time_zone(name).unwrap();
+    let now: Timestamp = "2026-11-21T03:02:00.7Z".parse().unwrap();
+    let change = ImageChange {
+        from: "shop/app:1.4.0".to_owned(),
+        to: "shop/app:1.5.0".to_owned(),
+        digest: None,
+        ran: None,
+    };
+    let containers = BTreeMap::from([("app".to_owned(), change)]);
+    let in_flight = InFlight::new(containers, now, SignedDuration::from_mins(10));
+    for (zone, expected) in [
+        (TimeZone::UTC, "2026-11-21T03:02:00Z"),
+        (zone("Asia/Seoul"), "2026-11-21T12:02:00+09:00"),
+        (zone("America/St_Johns"), "2026-11-20T23:32:00-03:30"),
+        // It has no summer time then.
+        (zone("Europe/London"), "2026-11-21T03:02:00Z"),
+    ] {
+        let status = status_annotations(
+            &Workload::with(&[ENABLED]).subject(),
+            &in_flight,
+            |_| None,
+            &now.to_zoned(zone),
+        );
+        assert_eq!(status["watch-cluster.io/last-update"].as_deref(), Some(expected));
     }
 }

@@ -17,25 +17,29 @@ const TWO: [(&str, &str); 2] = [
     ("kubefresh.dev/approvers", "2"),
 ];
 
-#[tokio::test]
-async fn where_two_have_to_agree_two_different_people_do_and_everybody_sees_who_has() {
-    let scene = Scene::set_with(&TWO, &["--trusted-proxy", "127.0.0.1/32"]).await;
-    let link = scene.link().await;
-    let token = token_of(&link);
-    let by_page = async |name: &str| {
+impl Scene {
+    /// What this person, whom the proxy names, is answered when they agree on the page of `checkout`.
+    async fn agrees(&self, name: &str) -> u16 {
         let named = [("x-forwarded-user", name)];
-        let form = scene.field("form", &named).await.unwrap();
-        let offer = scene.field("offer", &named).await.unwrap();
+        let form = self.field("form", &named).await.unwrap();
+        let offer = self.field("offer", &named).await.unwrap();
         let fields = [
             ("form", form.as_str()),
             ("offer", &offer),
             ("container", "app"),
             ("decision", "approve"),
         ];
-        scene.send(CHECKOUT, &fields, &named).await.status().as_u16()
-    };
-    assert_eq!(by_page("alice").await, 303);
-    assert_eq!(by_page("alice").await, 409, "nobody counts twice");
+        self.send(CHECKOUT, &fields, &named).await.status().as_u16()
+    }
+}
+
+#[tokio::test]
+async fn where_two_have_to_agree_two_different_people_do_and_everybody_sees_who_has() {
+    let scene = Scene::set_with(&TWO, &["--trusted-proxy", "127.0.0.1/32"]).await;
+    let link = scene.link().await;
+    let token = token_of(&link);
+    assert_eq!(scene.agrees("alice").await, 303);
+    assert_eq!(scene.agrees("alice").await, 409, "nobody counts twice");
     scene
         .stage
         .annotate("checkout", "kubefresh.dev/approved", "1.5.0")
@@ -73,6 +77,30 @@ async fn where_two_have_to_agree_two_different_people_do_and_everybody_sees_who_
             "{kept}"
         );
     }
+    scene.updater.stop().await;
+}
+
+#[tokio::test]
+async fn a_word_that_waited_for_others_for_too_long_counts_no_more_and_everybody_is_told_and_asked_anew() {
+    let deadline = ("kubefresh.dev/approval-deadline", "2s");
+    let annotations = [TWO[0], TWO[1], deadline];
+    let scene = Scene::set_with(&annotations, &["--trusted-proxy", "127.0.0.1/32"]).await;
+    scene.link().await;
+    assert_eq!(scene.agrees("alice").await, 303);
+    let lapsed = "0 of 2 approvals; the word of alice, given at ";
+    scene.is_told("UpdateAvailable", lapsed).await;
+    eventually("the annotation says it", LIMIT, || async {
+        let pending = scene.stage.annotation("checkout", "pending").await?;
+        pending.contains(lapsed).then_some(())
+    })
+    .await;
+    assert!(scene.text(CHECKOUT).await.contains(lapsed));
+    for command in ["status", "plan"] {
+        let printed = stdout(&run(&scene.stage, &[command, "--output", "json"]).await);
+        assert!(printed.contains(lapsed), "{printed}");
+    }
+    assert_eq!(scene.agrees("alice").await, 303, "she may give it again");
+    assert_eq!(scene.stage.image("checkout").await, OLD);
     scene.updater.stop().await;
 }
 

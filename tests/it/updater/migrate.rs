@@ -130,7 +130,7 @@ fn migrate_reads_manifests_and_writes_a_script_that_says_what_is_lost() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let expected = "\
 # deployment web in namespace shop follows its annotations for Keel
-#   annotation keel.sh/approvalDeadline=24: so many hours after it asked, 24 where nothing is said, Keel forgets who agreed and asks again; an offer of Kubefresh, and what was agreed to it, stays until enough people agree, it is held back or a newer one takes its place
+#   annotation keel.sh/approvalDeadline=24: it limits how long the word of one person waits for the others, and here none does; an offer of Kubefresh stays until it is agreed to, it is held back or a newer one takes its place
 kubectl annotate --namespace=shop deployment/web \\
   kubefresh.dev/mode=approve \\
   kubefresh.dev/policy=minor \\

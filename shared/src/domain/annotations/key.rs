@@ -62,6 +62,8 @@ pub(super) enum Setting {
     RequireApproval,
     /// How many different people have to agree where anybody has to.
     Approvers,
+    /// How long the word of one of them waits for the others.
+    ApprovalDeadline,
     /// On which channels people are told; on all where it is not given.
     Channels,
 }
@@ -89,7 +91,8 @@ impl Setting {
             | Self::WriteBack
             | Self::ReleaseNotes
             | Self::RequireApproval
-            | Self::Approvers => true,
+            | Self::Approvers
+            | Self::ApprovalDeadline => true,
             Self::Window
             | Self::Freeze
             | Self::Rollback
@@ -128,6 +131,7 @@ impl Setting {
             | Self::ReleaseNotes
             | Self::RequireApproval
             | Self::Approvers
+            | Self::ApprovalDeadline
             | Self::Channels => true,
             Self::Approved | Self::Hold | Self::Undo | Self::CheckNow => false,
         }
@@ -135,13 +139,14 @@ impl Setting {
 
     /// Whether whoever says it has begun to speak our words. The others are said beside those of another tool: what is approved or
     /// held, that it is time to look, that the update may be written although somebody keeps the image, where its notes are,
-    /// what needs approval beside that and of how many, or who is told.
+    /// what needs approval beside that, of how many and within what time, or who is told.
     pub(super) fn is_lasting(self) -> bool {
         let beside_others = [
             Self::WriteBack,
             Self::ReleaseNotes,
             Self::RequireApproval,
             Self::Approvers,
+            Self::ApprovalDeadline,
             Self::Channels,
         ];
         self.may_be_a_default() && !beside_others.contains(&self)

@@ -12,8 +12,8 @@ use super::given::{Given, Origin, Said};
 use super::key::Setting;
 use super::layer::{Layer, LayerError};
 use super::value::{
-    parse_approvers, parse_globs, parse_holds, parse_min_age, parse_risks, parse_rollout_timeout,
-    parse_suffix, parse_switch, parse_undo, parse_windows,
+    parse_approval_deadline, parse_approvers, parse_globs, parse_holds, parse_min_age, parse_risks,
+    parse_rollout_timeout, parse_suffix, parse_switch, parse_undo, parse_windows,
 };
 use super::{AnnotationError, Approved, Mode, PREFIX, Pin, Subject, WriteBack};
 use crate::domain::channel::{self, Channel};
@@ -52,6 +52,8 @@ pub struct ContainerSettings {
     pub require_approval: BTreeSet<RiskFlag>,
     /// How many different people have to agree where anybody has to; `None`: one.
     pub approvers: Option<NonZeroU32>,
+    /// How long the word of one of them waits for the others; `None`: for ever.
+    pub approval_deadline: Option<SignedDuration>,
     pub by_default: ByDefault,
 }
 
@@ -179,6 +181,7 @@ impl Base {
             | Setting::ReleaseNotes
             | Setting::RequireApproval
             | Setting::Approvers
+            | Setting::ApprovalDeadline
             | Setting::Schedule
             | Setting::ScheduleTimezone
             | Setting::CheckNow => return assign(&mut self.container, setting, given),
@@ -346,6 +349,9 @@ fn assign(
         Setting::ReleaseNotes => value.parse().map(|notes| settings.release_notes = notes),
         Setting::RequireApproval => parse_risks(value).map(|risks| settings.require_approval = risks),
         Setting::Approvers => parse_approvers(value).map(|people| settings.approvers = Some(people)),
+        Setting::ApprovalDeadline => {
+            parse_approval_deadline(value).map(|within| settings.approval_deadline = within)
+        }
         Setting::MinAge => parse_min_age(value).map(|age| settings.min_age = age),
         Setting::Pin => Pin::parse(value).map(|pin| {
             settings.pin = Some(pin);

@@ -303,6 +303,8 @@ fn what_keeps_updates_from_starting_is_read_and_a_default_can_be_taken_back() {
         ("kubefresh.dev/freeze", "2026-12-24T00:00/2027-01-02T00:00"),
         ("kubefresh.dev/min-age", "3d"),
         ("sidecar.kubefresh.dev/min-age", "0"),
+        ("kubefresh.dev/approval-deadline", "1d"),
+        ("sidecar.kubefresh.dev/approval-deadline", "never"),
         ("kubefresh.dev/pin", "digest"),
         ("sidecar.kubefresh.dev/pin", "tag"),
     ])
@@ -311,6 +313,9 @@ fn what_keeps_updates_from_starting_is_read_and_a_default_can_be_taken_back() {
     let days = SignedDuration::from_hours(72);
     assert_eq!(settings.containers["app"].min_age, Some(days));
     assert_eq!(settings.containers["sidecar"].min_age, None);
+    let within = |container: &str| settings.containers[container].approval_deadline;
+    assert_eq!(within("app"), Some(SignedDuration::from_hours(24)));
+    assert_eq!(within("sidecar"), None);
     assert_eq!(settings.containers["app"].pin, Some(Pin::Digest));
     assert_eq!(settings.containers["sidecar"].pin, Some(Pin::Tag));
     let settings = read(&[
@@ -333,6 +338,8 @@ fn gates_that_cannot_be_understood_are_named_with_what_would_be_right() {
         ),
         ("kubefresh.dev/min-age", "400d", "at most 366d"),
         ("kubefresh.dev/min-age", "3", "7d"),
+        ("kubefresh.dev/approval-deadline", "400d", "at most 366d"),
+        ("kubefresh.dev/approval-deadline", "24", "7d"),
         ("kubefresh.dev/pin", "true", "tag, digest"),
         ("app.kubefresh.dev/window", "@daily 1h", "not known"),
     ] {

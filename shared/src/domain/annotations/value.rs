@@ -175,6 +175,14 @@ pub(super) fn parse_approvers(value: &str) -> Result<NonZeroU32, String> {
         .ok_or_else(|| format!("it must be a number of people, from 1 to {MOST_APPROVERS}"))
 }
 
+/// At most a year; `never` overrides a default.
+pub(super) fn parse_approval_deadline(value: &str) -> Result<Option<SignedDuration>, String> {
+    if value == "never" {
+        return Ok(None);
+    }
+    duration(value, SignedDuration::from_hours(366 * 24)).map(Some)
+}
+
 /// What the last update gave: one of it, exactly.
 pub(in crate::domain) fn parse_undo(value: &str) -> Result<Hold, String> {
     let named = value.parse::<Hold>().map_err(|error| error.to_string());

@@ -10,7 +10,7 @@ use super::verdict::{Target, Terms, Verdict};
 use super::{PlanLimits, Snapshot};
 use crate::domain::annotations::{Approved, HOLD, Mode, WriteBack, of_container};
 use crate::domain::approval_link::offer_of;
-use crate::domain::approvals::Tally;
+use crate::domain::approvals::{Quorum, Tally};
 use crate::domain::in_flight::last_given;
 use crate::domain::ownership::Keeper;
 use crate::domain::policy::{
@@ -91,7 +91,7 @@ pub(super) fn consent(
     let asks = mode == Mode::Approve
         || matches!(demand, Some(Demanded::Approval(_)))
         || taken_back(workload, watched, &target.image);
-    let terms = terms(workload, watched, target, demand.as_ref(), asks);
+    let terms = terms(workload, watched, target, (demand.as_ref(), asks), now);
     let approvals = terms.as_ref().and_then(|terms| terms.approvals.as_ref());
     let is_agreed = match approvals {
         Some(approvals) => approvals.is_enough(),
@@ -429,8 +429,8 @@ fn terms(
     workload: &Workload,
     watched: &Watched,
     target: &Target,
-    demand: Option<&Demanded>,
-    asks: bool,
+    (demand, asks): (Option<&Demanded>, bool),
+    now: Timestamp,
 ) -> Option<Arc<Terms>> {
     let risk = match demand {
         Some(Demanded::Approval(why)) => Some(why.clone()),
@@ -444,7 +444,11 @@ fn terms(
             &watched.image.to_string(),
             target,
         );
-        Tally::of(&workload.annotations, &offer, needed.get())
+        let quorum = Quorum {
+            people: needed.get(),
+            within: watched.settings.approval_deadline,
+        };
+        Tally::of(&workload.annotations, &offer, quorum, now)
     });
     (risk.is_some() || approvals.is_some()).then(|| Arc::new(Terms { risk, approvals }))
 }

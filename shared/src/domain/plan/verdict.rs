@@ -268,8 +268,11 @@ impl Verdict {
 
     /// When there will be another verdict although nothing changed.
     pub(super) fn holds_until(&self) -> Option<Timestamp> {
-        let superseded_at = self.target().and_then(|target| target.superseded_at);
-        self.waits_until().into_iter().chain(superseded_at).min()
+        let target = self.target();
+        let superseded_at = target.and_then(|target| target.superseded_at);
+        let lapses_at = target.and_then(|target| target.approvals()?.lapses_at());
+        let times = self.waits_until().into_iter().chain(superseded_at);
+        times.chain(lapses_at).min()
     }
 
     /// What the container would be given, now or once nothing stands against it any more.

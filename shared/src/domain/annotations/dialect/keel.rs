@@ -36,12 +36,7 @@ const KNOWN: [&str; 18] = [
 ];
 
 /// What Kubefresh has nothing for, and why that is, or what does instead.
-const LEFT_OUT: [(&str, &str); 4] = [
-    (
-        "keel.sh/approvalDeadline",
-        "so many hours after it asked, 24 where nothing is said, Keel forgets who agreed and asks again; an offer of Kubefresh, and \
-         what was agreed to it, stays until enough people agree, it is held back or a newer one takes its place",
-    ),
+const LEFT_OUT: [(&str, &str); 3] = [
     (
         "keel.sh/imagePullSecret",
         "Kubefresh asks with the pull secrets of the pod and its service account, as the kubelet does; name the secret there",
@@ -56,6 +51,9 @@ const LEFT_OUT: [(&str, &str); 4] = [
          discord,email",
     ),
 ];
+
+/// How long Keel waits for several people to agree where nothing is said.
+const KEEPS_APPROVALS_FOR: &str = "24h";
 
 pub(super) fn translate<'a>(subject: &Subject<'a>) -> Translation<'a> {
     let mut translation = Translation::to(Dialect::Keel);
@@ -176,18 +174,40 @@ fn pattern<'a>(translation: &mut Translation<'a>, policy: Word<'a>, written: &'a
 }
 
 fn which_mode<'a>(translation: &mut Translation<'a>, subject: &Subject<'a>, policy: Word<'a>) {
-    let Some(word) = find(subject, "keel.sh/approvals", LABEL_FIRST) else {
-        return translation.imply(Setting::Mode, "auto", policy);
+    let approvals = find(subject, "keel.sh/approvals", LABEL_FIRST);
+    let deadline = find(subject, "keel.sh/approvalDeadline", LABEL_FIRST);
+    let votes = approvals.map(|word| (word, word.written.parse::<u32>()));
+    match votes {
+        None | Some((_, Ok(0))) => translation.imply(Setting::Mode, "auto", policy),
+        Some((word, Ok(_))) => translation.say(Setting::Mode, "approve", word),
+        Some((word, Err(_))) => return translation.refuse(word, "it must be a number of approvals, or 0"),
+    }
+    match (votes, deadline) {
+        (Some((word, Ok(2..))), deadline) => {
+            translation.say(Setting::Approvers, word.written, word);
+            waits_for_the_others(translation, deadline, word);
+        }
+        (_, Some(word)) => translation.remark(
+            word,
+            "it limits how long the word of one person waits for the others, and here none does; an offer of Kubefresh stays until it is \
+             agreed to, it is held back or a newer one takes its place",
+        ),
+        (_, None) => {}
+    }
+}
+
+/// Keel counts from its question on, and drops that together with the words that came to it.
+fn waits_for_the_others<'a>(
+    translation: &mut Translation<'a>,
+    deadline: Option<Word<'a>>,
+    approvals: Word<'a>,
+) {
+    let Some(word) = deadline else {
+        return translation.imply(Setting::ApprovalDeadline, KEEPS_APPROVALS_FOR, approvals);
     };
     match word.written.parse::<u32>() {
-        Ok(0) => translation.imply(Setting::Mode, "auto", policy),
-        Ok(votes) => {
-            translation.say(Setting::Mode, "approve", word);
-            if votes > 1 {
-                translation.say(Setting::Approvers, word.written, word);
-            }
-        }
-        Err(_) => translation.refuse(word, "it must be a number of approvals, or 0"),
+        Ok(hours @ 1..) => translation.say(Setting::ApprovalDeadline, format!("{hours}h"), word),
+        Ok(0) | Err(_) => translation.refuse(word, "it must be a number of hours"),
     }
 }
 

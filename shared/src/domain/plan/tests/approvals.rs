@@ -1,6 +1,8 @@
 //! What somebody agreed to, and what they are asked.
 
 use super::*;
+use crate::domain::decision::{Decider, Decision, KnownBy};
+use crate::domain::steer::{Exactness, Word, approve};
 
 #[test]
 fn an_approval_counts_for_the_tag_or_digest_it_names_and_for_no_other() {
@@ -57,6 +59,64 @@ fn what_was_taken_back_is_not_given_again_without_approval_nor_anything_older() 
             let verdict: &str = (&found.containers[0].verdict).into();
             assert_eq!(verdict, expected, "{last} {approved:?}: {:?}", found.containers);
         }
+    }
+}
+
+#[test]
+fn a_word_that_waits_for_another_has_its_time_and_one_looks_again_when_that_is_over() {
+    let annotations = [
+        ("kubefresh.dev/watch", "true"),
+        ("kubefresh.dev/mode", "approve"),
+        ("kubefresh.dev/approvers", "2"),
+        ("kubefresh.dev/approval-deadline", "24h"),
+    ];
+    let mut asked = workload(&annotations, &[("app", "shop.example/app:1.4.0")]);
+    let first = assessment(&snapshot(asked.clone(), vec![app()]), now()).unwrap();
+    let alice = Decider {
+        name: "alice".to_owned(),
+        known_by: KnownBy::Proxy,
+    };
+    let word = Word {
+        decision: Decision::Approve,
+        by: &alice,
+        link_until: None,
+    };
+    let agreed = approve(&first, None, Exactness::Digest, &alice).unwrap();
+    let agreed = agreed.signed(&asked, word, now()).unwrap().annotations;
+    let agreed = agreed.into_iter().filter_map(|(key, value)| Some((key, value?)));
+    asked.annotations.extend(agreed);
+    let tomorrow = "2026-11-22T03:00:00Z";
+    let image = "shop.example/app:1.5.0 waits for approval, ";
+    for (hours, expected, next_look) in [
+        (
+            0,
+            format!("1 of 2 approvals (alice), good until {tomorrow}"),
+            Some(tomorrow),
+        ),
+        (
+            24,
+            format!(
+                "0 of 2 approvals; the word of alice, given at {}, counts no more",
+                now()
+            ),
+            None,
+        ),
+    ] {
+        // Findings of a day ago would be too old.
+        let limits = PlanLimits {
+            max_record_age: SignedDuration::from_hours(48),
+            ..LIMITS
+        };
+        let snapshot = snapshot(asked.clone(), vec![app()]);
+        let plan = plan(&snapshot, &limits, now() + SignedDuration::from_hours(hours));
+        let verdict = plan.assessments[0].containers[0].verdict.to_string();
+        assert_eq!(verdict, format!("{image}{expected}"));
+        let looks = plan.next_look.map(|time| time.to_string());
+        assert_eq!(looks.as_deref(), next_look, "after {hours} hours");
+        let Pending::Write(pending) = &plan.assessments[0].pending else {
+            panic!("nothing is written")
+        };
+        assert!(pending.contains(&expected), "{pending}");
     }
 }
 

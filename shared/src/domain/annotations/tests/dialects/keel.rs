@@ -172,8 +172,8 @@ fn what_kubefresh_has_nothing_for_is_told_and_stops_nobody() {
     for (key, value, reason) in [
         (
             "keel.sh/approvalDeadline",
-            "24h",
-            "so many hours after it asked, 24 where nothing is said, Keel forgets who agreed…",
+            "24",
+            "it limits how long the word of one person waits for the others, and here none does…",
         ),
         (
             "keel.sh/imagePullSecret",
@@ -206,16 +206,55 @@ fn what_kubefresh_has_nothing_for_is_told_and_stops_nobody() {
         ("keel.sh/update-time", "now"),
     ];
     check_keel(&written, &["policy=minor"]);
+}
+
+#[test]
+fn where_several_have_to_agree_a_word_waits_for_the_others_as_long_as_keel_would_and_none_where_one_is_enough()
+ {
+    let policy = ("keel.sh/policy", "minor");
+    for (deadline, expected) in [
+        (None, "approval-deadline=24h"),
+        (Some(("keel.sh/approvalDeadline", "48")), "approval-deadline=48h"),
+        (
+            Some(("label keel.sh/approvaldeadline", "6")),
+            "approval-deadline=6h",
+        ),
+    ] {
+        let words: Vec<_> = [policy, ("keel.sh/approvals", "2")]
+            .into_iter()
+            .chain(deadline)
+            .collect();
+        let [approvers, mode] = ["approvers=2", "mode=approve"];
+        let others = ["init-db.watch=false", mode, "policy=minor", "watch=true"];
+        check(&words, &[&[expected, approvers], &others[..]].concat());
+    }
+    let one = [
+        policy,
+        ("keel.sh/approvals", "1"),
+        ("keel.sh/approvalDeadline", "48"),
+    ];
+    let remark = "! annotation keel.sh/approvalDeadline: it limits how long the word of one person waits for the others…";
     check(
-        &[policy, ("keel.sh/approvals", "2")],
+        &one,
         &[
-            "approvers=2",
             "init-db.watch=false",
             "mode=approve",
             "policy=minor",
             "watch=true",
+            remark,
         ],
     );
+    for deadline in ["24h", "0", "soon"] {
+        let words = [
+            policy,
+            ("keel.sh/approvals", "2"),
+            ("keel.sh/approvalDeadline", deadline),
+        ];
+        check_refused(
+            &words,
+            &format!("annotation keel.sh/approvalDeadline: {deadline:?} is not valid: "),
+        );
+    }
 }
 
 #[test]

@@ -29,7 +29,7 @@ use crate::outbox::Outbox;
 use crate::pods::PodReader;
 use crate::random;
 use crate::receivers::Receivers;
-use crate::reconcile::Reconciler;
+use crate::reconcile::{Doing, Hands, Reconciler};
 use crate::scans::ScanRequester;
 use crate::signals::Signals;
 use crate::tasks::{TaskError, Tasks};
@@ -293,12 +293,17 @@ fn reconciler(
         outbox,
         notes,
         stores,
-        notifier: Notifier::new(client.clone(), leadership.clone(), pod_name, *patience),
-        applier: Applier::new(
-            client.clone(),
-            leadership.clone(),
-            Arc::clone(&signals.look_again),
-        ),
+        hands: Hands {
+            notifier: Notifier::new(client.clone(), leadership.clone(), pod_name, *patience),
+            applier: Applier::new(
+                client.clone(),
+                leadership.clone(),
+                Arc::clone(&signals.look_again),
+            ),
+            metrics: Arc::clone(&signals.metrics),
+        }
+        .into(),
+        work: Doing::default(),
         pods,
         scans: ScanRequester::new(
             client.clone(),

@@ -14,11 +14,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::Client;
 use shared::domain::annotations::PENDING;
-use shared::domain::in_flight::Cause;
+use shared::domain::in_flight::{Cause, InFlight};
 use shared::domain::ownership::FIELD_MANAGER;
 use shared::domain::patch::{self, Outcome, PatchBody};
 use shared::domain::plan::{Action, Assessment, Pending, Plan, RefusedUndo, TakenBack, Tried, Update};
-use shared::domain::workload::WorkloadId;
+use shared::domain::workload::{Workload, WorkloadId};
 use shared::io::client::explain;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
@@ -68,58 +68,29 @@ impl Applier {
         now: Timestamp,
         metrics: &Metrics,
     ) -> Option<&'a Update> {
-        let version = &assessment.workload.resource_version;
-        match &assessment.action {
-            Action::Nothing | Action::Stop(_) | Action::StopForMarker(_) => {
-                self.note(assessment, told, metrics).await;
-            }
-            // That it was asked for is told from its marker.
-            Action::Start(update)
-            | Action::Undo {
-                undo: update,
-                abandoned: None,
-            } => {
-                return self.start(assessment, update, metrics).await;
-            }
-            // The end of what is undone is written down by no patch of its own, so this is the last chance to tell of it.
-            Action::RollBack { undo, .. }
-            | Action::Undo {
-                undo,
-                abandoned: Some(_),
-            } => {
-                if told {
-                    return self.start(assessment, undo, metrics).await;
-                }
-            }
-            // Once it is written down, nothing is left to tell of it.
-            Action::TakenBack(taken_back) => {
-                if told {
-                    self.take_note(assessment, taken_back, now, metrics).await;
-                }
-            }
-            Action::Follow {
-                in_flight,
-                status,
-                holds,
-                kept,
-            } => {
-                let Some(outcome) = Outcome::of(in_flight, status).filter(|_| told) else {
-                    self.note(assessment, told, metrics).await;
-                    return None;
-                };
-                let body = patch::finish(version, in_flight, &outcome, holds, kept, now);
-                if self.send(assessment, &body, metrics).await == Some(PatchResult::Sent) {
-                    tracing::info!(
-                        workload = %assessment.workload.id,
-                        change = in_flight.summary(),
-                        result = outcome.to_annotation(),
-                        "update ended"
-                    );
-                    metrics.updated(assessment.workload.id.kind, result(&outcome));
-                }
-            }
+        match Step::of(assessment, told)? {
+            Step::Start(update) => return self.start(assessment, update, metrics).await,
+            Step::TakeNote(taken_back) => self.take_note(assessment, taken_back, now, metrics).await,
+            Step::Finish(end) => self.finish(assessment, &end, now, metrics).await,
+            Step::Annotate(annotations) => self.annotate(assessment, &annotations, metrics).await,
         }
         None
+    }
+
+    /// Whether [`apply`](Self::apply) would send anything now.
+    pub fn has_to_apply(&self, assessment: &Assessment, told: bool) -> bool {
+        Step::of(assessment, told).is_some() && self.can_send(&assessment.workload)
+    }
+
+    /// Whether a patch of this workload as it stands may be sent now.
+    pub fn can_send(&self, workload: &Workload) -> bool {
+        let (uid, version) = (&workload.uid, &workload.resource_version);
+        self.attempts().may_try(uid, version, Instant::now())
+    }
+
+    /// How many patches of this workload came to nothing in a row.
+    pub fn failures(&self, workload: &Workload) -> u32 {
+        self.attempts().failures(&workload.uid)
     }
 
     /// Takes back what asked for a scan, which has been made.
@@ -201,31 +172,38 @@ impl Applier {
         }
     }
 
-    /// Says what waits, and takes away requests that fit nothing, once people were `told`.
-    async fn note(&self, assessment: &Assessment, told: bool, metrics: &Metrics) {
-        let waits = match &assessment.pending {
-            Pending::Unchanged => None,
-            Pending::Write(text) => Some(Some(text.clone())),
-            Pending::Remove => Some(None),
-        };
-        let refused = assessment.refused.iter().filter(|_| told);
-        let refused = refused.map(|refused| (refused.key.clone(), None));
-        let pending = waits.iter().map(|text| (PENDING.to_owned(), text.clone()));
-        let annotations: BTreeMap<String, Option<String>> = pending.chain(refused).collect();
-        if annotations.is_empty() {
-            return;
+    async fn finish(&self, assessment: &Assessment, end: &End<'_>, now: Timestamp, metrics: &Metrics) {
+        let (workload, in_flight, outcome) = (&assessment.workload, end.in_flight, &end.outcome);
+        let version = &workload.resource_version;
+        let body = patch::finish(version, in_flight, outcome, end.holds, end.kept, now);
+        if self.send(assessment, &body, metrics).await == Some(PatchResult::Sent) {
+            tracing::info!(
+                workload = %workload.id,
+                change = in_flight.summary(),
+                result = outcome.to_annotation(),
+                "update ended"
+            );
+            metrics.updated(workload.id.kind, result(outcome));
         }
-        let body = patch::annotate(&assessment.workload.resource_version, &annotations);
+    }
+
+    /// Says what waits, and takes away requests that fit nothing.
+    async fn annotate(&self, assessment: &Assessment, annotations: &Annotations, metrics: &Metrics) {
+        let workload = &assessment.workload;
+        let body = patch::annotate(&workload.resource_version, annotations);
         if self.send(assessment, &body, metrics).await != Some(PatchResult::Sent) {
             return;
         }
-        let workload = &assessment.workload.id;
-        match waits {
+        let workload = &workload.id;
+        match annotations.get(PENDING) {
             None => {}
             Some(Some(pending)) => tracing::info!(%workload, pending, "update waits"),
             Some(None) => tracing::info!(%workload, "no update waits any more"),
         }
-        for RefusedUndo { key, value, why } in assessment.refused.iter().filter(|_| told) {
+        let refused = assessment.refused.iter();
+        for RefusedUndo { key, value, why } in
+            refused.filter(|refused| annotations.contains_key(&refused.key))
+        {
             tracing::warn!(%workload, key, value, %why, "nothing is undone, and the request is removed");
         }
     }
@@ -239,7 +217,7 @@ impl Applier {
     ) -> Option<PatchResult> {
         let workload = &assessment.workload;
         let (uid, version) = (&workload.uid, &workload.resource_version);
-        if !self.attempts().may_try(uid, version, Instant::now()) || !self.leadership.may_act() {
+        if !self.can_send(workload) || !self.leadership.may_act() {
             return None;
         }
         let answer = timeout(
@@ -261,6 +239,77 @@ impl Applier {
     fn attempts(&self) -> MutexGuard<'_, Attempts> {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Annotations to be written; `None` goes.
+type Annotations = BTreeMap<String, Option<String>>;
+
+/// The one patch that an assessment leads to.
+enum Step<'a> {
+    Start(&'a Update),
+    TakeNote(&'a TakenBack),
+    Finish(End<'a>),
+    Annotate(Annotations),
+}
+
+/// How an update ended, and what is written down of it.
+struct End<'a> {
+    in_flight: &'a InFlight,
+    outcome: Outcome,
+    holds: &'a BTreeMap<String, String>,
+    kept: &'a Annotations,
+}
+
+impl<'a> Step<'a> {
+    /// `told`: people know what they have to know of before it is written down.
+    fn of(assessment: &'a Assessment, told: bool) -> Option<Self> {
+        match &assessment.action {
+            Action::Nothing | Action::Stop(_) | Action::StopForMarker(_) => note(assessment, told),
+            // That it was asked for is told from its marker.
+            Action::Start(update)
+            | Action::Undo {
+                undo: update,
+                abandoned: None,
+            } => Some(Self::Start(update)),
+            // The end of what is undone is written down by no patch of its own, so this is the last chance to tell of it.
+            Action::RollBack { undo, .. }
+            | Action::Undo {
+                undo,
+                abandoned: Some(_),
+            } => told.then_some(Self::Start(undo)),
+            // Once it is written down, nothing is left to tell of it.
+            Action::TakenBack(taken_back) => told.then_some(Self::TakeNote(taken_back)),
+            Action::Follow {
+                in_flight,
+                status,
+                holds,
+                kept,
+            } => {
+                let Some(outcome) = Outcome::of(in_flight, status).filter(|_| told) else {
+                    return note(assessment, told);
+                };
+                Some(Self::Finish(End {
+                    in_flight,
+                    outcome,
+                    holds,
+                    kept,
+                }))
+            }
+        }
+    }
+}
+
+/// What waits, and requests that fit nothing, which go once people were `told`.
+fn note(assessment: &Assessment, told: bool) -> Option<Step<'static>> {
+    let waits = match &assessment.pending {
+        Pending::Unchanged => None,
+        Pending::Write(text) => Some((PENDING.to_owned(), Some(text.clone()))),
+        Pending::Remove => Some((PENDING.to_owned(), None)),
+    };
+    let refused = assessment.refused.iter().filter(|_| told);
+    let refused = refused.map(|refused| (refused.key.clone(), None));
+    let annotations: Annotations = refused.chain(waits).collect();
+    (!annotations.is_empty()).then_some(Step::Annotate(annotations))
 }
 
 impl From<Failure> for PatchResult {

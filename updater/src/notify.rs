@@ -86,27 +86,54 @@ impl Notifier {
     /// Tells what ends with what the assessment asks for, like [`tell`](Self::tell). Whether it may end: all is settled, or was tried for
     /// as long as anybody should wait. Then it is kept in memory.
     pub async fn tell_before_the_end(&self, notices: &[Notice], metrics: &Metrics) -> bool {
-        let all = self.tell(notices, metrics).await;
+        self.tell(notices, metrics).await;
+        if !self.may_end(notices) {
+            return false;
+        }
+        for notice in self.untold(notices) {
+            self.postpone(notice, metrics);
+        }
+        true
+    }
+
+    /// Whether all of them are settled.
+    pub fn has_told(&self, notices: &[Notice]) -> bool {
+        self.untold(notices).is_empty()
+    }
+
+    /// Whether what they tell of may end: all are settled, or could not be told for too long.
+    pub fn may_end(&self, notices: &[Notice]) -> bool {
+        let untold = self.untold(notices);
         let now = Instant::now();
-        let untold: Vec<&Notice> = {
-            let state = self.state();
-            let untold = notices
-                .iter()
-                .filter(|notice| !state.settled.contains(&notice.event_name()));
-            untold.collect()
-        };
+        // One that fails longer than it should speaks for what comes after it: it is the same server.
         let is_overdue = |notice: &&Notice| {
             let name = notice.event_name();
             self.state().retries.is_overdue(&name, self.patience, now)
         };
-        // One that fails longer than it should speaks for what comes after it: it is the same server.
-        if all || !self.leadership.may_act() || !untold.iter().any(is_overdue) {
-            return all;
-        }
-        for notice in untold {
-            self.postpone(notice, metrics);
-        }
-        true
+        untold.is_empty() || (self.leadership.may_act() && untold.iter().any(is_overdue))
+    }
+
+    /// Whether there is one that can be told now.
+    pub fn has_to_tell(&self, notices: &[Notice]) -> bool {
+        self.untold(notices).into_iter().any(|notice| self.is_due(notice))
+    }
+
+    /// How often in a row the one was tried that failed most.
+    pub fn failures(&self, notices: &[Notice]) -> u32 {
+        let state = self.state();
+        let names = notices.iter().map(Notice::event_name);
+        names
+            .map(|name| state.retries.failures(&name))
+            .max()
+            .unwrap_or_default()
+    }
+
+    fn untold<'a>(&self, notices: &'a [Notice]) -> Vec<&'a Notice> {
+        let state = self.state();
+        let untold = notices
+            .iter()
+            .filter(|notice| !state.settled.contains(&notice.event_name()));
+        untold.collect()
     }
 
     fn postpone(&self, notice: &Notice, metrics: &Metrics) {
@@ -125,10 +152,19 @@ impl Notifier {
         log(notice, result, None);
     }
 
-    /// Tries what ended without being told, up to the first that cannot be told now either.
-    pub async fn tell_late(&self, metrics: &Metrics) {
+    /// Namespaces of what ended without being told, and can be tried now.
+    pub fn late(&self) -> BTreeSet<String> {
         let late: Vec<Notice> = self.state().late.values().cloned().collect();
-        let mut tried = late.iter().filter(|notice| self.is_due(notice));
+        let due = late.into_iter().filter(|notice| self.is_due(notice));
+        due.map(|notice| notice.workload.namespace).collect()
+    }
+
+    /// Tries what ended without being told in this namespace, up to the first that cannot be told now either.
+    pub async fn tell_late(&self, namespace: &str, metrics: &Metrics) {
+        let late: Vec<Notice> = self.state().late.values().cloned().collect();
+        let mut tried = late
+            .iter()
+            .filter(|notice| notice.workload.namespace == namespace && self.is_due(notice));
         while let Some(notice) = tried.next()
             && self.tell_one(notice, metrics).await
         {

@@ -3,32 +3,33 @@
 //! One look is at everything: what may be done with one workload can depend on all others. Nothing is kept between two
 //! looks but what was seen, told and tried, and losing that costs a question, not a mistake.
 
-use std::sync::{Arc, Mutex, PoisonError};
+mod hands;
+mod work;
+
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
-use shared::domain::notice::{Notice, notices};
-use shared::domain::plan::{Action, Assessment, Plan, PlanLimits, Readings, Seen, Snapshot, Update};
+use shared::domain::notice::notices;
+use shared::domain::plan::{Action, Assessment, Plan, PlanLimits, Readings, Seen, Snapshot};
 use shared::domain::release_notes::book::Waited;
 use shared::io::clock;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::apply::Applier;
+pub use self::hands::Hands;
+use self::hands::{Begun, Task};
+use self::work::Work;
 use crate::gather::gather;
 use crate::leader::Leadership;
 use crate::notes::AllWanted;
-use crate::notify::Notifier;
 use crate::outbox::{Outbox, Told};
 use crate::pods::PodReader;
 use crate::scans::ScanRequester;
 use crate::signals::Signals;
 use crate::watch::Stores;
 
-/// Workloads that are written to at the same time: one that hangs does not hold up the others.
-const CONCURRENT_WORKLOADS: usize = 4;
 /// The pause after a look is so many times as long as it took to decide: a busy cluster costs a fifth of a core at most, and
 /// a small one is answered at once.
 const REST: u32 = 4;
@@ -42,8 +43,9 @@ const TURN: Duration = Duration::from_secs(20);
 pub struct Reconciler {
     pub stores: Stores,
     pub leadership: Leadership,
-    pub notifier: Notifier,
-    pub applier: Applier,
+    pub hands: Arc<Hands>,
+    /// What they do.
+    pub work: Doing,
     /// Shared with the pages: what pods said is asked for once.
     pub pods: Arc<PodReader>,
     pub scans: ScanRequester,
@@ -57,6 +59,9 @@ pub struct Reconciler {
     pub readings: Readings,
     pub waited: Waited,
 }
+
+/// What was begun, and the updates that came of it.
+pub type Doing = Work<Option<Begun>>;
 
 /// What came of a look.
 #[derive(Debug)]
@@ -90,6 +95,9 @@ impl Reconciler {
                 next_look = None;
             }
         }
+        while !self.work.is_idle() {
+            self.work.next().await;
+        }
     }
 
     /// Notes what came of the last messages. Called at the end, before the lease is given back.
@@ -110,6 +118,10 @@ impl Reconciler {
                 () = stop.cancelled() => return false,
                 () = self.leadership.no_longer(acting) => return true,
                 () = self.signals.look_again.notified() => return true,
+                Some(begun) = self.work.next(), if !self.work.is_idle() => {
+                    self.take_in_late(begun);
+                    return true;
+                }
                 () = sleep_until(next_look.unwrap_or(turn)), if next_look.is_some() => return true,
                 () = sleep_until(turn) => {}
             }
@@ -125,8 +137,12 @@ impl Reconciler {
     async fn reconcile(&mut self) -> Look {
         let begun = Instant::now();
         let now = clock::now();
+        for late in self.work.ended() {
+            self.take_in_late(late);
+        }
         let (mut snapshot, last_run) = gather(&self.stores);
-        snapshot.tried = self.applier.tried(begun);
+        snapshot.tried = self.hands.applier.tried(begun);
+        self.work.add_tried(&mut snapshot);
         snapshot.seen = std::mem::take(&mut self.seen);
         snapshot.notes.waited = std::mem::take(&mut self.waited);
         snapshot.readings = std::mem::take(&mut self.readings).renewed(&snapshot);
@@ -140,9 +156,7 @@ impl Reconciler {
         self.seen = std::mem::take(&mut snapshot.seen);
         self.seen.take_in(&plan);
         let decided_in = begun.elapsed();
-        for (assessment, update) in self.carry_out(&snapshot, &plan, now).await {
-            self.seen.gave(assessment, update);
-        }
+        self.carry_out(&snapshot, &plan, now).await;
         self.readings = std::mem::take(&mut snapshot.readings);
 
         let asked = self
@@ -155,11 +169,12 @@ impl Reconciler {
                 &self.signals.metrics,
             )
             .await;
-        for (assessment, annotations) in asked.checked {
-            self.applier
-                .checked(assessment, &annotations, &self.signals.metrics)
-                .await;
-        }
+        let checked = asked.checked.into_iter();
+        let checked = checked
+            .map(|(assessment, annotations)| Task::Checked(assessment, annotations))
+            .filter(|task| self.hands.can_begin(task))
+            .collect();
+        self.begin(checked, now).await;
 
         self.signals.metrics.reconciled(begun.elapsed());
         let outbox = self.outbox.as_ref();
@@ -167,8 +182,8 @@ impl Reconciler {
         let looks = plan.next_look.into_iter().chain(asked.next_look).chain(sends);
         let deadline = looks.min().map(|at| begun + until(at, now));
         let retries = [
-            self.notifier.next_attempt(begun),
-            self.applier.next_attempt(begun),
+            self.hands.notifier.next_attempt(begun),
+            self.hands.applier.next_attempt(begun),
             self.pods.next_attempt(begun),
             self.scans.next_attempt(begun),
             outbox.and_then(|outbox| outbox.next_attempt(begun)),
@@ -197,63 +212,75 @@ impl Reconciler {
         });
     }
 
-    /// Tells and does what the plan says. Returns the updates that have begun, with what they were decided by.
-    async fn carry_out<'p>(
-        &mut self,
-        snapshot: &Snapshot,
-        plan: &'p Plan,
-        now: Timestamp,
-    ) -> Vec<(&'p Assessment, &'p Update)> {
-        let mut work: Vec<Told<'_>> = plan
+    /// Tells and does what the plan says, as far as there is room for it now.
+    async fn carry_out(&mut self, snapshot: &Snapshot, plan: &Plan, now: Timestamp) {
+        let told: Vec<Told<'_>> = plan
             .assessments
             .iter()
             .map(|assessment| (assessment, notices(assessment)))
             .collect();
-        // What only has something to say does not hold up what is under way.
-        work.sort_by_key(|(assessment, _)| matches!(assessment.action, Action::Nothing | Action::Stop(_)));
-        self.notifier.prune(work.iter().flat_map(|(_, notices)| notices));
-        self.applier.prune(plan);
+        let hands = &self.hands;
+        hands.notifier.prune(told.iter().flat_map(|(_, notices)| notices));
+        hands.applier.prune(plan);
         if let Some(outbox) = &mut self.outbox {
             outbox
-                .look(&work, (snapshot, plan), now, &self.signals.metrics)
+                .look(&told, (snapshot, plan), now, &self.signals.metrics)
                 .await;
         }
-        let this = &*self;
-        let begun = Mutex::new(Vec::new());
-        stream::iter(work)
-            .for_each_concurrent(CONCURRENT_WORKLOADS, |(assessment, notices)| {
-                let begun = &begun;
-                async move {
-                    let update = this.tell_and_apply(assessment, &notices, now).await;
-                    let update = update.map(|update| (assessment, update));
-                    begun
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .extend(update);
-                }
-            })
-            .await;
-        this.notifier.tell_late(&this.signals.metrics).await;
-        begun.into_inner().unwrap_or_else(PoisonError::into_inner)
+        let outbox = self.outbox.as_ref();
+        let tasks = told.into_iter().map(|(assessment, notices)| {
+            let entered = outbox.is_none_or(|outbox| outbox.has_entered(&notices));
+            Task::Tell {
+                assessment,
+                notices,
+                entered,
+            }
+        });
+        let mut tasks: Vec<Task<'_>> = tasks.filter(|task| hands.can_begin(task)).collect();
+        // Of what is as urgent, that which never failed: so whatever can be done is done some time.
+        tasks.sort_by_cached_key(|task| (task.urgency(), hands.failures(task)));
+        tasks.extend(hands.notifier.late().into_iter().map(Task::Late));
+        let left = self.begin(tasks, now).await;
+        let took_a_turn = |assessment: &Assessment| {
+            matches!(assessment.action, Action::Start(_))
+                && !snapshot.tried.contains_key(&assessment.workload.uid)
+        };
+        if left.into_iter().any(took_a_turn) {
+            // It is the turn of others meanwhile.
+            self.signals.look_again.notify_one();
+        }
     }
 
-    async fn tell_and_apply<'p>(
-        &self,
-        assessment: &'p Assessment,
-        notices: &[Notice],
-        now: Timestamp,
-    ) -> Option<&'p Update> {
+    /// Returns what there was no room for.
+    async fn begin<'p>(&mut self, tasks: Vec<Task<'p>>, now: Timestamp) -> Vec<&'p Assessment> {
         self.signals.health.turned(Instant::now());
-        let metrics = &self.signals.metrics;
-        let outbox = self.outbox.as_ref();
-        let entered = outbox.is_none_or(|outbox| outbox.has_entered(notices));
-        let told = if assessment.ends_its_notices() {
-            self.notifier.tell_before_the_end(notices, metrics).await
-        } else {
-            self.notifier.tell(notices, metrics).await
-        };
-        let told = told && entered;
-        self.applier.apply(assessment, told, now, metrics).await
+        let hands = &self.hands;
+        let look = Instant::now();
+        let (begun, left) = self
+            .work
+            .carry_out(tasks, |task| {
+                Arc::clone(hands).carry_out(task.into(), (look, now))
+            })
+            .await;
+        for begun in begun.into_iter().flatten() {
+            if begun.look == look {
+                self.seen.gave(&begun.assessment, &begun.update);
+            } else {
+                self.take_in_late(Some(begun));
+            }
+        }
+        left.iter().filter_map(Task::assessment).collect()
+    }
+
+    /// What began in a look that did not wait for it. Others have followed, and may have seen what it did, and more.
+    fn take_in_late(&mut self, begun: Option<Begun>) {
+        let begun = begun.filter(|begun| self.seen.shows(&begun.assessment.workload));
+        if let Some(Begun {
+            assessment, update, ..
+        }) = begun
+        {
+            self.seen.gave(&assessment, &update);
+        }
     }
 }
 

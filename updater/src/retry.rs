@@ -76,6 +76,11 @@ impl<Key: Ord + Clone> Retries<Key> {
         );
     }
 
+    /// How often it has failed in a row.
+    pub(crate) fn failures(&self, key: &Key) -> u32 {
+        self.entries.get(key).map_or(0, |entry| entry.failures)
+    }
+
     /// Whether `key` has failed for as long as `patience` at `now`, and never went well meanwhile.
     pub(crate) fn is_overdue(&self, key: &Key, patience: Duration, now: Instant) -> bool {
         let entry = self.entries.get(key);

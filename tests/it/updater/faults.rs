@@ -284,3 +284,31 @@ async fn a_wait_that_the_api_server_asks_for_is_obeyed_and_holds_up_no_other_wor
     .await;
     stage.image_becomes("checkout", NEW).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_that_hang_in_one_namespace_hold_up_no_other_one() {
+    const HANGING: u64 = 20;
+    let stage = Stage::with_checkout(&[]).await;
+    let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "bank" } });
+    stage.cluster.apply(&[namespace]).await;
+    let approve = json!({ "kubefresh.dev/watch": "true", "kubefresh.dev/mode": "approve" });
+    let waiting = (0..HANGING).map(|index| {
+        let mut deployment = shop::deployment(&format!("account-{index}"), OLD, &approve);
+        deployment["metadata"]["namespace"] = json!("bank");
+        deployment
+    });
+    stage.cluster.apply(&waiting.collect::<Vec<Value>>()).await;
+    let hang = patches(Fault::Delay(10 * LIMIT)).user(UPDATER).namespace("bank");
+    let hang = stage.cluster.api.faults().install(hang);
+    let _updater = stage.leader().await;
+    stage.offer_1_5_0().await;
+    eventually("one hangs", LIMIT, || async { (hang.struck() > 0).then_some(()) }).await;
+    // Each step of this update is a look of its own.
+    stage.image_becomes("checkout", NEW).await;
+    stage.give_up("checkout").await;
+    stage.image_becomes("checkout", OLD).await;
+    stage.roll_out("checkout").await;
+    let result = stage.result("checkout").await;
+    assert!(result.starts_with("rolled back: "), "{result}");
+    assert!(hang.struck() < HANGING, "all were waited for: {}", hang.struck());
+}

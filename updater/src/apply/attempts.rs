@@ -62,6 +62,11 @@ impl Attempts {
         }
     }
 
+    /// How many came to nothing in a row.
+    pub(super) fn failures(&self, uid: &Uid) -> u32 {
+        self.trouble.failures(uid)
+    }
+
     /// What others have to know of what was tried.
     pub(super) fn unseen(&self, now: Instant) -> BTreeMap<Uid, Tried> {
         let answered = self.answered.iter().map(|(uid, version)| {

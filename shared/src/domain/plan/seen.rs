@@ -39,6 +39,12 @@ impl Seen {
         sighting.filter(|sighting| !sighting.is_before(workload))
     }
 
+    /// Whether nothing newer than this was seen of it.
+    pub fn shows(&self, workload: &Workload) -> bool {
+        let sighting = self.0.get(&workload.uid);
+        sighting.is_some_and(|sighting| sighting.workload.resource_version == workload.resource_version)
+    }
+
     /// Takes in what the patch of an update, made from this assessment, has made of a workload: somebody may take that back before
     /// a look shows it, and with it the marker.
     pub fn gave(&mut self, assessment: &Assessment, update: &Update) {

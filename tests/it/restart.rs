@@ -243,6 +243,8 @@ fn start_updater(cluster: &Cluster, receiver: &Receiver) -> Child {
         &[
             "--webhook-url",
             &receiver.url("/"),
+            // Whoever leads next waits for as long as the former one may still send.
+            "--webhook-timeout=1000",
             "--webhook-enable-deployment-detected",
             "--webhook-enable-image-rollout-started",
             "--webhook-enable-image-rollout-completed",

@@ -4,6 +4,7 @@ mod email;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use shared::domain::announcement::{Announcement, discord, ntfy, slack, teams, telegram};
@@ -14,7 +15,7 @@ use crate::cli::channels::Destination;
 use crate::post::Address;
 
 /// How long a request may take.
-pub(crate) const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(15);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A channel cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -108,6 +109,18 @@ impl Sender {
             | Self::Telegram { address, chat: _ }
             | Self::Ntfy { address, topic: _ } => address.host(),
             Self::Email(mailer) => mailer.host().to_owned(),
+        }
+    }
+
+    /// How long an attempt takes at most.
+    pub(crate) fn limit(&self) -> Duration {
+        match self {
+            Self::Discord(address)
+            | Self::Slack(address)
+            | Self::Teams(address)
+            | Self::Telegram { address, chat: _ }
+            | Self::Ntfy { address, topic: _ } => address.limit(),
+            Self::Email(_) => email::LIMIT,
         }
     }
 

@@ -2,35 +2,34 @@
 //!
 //! Entering is part of each look and comes before any patch of it, so that no end of an update is written down that could be
 //! forgotten, unless the record cannot be reached for longer than anybody should wait: then it is kept in memory. Sending is no part
-//! of it: a receiver that hangs holds up nothing. A kill between an answer and our note of it sends a message twice, under the same id.
+//! of it: a receiver that hangs holds up nothing. The write that enters a message also says who sends it (`outbox::sending` of the
+//! domain), so that nobody else does. A kill between an answer and our note of it sends a message twice, under the same id.
 
+mod sending;
 mod store;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::Client;
 use shared::domain::announcement::briefing::{Briefing, Wait};
 use shared::domain::message::{EventType, Message, messages};
 use shared::domain::notice::Notice;
 use shared::domain::outbox::{self, Answer, Channel, Fate, Waiting};
 use shared::domain::plan::{Assessment, Channels, Plan, Snapshot};
-use shared::domain::workload::WorkloadId;
 use shared::io::clock;
-use tokio::sync::{Notify, mpsc};
-use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::leader::Leadership;
 use crate::metrics::{MessageResult, Metrics};
 use crate::receivers::Receivers;
+use sending::{Answered, BEGINS_WITHIN, Sending};
 use store::OutboxStore;
 
-/// Messages that are sent at the same time.
-const CONCURRENT: usize = 8;
 /// How long we wait, when told to stop, for answers under way; what has none by then is sent again by the next leader.
 const STOP_LIMIT: Duration = Duration::from_secs(1);
 /// The least between two writes that only detections are the reason for, of which there can be thousands.
@@ -56,10 +55,7 @@ pub struct Outbox {
     store: OutboxStore,
     /// As it is stored, with what is yet to be written; `None` where that is not known.
     book: Option<outbox::Outbox>,
-    sending: JoinSet<()>,
-    busy: BTreeSet<(Channel, WorkloadId)>,
-    answers: mpsc::UnboundedReceiver<Answered>,
-    answered: mpsc::UnboundedSender<Answered>,
+    sending: Sending,
     /// Whether all that the last look had to tell is written down.
     is_current: bool,
     /// What ended without having been entered, until it is.
@@ -70,9 +66,6 @@ pub struct Outbox {
     written_at: Option<Instant>,
     /// Whether something about detections was left to a later look.
     is_resting: bool,
-    /// Not yet written down.
-    noted: Vec<Answered>,
-    look_again: Arc<Notify>,
 }
 
 impl fmt::Debug for Outbox {
@@ -80,17 +73,9 @@ impl fmt::Debug for Outbox {
         f.debug_struct("Outbox")
             .field("receivers", &self.receivers)
             .field("book", &self.book)
+            .field("sending", &self.sending)
             .finish_non_exhaustive()
     }
-}
-
-/// An attempt and what came of it.
-#[derive(Debug)]
-struct Answered {
-    /// What was told at once.
-    batch: Vec<Waiting>,
-    answer: Answer,
-    at: Timestamp,
 }
 
 /// What was decided about a message, to be said once it is written down.
@@ -105,9 +90,10 @@ impl Outbox {
         leadership: Leadership,
         look_again: Arc<Notify>,
     ) -> Self {
-        let (answered, answers) = mpsc::unbounded_channel();
+        let receivers = Arc::new(receivers);
         Self {
-            receivers: Arc::new(receivers),
+            sending: Sending::new(Arc::clone(&receivers), leadership.clone(), look_again),
+            receivers,
             wanted: Channels::new(),
             next_reminder: None,
             held_until: None,
@@ -120,12 +106,6 @@ impl Outbox {
             is_kept: false,
             written_at: None,
             is_resting: false,
-            sending: JoinSet::new(),
-            busy: BTreeSet::new(),
-            answers,
-            answered,
-            noted: Vec::new(),
-            look_again,
         }
     }
 
@@ -138,7 +118,7 @@ impl Outbox {
         metrics: &Metrics,
     ) {
         self.wanted.clone_from(&plan.channels);
-        self.collect();
+        self.sending.collect();
         self.is_current = false;
         self.is_kept = false;
         self.held_until = None;
@@ -148,15 +128,16 @@ impl Outbox {
         }
         if is_known {
             // Written even if the claim lapses now: what was taken in is not lost, and by its version it is nobody else's yet.
-            let decided = self.take_in(work, now);
+            let receivers = Arc::clone(&self.receivers);
+            let briefing = Briefing::new(snapshot, plan, receivers.pages(), now);
+            let decided = self.take_in(work, &briefing, now);
+            let (begun, written) = (self.begin(&briefing, now), Instant::now());
             self.is_current = self.save(decided, now, metrics).await;
-        }
-        if self.is_current {
-            if self.leadership.may_act() {
-                let receivers = Arc::clone(&self.receivers);
-                self.send_due(&Briefing::new(snapshot, plan, receivers.pages(), now), now);
+            if self.is_current {
+                self.sending.begin(begun, &briefing, written);
             }
-        } else if self.store.is_overdue(self.patience, Instant::now()) {
+        }
+        if !self.is_current && self.store.is_overdue(self.patience, Instant::now()) {
             self.keep(work, now, metrics);
         }
     }
@@ -185,9 +166,7 @@ impl Outbox {
 
     /// Somebody else leads, and goes on from the record.
     pub fn forget(&mut self) {
-        self.sending.abort_all();
-        self.collect();
-        self.noted.clear();
+        self.sending.forget();
         self.book = None;
         self.held_until = None;
         self.store.forget();
@@ -195,16 +174,18 @@ impl Outbox {
 
     /// Waits a little for the answers that are under way, and notes them. Called at the end, before the lease is given back.
     pub async fn finish(&mut self, metrics: &Metrics) {
-        let all = async { while self.sending.join_next().await.is_some() {} };
-        if timeout(STOP_LIMIT, all).await.is_err() {
+        if !self.sending.stop(STOP_LIMIT).await {
             tracing::warn!("a receiver has not answered yet; what it was sent may be sent again");
         }
-        self.collect();
         self.is_resting = false;
         if self.leadership.holds_claim() && self.book.is_some() {
             let mut decided = self.take_answers();
             let now = clock::now();
             decided.extend(self.take_late(now));
+            // Whoever leads next need not wait for what we broke off.
+            if let Some(book) = &mut self.book {
+                book.give_back(self.sending.name(), |_, _| true);
+            }
             self.save(decided, now, metrics).await;
         }
         let lost = self.late.waiting().len();
@@ -216,23 +197,15 @@ impl Outbox {
         }
     }
 
-    fn collect(&mut self) {
-        while self.sending.try_join_next().is_some() {}
-        while let Ok(answered) = self.answers.try_recv() {
-            for waiting in &answered.batch {
-                self.busy.remove(&waiting.queue());
-            }
-            self.noted.push(answered);
-        }
-        if self.sending.is_empty() {
-            self.busy.clear();
-        }
-    }
-
     /// Whether what is stored is known.
     async fn load(&mut self) -> bool {
         if self.book.is_none() {
             self.book = self.store.load().await;
+            if let Some(book) = &mut self.book {
+                let sending = &self.sending;
+                let goes_on = |channel, id: &str| sending.is_open(channel, id);
+                book.read_by(sending.name(), clock::now(), goes_on);
+            }
         }
         self.book.is_some()
     }
@@ -241,12 +214,22 @@ impl Outbox {
         let Some(book) = &mut self.book else {
             return Vec::new();
         };
+        let name = self.sending.name();
         let mut decided = Vec::new();
-        let all = self.noted.iter().flat_map(|Answered { batch, answer, at }| {
+        let all = self.sending.noted().iter().flat_map(|one| {
+            let Answered { batch, answer, at } = one;
             batch.iter().map(move |waiting| (waiting, answer, at))
         });
         for (waiting, answer, at) in all {
-            let (channel, id) = (waiting.channel, &waiting.message.id);
+            let (channel, id) = waiting.key();
+            let Some(answer) = answer else {
+                book.give_back(name, |of, one| (of, one) == (channel, id));
+                continue;
+            };
+            // Whoever took it from us meanwhile will know by themselves, unless there is nothing left to do.
+            if *answer != Answer::Taken && book.is_sent_by_another(channel, id, name) {
+                continue;
+            }
             let Some(fate) = book.answered(channel, id, answer, self.receivers.retries(channel), *at) else {
                 continue;
             };
@@ -268,7 +251,7 @@ impl Outbox {
         gone.into_iter().flatten().map(dropped).collect()
     }
 
-    fn take_in(&mut self, work: &[Told<'_>], now: Timestamp) -> Vec<Decided> {
+    fn take_in(&mut self, work: &[Told<'_>], briefing: &Briefing<'_>, now: Timestamp) -> Vec<Decided> {
         let told = work
             .iter()
             .flat_map(|(assessment, notices)| messages(assessment, notices, now));
@@ -279,7 +262,7 @@ impl Outbox {
             .chain(&others)
             .map(|message| message.id.clone())
             .collect();
-        self.is_resting = self.may_rest(work, &told, now);
+        self.is_resting = self.may_rest(work, &told, briefing, now);
         if self.is_resting {
             return Vec::new();
         }
@@ -311,24 +294,29 @@ impl Outbox {
 
     /// Whether the record was written a moment ago and only detections are a reason to write it again. What our own rollouts have
     /// changed is noted by that.
-    fn may_rest(&mut self, work: &[Told<'_>], told: &[Message], now: Timestamp) -> bool {
+    fn may_rest(
+        &mut self,
+        work: &[Told<'_>],
+        told: &[Message],
+        briefing: &Briefing<'_>,
+        now: Timestamp,
+    ) -> bool {
         let Some(book) = &mut self.book else {
             return false;
         };
         let is_fresh = self.written_at.is_some_and(|at| at.elapsed() < DETECTIONS_REST);
-        let is_detection = |answered: &Answered| {
-            let mut batch = answered.batch.iter();
-            batch.all(|waiting| waiting.message.event == EventType::DeploymentDetected)
-        };
+        let is_detection = |waiting: &Waiting| waiting.message.event == EventType::DeploymentDetected;
+        let mut noted = self.sending.noted().iter().flat_map(|one| &one.batch);
         let is_known = |message: &Message| {
             let mut channels = self.receivers.of(message, &self.wanted).into_iter();
             channels.all(|channel| book.knows(channel, &message.id))
         };
-        if !is_fresh
-            || !self.receivers.detects()
-            || !self.noted.iter().all(is_detection)
-            || !told.iter().all(is_known)
-        {
+        if !is_fresh || !self.receivers.detects() || !noted.all(is_detection) || !told.iter().all(is_known) {
+            return false;
+        }
+        let held = held(book, briefing);
+        let due = book.due(now, |id| held.contains_key(id));
+        if !due.into_iter().flatten().all(is_detection) {
             return false;
         }
         book.detect(Channel::Webhook, &assessments(work), false, now);
@@ -353,7 +341,7 @@ impl Outbox {
             return false;
         }
         metrics.messages_waiting(book.waiting().len(), book.overdue(now));
-        self.noted.clear();
+        self.sending.written();
         self.late = outbox::Outbox::default();
         for (waiting, result, why) in decided {
             metrics.message(waiting.channel, result);
@@ -395,34 +383,22 @@ impl Outbox {
         }
     }
 
-    fn send_due(&mut self, briefing: &Briefing<'_>, now: Timestamp) {
-        let Some(book) = &self.book else {
-            return;
+    /// Notes in the record what is sent once it is written.
+    fn begin(&mut self, briefing: &Briefing<'_>, now: Timestamp) -> Vec<Vec<Waiting>> {
+        let Some(book) = &mut self.book else {
+            return Vec::new();
         };
         let held = held(book, briefing);
         self.held_until = held.values().map(|wait| wait.until).min();
-        // What was answered and is not noted yet is not sent again.
-        let noted = self.noted.iter().flat_map(|answered| &answered.batch);
-        let noted = noted.map(Waiting::queue);
-        let busy = noted.chain(self.busy.iter().cloned()).collect();
-        for batch in book.due(now, &busy, |id| held.contains_key(id)) {
-            if self.sending.len() >= CONCURRENT || !self.leadership.may_act() {
-                return;
-            }
-            let batch: Vec<Waiting> = batch.into_iter().cloned().collect();
-            self.busy.extend(batch.iter().map(Waiting::queue));
-            let messages: Vec<&Message> = batch.iter().map(|waiting| &waiting.message).collect();
-            let announcement = briefing.announcement(&messages);
-            let (receivers, answered) = (Arc::clone(&self.receivers), self.answered.clone());
-            let look_again = Arc::clone(&self.look_again);
-            self.sending.spawn(async move {
-                let answer = receivers.send(&batch, announcement).await;
-                let at = clock::now();
-                // Nobody listens any more only where the process ends.
-                let _ = answered.send(Answered { batch, answer, at });
-                look_again.notify_one();
-            });
+        if self.is_resting || !self.leadership.may_act() {
+            return Vec::new();
         }
+        let lasts = |channel| {
+            let lasts = self.receivers.limit(channel) + BEGINS_WITHIN;
+            SignedDuration::try_from(lasts).unwrap_or(SignedDuration::MAX)
+        };
+        let is_held = |id: &str| held.contains_key(id);
+        book.begin(self.sending.name(), lasts, self.sending.room(), now, is_held)
     }
 }
 
@@ -452,6 +428,7 @@ fn tell(receiver: &str, waiting: &Waiting, result: MessageResult, why: &str) {
         message,
         attempts: _,
         not_before: _,
+        under_way: _,
     } = waiting;
     let (workload, event, id) = (&message.workload, message.event, &message.id);
     match result {

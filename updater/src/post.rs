@@ -46,6 +46,11 @@ impl Address {
         host(&self.url)
     }
 
+    /// How long an exchange takes at most.
+    pub(crate) fn limit(&self) -> Duration {
+        self.timeout
+    }
+
     /// Tries once, with more headers of this request.
     pub(crate) async fn post(&self, more: HeaderMap, body: String) -> Answer {
         let mut headers = self.headers.clone();

@@ -1,6 +1,7 @@
 //! Who is told what: the webhook of other programs, and the channels of people.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use shared::domain::announcement::Announcement;
@@ -179,6 +180,13 @@ impl Receivers {
         } else {
             self.retries
         }
+    }
+
+    /// How long an attempt on this channel takes at most.
+    pub(crate) fn limit(&self, channel: Channel) -> Duration {
+        let webhook = self.webhook.as_ref().filter(|_| channel == Channel::Webhook);
+        let people = self.people.get(&channel).map(Sender::limit);
+        people.or_else(|| webhook.map(Webhook::limit)).unwrap_or_default()
     }
 
     /// Tries once to send what is told at once, with what there is to say of all of it.

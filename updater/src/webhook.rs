@@ -1,6 +1,7 @@
 //! Posts messages to the one receiver of the settings, as watch-cluster does or as a template of the user's says.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -44,6 +45,11 @@ impl Webhook {
     /// The receiver as it may be shown.
     pub(crate) fn host(&self) -> String {
         self.address.host()
+    }
+
+    /// How long an attempt takes at most.
+    pub(crate) fn limit(&self) -> Duration {
+        self.address.limit()
     }
 
     /// Tries once.

@@ -8,6 +8,7 @@ mod answer;
 mod detection;
 mod partly_read;
 mod room;
+mod sending;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,17 +17,11 @@ use serde::{Deserialize, Serialize};
 
 pub use self::answer::Answer;
 pub use self::partly_read::PartlyRead;
+pub use self::sending::{Fate, UnderWay};
 pub use super::channel::Channel;
-use super::message::{EventType, Message, ToPeople};
+use super::message::{Message, ToPeople};
 use super::time::whole_seconds;
-use super::workload::WorkloadId;
 
-/// After a first failure, and the least after any: a receiver that names none at all would be asked without a pause. Each further
-/// one waits six times as long, so that three repetitions outlast a receiver's restart.
-const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(5);
-const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(15);
-/// The longest wait that a receiver may name.
-const LONGEST_NAMED: SignedDuration = SignedDuration::from_hours(1);
 /// What is older than this is no news: it was left by an updater that stopped, or waits for a receiver that is gone.
 const STALE: SignedDuration = SignedDuration::from_hours(24);
 /// For how long what was settled is remembered after nothing speaks of it any more: as long as an Event lives by default, so that
@@ -34,8 +29,6 @@ const STALE: SignedDuration = SignedDuration::from_hours(24);
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(1);
 /// How many of those are remembered; the oldest go.
 const MOST_REMEMBERED: usize = 500;
-/// How many messages become one at most.
-const MOST_IN_ONE: usize = 100;
 
 /// A message that nobody took yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,20 +42,14 @@ pub struct Waiting {
     /// Before this it is not tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
+    /// Who tries to send it now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub under_way: Option<UnderWay>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
 fn is_zero(number: &u32) -> bool {
     *number == 0
-}
-
-/// What became of a message by an answer, or for want of one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
-    Sent,
-    /// It is tried again then.
-    Waits(Timestamp),
-    GivenUp,
 }
 
 /// Everything that is stored of messages. A later version's may say more, of which nothing is read.
@@ -207,6 +194,7 @@ impl Outbox {
             message,
             attempts: 0,
             not_before,
+            under_way: None,
         });
         self.make_room(now)
     }
@@ -216,115 +204,6 @@ impl Outbox {
         let waiting = other.waiting.iter().cloned();
         let entered = waiting.map(|one| self.push(one.channel, one.message, one.not_before, now));
         entered.flatten().collect()
-    }
-
-    /// What may be tried at `now`, each by itself: of each workload the message that was entered first, and of `busy` ones none.
-    /// People are told one thing after the other, and with it what is like it and waits for no second attempt. Detections come last,
-    /// of which there can be many. A message to people that `is_held`, by its id, goes only with another that is like it, or where
-    /// the next of its workload waits behind it.
-    pub fn due(
-        &self,
-        now: Timestamp,
-        busy: &BTreeSet<(Channel, WorkloadId)>,
-        is_held: impl Fn(&str) -> bool,
-    ) -> Vec<Vec<&Waiting>> {
-        let mut due: Vec<&Waiting> = self
-            .first_of_each()
-            .filter(|waiting| {
-                let may_wait = waiting.channel.is_for_people() && is_held(&waiting.message.id);
-                !may_wait || self.is_followed(waiting)
-            })
-            .filter(|waiting| self.time_of(waiting).is_none_or(|time| time <= now))
-            .filter(|waiting| !busy.contains(&waiting.queue()))
-            .collect();
-        due.sort_by_key(|waiting| waiting.message.event == EventType::DeploymentDetected);
-        let mut taken: BTreeSet<Channel> = busy.iter().map(|(channel, _)| *channel).collect();
-        let mut batches = Vec::new();
-        for waiting in due {
-            if !waiting.channel.is_for_people() {
-                batches.push(vec![waiting]);
-            } else if taken.insert(waiting.channel) {
-                batches.push(self.like(waiting, now));
-            }
-        }
-        batches
-    }
-
-    /// Whether another message of its workload waits behind it.
-    fn is_followed(&self, waiting: &Waiting) -> bool {
-        let queue = (waiting.channel, &waiting.message.workload);
-        let all = self.waiting.iter();
-        all.filter(|one| (one.channel, &one.message.workload) == queue)
-            .count()
-            > 1
-    }
-
-    fn like(&self, first: &Waiting, now: Timestamp) -> Vec<&Waiting> {
-        let is_ready =
-            |one: &Waiting| one.attempts == 0 || one.not_before.is_none_or(|not_before| not_before <= now);
-        let alike = self.first_of_each().filter(|one| {
-            one.channel == first.channel && one.message.is_like(&first.message) && is_ready(one)
-        });
-        alike.take(MOST_IN_ONE).collect()
-    }
-
-    /// Before this it is not sent.
-    fn time_of(&self, waiting: &Waiting) -> Option<Timestamp> {
-        let paused = self.paused.get(&waiting.channel).copied();
-        waiting.not_before.max(paused)
-    }
-
-    /// When something will be due that is not at `now`.
-    pub fn next(&self, now: Timestamp) -> Option<Timestamp> {
-        let times = self.first_of_each().filter_map(|waiting| self.time_of(waiting));
-        times.filter(|time| *time > now).min()
-    }
-
-    fn first_of_each(&self) -> impl Iterator<Item = &Waiting> {
-        let mut seen = BTreeSet::new();
-        self.waiting
-            .iter()
-            .filter(move |waiting| seen.insert((waiting.channel, &waiting.message.workload)))
-    }
-
-    /// Takes in an answer that came at `now`; a message is tried again `retries` times. `None` where it does not wait any more.
-    pub fn answered(
-        &mut self,
-        channel: Channel,
-        id: &str,
-        answer: &Answer,
-        retries: u32,
-        now: Timestamp,
-    ) -> Option<Fate> {
-        let is_it = |waiting: &Waiting| waiting.channel == channel && waiting.message.id == id;
-        let index = self.waiting.iter().position(is_it)?;
-        let waiting = self.waiting.get_mut(index)?;
-        self.changed = true;
-        waiting.attempts = waiting.attempts.saturating_add(1);
-        let fate = match answer {
-            Answer::Taken => Fate::Sent,
-            Answer::Refused(_) => Fate::GivenUp,
-            Answer::TryAgain { .. } if waiting.attempts > retries => Fate::GivenUp,
-            Answer::TryAgain { why: _, after } => {
-                let pause = after.unwrap_or_else(|| pause(waiting.attempts));
-                let due = now.checked_add(pause.clamp(FIRST_PAUSE, LONGEST_NAMED));
-                let due = due.unwrap_or(now);
-                waiting.not_before = Some(due);
-                if channel.is_for_people() && after.is_some() {
-                    self.paused.insert(channel, due);
-                }
-                Fate::Waits(due)
-            }
-        };
-        self.paused.retain(|_, until| *until > now);
-        match fate {
-            Fate::Waits(_) => {}
-            Fate::Sent | Fate::GivenUp => {
-                let settled = self.waiting.remove(index);
-                self.settle(&[settled], now);
-            }
-        }
-        Some(fate)
     }
 
     /// Nobody enters these again.
@@ -366,19 +245,6 @@ impl Outbox {
             }
         }
     }
-}
-
-impl Waiting {
-    /// What must not overtake each other.
-    pub fn queue(&self) -> (Channel, WorkloadId) {
-        (self.channel, self.message.workload.clone())
-    }
-}
-
-/// The pause after so many attempts.
-fn pause(attempts: u32) -> SignedDuration {
-    let factor = 6_i32.saturating_pow(attempts.saturating_sub(1));
-    FIRST_PAUSE.saturating_mul(factor).min(LONGEST_PAUSE)
 }
 
 #[cfg(test)]

@@ -159,9 +159,20 @@ async fn a_receiver_that_never_answers_holds_up_neither_an_update_nor_the_end() 
     let updater = leader(&stage, &receiver, &["--webhook-timeout=60000"]).await;
     update(&stage).await;
     assert_eq!(receiver.received().len(), 1, "one at a time for one workload");
+    let record = async || {
+        let stored = records(&stage).get(OUTBOX).await.unwrap();
+        stored.data.unwrap().remove("outbox").unwrap()
+    };
+    assert_eq!(record().await.matches("underWay").count(), 1);
     let told = Instant::now();
     updater.stop().await;
     assert!(told.elapsed() < Duration::from_secs(3), "{:?}", told.elapsed());
+    // It was broken off, and nobody has to wait for it.
+    let record = record().await;
+    assert!(
+        record.contains(STARTED) && !record.contains("underWay"),
+        "{record}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -245,6 +256,10 @@ async fn the_record_is_not_written_when_nothing_happened() {
     };
     updater.shows("kubefresh_messages_waiting{} 0").await;
     let before = written();
+    assert!(
+        before <= 7,
+        "one makes it; each message is entered by one, which says who sends it, and noted by one"
+    );
     for round in 0..10 {
         let round = round.to_string();
         stage.annotate("checkout", "shop.example/round", &round).await;
@@ -346,7 +361,8 @@ async fn what_was_under_way_when_the_lease_was_lost_is_the_next_leaders_alone() 
     let stage = Stage::with_checkout(&[]).await;
     let receiver = Receiver::start().await;
     receiver.behave(Behaviour::Hang);
-    let first = leader(&stage, &receiver, &["--webhook-timeout=60000"]).await;
+    // The next one waits for as long as that could go on.
+    let first = leader(&stage, &receiver, &["--webhook-timeout=3000"]).await;
     stage.offer_1_5_0().await;
     stage.image_becomes("checkout", NEW).await;
     comes(&receiver, 1).await;

@@ -1,6 +1,7 @@
 //! Hands e-mails to a relay.
 
 use std::fmt;
+use std::time::Duration;
 
 use lettre::message::{Mailbox, Message, MultiPart};
 use lettre::transport::smtp::Error;
@@ -14,6 +15,9 @@ use tokio::time::timeout;
 
 use super::TIMEOUT;
 use crate::cli::channels::EmailSettings;
+
+/// How long an attempt takes at most, of which each step has its own limit.
+pub(super) const LIMIT: Duration = Duration::from_secs(30);
 
 /// The relay, and who is written to.
 pub(crate) struct Mailer {
@@ -70,11 +74,11 @@ impl Mailer {
             Ok(message) => message,
             Err(error) => return Answer::Refused(format!("it cannot be written as an e-mail: {error}")),
         };
-        match timeout(TIMEOUT * 2, self.transport.send(message)).await {
+        match timeout(LIMIT, self.transport.send(message)).await {
             Ok(Ok(_)) => Answer::Taken,
             Ok(Err(error)) => answer(&error),
             Err(_) => Answer::TryAgain {
-                why: format!("no answer within {:?}", TIMEOUT * 2),
+                why: format!("no answer within {LIMIT:?}"),
                 after: None,
             },
         }

@@ -14,7 +14,8 @@ use crate::answer::{Failure, failure};
 use crate::api;
 use crate::retry::Retries;
 
-const CALL_LIMIT: Duration = Duration::from_secs(5);
+/// How long a call may take.
+pub(super) const CALL_LIMIT: Duration = Duration::from_secs(5);
 
 pub(super) struct OutboxStore {
     api: Api<ConfigMap>,

@@ -4,17 +4,19 @@ use strum::VariantArray as _;
 use super::*;
 use crate::domain::annotations::Mode;
 use crate::domain::in_flight::{ImageChange, InFlight};
+use crate::domain::message::EventType;
 use crate::domain::message::{Image, ToPeople};
 use crate::domain::notice::NoticeReason;
 use crate::domain::plan::tests as plan;
 use crate::domain::plan::{Action, Assessment, ContainerVerdict, Pending, Verdict};
 use crate::domain::record::outbox as record;
 use crate::domain::rollout::{RolloutStatus, Waiting as RolloutWaiting};
-use crate::domain::workload::WorkloadKind;
+use crate::domain::workload::{WorkloadId, WorkloadKind};
 
 use self::detecting::{rolling, watched};
 
 mod detecting;
+mod leading;
 mod telling_people;
 
 const HOOK: Channel = Channel::Webhook;
@@ -62,10 +64,8 @@ fn outbox(entries: &[(&str, &str)]) -> Outbox {
     outbox
 }
 
-fn due(outbox: &Outbox, now: Timestamp, busy: &[&str]) -> Vec<String> {
-    let busy = busy.iter().map(|name| (HOOK, workload(name))).collect();
-    let due = outbox.due(now, &busy, |_| false).into_iter().flatten();
-    due.map(|waiting| waiting.message.id.clone()).collect()
+fn due(outbox: &Outbox, now: Timestamp) -> Vec<String> {
+    batches(outbox, now).concat()
 }
 
 fn again() -> Answer {
@@ -96,9 +96,8 @@ fn to_people(id: &str, name: &str, reason: NoticeReason) -> Message {
 }
 
 /// Those that are told at once.
-fn batches(outbox: &Outbox, now: Timestamp, busy: &[(Channel, &str)]) -> Vec<Vec<String>> {
-    let busy = busy.iter().map(|(channel, name)| (*channel, workload(name)));
-    let due = outbox.due(now, &busy.collect(), |_| false).into_iter();
+fn batches(outbox: &Outbox, now: Timestamp) -> Vec<Vec<String>> {
+    let due = outbox.due(now, |_| false).into_iter();
     due.map(|batch| batch.iter().map(|one| one.message.id.clone()).collect())
         .collect()
 }
@@ -151,15 +150,14 @@ fn what_had_to_go_is_remembered_from_the_moment_at_which_it_went() {
 #[test]
 fn messages_of_one_workload_keep_their_order_and_hold_up_no_other() {
     let mut outbox = outbox(&[("a1", "a"), ("a2", "a"), ("b1", "b")]);
-    assert_eq!(due(&outbox, now(), &[]), ["a1", "b1"]);
-    assert_eq!(due(&outbox, now(), &["a"]), ["b1"]);
+    assert_eq!(due(&outbox, now()), ["a1", "b1"]);
     let fate = outbox.answered(HOOK, "a1", &again(), 3, now());
     assert_eq!(fate, Some(Fate::Waits(after(5))));
-    assert_eq!(due(&outbox, now(), &[]), ["b1"]);
+    assert_eq!(due(&outbox, now()), ["b1"]);
     assert_eq!(outbox.next(now()), Some(after(5)));
-    assert_eq!(due(&outbox, after(5), &[]), ["a1", "b1"]);
+    assert_eq!(due(&outbox, after(5)), ["a1", "b1"]);
     outbox.answered(HOOK, "a1", &Answer::Taken, 3, after(5)).unwrap();
-    assert_eq!(due(&outbox, after(5), &[]), ["a2", "b1"]);
+    assert_eq!(due(&outbox, after(5)), ["a2", "b1"]);
     assert_eq!(outbox.next(after(5)), None);
 }
 
@@ -356,7 +354,7 @@ moods: {}
     let data = config_map.data.get_or_insert_default();
     data.insert("outbox".to_owned(), stored.to_owned());
     let outbox = record::parse(&config_map).unwrap();
-    assert_eq!(due(&outbox, now(), &[]), ["0123456789abcdef"]);
+    assert_eq!(due(&outbox, now()), ["0123456789abcdef"]);
     assert_eq!(outbox.waiting()[0].attempts, 2);
     assert_eq!(outbox.unread(), 2);
     assert!(outbox.knows(HOOK, "fedcba9876543210") && outbox.knows(HOOK, "12345678e1234567"));

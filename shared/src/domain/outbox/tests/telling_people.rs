@@ -10,7 +10,7 @@ fn a_message_that_is_held_holds_up_nothing_else_and_goes_with_what_is_like_it_or
         outbox.announce(CHAT, to_people(id, name, reason), now(), now());
     };
     let due = |outbox: &Outbox, held: &[&str]| -> Vec<Vec<String>> {
-        let due = outbox.due(now(), &BTreeSet::new(), |id| held.contains(&id));
+        let due = outbox.due(now(), |id| held.contains(&id));
         let ids = due
             .into_iter()
             .map(|batch| batch.iter().map(|one| one.message.id.clone()).collect());
@@ -55,17 +55,18 @@ fn people_are_told_at_once_what_is_alike_one_thing_after_the_other_and_after_a_p
     tell("c", "z", NoticeReason::UpdateAvailable, 1);
     tell("d", "y", NoticeReason::ImageUpdated, 5);
     let outbox = restarted(&outbox);
-    assert!(batches(&outbox, after(9), &[]).is_empty());
+    assert!(batches(&outbox, after(9)).is_empty());
     assert_eq!(outbox.next(after(9)), Some(after(10)));
     // `b` came later and goes with it; `d` is of a workload of which something else waits.
-    assert_eq!(batches(&outbox, after(10), &[]), [["a", "b"]]);
-    assert!(batches(&outbox, after(11), &[(CHAT, "w")]).is_empty());
+    assert_eq!(batches(&outbox, after(10)), [["a", "b"]]);
     let mut outbox = outbox;
+    outbox.begin("x", |_| SignedDuration::from_secs(9), 1, after(10), |_| false);
+    assert!(batches(&outbox, after(11)).is_empty(), "`c` waits for them");
     for id in ["a", "b"] {
         let fate = outbox.answered(CHAT, id, &Answer::Taken, 3, after(11));
         assert_eq!(fate, Some(Fate::Sent));
     }
-    assert_eq!(batches(&outbox, after(11), &[]), [["c"]]);
+    assert_eq!(batches(&outbox, after(11)), [["c"]]);
 }
 
 #[test]
@@ -85,8 +86,8 @@ fn what_a_channel_names_as_its_wait_holds_for_all_that_waits_there_and_for_no_ot
     };
     outbox.answered(CHAT, "a", &wait, 3, now());
     let outbox = restarted(&outbox);
-    assert_eq!(batches(&outbox, after(59), &[]), [["a"]], "Slack's");
-    assert_eq!(batches(&outbox, after(60), &[]).len(), 2);
+    assert_eq!(batches(&outbox, after(59)), [["a"]], "Slack's");
+    assert_eq!(batches(&outbox, after(60)).len(), 2);
     assert_eq!(outbox.next(after(1)), Some(after(60)));
 }
 
@@ -106,11 +107,7 @@ fn of_what_stands_in_a_large_cluster_people_are_told_bit_by_bit() {
         now(),
     );
     assert_eq!(outbox.waiting().len(), 201, "what happens does not wait for it");
-    assert_eq!(
-        batches(&outbox, now(), &[])[0].len(),
-        100,
-        "and a message names some"
-    );
+    assert_eq!(batches(&outbox, now())[0].len(), 100, "and a message names some");
 }
 
 #[test]
@@ -125,7 +122,7 @@ fn a_failure_is_told_at_once_and_with_it_what_it_follows_upon() {
     let mut outbox = restarted(&outbox);
     assert_eq!(outbox.next(after(50)), Some(after(60)));
     outbox.answered(CHAT, "a", &Answer::Taken, 3, after(60)).unwrap();
-    assert_eq!(batches(&outbox, after(60), &[]), [["c"]]);
+    assert_eq!(batches(&outbox, after(60)), [["c"]]);
 }
 
 #[test]

@@ -5,6 +5,8 @@
 //! of it: a receiver that hangs holds up nothing. The write that enters a message also says who sends it (`outbox::sending` of the
 //! domain), so that nobody else does. A kill between an answer and our note of it sends a message twice, under the same id.
 
+mod decided;
+mod lost;
 mod sending;
 mod store;
 
@@ -27,6 +29,8 @@ use tokio::time::Instant;
 use crate::leader::Leadership;
 use crate::metrics::{MessageResult, Metrics};
 use crate::receivers::Receivers;
+use decided::{Decided, TOO_MANY, dropped, tell};
+use lost::Lost;
 use sending::{Answered, BEGINS_WITHIN, Sending};
 use store::OutboxStore;
 
@@ -35,10 +39,11 @@ const STOP_LIMIT: Duration = Duration::from_secs(1);
 /// The least between two writes that only detections are the reason for, of which there can be thousands.
 const DETECTIONS_REST: Duration = Duration::from_secs(1);
 
-const TOO_MANY: &str = "too many messages wait, and this is the oldest";
-
 /// A workload and what people are told of it.
 pub type Told<'a> = (&'a Assessment, Vec<Notice>);
+
+/// A message with what it is made from.
+type Meant<'a> = (&'a Assessment, Message);
 
 /// What is to be sent, and the sending.
 pub struct Outbox {
@@ -56,6 +61,7 @@ pub struct Outbox {
     /// As it is stored, with what is yet to be written; `None` where that is not known.
     book: Option<outbox::Outbox>,
     sending: Sending,
+    lost: Lost,
     /// Whether all that the last look had to tell is written down.
     is_current: bool,
     /// What ended without having been entered, until it is.
@@ -78,9 +84,6 @@ impl fmt::Debug for Outbox {
     }
 }
 
-/// What was decided about a message, to be said once it is written down.
-type Decided = (Waiting, MessageResult, String);
-
 impl Outbox {
     /// For these; the record is in our own namespace, named by the lease.
     pub fn new(
@@ -99,6 +102,7 @@ impl Outbox {
             held_until: None,
             patience,
             leadership,
+            lost: Lost::new(client.clone()),
             store: OutboxStore::new(client, namespace, lease),
             book: None,
             is_current: false,
@@ -130,7 +134,8 @@ impl Outbox {
             // Written even if the claim lapses now: what was taken in is not lost, and by its version it is nobody else's yet.
             let receivers = Arc::clone(&self.receivers);
             let briefing = Briefing::new(snapshot, plan, receivers.pages(), now);
-            let decided = self.take_in(work, &briefing, now);
+            let mut decided = self.take_in(work, &briefing, now);
+            decided.extend(self.tell_lost_ends(snapshot, now).await);
             let (begun, written) = (self.begin(&briefing, now), Instant::now());
             self.is_current = self.save(decided, now, metrics).await;
             if self.is_current {
@@ -161,7 +166,8 @@ impl Outbox {
         let rested = self.written_at.filter(|_| self.is_resting);
         let rested = rested.map(|at| at + DETECTIONS_REST);
         let attempt = self.store.next_attempt(self.patience, now);
-        rested.into_iter().chain(attempt).min()
+        let asks = self.lost.next_attempt(now);
+        rested.into_iter().chain(attempt).chain(asks).min()
     }
 
     /// Somebody else leads, and goes on from the record.
@@ -170,6 +176,7 @@ impl Outbox {
         self.book = None;
         self.held_until = None;
         self.store.forget();
+        self.lost.forget();
     }
 
     /// Waits a little for the answers that are under way, and notes them. Called at the end, before the lease is given back.
@@ -252,16 +259,14 @@ impl Outbox {
     }
 
     fn take_in(&mut self, work: &[Told<'_>], briefing: &Briefing<'_>, now: Timestamp) -> Vec<Decided> {
-        let told = work
-            .iter()
-            .flat_map(|(assessment, notices)| messages(assessment, notices, now));
-        let (told, others): (Vec<Message>, Vec<Message>) =
-            told.partition(|message| !self.receivers.of(message, &self.wanted).is_empty());
-        let spoken_of = told
-            .iter()
-            .chain(&others)
-            .map(|message| message.id.clone())
-            .collect();
+        let all = work.iter().flat_map(|(assessment, notices)| {
+            let messages = messages(assessment, notices, now);
+            messages.into_iter().map(move |message| (*assessment, message))
+        });
+        let (told, others): (Vec<Meant<'_>>, Vec<Meant<'_>>) =
+            all.partition(|(_, message)| !self.receivers.of(message, &self.wanted).is_empty());
+        let spoken_of = told.iter().chain(&others);
+        let spoken_of = spoken_of.map(|(_, message)| message.id.clone()).collect();
         self.is_resting = self.may_rest(work, &told, briefing, now);
         if self.is_resting {
             return Vec::new();
@@ -275,12 +280,19 @@ impl Outbox {
         if self.receivers.detects() {
             gone.extend(book.detect(Channel::Webhook, &assessments(work), true, now));
         }
-        for message in &told {
-            gone.extend(self.receivers.enter(book, message, &self.wanted, now));
+        for (assessment, message) in told.iter().chain(&others) {
+            let channels = self.receivers.of(message, &self.wanted);
+            gone.extend(tell_on(
+                &self.receivers,
+                book,
+                (assessment, message),
+                &channels,
+                now,
+            ));
         }
         let reminders = told.iter();
         let reminders =
-            reminders.filter_map(|message| self.receivers.next_reminder(book, message, &self.wanted));
+            reminders.filter_map(|(_, message)| self.receivers.next_reminder(book, message, &self.wanted));
         self.next_reminder = reminders.min();
         decided.extend(gone.into_iter().map(dropped));
         let stale = book.give_up_stale(now).into_iter();
@@ -297,7 +309,7 @@ impl Outbox {
     fn may_rest(
         &mut self,
         work: &[Told<'_>],
-        told: &[Message],
+        told: &[Meant<'_>],
         briefing: &Briefing<'_>,
         now: Timestamp,
     ) -> bool {
@@ -307,7 +319,7 @@ impl Outbox {
         let is_fresh = self.written_at.is_some_and(|at| at.elapsed() < DETECTIONS_REST);
         let is_detection = |waiting: &Waiting| waiting.message.event == EventType::DeploymentDetected;
         let mut noted = self.sending.noted().iter().flat_map(|one| &one.batch);
-        let is_known = |message: &Message| {
+        let is_known = |(_, message): &Meant<'_>| {
             let mut channels = self.receivers.of(message, &self.wanted).into_iter();
             channels.all(|channel| book.knows(channel, &message.id))
         };
@@ -370,7 +382,9 @@ impl Outbox {
                     workload = %message.workload, event = %message.event, id = message.id, waited = ?self.patience,
                     "message could not be stored, and what it tells of goes ahead; kept in memory alone until it can be"
                 );
-                for dropped in self.receivers.enter(&mut self.late, &message, &self.wanted, now) {
+                let channels = self.receivers.of(&message, &self.wanted);
+                let meant = (*assessment, &message);
+                for dropped in tell_on(&self.receivers, &mut self.late, meant, &channels, now) {
                     metrics.message(dropped.channel, MessageResult::Dropped);
                     tell(
                         &self.receivers.host(dropped.channel),
@@ -381,6 +395,23 @@ impl Outbox {
                 }
             }
         }
+    }
+
+    /// Enters the ends of rollouts that no look shows, for those who heard of their start.
+    async fn tell_lost_ends(&mut self, snapshot: &Snapshot, now: Timestamp) -> Vec<Decided> {
+        let Some(book) = self.book.as_mut().filter(|_| !self.is_resting) else {
+            return Vec::new();
+        };
+        let workloads = snapshot.workloads.iter().map(AsRef::as_ref);
+        let lost = book.lost(workloads, now);
+        let mut gone = Vec::new();
+        for (rollout, end) in self.lost.ends(lost, now).await {
+            let mut channels = self.receivers.of(&end, &self.wanted);
+            channels.retain(|channel| rollout.channels.contains(channel));
+            gone.extend(self.receivers.enter(book, &end, &channels, now));
+            book.ended(&rollout);
+        }
+        gone.into_iter().map(dropped).collect()
     }
 
     /// Notes in the record what is sent once it is written.
@@ -402,6 +433,26 @@ impl Outbox {
     }
 }
 
+/// Enters what is said of a workload for these, and notes of which rollout it tells the start or the end. Returns those that had to
+/// go for it.
+fn tell_on(
+    receivers: &Receivers,
+    book: &mut outbox::Outbox,
+    (assessment, message): (&Assessment, &Message),
+    channels: &[Channel],
+    now: Timestamp,
+) -> Vec<Waiting> {
+    let anew = channels.iter().copied();
+    let anew = anew
+        .filter(|channel| !book.knows(*channel, &message.id))
+        .collect();
+    let gone = receivers.enter(book, message, channels, now);
+    if let Some(marker) = assessment.action.under_way() {
+        book.told(&assessment.workload, marker, message.event, anew);
+    }
+    gone
+}
+
 /// What people are not told yet, by the id of the message.
 fn held(book: &outbox::Outbox, briefing: &Briefing<'_>) -> BTreeMap<String, Wait> {
     let waiting = book.waiting().iter();
@@ -416,30 +467,6 @@ fn held(book: &outbox::Outbox, briefing: &Briefing<'_>) -> BTreeMap<String, Wait
 
 fn assessments<'a>(work: &[Told<'a>]) -> Vec<&'a Assessment> {
     work.iter().map(|(assessment, _)| *assessment).collect()
-}
-
-fn dropped(waiting: Waiting) -> Decided {
-    (waiting, MessageResult::Dropped, TOO_MANY.to_owned())
-}
-
-fn tell(receiver: &str, waiting: &Waiting, result: MessageResult, why: &str) {
-    let Waiting {
-        channel,
-        message,
-        attempts: _,
-        not_before: _,
-        under_way: _,
-    } = waiting;
-    let (workload, event, id) = (&message.workload, message.event, &message.id);
-    match result {
-        MessageResult::Sent => tracing::info!(%workload, %event, id, %channel, receiver, "message sent"),
-        MessageResult::Failed => {
-            tracing::warn!(%workload, %event, id, %channel, receiver, why, "message not sent yet");
-        }
-        MessageResult::GivenUp | MessageResult::Dropped | MessageResult::Postponed => {
-            tracing::warn!(%workload, %event, id, %channel, receiver, why, "message given up");
-        }
-    }
 }
 
 #[cfg(test)]

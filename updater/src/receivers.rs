@@ -115,16 +115,16 @@ impl Receivers {
             || (self.detects() && event != EventType::Notice)
     }
 
-    /// Enters a message for everybody who is told of it. Returns those that had to go for it.
+    /// Enters a message for these. Returns those that had to go for it.
     pub(crate) fn enter(
         &self,
         book: &mut Outbox,
         message: &Message,
-        wanted: &Channels,
+        channels: &[Channel],
         now: Timestamp,
     ) -> Vec<Waiting> {
         let mut gone = Vec::new();
-        for channel in self.of(message, wanted) {
+        for channel in channels.iter().copied() {
             let mut message = message.clone();
             if !channel.is_for_people() && !self.is_templated {
                 message = message.to_programs();

@@ -234,10 +234,15 @@ impl InFlight {
     }
 
     fn has_ended(&self, annotations: &BTreeMap<String, String>) -> bool {
-        let ended_at = annotations
-            .get(LAST_UPDATE)
-            .and_then(|time| time.parse::<Timestamp>().ok());
-        annotations.get(LAST_CHANGE) == Some(&self.summary()) && ended_at.is_some_and(|at| at > self.started)
+        self.written_end(annotations).is_some_and(|at| at > self.started)
+    }
+
+    /// When the last update with these changes ended, this one or one before it, if it is the last that is written down.
+    pub(super) fn written_end(&self, annotations: &BTreeMap<String, String>) -> Option<Timestamp> {
+        if annotations.get(LAST_CHANGE) != Some(&self.summary()) {
+            return None;
+        }
+        annotations.get(LAST_UPDATE)?.parse().ok()
     }
 
     fn parse(value: &str) -> Result<Self, InFlightError> {

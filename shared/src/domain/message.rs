@@ -44,8 +44,8 @@ pub enum EventType {
     DeploymentDetected,
     ImageRolloutStarted,
     ImageRolloutCompleted,
-    /// Also one that somebody ended by setting another image, or by asking for it to be undone: each that started has one end,
-    /// unless its workload is deleted before.
+    /// Also one that somebody ended by setting another image, by asking for it to be undone, or by deleting its workload: each that
+    /// started has one end.
     ImageRolloutFailed,
     /// What watch-cluster knows nothing of: people are told, and other programs where they ask for it.
     Notice,
@@ -349,7 +349,7 @@ fn offered(entry: &ContainerVerdict) -> Option<(String, Image)> {
     Some((entry.container.clone(), image))
 }
 
-fn changed(changes: &BTreeMap<String, ImageChange>) -> BTreeMap<String, Image> {
+pub(super) fn changed(changes: &BTreeMap<String, ImageChange>) -> BTreeMap<String, Image> {
     let images = changes.iter().map(|(container, change)| {
         let image = Image {
             image: change.to.clone(),

@@ -151,7 +151,7 @@ impl Notice {
             note: text::cut(note, NOTE_LENGTH),
             container: None,
             detail: None,
-            identity: format!("{uid}\n{reason}\n{identity}"),
+            identity: self::identity(uid, reason, identity),
         }
     }
 
@@ -172,6 +172,15 @@ impl Notice {
         let workload: String = self.workload.name.chars().take(230).collect();
         format!("{}.{hash}", workload.trim_end_matches(['.', '-']))
     }
+}
+
+/// The id of a notice that nobody has to make: of the workload with this uid, for this reason.
+pub(super) fn notice_id(uid: &str, reason: NoticeReason, identity: &str) -> String {
+    short_hash(&self::identity(uid, reason, identity), 16)
+}
+
+fn identity(uid: &str, reason: NoticeReason, identity: &str) -> String {
+    format!("{uid}\n{reason}\n{identity}")
 }
 
 /// Everything there is to tell about a workload as it stands.

@@ -7,6 +7,7 @@
 mod answer;
 mod detection;
 mod partly_read;
+mod rollouts;
 mod room;
 mod sending;
 
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::answer::Answer;
 pub use self::partly_read::PartlyRead;
+pub use self::rollouts::Rollout;
 pub use self::sending::{Fate, UnderWay};
 pub use super::channel::Channel;
 use super::message::{Message, ToPeople};
@@ -62,6 +64,9 @@ pub struct Outbox {
     /// When each message was sent or given up, by its id.
     #[serde(default)]
     settled: BTreeMap<Channel, BTreeMap<String, Timestamp>>,
+    /// Of which the start was told and the end was not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    rollouts: Vec<Rollout>,
     /// Until when a channel named that it wants to be left alone.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     paused: BTreeMap<Channel, Timestamp>,
@@ -201,6 +206,7 @@ impl Outbox {
 
     /// Enters what waits in another one, which keeps it.
     pub fn take_over(&mut self, other: &Self, now: Timestamp) -> Vec<Waiting> {
+        self.take_over_rollouts(other);
         let waiting = other.waiting.iter().cloned();
         let entered = waiting.map(|one| self.push(one.channel, one.message, one.not_before, now));
         entered.flatten().collect()

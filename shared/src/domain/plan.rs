@@ -175,6 +175,9 @@ fn assess(
         Ok(Some(in_flight)) => return Some(follow(workload, read, requests, in_flight, snapshot, now)),
         Err(error) => return Some(Assessed::new(Vec::new(), Action::StopForMarker(error))),
     }
+    if let Some(in_flight) = seen::taken_away(workload, snapshot.seen.of(workload)) {
+        return Some(follow(workload, read, requests, in_flight, snapshot, now));
+    }
     let reading = match read? {
         Ok(reading) => reading,
         Err(problems) => return Some(Assessed::new(Vec::new(), Action::Stop(problems.clone()))),

@@ -191,6 +191,29 @@ async fn an_undo_in_the_middle_of_a_rollout_ends_the_update() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_undo_of_a_deployment_in_the_middle_of_a_rollout_ends_the_update_although_it_takes_the_marker_away()
+ {
+    let stage = Stage::set().await;
+    let spec = json!({ "replicas": 1, "progressDeadlineSeconds": 6000 });
+    stage.run("Deployment", spec).await;
+    stage
+        .wait(&DEPLOYMENTS, "db runs", |set| set["status"]["readyReplicas"] == 1)
+        .await;
+    let _updater = stage.offer(&[("never-ready", "true")]).await;
+    stage
+        .until("the start is told", || !stage.told().is_empty())
+        .await;
+    stage.undo_deployment("1.4.0").await;
+    stage.is_held(&DEPLOYMENTS).await;
+    let marker = annotation(&stage.get(&DEPLOYMENTS).unwrap(), "in-flight");
+    assert_eq!(marker, None, "the former revision had none");
+    let expected = ["UpdateStarted", "UpdateSuperseded", "UpdateHeld"];
+    assert_eq!(stage.told(), told_of("Deployment", &expected));
+    let container = &stage.get(&DEPLOYMENTS).unwrap()["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["image"], stage.image("shop/db", "1.4.0"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_undo_of_a_deployment_brings_annotations_back_and_is_not_fought_either() {
     let stage = Stage::set().await;
     stage.run("Deployment", json!({ "replicas": 1 })).await;

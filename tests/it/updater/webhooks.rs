@@ -8,6 +8,7 @@ use sandbox::apiserver::error::ApiError;
 use sandbox::apiserver::faults::{Fault, FaultRule};
 use sandbox::programs::programs;
 use sandbox::receiver::{Behaviour, Received, Receiver};
+use shared::domain::record::outbox as record;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 
@@ -327,6 +328,109 @@ async fn a_record_that_is_lost_raced_for_or_broken_costs_no_update_and_no_messag
     takes(&receiver, &[DETECTED, STARTED, COMPLETED, DETECTED]).await;
     assert!(records(&stage).get(OUTBOX).await.unwrap().data.is_some());
     updater.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_is_cut_off_or_of_a_newer_schema_costs_no_update_and_what_was_told_comes_again_as_the_same()
+ {
+    for (key, value) in [("outbox", "waiting:\n- {channel: webh"), ("schema", "2")] {
+        let stage = Stage::with_checkout(&[]).await;
+        let receiver = Receiver::start().await;
+        let first = leader(&stage, &receiver, &[]).await;
+        stage.offer_1_5_0().await;
+        takes(&receiver, &[STARTED]).await;
+        first.stop().await;
+        let patch = Patch::Merge(json!({ "data": { key: value } }));
+        records(&stage)
+            .patch(OUTBOX, &PatchParams::default(), &patch)
+            .await
+            .unwrap();
+        let second = leader(&stage, &receiver, &[]).await;
+        takes(&receiver, &[STARTED, STARTED]).await;
+        stage.roll_out("checkout").await;
+        assert_eq!(stage.result("checkout").await, "completed", "{key}");
+        takes(&receiver, &[STARTED, STARTED, COMPLETED]).await;
+        let requests = receiver.received();
+        assert_eq!(requests[0].id(), requests[1].id());
+        second.shows("kubefresh_messages_waiting{} 0").await;
+        second.stop().await;
+        let stored = records(&stage).get(OUTBOX).await.unwrap();
+        assert!(
+            record::parse(&stored).unwrap().waiting().is_empty(),
+            "it is whole again"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_heard_of_a_start_hears_of_the_end_of_what_is_deleted_or_undone_in_the_middle_whoever_leads()
+{
+    let stage = Stage::with_checkout(&[]).await;
+    for name in ["basket", "cart"] {
+        stage.deploy(name, OLD, &[]).await;
+        stage.roll_out(name).await;
+    }
+    let receiver = Receiver::start().await;
+    let told = |name: &str| -> Vec<Received> {
+        let of_it = |one: &Received| one.taken && one.body["deployment"]["name"] == name;
+        receiver.received().into_iter().filter(of_it).collect()
+    };
+    let hears = async |name: &str, events: &[&str]| {
+        eventually(&format!("{events:?} of {name} are taken"), LIMIT, || async {
+            let told = told(name);
+            let taken: Vec<&str> = told.iter().map(Received::event).collect();
+            (taken == events).then_some(())
+        })
+        .await;
+    };
+    let delete = async |name: &str| {
+        let parameters = kube::api::DeleteParams::default();
+        stage.deployments().delete(name, &parameters).await.unwrap();
+    };
+    let first = leader(&stage, &receiver, &[]).await;
+    stage.offer_1_5_0().await;
+    for name in ["checkout", "basket", "cart"] {
+        hears(name, &[STARTED]).await;
+    }
+    delete("checkout").await;
+    hears("checkout", &[STARTED, FAILED]).await;
+    first.stop().await;
+    // Nobody watches.
+    delete("basket").await;
+    let undone = json!({
+        "metadata": { "annotations": { "kubefresh.dev/in-flight": null, "kubefresh.dev/mode": "notify" } },
+        "spec": { "template": { "spec": { "containers": [{ "name": "app", "image": OLD }] } } },
+    });
+    let patch = Patch::Strategic(undone);
+    let parameters = PatchParams::default();
+    stage
+        .deployments()
+        .patch("cart", &parameters, &patch)
+        .await
+        .unwrap();
+    for _ in 0..2 {
+        let next = leader(&stage, &receiver, &[]).await;
+        for name in ["checkout", "basket", "cart"] {
+            hears(name, &[STARTED, FAILED]).await;
+        }
+        next.shows("kubefresh_messages_waiting{} 0").await;
+        next.stop().await;
+    }
+    for (name, why) in [
+        (
+            "checkout",
+            "the workload was deleted in the middle of the rollout",
+        ),
+        ("basket", "the workload was deleted in the middle of the rollout"),
+        (
+            "cart",
+            "superseded: somebody took its marker away, as kubectl rollout undo does",
+        ),
+    ] {
+        let end = &told(name)[1];
+        assert_eq!(end.body["deployment"]["image"], NEW);
+        assert_eq!(end.body["details"], json!({ "error": why }), "{name}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,9 +6,8 @@ use jiff::Timestamp;
 
 use super::{Channel, Outbox, Waiting};
 use crate::domain::hash::short_hash;
-use crate::domain::in_flight::InFlight;
 use crate::domain::message::{EventType, Message};
-use crate::domain::plan::{Action, Assessment, Verdict};
+use crate::domain::plan::{Assessment, Verdict};
 
 /// How many detections may wait at a time: a large cluster is told of bit by bit.
 const MOST_WAITING: usize = 100;
@@ -77,25 +76,13 @@ fn watched_images(assessment: &Assessment) -> BTreeMap<&str, &str> {
 
 /// The hash from before the rollout of ours that is under way.
 fn before_our_rollout(assessment: &Assessment, images: &BTreeMap<&str, &str>) -> Option<String> {
-    let in_flight = under_way(&assessment.action)?;
+    let in_flight = assessment.action.under_way()?;
     let before = images.iter().map(|(container, image)| {
         let change = in_flight.containers.get(*container);
         let ours = change.filter(|change| change.to == *image);
         (*container, ours.map_or(*image, |change| change.from.as_str()))
     });
     Some(fingerprint(&before.collect()))
-}
-
-fn under_way(action: &Action) -> Option<&InFlight> {
-    match action {
-        Action::Follow { in_flight, .. } | Action::RollBack { in_flight, .. } => Some(in_flight),
-        Action::Undo { abandoned, .. } => abandoned.as_deref(),
-        Action::Nothing
-        | Action::Stop(_)
-        | Action::StopForMarker(_)
-        | Action::Start(_)
-        | Action::TakenBack(_) => None,
-    }
 }
 
 fn fingerprint(images: &BTreeMap<&str, &str>) -> String {

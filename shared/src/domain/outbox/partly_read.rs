@@ -6,16 +6,18 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::{Channel, Outbox, Waiting};
+use super::{Channel, Outbox, Rollout, Waiting};
 
 /// The stored form, of which each message is read by itself.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PartlyRead {
     #[serde(default)]
-    waiting: Vec<Entry>,
+    waiting: Vec<Entry<Waiting>>,
     #[serde(default)]
     settled: BTreeMap<String, BTreeMap<String, Timestamp>>,
+    #[serde(default)]
+    rollouts: Vec<Entry<Rollout>>,
     #[serde(default)]
     paused: BTreeMap<String, Timestamp>,
     #[serde(default)]
@@ -24,22 +26,28 @@ pub struct PartlyRead {
 
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-enum Entry {
-    Read(Box<Waiting>),
+enum Entry<T> {
+    Read(Box<T>),
     Unread(IgnoredAny),
+}
+
+impl<T> Entry<T> {
+    fn read(self) -> Option<T> {
+        match self {
+            Self::Read(entry) => Some(*entry),
+            Self::Unread(IgnoredAny) => None,
+        }
+    }
 }
 
 impl From<PartlyRead> for Outbox {
     fn from(stored: PartlyRead) -> Self {
         let all = stored.waiting.len();
-        let waiting = stored.waiting.into_iter().filter_map(|entry| match entry {
-            Entry::Read(waiting) => Some(*waiting),
-            Entry::Unread(IgnoredAny) => None,
-        });
-        let waiting: Vec<Waiting> = waiting.collect();
+        let waiting: Vec<Waiting> = stored.waiting.into_iter().filter_map(Entry::read).collect();
         Self {
             unread: all - waiting.len(),
             waiting,
+            rollouts: stored.rollouts.into_iter().filter_map(Entry::read).collect(),
             settled: of_known_channels(stored.settled),
             paused: of_known_channels(stored.paused),
             detected: stored.detected,

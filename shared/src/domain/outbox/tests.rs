@@ -17,6 +17,7 @@ use self::detecting::{rolling, watched};
 
 mod detecting;
 mod leading;
+mod rollouts;
 mod telling_people;
 
 const HOOK: Channel = Channel::Webhook;

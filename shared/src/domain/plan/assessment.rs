@@ -105,6 +105,19 @@ impl Assessment {
     }
 }
 
+impl Action {
+    /// The update that was under way when this was decided, whatever becomes of it.
+    pub fn under_way(&self) -> Option<&InFlight> {
+        match self {
+            Self::Follow { in_flight, .. } | Self::RollBack { in_flight, .. } => Some(in_flight),
+            Self::Undo { abandoned, .. } => abandoned.as_deref(),
+            Self::Nothing | Self::Stop(_) | Self::StopForMarker(_) | Self::Start(_) | Self::TakenBack(_) => {
+                None
+            }
+        }
+    }
+}
+
 /// What to do with a workload. What is rare and large is boxed: most of many workloads have nothing to do.
 #[derive(Debug, Clone)]
 pub enum Action {

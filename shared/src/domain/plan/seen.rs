@@ -8,9 +8,11 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::taken_back::is_noted;
 use super::{Action, Assessment, Plan, Update};
 use crate::domain::annotations::IN_FLIGHT;
 use crate::domain::in_flight::InFlight;
+use crate::domain::rollout::RolloutStatus;
 use crate::domain::time::SKEW;
 use crate::domain::workload::Workload;
 
@@ -29,6 +31,8 @@ pub(super) struct Sighting {
     over: Vec<InFlight>,
     /// The last update that it got from us.
     began: Option<InFlight>,
+    /// The update whose end was decided last, and was told or is about to be.
+    ending: Option<InFlight>,
     /// The version that a patch of ours was made from, which a watch that lags still shows.
     patched: Option<String>,
 }
@@ -76,12 +80,35 @@ impl Seen {
                 // What it is refused for may be what was seen before.
                 _ if !assessment.refused.is_empty() => {}
                 Action::Stop(_) | Action::StopForMarker(_) | Action::TakenBack(_) => {}
+                Action::Follow { in_flight, .. }
+                    if marker(&assessment.workload).as_ref() != Some(in_flight) => {}
                 Action::Nothing
                 | Action::Start(_)
                 | Action::Follow { .. }
                 | Action::RollBack { .. }
-                | Action::Undo { .. } => self.see(&assessment.workload),
+                | Action::Undo { .. } => {
+                    self.see(&assessment.workload);
+                    self.note_end(assessment);
+                }
             }
+        }
+    }
+
+    fn note_end(&mut self, assessment: &Assessment) {
+        let ending = match &assessment.action {
+            Action::Follow {
+                in_flight, status, ..
+            } => Some(in_flight).filter(|_| !matches!(status, RolloutStatus::InProgress(_))),
+            Action::RollBack { in_flight, .. } => Some(in_flight),
+            Action::Undo { abandoned, .. } => abandoned.as_ref(),
+            Action::Nothing
+            | Action::Stop(_)
+            | Action::StopForMarker(_)
+            | Action::Start(_)
+            | Action::TakenBack(_) => None,
+        };
+        if let (Some(ending), Some(sighting)) = (ending, self.0.get_mut(&assessment.workload.uid)) {
+            sighting.ending = Some(InFlight::clone(ending));
         }
     }
 
@@ -112,6 +139,7 @@ impl Sighting {
             workload,
             over: Vec::new(),
             began: None,
+            ending: None,
             patched: None,
         }
     }
@@ -126,6 +154,22 @@ impl Sighting {
 /// and no update whose updater died.
 pub(super) fn is_over(marker: &InFlight, workload: &Workload, sighting: Option<&Sighting>) -> bool {
     sighting.is_some_and(|sighting| sighting.over.contains(marker)) || is_brought_back(marker, workload)
+}
+
+/// The update that was under way when somebody took its marker away together with its images, as `kubectl rollout undo` of a
+/// Deployment does: it has an end like one whose marker is still there, and that is yet to be told and written down.
+pub(super) fn taken_away(workload: &Workload, sighting: Option<&Sighting>) -> Option<InFlight> {
+    let sighting = sighting?;
+    let lost = marker(&sighting.workload)?;
+    let is_written_down = lost.written_end(&workload.annotations) >= Some(lost.started);
+    // What an updater undid is written down in its place.
+    let mut changes = lost.containers.iter();
+    let is_superseded = changes.any(|(container, change)| {
+        let is_left = workload.image_of(container) != Some(change.to.as_str());
+        is_left && !is_noted(workload, container, &change.to)
+    });
+    let is_told = sighting.ending.as_ref() == Some(&lost);
+    (is_superseded && !is_written_down && !is_told).then_some(lost)
 }
 
 /// When the time of an update that is under way is over. The deadline of one that somebody else began is by another clock, and

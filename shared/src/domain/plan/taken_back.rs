@@ -2,7 +2,8 @@
 //!
 //! Two things tell of it: what this updater saw before, and, for one that has just come to lead, what the last update gave.
 //! The first alone knows of a `kubectl rollout undo` of a Deployment, which brings back the annotations of that time together with
-//! the image, `last-change` among them.
+//! the image, `last-change` among them. In the middle of a rollout that takes away its marker, too, and the end of the rollout is
+//! told and written down first (`seen::taken_away`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -175,7 +176,7 @@ fn left(
 }
 
 /// Whether it is written down already that this image was left for the present one: by a rollback of ours, or by this.
-fn is_noted(workload: &Workload, container: &str, left: &str) -> bool {
+pub(super) fn is_noted(workload: &Workload, container: &str, left: &str) -> bool {
     let Some(present) = workload.image_of(container) else {
         return false;
     };

@@ -260,6 +260,78 @@ fn an_undo_that_brings_back_annotations_of_that_time_is_seen_for_what_it_is() {
     assert_eq!(taken_back.after.as_deref(), Some(ended.1));
 }
 
+/// The workload after the patch of annotations that ends an update.
+fn ended(workload: &Workload, assessment: &Assessment) -> Workload {
+    let Action::Follow { in_flight, .. } = &assessment.action else {
+        panic!("{:?}", assessment.action)
+    };
+    let mut ended = workload.clone();
+    ended.annotations.remove(IN_FLIGHT);
+    let time = now().to_string();
+    let result = [(LAST_CHANGE, in_flight.summary()), (LAST_UPDATE, time)];
+    ended
+        .annotations
+        .extend(result.map(|(key, value)| (key.to_owned(), value)));
+    ended
+}
+
+#[test]
+fn an_undo_in_the_middle_of_a_rollout_takes_its_marker_away_and_is_its_end_all_the_same() {
+    let marker = rollback::marker(&[("app", rollback::change(OLD, NEW))]);
+    let rolling = checkout(&[(IN_FLIGHT, &marker.to_annotation())], NEW);
+    let given_then = format!("app: shop.example/app:1.3.0 -> {OLD}");
+    // What the former update left on its revision.
+    let mut copy = marker.clone();
+    copy.started -= SignedDuration::from_hours(1);
+    let copy = copy.to_annotation();
+    for back in [
+        checkout(&[], OLD),
+        checkout(
+            &[(LAST_CHANGE, &given_then), (LAST_UPDATE, "2026-11-20T02:00:00Z")],
+            OLD,
+        ),
+    ] {
+        let mut leader = Leader::default();
+        leader.look(&rolling);
+        // What has not been written down yet is told again.
+        for _ in 0..2 {
+            let found = leader.look(&back);
+            let Action::Follow {
+                in_flight, status, ..
+            } = &found.action
+            else {
+                panic!("{:?}", found.action)
+            };
+            assert_eq!(**in_flight, marker);
+            assert!(matches!(status, RolloutStatus::Superseded { .. }), "{status:?}");
+        }
+        let found = leader.look(&back);
+        let ended = ended(&back, &found);
+        assert_eq!(holds(&leader.look(&ended)).as_deref(), Some("<=1.5.0"));
+    }
+    // Nobody saw it, or it had ended before, or goes on.
+    let follows = |before: &[&Workload], then: &Workload| {
+        let mut leader = Leader::default();
+        for workload in before {
+            leader.look(workload);
+        }
+        matches!(leader.look(then).action, Action::Follow { .. })
+    };
+    assert!(!follows(&[], &checkout(&[], OLD)));
+    assert!(!follows(&[&rolling], &checkout(&[], NEW)));
+    assert!(!follows(&[&rolling, &checkout(&[], NEW)], &checkout(&[], OLD)));
+    let set_back = checkout(&[(IN_FLIGHT, &marker.to_annotation())], OLD);
+    assert!(
+        !follows(&[&rolling, &set_back], &checkout(&[], OLD)),
+        "its end is told already"
+    );
+    let copied = checkout(&[(IN_FLIGHT, &copy)], NEW);
+    assert!(follows(
+        &[&copied, &rolling],
+        &checkout(&[(IN_FLIGHT, &copy)], OLD)
+    ));
+}
+
 #[test]
 fn a_marker_that_an_undo_brings_back_is_not_followed_by_whoever_saw_its_end() {
     let change = ImageChange {
@@ -380,7 +452,9 @@ fn what_a_patch_of_ours_gave_counts_as_seen_once_the_watch_shows_another_version
     }
     let mut replaced = before;
     replaced.resource_version = "43".to_owned();
-    assert_eq!(holds(&leader.look(&replaced)).as_deref(), Some("<=1.5.0"));
+    let found = leader.look(&replaced);
+    let ended = ended(&replaced, &found);
+    assert_eq!(holds(&leader.look(&ended)).as_deref(), Some("<=1.5.0"));
 
     let mut leader = Leader::default();
     leader.look(&checkout(&[], OLD));

@@ -94,7 +94,7 @@ fn worth(message: &Message) -> Worth {
 
 /// About how much it takes in the record, and rather more than less.
 fn bytes_of(message: &Message) -> usize {
-    const ALL_ELSE: usize = 450;
+    const ALL_ELSE: usize = 400;
     let Message {
         workload,
         images,

@@ -2,6 +2,8 @@
 //!
 //! Nothing is decided here and nothing is polled. Followers keep their stores warm as the leader does.
 
+mod changes;
+
 use std::fmt::Debug;
 use std::pin::pin;
 use std::sync::Arc;
@@ -16,7 +18,6 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::ListParams;
 use kube::runtime::watcher::{self, Event};
-use kube::runtime::{WatchStreamExt as _, watcher as watch};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use shared::domain::annotations::{Installation, Layer};
@@ -26,6 +27,7 @@ use shared::domain::workload::{Workload, WorkloadKind, WorkloadObject};
 use shared::io::client::explain;
 use shared::io::record_store;
 
+use self::changes::{changes, is_expired, problem};
 use crate::api;
 use crate::cli::Settings;
 use crate::signals::Signals;
@@ -401,7 +403,7 @@ fn follow<K: Object, V: Send + Sync + 'static>(
     signals: Signals,
 ) -> Followed<V> {
     let (writer, store) = Writer::new(view);
-    let stream = watch(api, config.page_size(PAGE_SIZE)).default_backoff();
+    let stream = changes(api, config.page_size(PAGE_SIZE));
     (store, drain(name, resource, stream, writer, signals).boxed())
 }
 
@@ -437,32 +439,5 @@ async fn drain<K: Object, V>(
                 signals.health.fail(&name, &problem);
             }
         }
-    }
-}
-
-/// 410: the server keeps changes for some minutes only, so this is how a quiet watch ends now and then.
-fn is_expired(error: &watcher::Error) -> bool {
-    let status = match error {
-        watcher::Error::WatchError(status) | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => {
-            status
-        }
-        watcher::Error::InitialListFailed(_)
-        | watcher::Error::WatchStartFailed(_)
-        | watcher::Error::WatchFailed(_)
-        | watcher::Error::NoResourceVersion => return false,
-    };
-    status.code == 410
-}
-
-fn problem(name: &str, error: &watcher::Error) -> String {
-    match error {
-        watcher::Error::InitialListFailed(source) => explain(&format!("reading {name}"), source),
-        watcher::Error::WatchStartFailed(source) | watcher::Error::WatchFailed(source) => {
-            explain(&format!("watching {name}"), source)
-        }
-        watcher::Error::WatchError(status) => {
-            format!("watching {name}: {} ({})", status.message, status.code)
-        }
-        watcher::Error::NoResourceVersion => format!("watching {name}: the server sent no resourceVersion"),
     }
 }

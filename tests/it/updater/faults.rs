@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
+use kube::api::DeleteParams;
 use sandbox::apiserver::faults::{Fault, FaultRule};
 
 use super::*;
@@ -214,15 +215,88 @@ impl Stage {
     }
 }
 
+/// Two workloads in view, `checkout` and `passing`, and no watch of deployments and records: each broke off, and is refused like this.
+async fn out_of_sight(refused: &Fault) -> (Stage, Updater) {
+    let stage = Stage::with_checkout(&[]).await;
+    stage.deploy("passing", OLD, &[]).await;
+    let faults = stage.cluster.api.faults();
+    let watches = |fault: Fault, resource: &str| {
+        FaultRule::new(fault)
+            .user(UPDATER)
+            .verb("watch")
+            .resource(resource)
+    };
+    let resources = ["deployments", "configmaps"];
+    // The first of each breaks off.
+    for resource in resources {
+        faults.install(watches(Fault::CutWatch(CUT_AFTER), resource).times(1));
+    }
+    let refusals = resources.map(|resource| faults.install(watches(refused.clone(), resource).after(1)));
+    let updater = stage.leader().await;
+    eventually("no watch is left", LIMIT, || async {
+        refusals.iter().all(|refusal| refusal.struck() > 0).then_some(())
+    })
+    .await;
+    (stage, updater)
+}
+
+impl Stage {
+    /// What happens while nobody watches, and is seen all the same.
+    async fn happens_unseen(&self) {
+        self.deployments()
+            .delete("passing", &DeleteParams::default())
+            .await
+            .unwrap();
+        self.offer_1_5_0().await;
+    }
+
+    /// How often deployments were listed by the updater.
+    fn lists(&self) -> u128 {
+        let asked = self.asked_by_updater().into_iter();
+        let lists = asked.filter(|((verb, path), _)| verb == "list" && path.contains("/deployments?"));
+        lists.map(|(_, count)| count).sum()
+    }
+}
+
+/// Both that which happened unseen and what happens now is seen.
+async fn sees_all_again(stage: &Stage, updater: &Updater) {
+    stage.image_becomes("checkout", NEW).await;
+    eventually("the one that was deleted is gone", LIMIT, || async {
+        let (_, page) = updater.page("/").await;
+        (page.contains("checkout") && !page.contains("passing")).then_some(())
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_state_that_the_server_forgot_is_listed_anew() {
-    let stage = Stage::with_checkout(&[]).await;
-    let faults = stage.cluster.api.faults();
-    let gone = faults.install(FaultRule::new(Fault::gone()).user(UPDATER).verb("watch").times(2));
-    let updater = stage.leader().await;
-    stage.offer_1_5_0().await;
-    stage.image_becomes("checkout", NEW).await;
-    assert_eq!(gone.struck(), 2);
+    let (stage, updater) = out_of_sight(&Fault::internal()).await;
+    stage.happens_unseen().await;
+    stage.cluster.api.store().compact();
+    let before = stage.lists();
+    stage.cluster.api.faults().clear();
+    sees_all_again(&stage, &updater).await;
+    assert_eq!(stage.lists(), before + 1);
+    updater.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_that_is_refused_for_good_is_listed_anew_and_in_no_hurry() {
+    let (stage, updater) = out_of_sight(&Fault::gone()).await;
+    let (begun, before) = (Instant::now(), stage.lists());
+    stage.happens_unseen().await;
+    sees_all_again(&stage, &updater).await;
+    // Pauses grow from 0.8 seconds.
+    let most = 2 + begun.elapsed().as_millis() / 800;
+    let lists = stage.lists() - before;
+    assert!(
+        (1..=most).contains(&lists),
+        "{lists} lists in {:?}",
+        begun.elapsed()
+    );
+    stage.cluster.api.faults().clear();
+    stage.roll_out("checkout").await;
+    assert_eq!(stage.result("checkout").await, "completed");
     updater.stop().await;
 }
 

@@ -7,6 +7,7 @@
 
 mod dialect;
 mod given;
+mod kept;
 mod key;
 mod layer;
 mod settings;
@@ -17,6 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::workload::Container;
 
 pub use dialect::{Dialect, Migration, Remark, check_now, migration, status_annotations};
+pub(super) use kept::TOO_LONG;
+pub use kept::{LONGEST, kept};
 pub use layer::{Installation, Layer, Namespaces, is_variable};
 pub use settings::{
     ByDefault, ContainerSettings, DEFAULT_ROLLOUT_TIMEOUT, MOST_ROLLOUT_TIMEOUT, Settings, settings,
@@ -78,6 +81,12 @@ const STATE_KEYS: [&str; 8] = [
 /// would be right.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum AnnotationError {
+    #[error(
+        "the annotations of Kubefresh and of the tools it understands are longer than 128 KiB in all; remove some"
+    )]
+    TooMany,
+    #[error("{origin} is longer than 32 KiB; shorten it")]
+    TooLong { origin: String },
     #[error("annotation {key} is not known; the known ones are {known}")]
     UnknownKey { key: String, known: String },
     #[error(
@@ -93,6 +102,8 @@ pub enum AnnotationError {
         value: String,
         reason: String,
     },
+    #[error("and {0} more are wrong")]
+    More(usize),
 }
 
 /// Everything on a workload that says what is wanted of its images, and the containers that have them.

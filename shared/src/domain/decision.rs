@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::annotations::{APPROVED_BY, DECIDED_BY};
+use super::annotations::{APPROVED_BY, DECIDED_BY, LONGEST};
 use super::text;
 use super::time::whole_seconds;
 
@@ -15,8 +15,6 @@ use super::time::whole_seconds;
 const OF_KUBERNETES: &str = "system:";
 /// How many entries of an annotation are kept at least, the latest, beside those that are still needed.
 const LATEST: usize = 20;
-/// How long an annotation may become, in bytes: all of an object together have 256 KiB.
-const LONGEST: usize = 32 * 1024;
 /// How much of what was decided is kept, in bytes.
 const WHAT_LENGTH: usize = 400;
 

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::annotations::HOLD;
+use super::annotations::{HOLD, LONGEST};
 use super::policy::Hold;
 use super::workload::Workload;
 
-/// How many holds an annotation keeps when another is written; the oldest go.
+/// How many holds an annotation keeps when another is written, as far as they have room; the oldest go.
 const MOST: usize = 20;
 
 /// The annotations that hold this for these containers (`None`: for all) beside what is held, as keys and whole values.
@@ -31,9 +31,16 @@ pub fn with_holds<'a>(
 fn with_hold(there: &str, hold: &Hold) -> String {
     let new = hold.to_string();
     let before: Vec<&str> = there.split_whitespace().filter(|word| *word != new).collect();
-    let dropped = before.len().saturating_sub(MOST - 1);
-    let words = before.into_iter().skip(dropped).chain([new.as_str()]);
-    words.collect::<Vec<_>>().join(" ")
+    let mut left = LONGEST - new.len();
+    let has_room = |word: &&str| {
+        let rest = left.checked_sub(word.len() + 1);
+        left = rest.unwrap_or_default();
+        rest.is_some()
+    };
+    let latest = before.into_iter().rev().take(MOST - 1).take_while(has_room);
+    let mut words: Vec<&str> = [new.as_str()].into_iter().chain(latest).collect();
+    words.reverse();
+    words.join(" ")
 }
 
 #[cfg(test)]
@@ -58,5 +65,16 @@ mod tests {
             "{value}"
         );
         assert_eq!(value.split(' ').count(), MOST);
+    }
+
+    #[test]
+    fn what_is_written_can_be_read_again_however_long_the_words_are_that_are_there() {
+        let there = vec!["x".repeat(LONGEST / 3); 5].join(" ");
+        let value = with_hold(&there, &Hold::Tag("1.5.0".parse().unwrap()));
+        assert!(
+            value.len() <= LONGEST && value.ends_with("x 1.5.0"),
+            "{}",
+            value.len()
+        );
     }
 }

@@ -9,7 +9,7 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::annotations::{IN_FLIGHT, LAST_CHANGE, LAST_IMAGES, LAST_UPDATE};
+use super::annotations::{IN_FLIGHT, LAST_CHANGE, LAST_IMAGES, LAST_UPDATE, TOO_LONG};
 use super::policy::Hold;
 use super::reference::{Digest, ImageReference};
 use super::rollout::RolloutFacts;
@@ -136,7 +136,12 @@ impl LastImages {
         let Some(value) = annotations.get(LAST_IMAGES) else {
             return Ok(None);
         };
-        let last: Self = serde_json::from_str(value).map_err(|error| error.to_string())?;
+        if value.len() > LONGEST_MARKER {
+            return Err("it is longer than what we write".to_owned());
+        }
+        let read = serde_json::from_str(value);
+        let last: Self =
+            read.map_err(|error: serde_json::Error| text::cut(&error.to_string(), SHOWN_LENGTH))?;
         trust::check(&last.containers)?;
         Ok(Some(last))
     }
@@ -151,6 +156,24 @@ impl LastImages {
 const REASON_LENGTH: usize = 500;
 /// How much of a marker that cannot be read is shown, in bytes.
 const SHOWN_LENGTH: usize = 500;
+
+/// How long a marker may be, in bytes: what is read of annotations leaves room for it beside all else that we write.
+const LONGEST_MARKER: usize = 16 << 10;
+
+/// What a marker says beside its changes takes no more bytes: its reason, of which a byte may become six, and times.
+const ROOM: usize = 4 << 10;
+
+/// Of these changes as many as have room in a marker, and in that of their undoing: the marker is read only up to a length. The
+/// others are made by the next update.
+pub fn that_fit(changes: BTreeMap<String, ImageChange>) -> BTreeMap<String, ImageChange> {
+    let mut left = LONGEST_MARKER - ROOM;
+    let has_room = |(name, change): &(String, ImageChange)| {
+        let rest = left.checked_sub(serde_json::json!({ name: change }).to_string().len());
+        left = rest.unwrap_or_default();
+        rest.is_some()
+    };
+    changes.into_iter().take_while(has_room).collect()
+}
 
 /// A marker that cannot be read: somebody edited it. Nothing is decided for that workload until it is mended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -246,12 +269,16 @@ impl InFlight {
     }
 
     fn parse(value: &str) -> Result<Self, InFlightError> {
+        let wrong = |reason: String| InFlightError {
+            value: text::cut(value, SHOWN_LENGTH),
+            reason: text::cut(&reason, SHOWN_LENGTH),
+        };
+        if value == TOO_LONG {
+            return Err(wrong("no marker is so long".to_owned()));
+        }
         let marker: Result<Self, String> = serde_json::from_str(value).map_err(|error| error.to_string());
         let checked = marker.and_then(|marker| marker.check().map(|()| marker));
-        checked.map_err(|reason| InFlightError {
-            value: text::cut(value, SHOWN_LENGTH),
-            reason,
-        })
+        checked.map_err(wrong)
     }
 
     /// The annotation's value.
@@ -306,6 +333,54 @@ mod tests {
         let annotations = BTreeMap::from([(IN_FLIGHT.to_owned(), marker().to_annotation())]);
         assert_eq!(InFlight::read(&annotations), Ok(Some(marker())));
         assert_eq!(InFlight::read(&BTreeMap::new()), Ok(None));
+    }
+
+    #[test]
+    fn a_marker_that_is_no_marker_is_told_of_in_few_words() {
+        for (value, expected) in [
+            (TOO_LONG.to_owned(), "no marker is so long"),
+            ("x".repeat(20_000), "expected value"),
+            (
+                format!("{{\"containers\":\"{}\"}}", "x".repeat(20_000)),
+                "invalid type",
+            ),
+        ] {
+            let annotations = BTreeMap::from([(IN_FLIGHT.to_owned(), value)]);
+            let error = InFlight::read(&annotations).unwrap_err().to_string();
+            assert!(error.contains(expected) && error.len() < 1500, "{error}");
+        }
+    }
+
+    #[test]
+    fn no_update_has_more_changes_than_its_marker_and_that_of_its_undoing_have_room_for() {
+        let digest: Digest = format!("sha256:{}", "a".repeat(64)).parse().unwrap();
+        let repository = format!("registry.example/{}", "a".repeat(250));
+        let image = |tag: char| format!("{repository}:{}", tag.to_string().repeat(128));
+        let change = ImageChange {
+            from: image('b'),
+            to: format!("{}@{digest}", image('c')),
+            digest: Some(digest.clone()),
+            ran: Some(digest),
+        };
+        let many = |count: usize| -> BTreeMap<String, ImageChange> {
+            let name = |number: usize| format!("{number:0>63}");
+            (0..count).map(|number| (name(number), change.clone())).collect()
+        };
+        let now: Timestamp = "2026-11-21T03:00:00Z".parse().unwrap();
+        let (fit, timeout) = (that_fit(many(50)), SignedDuration::from_mins(10));
+        assert!((5..50).contains(&fit.len()), "{}", fit.len());
+        let cause = Cause::Failure("\u{1}".repeat(1000));
+        let undone = InFlight::undoing(&fit, &cause, now, timeout);
+        for marker in [InFlight::new(fit.clone(), now, timeout), undone] {
+            assert!(marker.to_annotation().len() <= LONGEST_MARKER);
+        }
+        let last = LastImages {
+            containers: fit,
+            revision: Some(i64::MAX),
+        };
+        let annotations = BTreeMap::from([(LAST_IMAGES.to_owned(), last.to_annotation())]);
+        assert_eq!(LastImages::read(&annotations), Ok(Some(last)));
+        assert_eq!(that_fit(many(2)), many(2));
     }
 
     #[test]

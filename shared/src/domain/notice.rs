@@ -155,8 +155,9 @@ impl Notice {
         }
     }
 
-    fn with_detail(self, detail: impl Into<String>) -> Self {
-        let detail = Some(detail.into()).filter(|detail| !detail.is_empty());
+    fn with_detail(self, detail: impl AsRef<str>) -> Self {
+        let detail: &str = detail.as_ref();
+        let detail = (!detail.is_empty()).then(|| text::cut(detail, NOTE_LENGTH));
         Self { detail, ..self }
     }
 

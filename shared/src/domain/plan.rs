@@ -27,7 +27,7 @@ pub use self::verdict::{
 use super::annotations::{APPROVED, Mode, PENDING, of_container};
 use super::channel::Channel;
 use super::decision::spend;
-use super::in_flight::{ImageChange, InFlight};
+use super::in_flight::{ImageChange, InFlight, that_fit};
 use super::rollout::{self, RolloutStatus};
 use super::watched::{self, Problem, Reading, Watched};
 use super::workload::{Workload, WorkloadId};
@@ -250,7 +250,7 @@ fn offered(
 
 /// The update of all containers of a workload that have one.
 fn update(workload: &Workload, reading: &Reading, containers: &[ContainerVerdict], now: Timestamp) -> Update {
-    let changes = changes(containers);
+    let changes = that_fit(changes(containers));
     Update {
         init_containers: init_containers(workload, &changes),
         spent: spent_approvals(workload, &reading.watched, &changes),

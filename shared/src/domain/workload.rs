@@ -21,6 +21,7 @@ use super::nodes::PlatformSelector;
 use super::ownership::{FIELD_MANAGER, Keeper, Ownership, Writer};
 use super::pods;
 use super::rollout::RolloutFacts;
+use super::text;
 
 /// The kinds of workload whose images are kept fresh.
 #[derive(
@@ -206,7 +207,7 @@ impl fmt::Display for WorkloadId {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Container {
     pub name: String,
-    /// As written: it may be no valid reference, which stops this workload and no other.
+    /// As written, but for what is far too long for an image: it may be no valid reference, which stops this workload and no other.
     pub image: String,
     /// Whether it stands under `initContainers`.
     pub init: bool,
@@ -221,7 +222,7 @@ pub struct Workload {
     pub uid: String,
     /// The version this view was read at; every patch made from it carries it as its precondition.
     pub resource_version: String,
-    /// Only what is understood here: others can be large, as `kubectl apply` keeps a whole copy of the object in one.
+    /// Only what is understood here, within bounds: others can be large, as `kubectl apply` keeps a whole copy of the object in one.
     pub annotations: BTreeMap<String, String>,
     /// Only what is understood here.
     pub labels: BTreeMap<String, String>,
@@ -250,8 +251,8 @@ impl Workload {
                 .resource_version
                 .clone()
                 .ok_or(MissingField("metadata.resourceVersion"))?,
-            annotations: only(metadata.annotations.as_ref(), annotations::is_understood),
-            labels: only(metadata.labels.as_ref(), annotations::is_understood_label),
+            annotations: annotations::kept(metadata.annotations.as_ref(), annotations::is_understood),
+            labels: annotations::kept(metadata.labels.as_ref(), annotations::is_understood_label),
             containers: containers::<T>(metadata, pod?),
             platforms: PlatformSelector::of(pod?),
             paused: object.is_paused(),
@@ -311,13 +312,8 @@ impl Workload {
 #[error("the object has no {0}")]
 pub struct MissingField(pub &'static str);
 
-fn only(
-    map: Option<&BTreeMap<String, String>>,
-    is_wanted: impl Fn(&str) -> bool,
-) -> BTreeMap<String, String> {
-    let wanted = map.into_iter().flatten().filter(|(key, _)| is_wanted(key));
-    wanted.map(|(key, value)| (key.clone(), value.clone())).collect()
-}
+/// How much of an image is kept, in bytes: no reference is longer, and what is cut is none.
+const IMAGE_LENGTH: usize = 1000;
 
 /// Init containers first, as they run first.
 fn containers<T: WorkloadObject>(metadata: &ObjectMeta, pod: &PodSpec) -> Vec<Container> {
@@ -334,7 +330,7 @@ fn containers<T: WorkloadObject>(metadata: &ObjectMeta, pod: &PodSpec) -> Vec<Co
     views
         .map(|((container, init), ownership)| Container {
             name: container.name.clone(),
-            image: container.image.clone().unwrap_or_default(),
+            image: text::cut(container.image.as_deref().unwrap_or_default(), IMAGE_LENGTH),
             init: *init,
             ownership,
         })
@@ -346,6 +342,7 @@ mod tests {
     use serde::de::DeserializeOwned;
 
     use super::*;
+    use crate::domain::watched;
 
     /// The view of an object of a kind, with a pod of this `spec`.
     fn view<T: WorkloadObject + DeserializeOwned>(mut spec: Value, pod: &Value) -> Workload {
@@ -408,6 +405,32 @@ mod tests {
             let kept = ["migrate", "db"].map(|container| workload.keeper_of(container).is_some());
             assert_eq!(kept, [true, true], "{kind}");
         }
+    }
+
+    #[test]
+    fn what_is_far_too_long_is_kept_in_part_and_stops_the_workload() {
+        let pod = json!({ "containers": [{ "name": "db", "image": "x".repeat(300_000) }] });
+        let spec = json!({ "selector": {}, "template": { "spec": pod } });
+        let annotations = json!({ "kubefresh.dev/watch": "true", "kubefresh.dev/hold": "1".repeat(200_000) });
+        let metadata = json!({
+            "name": "db", "namespace": "shop", "uid": "1", "resourceVersion": "1", "annotations": annotations,
+        });
+        let object = json!({ "metadata": metadata, "spec": spec });
+        let mut workload = Workload::of(&serde_json::from_value::<Deployment>(object).unwrap()).unwrap();
+        assert!(format!("{workload:?}").len() < 5_000);
+        let problems = |workload: &Workload| {
+            let problems = watched::read(workload, &annotations::Layer::default()).unwrap_err();
+            problems
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .concat()
+        };
+        let expected = "annotation kubefresh.dev/hold is longer than 32 KiB; shorten it";
+        assert_eq!(problems(&workload), expected);
+        workload.annotations.remove(annotations::HOLD);
+        let problem = problems(&workload);
+        assert!(problem.contains("is not valid"), "{problem}");
     }
 
     #[test]

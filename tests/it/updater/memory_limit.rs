@@ -11,7 +11,8 @@ use super::*;
 const KIBIBYTES: usize = 96 << 10;
 const WORKLOADS: usize = 10_000;
 
-/// A watched workload as Flux leaves it that `kubectl apply` had made, with a copy of itself in an annotation.
+/// A watched workload as Flux leaves it that `kubectl apply` had made, with a copy of itself in an annotation. Every eighth has instead
+/// far more than anybody means in one of ours.
 fn workload(resource: &Resource, number: usize) -> Value {
     let name = format!("workload-{number}");
     let template = json!({
@@ -26,11 +27,12 @@ fn workload(resource: &Resource, number: usize) -> Value {
     } else {
         json!({ "selector": { "matchLabels": { "app": name } }, "template": template })
     };
-    let annotations = json!({
-        "kubefresh.dev/watch": "true",
-        "kubefresh.dev/mode": "auto",
-        "kubectl.kubernetes.io/last-applied-configuration": "x".repeat(8 << 10),
-    });
+    let mut annotations = json!({ "kubefresh.dev/watch": "true", "kubefresh.dev/mode": "auto" });
+    if number % 8 < 7 {
+        annotations["kubectl.kubernetes.io/last-applied-configuration"] = json!("x".repeat(4 << 10));
+    } else {
+        annotations["kubefresh.dev/decided-by"] = json!("x".repeat(40 << 10));
+    }
     json!({
         "apiVersion": resource.api_version(),
         "kind": resource.kind,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::dialect::{self, Term, Translation};
+use super::kept::unkept;
 use super::key::{Key, Setting};
 use super::{AnnotationError, Layer, Subject};
 use crate::domain::policy::shortened;
@@ -102,6 +103,10 @@ impl<'a> Said<'a> {
                 value: Cow::Borrowed(value),
                 origin: Origin::Annotation(key),
             };
+            if let Some(error) = unkept(key, value, || given.origin.to_string()) {
+                said.errors.push(error);
+                continue;
+            }
             match Key::of(key, containers) {
                 Ok(Key::Foreign | Key::State) => {}
                 Ok(Key::Common(setting)) => drop(said.common.insert(setting, given)),

@@ -5,6 +5,10 @@ use std::collections::BTreeSet;
 use strum::VariantArray as _;
 
 use super::{AnnotationError, PREFIX, STATE_KEYS, of_container};
+use crate::domain::text;
+
+/// How much is said of the containers that there are, in bytes.
+const CONTAINERS_LENGTH: usize = 500;
 
 /// What people can set. `kubefresh.dev/KEY` says it for a workload with all its containers.
 #[derive(
@@ -204,7 +208,7 @@ impl<'a> Key<'a> {
             let containers = containers.iter().copied().collect::<Vec<_>>().join(", ");
             return Err(AnnotationError::UnknownContainer {
                 key: key.to_owned(),
-                containers,
+                containers: text::cut(&containers, CONTAINERS_LENGTH),
             });
         }
         let setting = name

@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 
 use super::dialect::image_watcher;
 use super::given::{Given, Origin};
+use super::kept::{first, kept, unkept};
 use super::key::Setting;
 use super::settings::{Base, policy_error};
 use super::value::parse_variable_switch;
@@ -79,7 +80,7 @@ impl Layer {
         overridden: BTreeSet<Setting>,
         unknown: Vec<AnnotationError>,
     ) -> Self {
-        let unknown = unknown
+        let unknown = first(unknown)
             .into_iter()
             .map(|error| LayerError { setting: None, error });
         let mut errors: Vec<LayerError> = unknown.collect();
@@ -245,21 +246,23 @@ impl Installation {
     /// What holds in a namespace with these annotations, of which only ours matter.
     pub fn layer(&self, namespace: &str, annotations: &BTreeMap<String, String>) -> Arc<Layer> {
         let beneath = self.beneath(namespace);
-        if !annotations.keys().any(|key| is_ours(key)) {
+        let annotations = kept(Some(annotations), is_ours);
+        if annotations.is_empty() {
             return Arc::clone(beneath);
         }
         let mut given = beneath.given.clone();
         let mut unknown = Vec::new();
-        for (key, value) in annotations.iter().filter(|(key, _)| is_ours(key)) {
+        for (key, value) in annotations {
             let origin = format!("annotation {key} on namespace {namespace}");
+            if let Some(error) = unkept(&key, &value, || origin.clone()) {
+                unknown.push(error);
+                continue;
+            }
             let name = key.strip_prefix(PREFIX).and_then(|rest| rest.strip_prefix('/'));
             match name.and_then(default_named) {
                 None => unknown.push(no_default(origin, Setting::defaults().map(Setting::key))),
                 Some(setting) if self.overridden.contains(&setting) => {}
-                Some(setting) => {
-                    let value = value.clone();
-                    given.insert(setting, Held { value, origin });
-                }
+                Some(setting) => drop(given.insert(setting, Held { value, origin })),
             }
         }
         Arc::new(Layer {

@@ -9,6 +9,7 @@ use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
 use super::given::{Given, Origin, Said};
+use super::kept::first;
 use super::key::Setting;
 use super::layer::{Layer, LayerError};
 use super::value::{
@@ -226,7 +227,7 @@ pub fn settings(subject: &Subject<'_>, layer: &Layer) -> Result<Settings, Vec<An
     if errors.is_empty() {
         Ok(settings)
     } else {
-        Err(errors.into_iter().collect())
+        Err(first(errors.into_iter().collect()))
     }
 }
 

@@ -212,7 +212,10 @@ fn a_policy_that_cannot_be_obeyed_is_reported_once_under_the_key_that_gave_it() 
                 AnnotationError::InvalidValue { origin, .. } => origin.strip_prefix("annotation ").unwrap(),
                 AnnotationError::UnknownKey { .. }
                 | AnnotationError::UnknownContainer { .. }
-                | AnnotationError::NoDefault { .. } => panic!("{error}"),
+                | AnnotationError::NoDefault { .. }
+                | AnnotationError::TooMany
+                | AnnotationError::TooLong { .. }
+                | AnnotationError::More(_) => panic!("{error}"),
             })
             .collect();
         assert_eq!(keys, [expected], "{errors:?}");
@@ -350,4 +353,22 @@ fn gates_that_cannot_be_understood_are_named_with_what_would_be_right() {
             "{text}"
         );
     }
+}
+
+#[test]
+fn of_many_errors_the_first_are_told_and_how_many_more_there_are() {
+    let many: BTreeMap<String, String> = (0..30)
+        .map(|number| (format!("gone-{number}.kubefresh.dev/mode"), "auto".to_owned()))
+        .collect();
+    let errors = settings_of(&many, &["app"], &Layer::default()).unwrap_err();
+    assert_eq!(errors.len(), 21);
+    assert_eq!(errors.last(), Some(&AnnotationError::More(10)));
+}
+
+#[test]
+fn a_workload_that_says_more_than_is_kept_is_stopped() {
+    let many = (0..10_000).map(|number| (format!("a{number}.kubefresh.dev/hold"), "1".to_owned()));
+    let annotations = kept(Some(&many.collect()), is_understood);
+    let errors = settings_of(&annotations, &["app"], &Layer::default()).unwrap_err();
+    assert_eq!(errors.first(), Some(&AnnotationError::TooMany));
 }

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use super::verdict::{ContainerVerdict, Verdict, approval_command};
 use super::{Action, Workload};
-use crate::domain::annotations::PENDING;
+use crate::domain::annotations::{LONGEST, PENDING};
+use crate::domain::text;
 
 /// How many containers are spoken of; an annotation is read by people, and its size is bounded.
 const MOST_CONTAINERS: usize = 10;
@@ -80,5 +81,6 @@ fn text(workload: &Workload, containers: &[ContainerVerdict]) -> Option<String> 
     if more > 0 {
         let _ = write!(text, "; and {more} more");
     }
-    (!text.is_empty()).then_some(text)
+    // Short enough to be read again, or it would never be right.
+    (!text.is_empty()).then(|| text::cut(&text, LONGEST / 2))
 }

@@ -9,6 +9,7 @@ use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition};
 
 use super::{Clock, Completion, Waiting};
 use crate::domain::in_flight::InFlight;
+use crate::domain::text;
 use crate::domain::time::SKEW;
 
 /// What a Deployment says of its own rollout.
@@ -37,6 +38,9 @@ pub struct Facts {
 /// Where the controller keeps its count.
 const REVISION: &str = "deployment.kubernetes.io/revision";
 
+/// How much is kept of what the controller says, in bytes.
+const MESSAGE_LENGTH: usize = 500;
+
 impl From<&Deployment> for Facts {
     /// What a fresh object does not yet have counts as nothing seen, so never as finished.
     fn from(deployment: &Deployment) -> Self {
@@ -58,10 +62,8 @@ impl From<&Deployment> for Facts {
             available: status.available_replicas.unwrap_or(0),
             deadline_exceeded_at: deadline_exceeded.and_then(updated_at),
             deadline_exceeded: deadline_exceeded.map(|condition| {
-                condition
-                    .message
-                    .clone()
-                    .unwrap_or_else(|| "progress deadline exceeded".to_owned())
+                let message = condition.message.as_deref();
+                text::cut(message.unwrap_or("progress deadline exceeded"), MESSAGE_LENGTH)
             }),
             clock: progressing.and_then(clock),
         }

@@ -362,3 +362,22 @@ fn channels_are_said_by_the_nearest_layer_and_have_to_be_configured_where_somebo
         "nobody knows"
     );
 }
+
+#[test]
+fn what_is_too_long_or_too_much_on_a_namespace_is_told_in_few_words_and_not_kept() {
+    let installation = installation(&[]);
+    let long = "x".repeat(200_000);
+    let told = complaint(&installation, &[(WATCH, "true"), (MODE, &long)], &[]).unwrap();
+    assert_eq!(
+        told,
+        "annotation kubefresh.dev/mode on namespace shop is longer than 32 KiB; shorten it"
+    );
+    let many: BTreeMap<String, String> = (0..10_000)
+        .map(|number| (format!("kubefresh.dev/unknown-{number}"), String::new()))
+        .chain([(WATCH.to_owned(), "true".to_owned())])
+        .collect();
+    let layer = installation.layer("shop", &many);
+    assert_eq!(layer.errors().count(), 21);
+    let last = layer.errors().last().unwrap().to_string();
+    assert!(last.ends_with("more are wrong"), "{last}");
+}

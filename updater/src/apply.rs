@@ -27,7 +27,7 @@ use crate::answer::{Failure, failure};
 use crate::api;
 use crate::leader::Leadership;
 use crate::metrics::{Metrics, PatchResult, UpdateResult};
-use attempts::Attempts;
+use attempts::{Attempts, Said};
 
 /// How long a call may take, with all that the client repeats of its own accord (answers 429, 503 and 504, unless they ask for
 /// a longer wait). What it does after that is for the watch to tell.
@@ -68,7 +68,11 @@ impl Applier {
         now: Timestamp,
         metrics: &Metrics,
     ) -> Option<&'a Update> {
-        match Step::of(assessment, told)? {
+        let step = Step::of(assessment, told)?;
+        if !self.may_take(&step, &assessment.workload) {
+            return None;
+        }
+        match step {
             Step::Start(update) => return self.start(assessment, update, metrics).await,
             Step::TakeNote(taken_back) => self.take_note(assessment, taken_back, now, metrics).await,
             Step::Finish(end) => self.finish(assessment, &end, now, metrics).await,
@@ -79,13 +83,28 @@ impl Applier {
 
     /// Whether [`apply`](Self::apply) would send anything now.
     pub fn has_to_apply(&self, assessment: &Assessment, told: bool) -> bool {
-        Step::of(assessment, told).is_some() && self.can_send(&assessment.workload)
+        let step = Step::of(assessment, told);
+        step.is_some_and(|step| self.may_take(&step, &assessment.workload))
+    }
+
+    fn may_take(&self, step: &Step<'_>, workload: &Workload) -> bool {
+        let said = match step {
+            Step::Start(_) | Step::Finish(_) => return self.can_send(workload),
+            Step::TakeNote(_) => Said::TakenBack,
+            Step::Annotate(_) => Said::Waits,
+        };
+        self.attempts().may_say(said, workload, Instant::now())
     }
 
     /// Whether a patch of this workload as it stands may be sent now.
     pub fn can_send(&self, workload: &Workload) -> bool {
         let (uid, version) = (&workload.uid, &workload.resource_version);
         self.attempts().may_try(uid, version, Instant::now())
+    }
+
+    fn said(&self, said: Said, workload: &Workload, annotations: &Annotations) {
+        self.attempts()
+            .said(said, &workload.uid, annotations, Instant::now());
     }
 
     /// How many patches of this workload came to nothing in a row.
@@ -166,6 +185,9 @@ impl Applier {
         if self.send(assessment, &body, metrics).await == Some(PatchResult::Sent) {
             let (workload, change) = (&assessment.workload.id, taken_back.summary());
             tracing::info!(%workload, change, result = taken_back.result(), "somebody else changed the images");
+            let holds = taken_back.holds.iter();
+            let holds = holds.map(|(key, value)| (key.clone(), Some(value.clone())));
+            self.said(Said::TakenBack, &assessment.workload, &holds.collect());
             if !taken_back.held.is_empty() {
                 metrics.updated(workload.kind, UpdateResult::TakenBack);
             }
@@ -194,6 +216,7 @@ impl Applier {
         if self.send(assessment, &body, metrics).await != Some(PatchResult::Sent) {
             return;
         }
+        self.said(Said::Waits, workload, annotations);
         let workload = &workload.id;
         match annotations.get(PENDING) {
             None => {}

@@ -1,11 +1,17 @@
 //! Which patches were tried, so that none is sent twice for one state of a workload and none is forgotten.
 
+mod notes;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use shared::domain::plan::Tried;
+use shared::domain::workload::Workload;
 use tokio::time::Instant;
 
+use self::notes::Notes;
+pub(super) use self::notes::Said;
+use super::Annotations;
 use crate::metrics::PatchResult;
 use crate::retry::Retries;
 
@@ -28,6 +34,7 @@ pub(super) struct Attempts {
     trouble: Retries<Uid>,
     /// States that were answered and are still shown.
     lagging: Retries<Uid>,
+    notes: Notes,
 }
 
 impl Default for Attempts {
@@ -36,6 +43,7 @@ impl Default for Attempts {
             answered: BTreeMap::new(),
             trouble: Retries::default(),
             lagging: Retries::after(WATCH_LAG),
+            notes: Notes::default(),
         }
     }
 }
@@ -50,11 +58,25 @@ impl Attempts {
         self.trouble.is_due(uid, now) && (!answered || self.lagging.is_due(uid, now))
     }
 
+    /// Whether a patch may be sent at `now` that only says something, and so can wait where somebody takes away what it says.
+    pub(super) fn may_say(&mut self, said: Said, workload: &Workload, now: Instant) -> bool {
+        self.may_try(&workload.uid, &workload.resource_version, now)
+            && self.notes.may_write(said, workload, now)
+    }
+
+    /// Such a patch was sent.
+    pub(super) fn said(&mut self, said: Said, uid: &Uid, annotations: &Annotations, now: Instant) {
+        self.notes.wrote((uid.clone(), said), annotations, now);
+    }
+
     /// Takes in what became of a patch made from this state.
     pub(super) fn tried(&mut self, uid: &Uid, resource_version: &str, result: PatchResult, now: Instant) {
         match result {
             PatchResult::Sent | PatchResult::Conflict => {
                 self.trouble.succeeded(uid);
+                if result == PatchResult::Sent {
+                    self.notes.is_over(uid);
+                }
                 self.answered.insert(uid.clone(), resource_version.to_owned());
                 self.lagging.failed(uid, now);
             }
@@ -85,6 +107,7 @@ impl Attempts {
             .retain(|uid, version| current(uid) == Some(version.as_str()));
         self.lagging.retain(|uid| self.answered.contains_key(uid));
         self.trouble.retain(|uid| current(uid).is_some());
+        self.notes.retain(|uid| current(uid).is_some());
     }
 
     /// When to look again, after a look at `now`, for the sake of something that was tried.
@@ -93,6 +116,7 @@ impl Attempts {
             .next(now)
             .into_iter()
             .chain(self.lagging.next(now))
+            .chain(self.notes.next(now))
             .min()
     }
 }

@@ -302,12 +302,26 @@ pub fn summary(changes: &BTreeMap<String, ImageChange>) -> String {
 
 /// The image that the last update which ended gave to a container, by the summary that is kept of it.
 pub fn last_given<'a>(annotations: &'a BTreeMap<String, String>, container: &str) -> Option<&'a str> {
-    let changes = annotations.get(LAST_CHANGE)?.split(", ");
-    let ours = changes
-        .filter_map(|change| change.split_once(": "))
-        .find(|(name, _)| *name == container);
-    ours.and_then(|(_, images)| images.split_once(" -> "))
-        .map(|(_, to)| to)
+    last_change(annotations, container).map(|(_, to)| to)
+}
+
+/// The image that a container had before its last change, if that led to the `present` one.
+pub fn last_left<'a>(
+    annotations: &'a BTreeMap<String, String>,
+    container: &str,
+    present: &str,
+) -> Option<&'a str> {
+    let (from, _) = last_change(annotations, container).filter(|(_, to)| *to == present)?;
+    Some(from)
+}
+
+fn last_change<'a>(annotations: &'a BTreeMap<String, String>, container: &str) -> Option<(&'a str, &'a str)> {
+    let mut changes = annotations
+        .get(LAST_CHANGE)?
+        .split(", ")
+        .filter_map(|change| change.split_once(": "));
+    let (_, images) = changes.find(|(name, _)| *name == container)?;
+    images.split_once(" -> ")
 }
 
 #[cfg(test)]

@@ -10,13 +10,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Snapshot;
 use super::decide::is_older;
 use super::seen::Sighting;
-use crate::domain::annotations::{APPROVED, Approved, LAST_CHANGE, LAST_UPDATE, Mode, of_container};
+use crate::domain::annotations::{APPROVED, Approved, HOLD, LAST_CHANGE, LAST_UPDATE, Mode, of_container};
 use crate::domain::decision::spend;
 use crate::domain::holds::with_holds;
-use crate::domain::in_flight::{ImageChange, last_given, summary};
+use crate::domain::in_flight::{ImageChange, last_given, last_left, summary};
 use crate::domain::ownership::Writer;
 use crate::domain::policy::{Hold, UpdatePolicy};
-use crate::domain::reference::ImageReference;
+use crate::domain::reference::{ImageReference, Tag};
 use crate::domain::watched::{Reading, Watched};
 use crate::domain::workload::Workload;
 
@@ -172,7 +172,49 @@ fn left(
             after: workload.annotations.get(LAST_UPDATE).cloned(),
         })
     };
-    seen.or_else(given)
+    let agreed = watched.settings.approved.is_some();
+    let taken_away = || {
+        sighting
+            .filter(|_| !agreed)
+            .and_then(|sighting| taken_away(workload, container, sighting))
+    };
+    seen.or_else(given).or_else(taken_away)
+}
+
+/// What was noted and held, where the note is gone together with the hold, and the image is the same: somebody has put their own object in
+/// the place of ours, as Terraform and `kubectl replace` do. Whoever lifts a hold leaves the note.
+fn taken_away(workload: &Workload, container: &str, sighting: &Sighting) -> Option<Left> {
+    let noted = sighting.workload.as_ref();
+    let present = workload.image_of(container)?;
+    let image = last_left(&noted.annotations, container, present)
+        .filter(|image| !is_noted(workload, container, image))?;
+    let left: ImageReference = image.parse().ok()?;
+    let keys = [HOLD.to_owned(), of_container(container, HOLD)];
+    let holds_in = |annotations: &BTreeMap<String, String>| -> Vec<Hold> {
+        let values = keys.iter().filter_map(|key| annotations.get(key));
+        let words = values.flat_map(|value| value.split_whitespace());
+        words.filter_map(|word| word.parse().ok()).collect()
+    };
+    let still = holds_in(&workload.annotations);
+    let hold = holds_in(&noted.annotations)
+        .into_iter()
+        .rfind(|hold| is_of(hold, &left) && !still.contains(hold))?;
+    Some(Left {
+        image: image.to_owned(),
+        hold,
+        // Each time is the same.
+        after: None,
+    })
+}
+
+/// Whether this was held for the sake of that image.
+fn is_of(hold: &Hold, image: &ImageReference) -> bool {
+    let is_tag = |tag: &Tag| image.effective_tag().as_ref() == Some(tag);
+    match hold {
+        Hold::Tag(tag) | Hold::UpTo(tag) => is_tag(tag),
+        Hold::Digest(digest) => image.digest() == Some(digest),
+        Hold::Image(tag, digest) => is_tag(tag) || image.digest() == Some(digest),
+    }
 }
 
 /// Whether it is written down already that this image was left for the present one: by a rollback of ours, or by this.

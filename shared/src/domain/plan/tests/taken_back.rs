@@ -168,6 +168,51 @@ fn it_is_noted_once_and_nothing_is_noted_of_reverts_to_what_was_chosen() {
 }
 
 #[test]
+fn a_hold_that_is_taken_away_together_with_what_was_noted_still_stands_until_it_is_released() {
+    let [back, failed] = ["<=1.5.0", "1.5.0"].map(|hold| {
+        let change = format!("app: {NEW} -> {OLD}");
+        checkout(&[(LAST_CHANGE, change.as_str()), (HOLD, hold)], OLD)
+    });
+    // Also by somebody who then has an older note in Git.
+    let before = format!("app: shop.example/app:1.3.0 -> {OLD}");
+    for theirs in [&[][..], &[(LAST_CHANGE, before.as_str())]] {
+        for (noted_before, hold) in [(&back, "<=1.5.0"), (&failed, "1.5.0")] {
+            let mut leader = Leader::default();
+            leader.look(noted_before);
+            let stripped = checkout(theirs, OLD);
+            for _ in 0..3 {
+                // As long as it is not written, and again once that is taken away.
+                for _ in 0..2 {
+                    let found = leader.look(&stripped);
+                    assert_eq!(holds(&found).as_deref(), Some(hold), "{theirs:?}");
+                }
+                let again = noted(&stripped, &leader.look(&stripped));
+                assert!(matches!(leader.look(&again).action, Action::Nothing));
+            }
+            let found = leader.look(&checkout(&[("kubefresh.dev/approved", "1.5.0")], OLD));
+            assert!(matches!(found.action, Action::Start(_)), "{found:?}");
+        }
+    }
+    // What is left of it was chosen: the hold was lifted, before or alone.
+    let mut released = back.clone();
+    released.annotations.remove(HOLD);
+    let mut leader = Leader::default();
+    leader.look(&back);
+    assert!(matches!(leader.look(&released).action, Action::Start(_)));
+    assert!(matches!(
+        leader.look(&checkout(&[], OLD)).action,
+        Action::Start(_)
+    ));
+    // It is about another image.
+    let mut leader = Leader::default();
+    leader.look(&back);
+    assert_eq!(
+        holds(&leader.look(&checkout(&[], "shop.example/app:1.4.9"))),
+        None
+    );
+}
+
+#[test]
 fn the_first_digest_of_a_moving_tag_that_somebody_takes_away_is_held_once_whoever_leads() {
     let given = format!("app: {EDGE} -> {}", edge('b'));
     let digest_held = format!("edge@{}", digest('b'));

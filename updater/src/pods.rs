@@ -16,7 +16,7 @@ use shared::domain::plan::{Assessment, Plan, PlanLimits, PodsRead, Snapshot, pla
 use shared::domain::pods::Pods;
 use shared::domain::workload::Workload;
 use shared::io::client::explain;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 
 use crate::nodes::NodeReader;
 use crate::retry::Retries;
@@ -29,8 +29,14 @@ const PAGE_SIZE: u32 = 100;
 const MOST_PAGES: usize = 100;
 /// How long one page may take.
 const CALL_LIMIT: Duration = Duration::from_secs(5);
-/// How long one look waits for all pods together; other workloads wait meanwhile.
+/// How long the pods of one workload may take; other workloads wait meanwhile.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long one look begins to read: whose turn has not come by then has it in the next one.
+const LONGEST_ASKING: Duration = Duration::from_secs(2);
+/// A workload whose pods take longer makes its whole namespace rest.
+const LONG: Duration = Duration::from_secs(1);
+/// So many times as long as that took: so the looks at everything wait for one namespace a tenth of the time at most.
+const REST: u32 = 10;
 /// How long an answer counts while an update is under way: whoever looks at it all the time asks no more often.
 const FRESH: Duration = Duration::from_secs(5);
 
@@ -48,6 +54,10 @@ pub struct PodReader {
 struct Kept {
     answers: BTreeMap<Uid, Answer>,
     trouble: Retries<Uid>,
+    /// Namespaces that rest, and how long.
+    resting: BTreeMap<String, Instant>,
+    /// Whether the turn of some has not come yet.
+    has_left: bool,
 }
 
 #[derive(Debug)]
@@ -96,9 +106,12 @@ impl PodReader {
         for _ in 0..2 {
             let missing: Vec<&Assessment> = {
                 let kept = self.kept();
-                let is_missing =
-                    |assessment: &&Assessment| wanted(assessment) && !kept.says_enough_of(assessment, begun);
-                made.assessments.iter().filter(is_missing).collect()
+                let is_missing = |assessment: &&Assessment| {
+                    wanted(assessment)
+                        && !kept.says_enough_of(assessment, begun)
+                        && !kept.rests(assessment, begun)
+                };
+                kept.in_turn(made.assessments.iter().filter(is_missing))
             };
             let needs_nodes =
                 snapshot.nodes.is_none() && made.assessments.iter().any(Assessment::needs_nodes);
@@ -126,12 +139,19 @@ impl PodReader {
     /// When to look again, after a look at `now`, for the sake of pods or nodes that could not be read.
     pub fn next_attempt(&self, now: Instant) -> Option<Instant> {
         let nodes = self.nodes.next_attempt(now);
-        self.kept().trouble.next(now).into_iter().chain(nodes).min()
+        let kept = self.kept();
+        let rests = kept.resting.values().copied().filter(|until| *until > now);
+        let left = kept.has_left.then_some(now);
+        let pods = kept.trouble.next(now).into_iter().chain(rests).chain(left);
+        pods.chain(nodes).min()
     }
 
     /// Forgets workloads that are no longer part of the plan.
     fn prune(&self, plan: &Plan) {
         let mut kept = self.kept();
+        kept.has_left = false;
+        let now = Instant::now();
+        kept.resting.retain(|_, until| *until > now);
         if kept.answers.is_empty() {
             return;
         }
@@ -145,18 +165,23 @@ impl PodReader {
     }
 
     async fn ask(&self, assessments: Vec<&Assessment>) {
-        let deadline = Instant::now() + PATIENCE;
+        let over = Instant::now() + LONGEST_ASKING;
         stream::iter(assessments)
             .for_each_concurrent(CONCURRENT_WORKLOADS, |assessment| async move {
+                let begun = Instant::now();
+                if begun >= over || self.kept().rests(assessment, begun) {
+                    self.kept().has_left |= begun >= over;
+                    return;
+                }
                 let workload = assessment.workload.as_ref();
-                let answer = timeout_at(deadline, self.read(workload)).await;
+                let answer = timeout(PATIENCE, self.read(workload)).await;
                 let pods = answer.unwrap_or_else(|_| {
                     Err(format!("reading pods of {}: no answer within {PATIENCE:?}", workload.id))
                 });
                 if let Err(problem) = &pods {
                     tracing::warn!(workload = %workload.id, problem, "not known what its pods run; trying again later");
                 }
-                self.kept().take(assessment, pods.map(Arc::new), Instant::now());
+                self.kept().take(assessment, pods.map(Arc::new), begun, Instant::now());
             })
             .await;
     }
@@ -224,8 +249,38 @@ impl Kept {
         })
     }
 
-    fn take(&mut self, assessment: &Assessment, pods: PodsRead, now: Instant) {
+    fn rests(&self, assessment: &Assessment, now: Instant) -> bool {
+        let until = self.resting.get(&assessment.workload.id.namespace);
+        until.is_some_and(|until| now < *until)
+    }
+
+    /// One of each namespace after the other, and in each whoever was served the longest ago first. So who needs much waits for its own.
+    fn in_turn<'a>(&self, assessments: impl Iterator<Item = &'a Assessment>) -> Vec<&'a Assessment> {
+        let mut queues: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+        for assessment in assessments {
+            let workload = &assessment.workload;
+            let served = self.answers.get(&workload.uid).map(|answer| answer.at);
+            let queue = queues.entry(&workload.id.namespace).or_default();
+            queue.push((served, assessment));
+        }
+        let turns = queues.into_values().flat_map(|mut queue| {
+            queue.sort_by_key(|(served, _)| *served);
+            let turns = queue.into_iter().enumerate();
+            turns.map(|(place, (served, assessment))| ((place, served), assessment))
+        });
+        let mut turns: Vec<_> = turns.collect();
+        turns.sort_by_key(|(turn, _)| *turn);
+        turns.into_iter().map(|(_, assessment)| assessment).collect()
+    }
+
+    fn take(&mut self, assessment: &Assessment, pods: PodsRead, begun: Instant, now: Instant) {
         let workload = &assessment.workload;
+        let took = now.duration_since(begun);
+        if took >= LONG {
+            let until = now + took * REST;
+            let rest = self.resting.entry(workload.id.namespace.clone()).or_insert(until);
+            *rest = until.max(*rest);
+        }
         match pods {
             Ok(_) => self.trouble.succeeded(&workload.uid),
             Err(_) => self.trouble.failed(&workload.uid, now),
@@ -265,6 +320,74 @@ mod tests {
             workloads,
             ..Snapshot::default()
         }
+    }
+
+    /// The workload of `namespace` under another uid.
+    fn named(namespace: &str, uid: &str, version: &str) -> Arc<Workload> {
+        let mut workload = checkout(namespace);
+        let named = Arc::make_mut(&mut workload);
+        uid.clone_into(&mut named.uid);
+        version.clone_into(&mut named.resource_version);
+        workload
+    }
+
+    #[tokio::test]
+    async fn a_namespace_whose_pods_take_long_takes_no_turn_from_others_and_rests_afterwards() {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let answered = Arc::clone(&asked);
+        let pods = PodReader::new(answering::client(move |_, path| {
+            let is_long = path.contains("/namespaces/long/");
+            answered.lock().unwrap().push(is_long);
+            let after = if is_long { LONG } else { Duration::ZERO };
+            Reply {
+                after,
+                ..Reply::ok(list(&[]))
+            }
+        }));
+        let all = |version: &str| {
+            let long = (0..12).map(|index| named("long", &format!("long-{index:02}"), version));
+            snapshot(long.chain([named("short", "short", version)]).collect())
+        };
+        for (version, most) in [("7", CONCURRENT_WORKLOADS), ("8", 0)] {
+            let mut snapshot = all(version);
+            asked.lock().unwrap().clear();
+            pods.plan(&mut snapshot, &LIMITS, Timestamp::UNIX_EPOCH, |_| true)
+                .await;
+            let asked = asked.lock().unwrap().clone();
+            let long = asked.iter().filter(|is_long| **is_long).count();
+            assert_eq!(asked.len() - long, 1, "{version}");
+            assert!(long <= most, "{version}: {long}");
+            assert!(
+                asked.iter().take(2).any(|is_long| !is_long),
+                "{version}: {asked:?}"
+            );
+        }
+        let now = Instant::now();
+        let rest = pods.next_attempt(now).unwrap() - now;
+        assert!(rest > LONG && rest <= LONG * REST * 2, "{rest:?}");
+    }
+
+    #[tokio::test]
+    async fn who_was_served_the_longest_ago_is_served_first() {
+        let pods = PodReader::new(answering::client(|_, _| Reply::ok(list(&[]))));
+        let served = [("b/1", 3), ("b/2", 1), ("a/1", 2)];
+        let names = ["a/1", "a/2", "b/1", "b/2", "b/3"];
+        let workloads = names.map(|name| named(&name[..1], name, "7"));
+        let made = plan(&snapshot(workloads.to_vec()), &LIMITS, Timestamp::UNIX_EPOCH);
+        let begun = Instant::now();
+        let mut kept = pods.kept();
+        for (name, second) in served {
+            let of = |assessment: &&Assessment| assessment.workload.uid == name;
+            let assessment = made.assessments.iter().find(of).unwrap();
+            let at = begun + Duration::from_secs(second);
+            kept.take(assessment, Ok(Arc::default()), at, at);
+        }
+        let turns = kept.in_turn(made.assessments.iter());
+        let turns: Vec<&str> = turns
+            .iter()
+            .map(|assessment| assessment.workload.uid.as_str())
+            .collect();
+        assert_eq!(turns, ["a/2", "b/3", "b/2", "a/1", "b/1"]);
     }
 
     fn list(items: &[Value]) -> Value {

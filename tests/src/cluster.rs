@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::apiserver::resources;
 use crate::apiserver::{ApiServer, ApiServerOptions};
 use crate::controllers::{ControllerOptions, Controllers, KubeconfigHook};
+use crate::network::Network;
 use crate::programs::programs;
 use crate::registry::Registry;
 
@@ -94,7 +95,21 @@ impl Cluster {
             ),
             None => ("admin".to_owned(), self.api.admin_kubeconfig()),
         };
-        let path = self.files.path().join(format!("{name}.kubeconfig"));
+        self.file(&format!("{name}.kubeconfig"), &text)
+    }
+
+    /// The kubeconfig of a service account that reaches the API server by this network.
+    pub fn kubeconfig_file_by(&self, network: &Network, (namespace, name): (&str, &str)) -> PathBuf {
+        let text = self.api.kubeconfig_for(namespace, name);
+        let there = format!("https://{}", network.address());
+        self.file(
+            &format!("{namespace}-{name}-by-network.kubeconfig"),
+            &text.replace(&self.api.url(), &there),
+        )
+    }
+
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.files.path().join(name);
         std::fs::write(&path, text).expect("the kubeconfig can be written");
         path
     }

@@ -17,6 +17,7 @@ pub mod demo;
 pub mod docker_registry;
 pub mod forge;
 pub mod manifests;
+pub mod network;
 pub mod openai;
 pub mod patch;
 pub mod programs;

@@ -24,7 +24,7 @@ use shared::domain::annotations::{Installation, Layer};
 use shared::domain::release_notes::source::Forges;
 use shared::domain::scan_request::{ScanJob, Scanner};
 use shared::domain::workload::{Workload, WorkloadKind, WorkloadObject};
-use shared::io::client::explain;
+use shared::io::client::{WATCH_SECONDS, explain};
 use shared::io::record_store;
 
 use self::changes::{changes, is_expired, problem};
@@ -403,7 +403,7 @@ fn follow<K: Object, V: Send + Sync + 'static>(
     signals: Signals,
 ) -> Followed<V> {
     let (writer, store) = Writer::new(view);
-    let stream = changes(api, config.page_size(PAGE_SIZE));
+    let stream = changes(api, config.page_size(PAGE_SIZE).timeout(WATCH_SECONDS));
     (store, drain(name, resource, stream, writer, signals).boxed())
 }
 

@@ -9,8 +9,11 @@ use super::tls;
 
 /// How long a program that only reads and writes waits for the cluster to say something.
 pub const CALL_LIMIT: Duration = Duration::from_secs(30);
-/// The same for a program that watches: a quiet watch is renewed by the server well before.
-pub const WATCH_LIMIT: Duration = Duration::from_secs(295);
+/// How many seconds a watch lasts; then the server ends it and it is asked for anew. So one is never quiet for longer, unless nobody is
+/// there any more: a connection can die without a word, as where a node on the way forgets it.
+pub const WATCH_SECONDS: u32 = 30;
+/// The same for a program that watches: nothing is waited for on a connection that has been silent for longer than a watch can be.
+pub const WATCH_LIMIT: Duration = Duration::from_secs(35);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why there is no client.

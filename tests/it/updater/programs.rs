@@ -13,8 +13,13 @@ use tokio::process::{Child, Command};
 use super::*;
 
 fn start(kubeconfig: &Path, pod: &str) -> Child {
+    start_with(kubeconfig, pod, &["--lease-duration", "3s"])
+}
+
+fn start_with(kubeconfig: &Path, pod: &str, more: &[&str]) -> Child {
     Command::new(&programs()["kubefresh-updater"])
-        .args(["run", "--port", "0", "--lease-duration", "3s"])
+        .args(["run", "--port", "0"])
+        .args(more)
         .env("KUBECONFIG", kubeconfig)
         .env("LISTEN_ADDRESS", "127.0.0.1")
         .env("POD_NAMESPACE", NAMESPACE)
@@ -85,6 +90,57 @@ async fn sigterm_hands_the_lease_over_and_ends_with_exit_code_0_within_seconds()
         .await;
     signal(&second, "TERM").await;
     assert_eq!(end(second).await.0, Some(0));
+}
+
+/// How long after this signal to the process that leads another one patches a workload. `None` when the first one still did that itself.
+async fn takeover(with: &str, options: &[&str]) -> Option<Duration> {
+    let stage = Stage::with_checkout(&[]).await;
+    let start = |account, pod| {
+        let kubeconfig = stage.cluster.kubeconfig_file(Some((NAMESPACE, account)));
+        start_with(&kubeconfig, pod, options)
+    };
+    let first = start(UPDATER, "first");
+    holder_becomes(&stage, "first").await;
+    let _second = start(SECOND, "second");
+    eventually("the other one looks at the lease", LIMIT, || async {
+        let requests = stage.cluster.api.requests();
+        let looks = requests
+            .iter()
+            .filter(|request| request.user.ends_with(SECOND) && request.resource == "leases");
+        // The first time is the check of its rights.
+        (looks.count() >= 2).then_some(())
+    })
+    .await;
+    let sent = Instant::now();
+    signal(&first, with).await;
+    stage.offer_1_5_0().await;
+    stage.image_becomes("checkout", NEW).await;
+    let took = sent.elapsed();
+    let patches = stage.patches("checkout");
+    let by_other = |patch: &&RequestRecord| patch.user.ends_with(SECOND);
+    patches.first().filter(by_other).map(|_| took)
+}
+
+/// The best of a few attempts, as a machine may be busy, is within this.
+async fn assert_taken_over_within(limit: Duration, with: &str, options: &[&str]) {
+    let mut took = Vec::new();
+    for _ in 0..4 {
+        let attempt = takeover(with, options).await;
+        took.push(attempt);
+        if attempt.is_some_and(|attempt| attempt < limit) {
+            return;
+        }
+    }
+    panic!("SIG{with} {options:?}: {took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_processes_the_other_acts_within_2_s_of_sigterm_and_within_the_lease_and_2_s_of_sigkill() {
+    tokio::join!(
+        // The lease lasts 15 s, as nobody says otherwise.
+        assert_taken_over_within(Duration::from_secs(2), "TERM", &[]),
+        assert_taken_over_within(Duration::from_secs(3 + 2), "KILL", &["--lease-duration", "3s"]),
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,6 +7,7 @@ use sandbox::apiserver::ApiServerOptions;
 use sandbox::clock::Clock;
 use sandbox::cluster::Cluster;
 use sandbox::manifests;
+use sandbox::network::Network;
 use sandbox::programs::programs;
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
@@ -74,6 +75,8 @@ pub(crate) fn command(cluster: &Cluster, name: &str, arguments: &[&str]) -> Comm
         .args(arguments)
         .env("KUBECONFIG", kubeconfig)
         .env("POD_NAMESPACE", "kubefresh")
+        // Unless the arguments say otherwise.
+        .env("LEASE_DURATION", "2s")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -88,15 +91,7 @@ pub(crate) fn start(cluster: &Cluster, name: &str, arguments: &[&str]) -> Child 
 
 /// An updater that listens where nobody else does.
 pub(crate) fn updater(cluster: &Cluster, more: &[&str]) -> Command {
-    let run = [
-        "run",
-        "--lease-duration",
-        "2s",
-        "--listen-address",
-        "127.0.0.1",
-        "--port",
-        "0",
-    ];
+    let run = ["run", "--listen-address", "127.0.0.1", "--port", "0"];
     command(cluster, "kubefresh-updater", &[&run, more].concat())
 }
 
@@ -107,6 +102,13 @@ pub(crate) fn start_updater(cluster: &Cluster) -> Child {
 /// The same, with more on its command line.
 pub(crate) fn start_updater_with(cluster: &Cluster, more: &[&str]) -> Child {
     updater(cluster, more).spawn().unwrap()
+}
+
+/// The same, for one that reaches the API server by this network.
+pub(crate) fn start_updater_by(network: &Network, cluster: &Cluster, more: &[&str]) -> Child {
+    let kubeconfig = cluster.kubeconfig_file_by(network, ("kubefresh", "kubefresh-updater"));
+    let mut updater = updater(cluster, more);
+    updater.env("KUBECONFIG", kubeconfig).spawn().unwrap()
 }
 
 pub(crate) async fn scan(cluster: &Cluster) {

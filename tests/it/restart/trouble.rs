@@ -1,6 +1,11 @@
 //! The same at a server in trouble: whichever request it spoils and in whichever way, the update is made once and ends the same,
 //! and the updater asks no more often for it.
 
+use std::sync::Arc;
+
+use sandbox::apiserver::RequestRecord;
+use sandbox::apiserver::store::Change;
+use serde_json::Value;
 use tokio::process::Child;
 
 use super::*;
@@ -10,26 +15,31 @@ use super::*;
 enum Trouble {
     LosesTheAnswer,
     Internal,
-    /// To what writes: `patch` or `create`.
+    /// To requests with this verb.
     TooManyRequests(&'static str),
-    /// To the same.
+    /// To what writes: `patch` or `create`.
     Conflict(&'static str),
     /// To watches.
     Gone,
-    /// To lists: from before the last two writes.
-    Stale,
+    /// To what reads, `get` or `list`: from before the last two writes.
+    Stale(&'static str),
 }
 
 /// Each with the fewest requests of an update that it can meet.
-const ALL: [(Trouble, usize); 8] = [
+const ALL: [(Trouble, usize); 12] = [
     (Trouble::LosesTheAnswer, 20),
     (Trouble::Internal, 20),
     (Trouble::TooManyRequests("patch"), 4),
     (Trouble::TooManyRequests("create"), 2),
+    (Trouble::TooManyRequests("get"), 4),
+    (Trouble::TooManyRequests("list"), 9),
+    (Trouble::TooManyRequests("watch"), 5),
     (Trouble::Conflict("patch"), 4),
     (Trouble::Conflict("create"), 2),
     (Trouble::Gone, 5),
-    (Trouble::Stale, 5),
+    (Trouble::Stale("list"), 5),
+    // Of the lease and of what is to be sent: no workload is asked for by its name.
+    (Trouble::Stale("get"), 4),
 ];
 /// As often in a row, so that a repetition of the client's own meets the same.
 const IN_A_ROW: u64 = 2;
@@ -45,9 +55,14 @@ impl Trouble {
             Self::TooManyRequests(verb) => to(Fault::too_many_requests(1)).verb(verb),
             Self::Conflict(verb) => to(Fault::conflict()).verb(verb),
             Self::Gone => to(Fault::gone()).verb("watch"),
-            Self::Stale => to(Fault::StaleRead(2)).verb("list"),
+            Self::Stale(verb) => to(Fault::StaleRead(2)).verb(verb),
         }
     }
+}
+
+fn start_patient_updater(cluster: &Cluster, receiver: &Receiver) -> Child {
+    let url = receiver.url("/");
+    start_updater_with(cluster, &[&telling(&url)[..], &PATIENT].concat())
 }
 
 /// Runs as in a Deployment: what ends is started again.
@@ -65,13 +80,13 @@ impl Kept<'_> {
                 Some(2),
                 "it says what is wrong and does not fall over"
             );
-            self.updater = start_updater(self.cluster, self.receiver);
+            self.updater = start_patient_updater(self.cluster, self.receiver);
         }
     }
 }
 
 /// What the updater asked, but for the lease, which it renews as time goes by.
-fn requests(cluster: &Cluster) -> usize {
+pub(super) fn requests(cluster: &Cluster) -> usize {
     let mut requests = cluster.api.requests();
     requests.retain(|request| request.user.ends_with(":kubefresh-updater") && request.resource != "leases");
     requests.len()
@@ -86,18 +101,17 @@ async fn update_in(trouble: Option<Trouble>, nth: u64) -> Option<usize> {
         let rule = trouble.rule().after(nth - 1).times(IN_A_ROW);
         cluster.api.faults().install(rule)
     });
-    let client = cluster.client().await;
     let receiver = Receiver::start().await;
     let mut kept = Kept {
         cluster: &cluster,
         receiver: &receiver,
-        updater: start_updater(&cluster, &receiver),
+        updater: start_patient_updater(&cluster, &receiver),
     };
     let what = format!("the update in which {trouble:?} met request {nth} is over");
     let deadline = tokio::time::Instant::now() + LIMIT;
     let over = loop {
         kept.look_after();
-        let state = state(&cluster, &client).await;
+        let state = state(&cluster, Ending::Completed);
         if let Some(state) = state.filter(|state| state.result.is_some()) {
             break state;
         }
@@ -105,7 +119,8 @@ async fn update_in(trouble: Option<Trouble>, nth: u64) -> Option<usize> {
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
     assert_eq!(over, finished(Ending::Completed), "{what}");
-    until_heard(&cluster, &receiver, Ending::Completed, &what).await;
+    // Whom it has to start again had not come as far as to send anything.
+    until_heard(&cluster, &receiver, (Ending::Completed, true), &what).await;
     let is_met = fault.is_none_or(|fault| fault.struck() > 0);
     is_met.then(|| requests(&cluster))
 }
@@ -133,42 +148,53 @@ async fn an_update_is_made_once_whatever_a_server_in_trouble_does_to_whichever_o
     }
 }
 
-/// Every request of the updater waits for so long, as if nobody were there.
-const SILENCE: Duration = Duration::from_secs(30);
+/// The last state in which a message was to be sent.
+fn last_with_a_message(cluster: &Cluster) -> u64 {
+    let changes = cluster.api.store().changes_since(1).unwrap();
+    let waits = |change: &&Arc<Change>| {
+        let is_record = change.object["metadata"]["name"] == "kubefresh-updater-outbox";
+        is_record && {
+            let stored = serde_json::from_value(Value::clone(&change.object)).unwrap();
+            !outbox::parse(&stored).unwrap().waiting().is_empty()
+        }
+    };
+    changes.iter().rfind(waits).unwrap().revision
+}
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_says_nothing_for_half_a_minute_costs_time_and_no_second_rollout() {
+async fn who_reads_an_old_record_of_what_is_to_be_sent_sends_nothing_again() {
     let cluster = with_checkout(Ending::Completed).await;
+    scan(&cluster).await;
     let receiver = Receiver::start().await;
     let mut updater = start_updater(&cluster, &receiver);
-    let client = cluster.client().await;
-    eventually("it watches", LIMIT, || async {
-        let requests = cluster.api.requests();
-        let watches = requests.iter().filter(|request| request.verb == "watch");
-        (watches.count() >= 5).then_some(())
+    until_finished(&cluster, Ending::Completed, "the update is over").await;
+    until_sent(&cluster, &receiver, messages(Ending::Completed).len(), "all").await;
+    updater.kill().await.unwrap();
+    let sent = receiver.received().len();
+    let old = FaultRule::new(Fault::ReadAt(last_with_a_message(&cluster)))
+        .user(":kubefresh-updater")
+        .verb("get")
+        .resource("configmaps");
+    let old = cluster.api.faults().install(old);
+    let _next = start_updater(&cluster, &receiver);
+    eventually("it has found out that what it read was old", LIMIT, || {
+        ready((old.struck() >= 2).then_some(()))
     })
     .await;
-    let silence = FaultRule::new(Fault::Delay(Duration::from_mins(5))).user(":kubefresh-updater");
-    let silent = cluster.api.faults().install(silence);
-    let cut = FaultRule::new(Fault::CutWatch(Duration::ZERO)).user(":kubefresh-updater");
-    cluster.api.faults().install(cut);
-    scan(&cluster).await;
-    let before = requests(&cluster);
-    tokio::time::sleep(SILENCE).await;
-    assert!(silent.struck() > 0, "it was silent to nobody");
-    let meanwhile = requests(&cluster) - before;
-    assert!(
-        meanwhile < 100,
-        "{meanwhile} requests to a server that says nothing"
-    );
     cluster.api.faults().clear();
-    eventually("the update is over", LIMIT, || async {
-        state(&cluster, &client)
-            .await
-            .filter(|state| state.result.is_some())
+    let read = |request: &RequestRecord| request.verb == "get" && request.resource == "configmaps";
+    let reads = || {
+        cluster
+            .api
+            .requests()
+            .iter()
+            .filter(|request| read(request))
+            .count()
+    };
+    let before = reads();
+    eventually("it reads once more", LIMIT, || {
+        ready((reads() > before).then_some(()))
     })
     .await;
-    assert!(updater.try_wait().unwrap().is_none(), "it held out");
-    assert_eq!(state(&cluster, &client).await, Some(finished(Ending::Completed)));
-    until_heard(&cluster, &receiver, Ending::Completed, "after the silence").await;
+    assert_eq!(receiver.received().len(), sent, "sent again");
 }

@@ -25,6 +25,8 @@ pub enum Fault {
     CutWatch(Duration),
     /// A get or list answers from the state this many revisions ago.
     StaleRead(u64),
+    /// A get or list answers from the state at this revision.
+    ReadAt(u64),
 }
 
 impl Fault {
@@ -86,6 +88,7 @@ pub struct FaultRule {
     resource: Option<String>,
     namespace: Option<String>,
     name: Option<String>,
+    only_writes: bool,
     skip: u64,
     times: u64,
 }
@@ -110,6 +113,7 @@ impl FaultRule {
             resource: None,
             namespace: None,
             name: None,
+            only_writes: false,
             skip: 0,
             times: u64::MAX,
         }
@@ -126,6 +130,13 @@ impl FaultRule {
     #[must_use]
     pub fn verb(mut self, verb: impl Into<String>) -> Self {
         self.verb = Some(verb.into());
+        self
+    }
+
+    /// Only what changes something, but for leases, which are renewed as time goes by.
+    #[must_use]
+    pub fn writes(mut self) -> Self {
+        self.only_writes = true;
         self
     }
 
@@ -173,7 +184,9 @@ impl FaultRule {
     fn matches(&self, facts: Facts<'_>) -> bool {
         let equal =
             |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
-        self.user.as_deref().is_none_or(|part| facts.user.contains(part))
+        let writes = !matches!(facts.verb, "get" | "list" | "watch") && facts.resource != "leases";
+        (writes || !self.only_writes)
+            && self.user.as_deref().is_none_or(|part| facts.user.contains(part))
             && equal(&self.verb, facts.verb)
             && equal(&self.resource, facts.resource)
             && equal(&self.namespace, facts.namespace)
@@ -269,6 +282,29 @@ mod tests {
         assert_eq!(struck, [0, 1, 0]);
         assert!(faults.strike(Facts { verb: "get", ..PATCH }).is_empty());
         assert_eq!((installed.matched(), installed.struck()), (3, 1));
+    }
+
+    #[test]
+    fn a_rule_for_writes_lets_pass_what_reads_and_renews() {
+        let faults = Faults::default();
+        faults.install(FaultRule::new(Fault::DropAfter).writes());
+        let struck = [
+            PATCH,
+            Facts {
+                verb: "create",
+                ..PATCH
+            },
+            Facts {
+                verb: "watch",
+                ..PATCH
+            },
+            Facts {
+                resource: "leases",
+                ..PATCH
+            },
+        ]
+        .map(|facts| faults.strike(facts).len());
+        assert_eq!(struck, [1, 1, 0, 0]);
     }
 
     #[test]

@@ -160,6 +160,7 @@ async fn answer_with_faults(
             Fault::DelayAnswer(duration) => delay_after = Some(duration),
             Fault::CutWatch(duration) => call.cut_watch = Some(duration),
             Fault::StaleRead(revisions) => call.stale_by = revisions,
+            Fault::ReadAt(revision) => call.stale_by = shared.store.revision().saturating_sub(revision),
         }
     }
     let answer = shared.access_log.handle(|| {

@@ -38,6 +38,8 @@ pub enum Content {
 /// An object with a pod template, as it is written and before any server saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManifestWorkload {
+    /// The group of its API, as `apps`; empty for the core's, and nothing where it is not written.
+    pub group: Option<String>,
     pub kind: String,
     pub namespace: Option<String>,
     pub name: String,
@@ -130,6 +132,7 @@ fn object(value: &Value, tell: &mut dyn FnMut(Content)) {
     let (kind, name) = (kind.to_owned(), name.to_owned());
     tell(match pod_spec.and_then(containers) {
         Some(containers) => Content::Workload(ManifestWorkload {
+            group: text(value, "/apiVersion").map(|version| group(version).to_owned()),
             kind,
             name,
             namespace: text(value, "/metadata/namespace").map(str::to_owned),
@@ -142,6 +145,11 @@ fn object(value: &Value, tell: &mut dyn FnMut(Content)) {
         )),
         None => Content::PassedOver { kind, name },
     });
+}
+
+/// `apps` of `apps/v1`.
+pub fn group(api_version: &str) -> &str {
+    api_version.split_once('/').map_or("", |(group, _)| group)
 }
 
 /// `None` where there is nothing that has containers.

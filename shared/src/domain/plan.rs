@@ -239,6 +239,7 @@ fn offered(
         .iter()
         .any(|entry| matches!(entry.verdict, Verdict::Update(_)))
         && let Some((gate, until)) = Gate::closed(&reading.settings, now)
+            .or_else(|| Gate::scan(&reading.watched, snapshot, now).map(|(gate, until)| (gate, Some(until))))
     {
         for entry in &mut containers {
             entry.verdict.wait(gate.clone(), until);

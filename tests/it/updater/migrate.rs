@@ -119,9 +119,16 @@ kind: StatefulSet
 metadata: { name: db, annotations: { image-watcher/watch: 'true', image-watcher/strategy: newest } }
 spec: { template: { spec: { containers: [{ name: app, image: 'shop/db:1.4.0' }] } } }
 ---
-kind: Pod
-metadata: { name: probe, annotations: { keel.sh/policy: minor } }
-spec: { containers: [{ name: app, image: 'shop/probe:1.4.0' }] }
+apiVersion: v1
+kind: List
+items:
+- kind: Pod
+  metadata: { name: probe, annotations: { keel.sh/policy: minor } }
+  spec: { containers: [{ name: app, image: 'shop/probe:1.4.0' }] }
+- apiVersion: apps.kruise.io/v1beta1
+  kind: StatefulSet
+  metadata: { name: db, annotations: { keel.sh/policy: minor } }
+  spec: { template: { spec: { containers: [{ name: app, image: 'shop/db:1.4.0' }] } } }
 ";
 
 #[test]
@@ -142,7 +149,10 @@ kubectl annotate --namespace=shop deployment/web \\
 # pod probe follows its annotations for Keel
 #   kind Pod: Kubefresh updates only Deployment, StatefulSet, DaemonSet, CronJob
 
-# 3 workloads with annotations for other tools: 1 to be taken over by these commands, 1 to be mended first
+# statefulset db follows its annotations for Keel
+#   kind StatefulSet of apps.kruise.io: Kubefresh updates only Deployment, StatefulSet, DaemonSet, CronJob
+
+# 4 workloads with annotations for other tools: 1 to be taken over by these commands, 1 to be mended first
 ";
     assert_eq!(stdout(&output), expected);
     let answer = object(&migrate(MANIFEST, &["shop/", "--output", "json"]), 0);
@@ -159,12 +169,14 @@ kubectl annotate --namespace=shop deployment/web \\
 
 #[test]
 fn a_manifest_that_cannot_be_read_is_told_and_the_rest_is_answered() {
-    let output = migrate(&format!("{MANIFEST}---\nkind: Job\n"), &["--output", "json"]);
+    let broken = format!("{MANIFEST}---\nkind: Job\n---\nkind: [Deployment\n");
+    let output = migrate(&broken, &["--output", "json"]);
     let answer = object(&output, 2);
-    assert_eq!(answer["workloads"].as_array().unwrap().len(), 3);
+    assert_eq!(answer["workloads"].as_array().unwrap().len(), 4);
     assert_eq!(answer["problems"][0]["document"], json!(5));
+    assert_eq!(answer["problems"][1]["document"], json!(6));
     assert!(
-        stderr(&output).contains("1 part of the manifests"),
+        stderr(&output).contains("2 parts of the manifests"),
         "{}",
         stderr(&output)
     );

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 use shared::domain::annotations::{Migration, Remark, migration};
-use shared::domain::manifest::{self, Content, Part};
+use shared::domain::manifest::{self, Content, ManifestWorkload, Part};
 use shared::domain::workload::WorkloadKind;
 use shared::io::client;
 use shared::io::manifest as files;
@@ -180,7 +180,7 @@ impl Answer {
             .layer(namespace.unwrap_or("default"), &BTreeMap::new());
         self.workloads
             .extend(migration(&subject, &layer).map(|mut migration| {
-                leave_others(&workload.kind, &mut migration);
+                leave_others(&workload, &mut migration);
                 let place = Some((file.to_owned(), document));
                 Entry::of(place, &workload.kind, namespace, &workload.name, migration)
             }));
@@ -188,14 +188,23 @@ impl Answer {
 }
 
 /// Takes back what would be said of an object that is no workload of ours.
-fn leave_others(kind: &str, migration: &mut Migration) {
-    let kinds: Vec<&str> = WorkloadKind::ALL.iter().map(Into::into).collect();
-    if kinds.contains(&kind) {
+fn leave_others(workload: &ManifestWorkload, migration: &mut Migration) {
+    let ManifestWorkload { group, kind, .. } = workload;
+    // Another API can have kinds of the same names, and kubectl would take such a name for ours.
+    let is_in_group = |ours: &WorkloadKind| {
+        let group = group.as_deref();
+        group.is_none_or(|group| group == manifest::group(ours.api_version()))
+    };
+    let mut all = WorkloadKind::ALL.iter();
+    if all.any(|ours| <&str>::from(ours) == kind && is_in_group(ours)) {
         return;
     }
+    let its_group = group.as_ref().filter(|group| !group.is_empty());
+    let its_group = its_group.map_or_else(String::new, |group| format!(" of {group}"));
+    let kinds: Vec<&str> = WorkloadKind::ALL.iter().map(Into::into).collect();
     migration.annotations.clear();
     migration.remarks.push(Remark {
-        origin: format!("kind {kind}"),
+        origin: format!("kind {kind}{its_group}"),
         value: String::new(),
         reason: format!("Kubefresh updates only {}", kinds.join(", ")),
     });

@@ -34,6 +34,8 @@ const TIME_ZONE: &str = "TZ";
 
 /// The switch by which the installation's values win over all others.
 const OVERRIDE: &str = "OVERRIDE";
+/// Where that is said, in its own words.
+const IMAGE_WATCHER_OVERRIDE: &str = "variable IMAGE_WATCHER_OVERRIDE";
 /// Where the installation opts nobody in: what a cluster cannot do without is only touched when named.
 const SYSTEM_NAMESPACE: &str = "kube-system";
 
@@ -166,8 +168,9 @@ impl Installation {
             given,
             overrides,
             time_zone,
+            image_watcher_overrides: _,
             mut errors,
-        } = reader;
+        } = reader.with_defaults_of_image_watcher();
         let overridden = if overrides {
             overridden(&given)
         } else {
@@ -303,10 +306,22 @@ struct Reader {
     given: BTreeMap<Setting, Held>,
     overrides: bool,
     time_zone: Option<TimeZone>,
+    image_watcher_overrides: bool,
     errors: Vec<AnnotationError>,
 }
 
 impl Reader {
+    /// What Image-Watcher does not ask workloads either once it overrides them: it has defaults of its own.
+    fn with_defaults_of_image_watcher(mut self) -> Self {
+        if self.image_watcher_overrides {
+            for (setting, value) in image_watcher::DEFAULTS {
+                let (value, origin) = (value.to_owned(), IMAGE_WATCHER_OVERRIDE.to_owned());
+                self.given.entry(setting).or_insert(Held { value, origin });
+            }
+        }
+        self
+    }
+
     fn variable(&mut self, name: &str, value: &str) {
         if name == TIME_ZONE {
             return self.place(value);
@@ -360,7 +375,11 @@ impl Reader {
             "STRATEGY" => (Setting::Policy, image_watcher::policy(value).map(Some)),
             "WATCH" => (Setting::Watch, Ok(Some(value))),
             "SCHEDULE" => (Setting::Schedule, Ok(Some(value))),
-            OVERRIDE => return self.switch(value, &origin),
+            OVERRIDE => {
+                let is_on = self.switch(value, &origin);
+                self.image_watcher_overrides |= is_on;
+                return;
+            }
             _ => return,
         };
         match said {
@@ -373,11 +392,14 @@ impl Reader {
         }
     }
 
-    fn switch(&mut self, value: &str, origin: &str) {
-        match parse_variable_switch(value) {
-            Ok(overrides) => self.overrides |= overrides,
-            Err(reason) => self.refuse(value, origin, reason),
-        }
+    /// Whether it is on.
+    fn switch(&mut self, value: &str, origin: &str) -> bool {
+        let is_on = parse_variable_switch(value).unwrap_or_else(|reason| {
+            self.refuse(value, origin, reason);
+            false
+        });
+        self.overrides |= is_on;
+        is_on
     }
 
     fn refuse(&mut self, value: &str, origin: &str, reason: String) {

@@ -109,8 +109,16 @@ fn bytes_of(message: &Message) -> usize {
     });
     let detail = to_people.as_ref().and_then(|told| told.detail.as_ref());
     let texts = [error.as_ref(), remark.as_ref(), detail].into_iter().flatten();
-    // As YAML writes it: a character that cannot be shown takes several.
-    let written = |character: char| character.len_utf8().max(character.escape_debug().len());
-    let texts: usize = texts.flat_map(|text| text.chars().map(written)).sum();
+    let texts: usize = texts.map(|text| bytes_written(text)).sum();
     ALL_ELSE + workload.namespace.len() + workload.name.len() + texts + images.sum::<usize>()
+}
+
+/// As YAML writes it: a character that cannot be shown takes several bytes.
+fn bytes_written(text: &str) -> usize {
+    let is_plain = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if is_plain {
+        return text.len();
+    }
+    let written = |character: char| character.len_utf8().max(character.escape_debug().len());
+    text.chars().map(written).sum()
 }

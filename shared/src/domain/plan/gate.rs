@@ -2,10 +2,16 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::annotations::Settings;
+use super::Snapshot;
+use crate::domain::annotations::{Mode, Settings};
+use crate::domain::watched::Watched;
 use crate::domain::window::next_open;
+
+/// How long records of one scan are at most thought to be apart. Most scans are over sooner; where one waits longer for a registry,
+/// the containers that are known go ahead.
+const SCAN_LASTS: SignedDuration = SignedDuration::from_secs(60);
 
 /// What an update waits for.
 #[derive(Debug, Clone, PartialEq, Eq, strum::IntoStaticStr)]
@@ -22,6 +28,8 @@ pub enum Gate {
     MinAgeAndWindow,
     Freeze,
     Window,
+    /// A scan has just found something for one of its containers, and may yet do so for another: they go in one rollout.
+    Scan,
     /// It is not published for platforms on which its pods would run.
     PlatformMissing {
         /// `linux/arm64`; several are separated by commas.
@@ -50,6 +58,31 @@ impl Gate {
         }
         let is_frozen = freeze.is_some_and(|freeze| freeze.end_at(now).is_some());
         Some((if is_frozen { Self::Freeze } else { Self::Window }, open))
+    }
+
+    /// Until when a scan that has written the record of one container may yet write that of another. A record that it finds unchanged
+    /// is not written, so that it is waited for in vain, and that is why the time is short. Nobody waits for a registry that failed, nor
+    /// for a container that would not start by itself.
+    pub(super) fn scan(
+        watched: &[Watched],
+        snapshot: &Snapshot,
+        now: Timestamp,
+    ) -> Option<(Self, Timestamp)> {
+        if watched.len() < 2 {
+            return None;
+        }
+        let record = |watched: &Watched| snapshot.records.get(&watched.record);
+        let scanned = |watched: &Watched| Some(record(watched)?.as_ref().ok()?.findings.as_ref()?.scanned_at);
+        let newest = watched.iter().filter_map(scanned).max()?;
+        let until = newest.checked_add(SCAN_LASTS).ok()?;
+        let may_follow = |watched: &Watched| match scanned(watched) {
+            Some(scanned) => newest.duration_since(scanned) > SCAN_LASTS,
+            None => record(watched).is_none(),
+        };
+        let mut others = watched
+            .iter()
+            .filter(|watched| watched.settings.mode == Mode::Auto);
+        (now < until && others.any(may_follow)).then_some((Self::Scan, until))
     }
 
     /// `waits for its window, until …`.
@@ -85,6 +118,7 @@ impl Gate {
             Self::MinAgeAndWindow => "waits until it is old enough and its window is open",
             Self::Freeze => "waits for the end of a freeze",
             Self::Window => "waits for its window",
+            Self::Scan => "waits for what the scan finds for its other containers",
         };
         f.write_str(what)?;
         match until {

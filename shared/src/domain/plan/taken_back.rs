@@ -17,6 +17,7 @@ use crate::domain::in_flight::{ImageChange, last_given, last_left, summary};
 use crate::domain::ownership::Writer;
 use crate::domain::policy::{Hold, UpdatePolicy};
 use crate::domain::reference::{ImageReference, Tag};
+use crate::domain::tag::{TagVersion, on_ladder_of};
 use crate::domain::watched::{Reading, Watched};
 use crate::domain::workload::Workload;
 
@@ -150,7 +151,7 @@ fn left(
     }
     let container = watched.container.as_str();
     let hold = |image: &str| {
-        let hold = hold(image, &watched.image, &watched.demand.policy, snapshot)?;
+        let hold = hold_of_step_back(image, &watched.image, &watched.demand.policy, snapshot)?;
         (!is_held(&hold, watched)).then_some(hold)
     };
     let seen = sighting.and_then(|sighting| {
@@ -253,6 +254,32 @@ pub(super) fn hold(
         && present.digest() != Some(digest)
         && published.is_some_and(|published| published.digest.as_ref() == Some(digest));
     is_step_back.then(|| Hold::Image(tag, digest.clone()))
+}
+
+/// The same of whatever somebody chose: where that is of another ladder, as `1.25` after `1.26.1`, the policy cannot tell which is
+/// older, but goes on there to what was left.
+fn hold_of_step_back(
+    left: &str,
+    present: &ImageReference,
+    policy: &UpdatePolicy,
+    snapshot: &Snapshot,
+) -> Option<Hold> {
+    let on_another_ladder = || {
+        let left: ImageReference = left.parse().ok()?;
+        if left.repository() != present.repository() || policy.follows_digest() {
+            return None;
+        }
+        let (left, present) = (left.effective_tag()?, present.effective_tag()?);
+        let there = on_ladder_of(&present, &left)?;
+        let is_gone_to = policy.options().follow_variants && is_of_same_distribution(&left, &present);
+        Some(Hold::UpTo(if is_gone_to { left } else { there }))
+    };
+    hold(left, present, policy, snapshot).or_else(on_another_ladder)
+}
+
+fn is_of_same_distribution(one: &Tag, other: &Tag) -> bool {
+    let versions = TagVersion::parse(one).zip(TagVersion::parse(other));
+    versions.is_some_and(|(one, other)| one.family().compare_distributions(other.family()).is_some())
 }
 
 /// Whether one of the holds that are there says as much as this.

@@ -205,8 +205,9 @@ impl Verdict {
         {
             return Some(target);
         }
+        // Somebody's word would not make it start where another keeps the image.
         self.target()
-            .filter(|_| matches!(self, Self::AwaitingApproval(_)))
+            .filter(|target| matches!(self, Self::AwaitingApproval(_)) && target.kept_by.is_none())
     }
 
     /// What an update waits for, in a word for machines: somebody's approval, a gate, or what has to be known of it. Where it is

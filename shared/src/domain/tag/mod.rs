@@ -11,6 +11,7 @@ mod calendar;
 mod distribution;
 mod family;
 mod numbers;
+mod other_ladder;
 mod prerelease;
 mod scan;
 mod step;
@@ -22,6 +23,7 @@ use scan::Outline;
 
 pub use distribution::DistributionRelease;
 pub use family::{Difference, Family, Spelling};
+pub use other_ladder::on_ladder_of;
 pub use prerelease::{Stage, StageKind};
 pub use step::Step;
 

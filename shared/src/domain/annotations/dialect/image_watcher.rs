@@ -50,6 +50,9 @@ pub(super) fn translate<'a>(subject: &Subject<'a>) -> Translation<'a> {
 
 const DEFAULT_MODE: &str = "approve";
 const DEFAULT_POLICY: &str = "minor";
+/// What holds where neither a workload nor the installation says it.
+pub(in crate::domain::annotations) const DEFAULTS: [(Setting, &str); 2] =
+    [(Setting::Mode, DEFAULT_MODE), (Setting::Policy, DEFAULT_POLICY)];
 
 /// A mode in our words; `None` where it is left to the installation.
 pub(in crate::domain::annotations) fn mode(written: &str) -> Result<Option<&'static str>, &'static str> {

@@ -17,6 +17,45 @@ fn told(annotations: &[(&str, &str)], at: Timestamp) -> (String, Option<Timestam
     (verdict.to_string(), plan.next_look)
 }
 
+/// What is found of two containers whose records were written so many seconds ago; that of the second may not be there.
+fn of_two(first: i64, second: Option<i64>) -> [String; 2] {
+    let both = [("app", OLD), ("side", "shop.example/side:1.4.0")];
+    let written = |repository: &str, ago: i64| {
+        let (name, record) = record(repository, &["1.4.0 minor"], &["1.4.0", "1.5.0"]);
+        let mut record = ScanRecord::clone(&record.unwrap());
+        record.findings.as_mut().unwrap().scanned_at = now() - SignedDuration::from_secs(ago);
+        (name, Ok(Arc::new(record)))
+    };
+    let second = second.map(|ago| written("shop.example/side", ago));
+    let records = [written("shop.example/app", first)].into_iter().chain(second);
+    let snapshot = snapshot(workload(&AUTO, &both), records.collect());
+    let containers = assessment(&snapshot, now()).unwrap().containers;
+    [0, 1].map(|index| containers[index].verdict.to_string())
+}
+
+#[test]
+fn what_a_scan_finds_for_several_containers_goes_in_one_update() {
+    let (app, side) = ("shop.example/app:1.5.0", "shop.example/side:1.5.0");
+    let waits = "waits for what the scan finds for its other containers, until 2026-11-21T03:00:";
+    let together = [app, side].map(|image| format!("update to {image}"));
+    assert_eq!(of_two(0, Some(0)), together);
+    assert_eq!(of_two(5, Some(59)), together);
+    // The scan before wrote the second, and this one may be about to.
+    assert_eq!(
+        of_two(10, Some(900)),
+        [app, side].map(|image| format!("{image} {waits}50Z"))
+    );
+    assert_eq!(
+        of_two(900, Some(10)),
+        [app, side].map(|image| format!("{image} {waits}50Z"))
+    );
+    assert_eq!(of_two(10, None)[0], format!("{app} {waits}50Z"));
+    // It found nothing new, or never came to it.
+    assert_eq!(of_two(61, Some(900)), together);
+    assert_eq!(of_two(61, None)[0], together[0]);
+    assert_eq!(of_two(900, Some(2000)), together);
+}
+
 #[test]
 fn an_update_waits_for_its_window_and_for_the_end_of_a_freeze() {
     let image = "shop.example/app:1.5.0";

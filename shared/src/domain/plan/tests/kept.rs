@@ -90,6 +90,7 @@ fn who_is_only_told_of_an_update_hears_where_to_change_it() {
     for mode in ["notify", "approve"] {
         let told = assessed(&[("kubefresh.dev/mode", mode)]);
         assert_eq!(notes(&told), [expected.as_str()], "{mode}");
+        assert!(told.containers[0].verdict.approvable().is_none(), "{mode}");
     }
     let approved = [
         ("kubefresh.dev/mode", "approve"),
@@ -102,6 +103,7 @@ fn who_is_only_told_of_an_update_hears_where_to_change_it() {
         ("kubefresh.dev/mode", "approve"),
         ("kubefresh.dev/write-back", "cluster"),
     ]);
+    assert!(asked.containers[0].verdict.approvable().is_some());
     let note = notes(&asked).remove(0);
     assert!(note.contains("to agree: kubectl annotate"), "{note}");
     let names = |assessment: &Assessment| notices(assessment)[0].event_name();

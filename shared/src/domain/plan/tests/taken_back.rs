@@ -87,7 +87,12 @@ fn an_older_image_that_somebody_sets_is_told_from_any_other_change() {
         (OLD, NEW, None),
         (NEW, NEW, None),
         (NEW, "other.example/app:1.4.0", None),
-        (NEW, "shop.example/app:1.4.0-alpine", None),
+        // Of another ladder, on which the policy would go on to what was left.
+        (NEW, "shop.example/app:1.4.0-alpine", Some("<=1.5.0-alpine")),
+        (NEW, "shop.example/app:1.4", Some("<=1.5")),
+        ("shop.example/app:1.5", OLD, Some("<=1.5.999999")),
+        (NEW, "shop.example/app:1.5.0-alpine", None),
+        (NEW, "shop.example/app:1.6", None),
         (NEW, "shop.example/app:edge", None),
         ("Not An Image", OLD, None),
     ] {
@@ -100,6 +105,21 @@ fn an_older_image_that_somebody_sets_is_told_from_any_other_change() {
         let mut leader = Leader::default();
         leader.look(&checkout(&[], before));
         assert_eq!(holds(&leader.look(&another)), None, "made anew: {after}");
+    }
+}
+
+#[test]
+fn where_later_variants_are_followed_what_was_left_of_one_is_held_itself() {
+    let (left, chosen) = (
+        "shop.example/app:1.5.0-alpine3.22",
+        "shop.example/app:1.4.0-alpine3.19",
+    );
+    for (follows, expected) in [("true", "<=1.5.0-alpine3.22"), ("false", "<=1.5.0-alpine3.19")] {
+        let follow = [("kubefresh.dev/follow-variants", follows)];
+        let mut leader = Leader::default();
+        leader.look(&checkout(&follow, left));
+        let found = leader.look(&checkout(&follow, chosen));
+        assert_eq!(holds(&found).as_deref(), Some(expected), "{follows}");
     }
 }
 

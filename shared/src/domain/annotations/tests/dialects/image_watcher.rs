@@ -156,6 +156,19 @@ fn the_variables_of_image_watcher_are_defaults_that_may_override() {
     assert_eq!(read(&variables, &said), (Mode::Approve, Some("major".to_owned())));
     let overriding = [&variables[..3], &[("IMAGE_WATCHER_OVERRIDE", "true")]].concat();
     assert_eq!(read(&overriding, &said), patch);
+    // Then its own defaults hold where nothing is said, and no workload updates itself by its own word.
+    let alone = [("IMAGE_WATCHER_OVERRIDE", "true")];
+    let wants_more = [
+        WATCH,
+        ("image-watcher/mode", "AUTO_UPDATE"),
+        ("image-watcher/strategy", "MAJOR"),
+    ];
+    let default = (Mode::Approve, Some("minor".to_owned()));
+    assert_eq!(read(&alone, &wants_more), default);
+    assert_eq!(
+        read(&[("IMAGE_WATCHER_OVERRIDE", "false")], &wants_more).0,
+        Mode::Auto
+    );
     // In either order.
     let ours = ("KUBEFRESH_MODE", "notify");
     for variables in [[ours, variables[0]], [variables[0], ours]] {

@@ -7,6 +7,7 @@ mod other_images;
 mod reverting;
 mod rolling_back;
 mod undoing;
+mod unwatched;
 mod updating;
 mod watch_cluster;
 

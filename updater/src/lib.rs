@@ -57,6 +57,7 @@ mod fixture;
 mod forge;
 mod post;
 mod random;
+mod replica_sets;
 mod retry;
 mod summarise;
 mod tasks;

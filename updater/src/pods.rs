@@ -19,6 +19,7 @@ use shared::io::client::explain;
 use tokio::time::{Instant, timeout};
 
 use crate::nodes::NodeReader;
+use crate::replica_sets::ReplicaSetReader;
 use crate::retry::Retries;
 
 /// Workloads whose pods are read at the same time.
@@ -37,6 +38,9 @@ const LONGEST_ASKING: Duration = Duration::from_secs(2);
 const LONG: Duration = Duration::from_secs(1);
 /// So many times as long as that took: so the looks at everything wait for one namespace a tenth of the time at most.
 const REST: u32 = 10;
+/// How often a look asks: what runs may show that nodes matter, nodes that it matters where it runs, and both that an update starts,
+/// which its `ReplicaSets` may speak against, so that it is another one's turn. What is missing then waits for the next look.
+const ROUNDS: usize = 4;
 /// How long an answer counts while an update is under way: whoever looks at it all the time asks no more often.
 const FRESH: Duration = Duration::from_secs(5);
 
@@ -48,6 +52,7 @@ pub struct PodReader {
     client: Client,
     kept: Mutex<Kept>,
     nodes: NodeReader,
+    replica_sets: ReplicaSetReader,
 }
 
 #[derive(Debug, Default)]
@@ -82,13 +87,14 @@ impl PodReader {
     pub fn new(client: Client) -> Self {
         Self {
             nodes: NodeReader::new(client.clone()),
+            replica_sets: ReplicaSetReader::new(client.clone()),
             client,
             kept: Mutex::default(),
         }
     }
 
     /// The plan, made anew where it depends on what pods say, and those that `wanted` names were not read yet or may say something
-    /// else by now, or on nodes.
+    /// else by now, on nodes, or on what `ReplicaSets` know.
     pub async fn plan(
         &self,
         snapshot: &mut Snapshot,
@@ -100,10 +106,11 @@ impl PodReader {
         let begun = Instant::now();
         snapshot.nodes = self.nodes.known(begun);
         snapshot.pods = self.kept().known(&snapshot.workloads, begun);
+        snapshot.replica_sets = self.replica_sets.known(&snapshot.workloads, begun);
         let mut made = plan(snapshot, limits, now);
         self.prune(&made);
-        // What runs may show that nodes matter, and nodes that it matters where it runs.
-        for _ in 0..2 {
+        self.replica_sets.prune(&made);
+        for _ in 0..ROUNDS {
             let missing: Vec<&Assessment> = {
                 let kept = self.kept();
                 let is_missing = |assessment: &&Assessment| {
@@ -115,10 +122,12 @@ impl PodReader {
             };
             let needs_nodes =
                 snapshot.nodes.is_none() && made.assessments.iter().any(Assessment::needs_nodes);
-            if missing.is_empty() && !needs_nodes {
+            let starting = self.replica_sets.missing(&made, begun);
+            if missing.is_empty() && starting.is_empty() && !needs_nodes {
                 break;
             }
             self.ask(missing).await;
+            self.replica_sets.ask(starting).await;
             if needs_nodes {
                 self.nodes.ask().await;
             }
@@ -129,6 +138,7 @@ impl PodReader {
                 .filter(|_| needs_nodes)
                 .or(snapshot.nodes.take());
             snapshot.pods = self.kept().known(&snapshot.workloads, begun);
+            snapshot.replica_sets = self.replica_sets.known(&snapshot.workloads, begun);
             made = plan(snapshot, limits, now);
         }
         let waits = made.assessments.iter().any(Assessment::waits_for_nodes);
@@ -136,14 +146,14 @@ impl PodReader {
         made
     }
 
-    /// When to look again, after a look at `now`, for the sake of pods or nodes that could not be read.
+    /// When to look again, after a look at `now`, for the sake of pods, nodes or `ReplicaSets` that could not be read.
     pub fn next_attempt(&self, now: Instant) -> Option<Instant> {
-        let nodes = self.nodes.next_attempt(now);
+        let others = [self.nodes.next_attempt(now), self.replica_sets.next_attempt(now)];
         let kept = self.kept();
         let rests = kept.resting.values().copied().filter(|until| *until > now);
         let left = kept.has_left.then_some(now);
         let pods = kept.trouble.next(now).into_iter().chain(rests).chain(left);
-        pods.chain(nodes).min()
+        pods.chain(others.into_iter().flatten()).min()
     }
 
     /// Forgets workloads that are no longer part of the plan.

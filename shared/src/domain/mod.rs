@@ -33,6 +33,7 @@ pub mod record;
 
 pub mod holds;
 pub mod in_flight;
+pub mod replica_sets;
 pub mod rollout;
 
 pub mod plan;

@@ -17,7 +17,7 @@ pub use self::readings::Readings;
 pub use self::rollouts::Tried;
 pub use self::running::RunningUnknown;
 pub use self::seen::Seen;
-pub use self::snapshot::{NodesRead, PodsRead, Snapshot};
+pub use self::snapshot::{NodesRead, PodsRead, ReplicaSetsRead, Snapshot};
 pub use self::taken_back::TakenBack;
 use self::undo::Requests;
 pub use self::undo::{Asked, RefusedUndo, Unfit, ask};
@@ -39,6 +39,7 @@ mod notes;
 mod part;
 mod pending;
 mod readings;
+mod remembered;
 mod rollback;
 mod rollouts;
 mod running;
@@ -95,11 +96,11 @@ impl Assessed {
 
 /// Plans for everything in the snapshot.
 pub fn plan(snapshot: &Snapshot, limits: &PlanLimits, now: Timestamp) -> Plan {
-    finish(Part::whole(snapshot, limits, now), limits, now)
+    finish(Part::whole(snapshot, limits, now), snapshot, limits, now)
 }
 
 /// What depends on all the others: whose turn it is.
-fn finish(whole: Part<'_>, limits: &PlanLimits, now: Timestamp) -> Plan {
+fn finish(whole: Part<'_>, snapshot: &Snapshot, limits: &PlanLimits, now: Timestamp) -> Plan {
     let Part {
         mut assessments,
         mut starts,
@@ -110,6 +111,11 @@ fn finish(whole: Part<'_>, limits: &PlanLimits, now: Timestamp) -> Plan {
     turns.hold_back(&mut assessments, &mut starts, limits);
     for (assessment, start) in assessments.iter_mut().zip(starts) {
         if let Some(Ok(reading)) = start.as_deref() {
+            // Only those whose turn it is are asked about.
+            if let Some(gate) = remembered::unknown(&assessment.workload, snapshot) {
+                wait(&mut assessment.containers, &gate, None);
+                continue;
+            }
             let update = update(&assessment.workload, reading, &assessment.containers, now);
             assessment.action = Action::Start(Box::new(update));
         }
@@ -240,13 +246,19 @@ fn offered(
         .any(|entry| matches!(entry.verdict, Verdict::Update(_)))
         && let Some((gate, until)) = Gate::closed(&reading.settings, now)
             .or_else(|| Gate::scan(&reading.watched, snapshot, now).map(|(gate, until)| (gate, Some(until))))
+            .or_else(|| remembered::unreadable(workload, snapshot).map(|gate| (gate, None)))
     {
-        for entry in &mut containers {
-            entry.verdict.wait(gate.clone(), until);
-        }
+        wait(&mut containers, &gate, until);
     }
     containers.extend(reading.passed_over.iter().map(ContainerVerdict::from));
     containers
+}
+
+/// Puts a gate in the way of every update.
+fn wait(containers: &mut [ContainerVerdict], gate: &Gate, until: Option<Timestamp>) {
+    for entry in containers {
+        entry.verdict.wait(gate.clone(), until);
+    }
 }
 
 /// The update of all containers of a workload that have one.

@@ -17,7 +17,7 @@ impl Stage {
     }
 
     /// Waits until `db` says what it waits for.
-    async fn says(&self, what: &str) {
+    pub(super) async fn says(&self, what: &str) {
         let says = |set: &Value| annotation(set, "pending").is_some_and(|said| said.contains(what));
         self.wait(&DEPLOYMENTS, what, says).await;
     }

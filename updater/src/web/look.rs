@@ -169,7 +169,7 @@ impl Looker {
         Ok(view)
     }
 
-    /// One workload as it is now; what pods and nodes say is as old as the last look.
+    /// One workload as it is now; what pods, nodes and `ReplicaSets` say is as old as the last look.
     pub(super) async fn one(&self, id: &WorkloadId) -> Result<One, Refusal> {
         let sources = self.sources()?;
         let view = self.view().await?;
@@ -177,6 +177,7 @@ impl Looker {
         snapshot.workloads.retain(|workload| workload.id == *id);
         snapshot.pods.clone_from(&view.snapshot.pods);
         snapshot.nodes.clone_from(&view.snapshot.nodes);
+        snapshot.replica_sets.clone_from(&view.snapshot.replica_sets);
         let assessment = plan(&snapshot, &sources.limits, clock::now()).assessments.pop();
         let one = assessment.map(|assessment| One { assessment, snapshot });
         one.ok_or_else(|| Refusal::not_watched(id))

@@ -85,6 +85,12 @@ impl Assessment {
         self.waits_for(&RunningUnknown::NodesNotAsked)
     }
 
+    /// Whether an update of it may start once it is known what its `ReplicaSets` say.
+    pub fn needs_replica_sets(&self) -> bool {
+        let mut verdicts = self.containers.iter().map(|entry| &entry.verdict);
+        verdicts.any(Verdict::needs_replica_sets)
+    }
+
     /// Whether it is decided otherwise once nodes of some platform are gone.
     pub fn waits_for_nodes(&self) -> bool {
         let mut verdicts = self.containers.iter().map(|entry| &entry.verdict);

@@ -35,6 +35,12 @@ pub enum Gate {
         /// `linux/arm64`; several are separated by commas.
         platforms: String,
     },
+    /// Nobody has asked yet what its `ReplicaSets` know of updates, or what they know is of a newer state than this.
+    ReplicaSetsNotAsked,
+    /// They could not be read.
+    ReplicaSetsUnreadable {
+        problem: String,
+    },
     /// Its release notes are still to be fetched, and decide whether it needs approval.
     ReleaseNotes,
     /// As many rollouts are under way as may be at once.
@@ -91,6 +97,15 @@ impl Gate {
             Self::Kept => return f.write_str("waits"),
             Self::ReleaseNotes => {
                 return f.write_str("waits for its release notes, which decide whether it needs approval");
+            }
+            Self::ReplicaSetsNotAsked => {
+                return f.write_str("waits for what its ReplicaSets say: somebody may have undone it");
+            }
+            Self::ReplicaSetsUnreadable { problem } => {
+                return write!(
+                    f,
+                    "waits until it is known whether somebody has undone it: {problem}"
+                );
             }
             Self::Paused => {
                 return f.write_str("waits until the rollout is resumed (kubectl rollout resume)");

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::gate::Gate;
 use super::readings::Read;
-use super::{Action, Assessed, Assessment, Pending, PlanLimits};
+use super::{Action, Assessed, Assessment, Pending, PlanLimits, wait};
 use crate::domain::annotations::LAST_UPDATE;
 use crate::domain::in_flight::InFlight;
 use crate::domain::rollout::RolloutStatus;
@@ -122,9 +122,7 @@ impl<'a> Turns<'a> {
                 continue;
             };
             *start = None;
-            for entry in &mut assessment.containers {
-                entry.verdict.wait(gate.clone(), None);
-            }
+            wait(&mut assessment.containers, &gate, None);
             assessment.pending =
                 Pending::of(&assessment.workload, &assessment.containers, &assessment.action);
         }
@@ -161,6 +159,7 @@ fn gate(under_way: u32, queue: &Queue, limits: &PlanLimits) -> Option<Gate> {
         .or(all.map(|limit| Gate::MaxRollouts { limit }))
 }
 
-fn last_update(workload: &Workload) -> Option<Timestamp> {
+/// When its last update ended, or when it was written down that somebody went back.
+pub(super) fn last_update(workload: &Workload) -> Option<Timestamp> {
     workload.annotations.get(LAST_UPDATE)?.parse().ok()
 }

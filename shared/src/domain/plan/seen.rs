@@ -1,20 +1,22 @@
 //! What an updater has seen while it led without a break: the images that workloads had, or got from it, and the updates that it
 //! saw end.
 //!
-//! Losing it costs no update and does none twice; only what somebody did while nobody watched may go unnoticed.
+//! Losing it costs no update and does none twice. What somebody did while nobody watched is told by what is left of it: annotations,
+//! and `ReplicaSets` ([`remembered`](super::remembered)).
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::rollouts::last_update;
 use super::taken_back::is_noted;
 use super::{Action, Assessment, Plan, Update};
-use crate::domain::annotations::IN_FLIGHT;
+use crate::domain::annotations::{APPROVED, APPROVED_BY, HOLD, IN_FLIGHT, LAST_UPDATE};
 use crate::domain::in_flight::InFlight;
 use crate::domain::rollout::RolloutStatus;
 use crate::domain::time::SKEW;
-use crate::domain::workload::Workload;
+use crate::domain::workload::{Container, Workload};
 
 /// How many updates that ended are remembered of a workload; the oldest go.
 const MOST_OVER: usize = 20;
@@ -35,6 +37,10 @@ pub(super) struct Sighting {
     ending: Option<InFlight>,
     /// The version that a patch of ours was made from, which a watch that lags still shows.
     patched: Option<String>,
+    /// When the last update had ended by what the workload said at the first look, or an older copy of it later.
+    known_until: Option<Timestamp>,
+    /// Whether it is known what was given to it before that.
+    settled: bool,
 }
 
 impl Seen {
@@ -47,6 +53,22 @@ impl Seen {
     pub fn shows(&self, workload: &Workload) -> bool {
         let sighting = self.0.get(&workload.uid);
         sighting.is_some_and(|sighting| sighting.workload.resource_version == workload.resource_version)
+    }
+
+    /// Until when a workload knows of what was given to it. What this updater has written down of it meanwhile speaks of what was seen
+    /// since the first look.
+    pub(super) fn known_until(&self, workload: &Workload) -> Option<Timestamp> {
+        let sighting = self.0.get(&workload.uid);
+        sighting.map_or_else(
+            || last_update(workload),
+            |sighting| sighting.known_until_by(workload),
+        )
+    }
+
+    /// Whether it is known what was given to a workload before the first look at it.
+    pub(super) fn is_settled(&self, workload: &Workload) -> bool {
+        let sighting = self.0.get(&workload.uid);
+        sighting.is_some_and(|sighting| sighting.is_settled_for(workload))
     }
 
     /// Takes in what the patch of an update, made from this assessment, has made of a workload: somebody may take that back before
@@ -79,7 +101,8 @@ impl Seen {
             match &assessment.action {
                 // What it is refused for may be what was seen before.
                 _ if !assessment.refused.is_empty() => {}
-                Action::Stop(_) | Action::StopForMarker(_) | Action::TakenBack(_) => {}
+                Action::Stop(_) | Action::StopForMarker(_) => {}
+                Action::TakenBack(_) => self.look_back(&assessment.workload),
                 Action::Follow { in_flight, .. }
                     if marker(&assessment.workload).as_ref() != Some(in_flight) => {}
                 Action::Nothing
@@ -91,6 +114,21 @@ impl Seen {
                     self.note_end(assessment);
                 }
             }
+            if matches!(assessment.action, Action::Start(_)) {
+                self.settle(&assessment.workload);
+            }
+        }
+    }
+
+    fn settle(&mut self, workload: &Workload) {
+        if let Some(sighting) = self.0.get_mut(&workload.uid) {
+            sighting.settled = true;
+        }
+    }
+
+    fn look_back(&mut self, workload: &Workload) {
+        if let Some(sighting) = self.0.get_mut(&workload.uid) {
+            sighting.look_back(workload);
         }
     }
 
@@ -121,6 +159,7 @@ impl Seen {
         if Arc::ptr_eq(&sighting.workload, workload) || sighting.is_before(workload) {
             return;
         }
+        sighting.look_back(workload);
         let before = marker(&sighting.workload);
         if let Some(ended) = before.filter(|before| marker(workload).as_ref() != Some(before)) {
             let dropped = (sighting.over.len() + 1).saturating_sub(MOST_OVER);
@@ -136,12 +175,48 @@ impl Sighting {
     /// Nothing but how it stands.
     pub(super) fn of(workload: Arc<Workload>) -> Self {
         Self {
+            known_until: last_update(&workload),
             workload,
             over: Vec::new(),
             began: None,
             ending: None,
             patched: None,
+            settled: false,
         }
+    }
+
+    /// Annotations of before that were brought back are those of a time that may have to be asked about.
+    fn look_back(&mut self, workload: &Workload) {
+        self.settled = self.is_settled_for(workload);
+        self.known_until = self.known_until_by(workload);
+    }
+
+    fn is_settled_for(&self, workload: &Workload) -> bool {
+        let is_brought_back = last_update(workload) < last_update(&self.workload);
+        !is_brought_back && (self.settled || self.is_decided(workload))
+    }
+
+    fn known_until_by(&self, workload: &Workload) -> Option<Timestamp> {
+        self.known_until.min(last_update(workload))
+    }
+
+    /// Whether somebody has since let something go that was held, or agreed to something. What was left before, they want.
+    fn is_decided(&self, workload: &Workload) -> bool {
+        let (before, after) = (&self.workload, workload);
+        let has_let_go = |(key, held): (&String, &String)| {
+            let still = after.annotations.get(key).map_or("", String::as_str);
+            let mut held = held.split_whitespace();
+            key.ends_with(HOLD) && held.any(|word| !still.split_whitespace().any(|there| there == word))
+        };
+        let has_agreed = |(key, value): (&String, &String)| {
+            let is_approval = key.ends_with(APPROVED) || key.ends_with(APPROVED_BY);
+            is_approval && before.annotations.get(key) != Some(value)
+        };
+        let image_stays =
+            |container: &Container| before.image_of(&container.name) == Some(container.image.as_str());
+        before.annotations.get(LAST_UPDATE) == after.annotations.get(LAST_UPDATE)
+            && after.containers.iter().all(image_stays)
+            && (before.annotations.iter().any(has_let_go) || after.annotations.iter().any(has_agreed))
     }
 
     /// Whether this is the workload as it was before our patch.

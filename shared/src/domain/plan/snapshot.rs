@@ -16,6 +16,7 @@ use crate::domain::record::config_map::{RecordError, record_name};
 use crate::domain::record::{ScanRecord, TagRecord};
 use crate::domain::reference::{Repository, Tag};
 use crate::domain::release_notes::book::NotesBook;
+use crate::domain::replica_sets::{ReplicaSets, ReplicaSetsUnread};
 use crate::domain::workload::Workload;
 
 /// Everything that a plan is made from.
@@ -33,6 +34,8 @@ pub struct Snapshot {
     pub pods: BTreeMap<String, PodsRead>,
     /// The nodes of the cluster; nothing where nobody has asked for them.
     pub nodes: Option<NodesRead>,
+    /// What the `ReplicaSets` of a Deployment know of updates, by its uid; only those that were asked for have an entry.
+    pub replica_sets: BTreeMap<String, ReplicaSetsRead>,
     /// What lies beneath the workloads' own annotations.
     pub namespaces: Namespaces,
     /// What the same updater saw before; nothing where it has just come to lead, or does not run at all.
@@ -86,6 +89,9 @@ impl Snapshot {
 
 /// What a workload's pods said as it stands now, or why they could not be read.
 pub type PodsRead = Result<Arc<Pods>, String>;
+
+/// What a Deployment's `ReplicaSets` say as it stands now, or why they could not be read.
+pub type ReplicaSetsRead = Result<Arc<ReplicaSets>, ReplicaSetsUnread>;
 
 /// The nodes, or why they could not be read.
 pub type NodesRead = Result<Arc<Nodes>, NodesUnread>;

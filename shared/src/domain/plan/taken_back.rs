@@ -1,14 +1,15 @@
 //! Somebody, a person or another controller, went back to an older image: what they left is held from then on.
 //!
-//! Two things tell of it: what this updater saw before, and, for one that has just come to lead, what the last update gave.
-//! The first alone knows of a `kubectl rollout undo` of a Deployment, which brings back the annotations of that time together with
-//! the image, `last-change` among them. In the middle of a rollout that takes away its marker, too, and the end of the rollout is
-//! told and written down first (`seen::taken_away`).
+//! Three things tell of it: what this updater saw before, and, for one that has just come to lead, what the last update gave and what
+//! `ReplicaSets` say. The second knows nothing of a `kubectl rollout undo` of a Deployment, which brings back the annotations of that
+//! time together with the image, `last-change` among them. In the middle of a rollout that takes away its marker, too, and the end of
+//! the rollout is told and written down first (`seen::taken_away`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Snapshot;
 use super::decide::is_older;
+use super::remembered;
 use super::seen::Sighting;
 use crate::domain::annotations::{APPROVED, Approved, HOLD, LAST_CHANGE, LAST_UPDATE, Mode, of_container};
 use crate::domain::decision::spend;
@@ -179,7 +180,23 @@ fn left(
             .filter(|_| !agreed)
             .and_then(|sighting| taken_away(workload, container, sighting))
     };
-    seen.or_else(given).or_else(taken_away)
+    // What an undo brought back may agree to what it left, so that no such word counts here.
+    let remembered = remembered::unseen(workload, snapshot).filter_map(|given| {
+        let image = given.images.get(container)?;
+        let left = Left {
+            image: image.clone(),
+            hold: hold(image)?,
+            after: given.after.clone(),
+        };
+        (!is_noted(workload, container, image)).then_some(left)
+    });
+    let policy = &watched.demand.policy;
+    let more = |one: Left, next: Left| {
+        let is_more = says_as_much(&next.hold, &one.hold, policy) && next.hold != one.hold;
+        if is_more { next } else { one }
+    };
+    let first = seen.or_else(given).or_else(taken_away);
+    first.into_iter().chain(remembered).reduce(more)
 }
 
 /// What was noted and held, where the note is gone together with the hold, and the image is the same: somebody has put their own object in
@@ -284,15 +301,18 @@ fn is_of_same_distribution(one: &Tag, other: &Tag) -> bool {
 
 /// Whether one of the holds that are there says as much as this.
 fn is_held(wanted: &Hold, watched: &Watched) -> bool {
-    let policy = &watched.demand.policy;
-    let says_as_much = |there: &Hold| match (there, wanted) {
+    let mut there = watched.settings.held.iter();
+    there.any(|there| says_as_much(there, wanted, &watched.demand.policy))
+}
+
+fn says_as_much(there: &Hold, wanted: &Hold, policy: &UpdatePolicy) -> bool {
+    match (there, wanted) {
         (Hold::UpTo(newest), Hold::UpTo(tag)) => newest == tag || is_older(tag, newest, policy),
         (
             Hold::Tag(_) | Hold::Digest(_) | Hold::Image(..) | Hold::UpTo(_),
             Hold::Tag(_) | Hold::Digest(_) | Hold::Image(..) | Hold::UpTo(_),
         ) => there == wanted,
-    };
-    watched.settings.held.iter().any(says_as_much)
+    }
 }
 
 /// What agreed to the very images that are left, by container: an undo can bring that back.

@@ -5,6 +5,7 @@ mod moved;
 mod pinning;
 mod platforms;
 mod readings;
+mod remembered;
 mod require_approval;
 mod rollback;
 mod rollouts;
@@ -122,10 +123,17 @@ pub(in crate::domain) fn snapshot(
     records: Vec<(String, Result<Arc<ScanRecord>, RecordError>)>,
 ) -> Snapshot {
     Snapshot {
+        replica_sets: asked([&workload]),
         workloads: vec![Arc::new(workload)],
         records: records.into_iter().collect(),
         ..Snapshot::default()
     }
+}
+
+/// That the `ReplicaSets` of these know of nothing.
+fn asked<'a>(workloads: impl IntoIterator<Item = &'a Workload>) -> BTreeMap<String, ReplicaSetsRead> {
+    let nothing = |workload: &Workload| (workload.uid.clone(), Ok(Arc::default()));
+    workloads.into_iter().map(nothing).collect()
 }
 
 pub(in crate::domain) fn app() -> (String, Result<Arc<ScanRecord>, RecordError>) {
@@ -315,6 +323,7 @@ fn bad_settings_stop_their_workload_and_no_other() {
     let only_digest = workload(&AUTO, &[("app", &format!("shop.example/app@{}", digest('a')))]);
     let good = workload(&AUTO, &[("app", "shop.example/app:1.4.0")]);
     let snapshot = Snapshot {
+        replica_sets: asked([&good]),
         workloads: [bad, unparsable, only_digest, good].map(Arc::new).to_vec(),
         records: [app()].into_iter().collect(),
         ..Snapshot::default()

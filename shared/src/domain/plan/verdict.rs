@@ -259,11 +259,21 @@ impl Verdict {
         }
     }
 
-    /// Whether pods or nodes have to be asked before there is another.
+    /// Whether pods, nodes or `ReplicaSets` have to be asked before there is another.
     pub(super) fn is_unasked(&self) -> bool {
         matches!(
             self,
             Self::RunningUnknown(RunningUnknown::NotAsked | RunningUnknown::NodesNotAsked)
+        ) || self.needs_replica_sets()
+    }
+
+    pub(super) fn needs_replica_sets(&self) -> bool {
+        matches!(
+            self,
+            Self::Waiting {
+                gate: Gate::ReplicaSetsNotAsked,
+                ..
+            }
         )
     }
 

@@ -4,6 +4,8 @@
 //! beyond, it speaks of the previous rollout.
 //! Source: <https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#complete-deployment>.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition};
 
@@ -35,11 +37,16 @@ pub struct Facts {
     pub clock: Option<Clock>,
 }
 
-/// Where the controller keeps its count.
+/// Where the controller keeps its count, on the Deployment and on its `ReplicaSets`.
 const REVISION: &str = "deployment.kubernetes.io/revision";
 
 /// How much is kept of what the controller says, in bytes.
 const MESSAGE_LENGTH: usize = 500;
+
+/// Which template this is by these annotations.
+pub(in crate::domain) fn revision(annotations: &BTreeMap<String, String>) -> Option<i64> {
+    annotations.get(REVISION)?.parse().ok()
+}
 
 impl From<&Deployment> for Facts {
     /// What a fresh object does not yet have counts as nothing seen, so never as finished.
@@ -50,10 +57,8 @@ impl From<&Deployment> for Facts {
         let deadline_exceeded =
             progressing.filter(|condition| condition.reason.as_deref() == Some("ProgressDeadlineExceeded"));
         let spec = deployment.spec.as_ref();
-        let annotations = deployment.metadata.annotations.as_ref();
-        let revision = annotations.and_then(|annotations| annotations.get(REVISION));
         Self {
-            revision: revision.and_then(|revision| revision.parse().ok()),
+            revision: deployment.metadata.annotations.as_ref().and_then(revision),
             generation: deployment.metadata.generation.unwrap_or(0),
             observed_generation: status.observed_generation.unwrap_or(-1),
             desired: spec.and_then(|spec| spec.replicas).unwrap_or(1),

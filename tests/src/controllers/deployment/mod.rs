@@ -32,6 +32,10 @@ pub fn reconcile(cluster: &mut Cluster, key: &ObjectKey) {
     let mut sets = replica_sets::find(cluster, &deployment);
     let is_paused = deployment["spec"]["paused"] == true;
     if !pods::is_terminating(&deployment) {
+        // The set of the current template keeps up with the annotations whatever becomes of its size.
+        if sets.new.is_some() {
+            replica_sets::ensure_new(cluster, &deployment, &mut sets, 0);
+        }
         if is_paused || is_scaling_event(&deployment, &sets) {
             scale_all(cluster, &deployment, &mut sets);
         } else if is_recreate(&deployment) {

@@ -39,6 +39,7 @@ fn under_way_since(name: &str, started: Timestamp) -> Workload {
 
 fn all(workloads: Vec<Workload>) -> Snapshot {
     Snapshot {
+        replica_sets: asked(&workloads),
         workloads: workloads.into_iter().map(Arc::new).collect(),
         records: [app()].into_iter().collect(),
         ..Snapshot::default()
@@ -147,7 +148,9 @@ fn whoever_was_updated_the_longest_ago_is_next() {
     assert_eq!(starts(&subject(), &limits(1, 0)), ["b/2"]);
     assert_eq!(starts(&subject(), &limits(0, 1)), ["a/2", "b/2"]);
     let mut with_new = subject();
-    with_new.workloads.push(Arc::new(behind("c/1", &[])));
+    let new = behind("c/1", &[]);
+    with_new.replica_sets.extend(asked([&new]));
+    with_new.workloads.push(Arc::new(new));
     assert_eq!(starts(&with_new, &limits(1, 0)), ["c/1"]);
 }
 
@@ -224,7 +227,7 @@ fn two_threads_find_what_one_finds() {
     ]);
     for (total, own) in [(0, 0), (3, 0), (5, 0), (0, 1), (0, 2), (6, 2)] {
         let limits = limits(total, own);
-        let plan = |part| format!("{:?}", finish(part, &limits, now()));
+        let plan = |part| format!("{:?}", finish(part, &snapshot, &limits, now()));
         let (one, two) = (
             plan(Part::by_one(&snapshot, &limits, now())),
             plan(Part::by_two(&snapshot, &limits, now())),

@@ -15,10 +15,19 @@ pub(super) struct Leader(Seen);
 
 impl Leader {
     pub(super) fn look(&mut self, workload: &Workload) -> Assessment {
+        self.look_by(workload, Some(Ok(Arc::default())))
+    }
+
+    /// Where this was read of its `ReplicaSets`.
+    pub(super) fn look_by(&mut self, workload: &Workload, read: Option<ReplicaSetsRead>) -> Assessment {
         let demands = ["edge digest", "edge digest pinned"];
         let edge = record("shop.example/edge", &demands, &["edge"]);
         let snapshot = Snapshot {
             seen: std::mem::take(&mut self.0),
+            replica_sets: read
+                .map(|read| (workload.uid.clone(), read))
+                .into_iter()
+                .collect(),
             ..snapshot(workload.clone(), vec![app(), edge])
         };
         let plan = plan(&snapshot, &LIMITS, now());
@@ -28,12 +37,12 @@ impl Leader {
     }
 }
 
-fn checkout(annotations: &[(&str, &str)], image: &str) -> Workload {
+pub(super) fn checkout(annotations: &[(&str, &str)], image: &str) -> Workload {
     workload(&[AUTO.as_slice(), annotations].concat(), &[("app", image)])
 }
 
 /// What is held in the place of the hold annotation, and `None` where nothing is noted.
-fn holds(assessment: &Assessment) -> Option<String> {
+pub(super) fn holds(assessment: &Assessment) -> Option<String> {
     let Action::TakenBack(taken_back) = &assessment.action else {
         return None;
     };
@@ -42,7 +51,7 @@ fn holds(assessment: &Assessment) -> Option<String> {
 }
 
 /// The workload after the patch of annotations that the assessment leads to.
-fn noted(workload: &Workload, assessment: &Assessment) -> Workload {
+pub(super) fn noted(workload: &Workload, assessment: &Assessment) -> Workload {
     let Action::TakenBack(taken_back) = &assessment.action else {
         panic!("{:?}", assessment.action)
     };

@@ -1,5 +1,6 @@
 //! Workloads of every kind, all the way: the real scanner, the real updater, and controllers that move the pods.
 
+mod edited;
 mod failing;
 mod meanwhile;
 mod moving_tags;

@@ -1,13 +1,16 @@
 //! What can come in between: the updater dies, the workload goes, a pod is broken, somebody goes back.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 
-use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use sandbox::apiserver::resources::{
-    CONTROLLER_REVISIONS, DEPLOYMENTS, PODS, REPLICA_SETS, Resource, STATEFUL_SETS,
+    CONTROLLER_REVISIONS, DAEMON_SETS, DEPLOYMENTS, PODS, REPLICA_SETS, Resource, STATEFUL_SETS,
 };
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{Stage, annotation, has_settled, told_of};
@@ -35,11 +38,17 @@ impl Stage {
         .await;
     }
 
-    /// What `kubectl rollout undo` does: the data of the first revision is a patch.
-    async fn undo(&self) {
+    /// What `kubectl rollout undo` does with a kind that keeps its revisions: the data of the first one is a patch.
+    async fn undo<K>(&self)
+    where
+        K: kube::Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+            + Clone
+            + Debug
+            + DeserializeOwned,
+    {
         let mut revisions = self.store.list(&CONTROLLER_REVISIONS, Some("shop"));
         revisions.sort_by_key(|revision| revision["revision"].as_i64());
-        let sets: Api<StatefulSet> = Api::namespaced(self.cluster.client().await, "shop");
+        let sets: Api<K> = Api::namespaced(self.cluster.client().await, "shop");
         let patch = Patch::Strategic(revisions[0]["data"].clone());
         sets.patch("db", &PatchParams::default(), &patch).await.unwrap();
     }
@@ -166,7 +175,7 @@ async fn an_undo_of_a_stateful_set_brings_no_annotation_back_and_is_not_fought()
     let revisions = stage.store.list(&CONTROLLER_REVISIONS, Some("shop"));
     let has_marker = |revision: &Value| annotation(revision, "in-flight").is_some();
     assert!(revisions.iter().any(|revision| has_marker(revision)));
-    stage.undo().await;
+    stage.undo::<StatefulSet>().await;
     stage.is_held(&STATEFUL_SETS).await;
     let expected = ["UpdateStarted", "ImageUpdated", "UpdateHeld"];
     assert_eq!(stage.told(), told_of("StatefulSet", &expected));
@@ -179,11 +188,27 @@ async fn an_undo_of_a_stateful_set_brings_no_annotation_back_and_is_not_fought()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_undo_of_a_daemon_set_is_not_fought() {
+    let stage = Stage::set().await;
+    stage.run("DaemonSet", json!({})).await;
+    let runs = |set: &Value| set["status"]["numberAvailable"] == 1;
+    stage.wait(&DAEMON_SETS, "db runs", runs).await;
+    let _updater = stage.offer(&[]).await;
+    assert_eq!(stage.result(&DAEMON_SETS).await, "completed");
+    stage.undo::<DaemonSet>().await;
+    stage.is_held(&DAEMON_SETS).await;
+    let expected = ["UpdateStarted", "ImageUpdated", "UpdateHeld"];
+    assert_eq!(stage.told(), told_of("DaemonSet", &expected));
+    stage.until("db is back", || stage.tags() == ["1.4.0"]).await;
+    assert_eq!(stage.generation(&DAEMON_SETS), 3, "the update, and the undo");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_undo_in_the_middle_of_a_rollout_ends_the_update() {
     let stage = with_db().await;
     let _updater = stage.offer(&SLOWLY).await;
     stage.is_halfway().await;
-    stage.undo().await;
+    stage.undo::<StatefulSet>().await;
     stage.is_held(&STATEFUL_SETS).await;
     let expected = ["UpdateStarted", "UpdateSuperseded", "UpdateHeld"];
     assert_eq!(stage.told(), told_of("StatefulSet", &expected));

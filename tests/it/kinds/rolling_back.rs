@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sandbox::apiserver::resources::{DAEMON_SETS, DEPLOYMENTS, PODS, Resource};
 use serde_json::{Value, json};
 
+use super::undoing::images;
 use super::{Stage, annotation, told_of};
 use crate::shop::{scan, start_updater};
 
@@ -62,6 +63,36 @@ impl Stage {
         assert_eq!(self.told(), told_of(kind, &expected));
         assert_eq!(self.generation(resource), 3, "to begin, and to go back");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_containers_and_an_init_container_go_back_in_one_patch_though_only_one_of_them_failed() {
+    let stage = Stage::set().await;
+    let before = stage.run_all("apps/v1", "Deployment").await;
+    stage
+        .wait(&DEPLOYMENTS, "db runs", |db| db["status"]["readyReplicas"] == 1)
+        .await;
+    for repository in ["shop/migrate", "shop/metrics"] {
+        stage.publish(repository, "1.5.0", &[]);
+    }
+    stage.annotate(&DEPLOYMENTS, "kubefresh.dev/rollout-timeout", "3s");
+    let _updater = stage.offer(&[("never-ready", "true")]).await;
+    stage
+        .until("the start is told", || !stage.told().is_empty())
+        .await;
+    // The way back may take any time.
+    stage.annotate(&DEPLOYMENTS, "kubefresh.dev/rollout-timeout", "10m");
+    let result = stage.result(&DEPLOYMENTS).await;
+    assert!(result.starts_with("rolled back: "), "{result}");
+    let db = stage.get(&DEPLOYMENTS).unwrap();
+    assert_eq!(images(&db), before);
+    for container in ["migrate", "db", "metrics"] {
+        let hold = &db["metadata"]["annotations"][format!("{container}.kubefresh.dev/hold")];
+        assert_eq!(*hold, "1.5.0", "{container}");
+    }
+    assert_eq!(stage.generation(&DEPLOYMENTS), 3, "to begin, and to go back");
+    let expected = ["UpdateStarted", "RolloutFailed", "RolledBack"];
+    assert_eq!(stage.told(), told_of("Deployment", &expected));
 }
 
 #[tokio::test(flavor = "multi_thread")]

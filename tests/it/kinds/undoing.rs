@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{Stage, annotation, told_of};
 
 /// The images of a workload's pods, init containers first.
-fn images(workload: &Value) -> Vec<String> {
+pub(super) fn images(workload: &Value) -> Vec<String> {
     let spec = &workload["spec"];
     let template = spec
         .get("template")
@@ -19,7 +19,7 @@ fn images(workload: &Value) -> Vec<String> {
 
 impl Stage {
     /// Runs `db` of a kind, with two containers and an init container.
-    async fn run_all(&self, api_version: &str, kind: &str) -> Vec<String> {
+    pub(super) async fn run_all(&self, api_version: &str, kind: &str) -> Vec<String> {
         for repository in ["shop/migrate", "shop/metrics"] {
             self.publish(repository, "1.4.0", &[]);
         }

@@ -102,6 +102,13 @@ async fn a_rollback_that_fails_too_is_told_loudly_and_left_alone() {
     assert_eq!(stage.image("checkout").await, OLD);
     assert_eq!(stage.hold().await.as_deref(), Some("1.5.0"));
     assert_eq!(stage.patches("checkout").len(), 3);
+    // What is newer than the one that failed may be the cure.
+    stage.offer(&["1.4.0", "1.5.0"]).await;
+    stage.offer(&["1.4.0", "1.5.0", "1.5.1"]).await;
+    stage
+        .image_becomes("checkout", "registry.example/shop/checkout:1.5.1")
+        .await;
+    assert_eq!(stage.patches("checkout").len(), 4, "nothing was tried in between");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -33,6 +33,9 @@ use self::webhook::{WebhookError, WebhookOptions, WebhookSettings};
 
 /// How a process is called that is told no name: outside a pod.
 const DEFAULT_NAME: &str = "kubefresh-updater";
+/// Longer than an API server takes to be restarted or a watch to be begun anew, and as long as somebody who freezes a namespace, whom
+/// nobody sees then, may expect an update to be under way already.
+const MAX_UNWATCHED: SignedDuration = SignedDuration::from_mins(5);
 /// Long enough for an API server that restarts. Whoever waits longer for a rollback waits for nothing but our words.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// The CronJob of `deploy/manifests`.
@@ -328,6 +331,7 @@ impl RunOptions {
                 max_record_age,
                 max_rollouts: limit(max_rollouts),
                 max_rollouts_per_namespace: limit(max_rollouts_per_namespace),
+                max_unwatched: MAX_UNWATCHED,
                 threads: thread::available_parallelism().map_or(1, NonZero::get),
             },
             scanner_cronjob: given(Some(scanner_cronjob)).unwrap_or_else(|| SCANNER.to_owned()),

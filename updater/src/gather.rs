@@ -25,6 +25,7 @@ pub fn gather(stores: &Stores) -> (Snapshot, Option<RunRecord>) {
             ..NotesBook::default()
         },
         time_zone: stores.installation.time_zone().cloned(),
+        unwatched: stores.unwatched(),
         ..Snapshot::default()
     };
     let mut runs = Vec::new();
@@ -46,7 +47,10 @@ mod tests {
     use kube::runtime::watcher::Event;
     use shared::domain::record::release_notes::Shard;
 
+    use tokio::time::Instant;
+
     use super::*;
+    use crate::health::Health;
     use crate::store::Writer;
     use crate::views;
 
@@ -58,6 +62,7 @@ mod tests {
             records,
             namespaces: None,
             scanner: None,
+            health: Arc::new(Health::new([], Instant::now())),
             installation: Arc::default(),
             forges: Arc::default(),
             fetches_notes: true,

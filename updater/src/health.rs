@@ -6,10 +6,17 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
+use shared::domain::plan::Unwatched;
+use shared::domain::time::whole_seconds;
 use tokio::time::Instant;
 
 /// How long the reconciler may be silent: it wakes several times in this while, and no call of its takes as long.
 const SILENCE: Duration = Duration::from_secs(90);
+
+/// A watch of which nothing failed for so long is in order, though it may have nothing to say: no attempt and the pause before it take
+/// longer. It is begun anew with a list, which says that it works, where failures go on for a minute.
+const QUIET: Duration = Duration::from_mins(3);
 
 /// What is waited for before this process is ready, and when the reconciler last turned.
 #[derive(Debug)]
@@ -18,42 +25,88 @@ pub struct Health {
     last_turn: Mutex<Instant>,
 }
 
+/// Something that is watched.
+#[derive(Debug, Default)]
+struct Gate {
+    /// Whether it was seen once.
+    passed: bool,
+    failures: Option<Failures>,
+}
+
+/// Failures in a row.
 #[derive(Debug)]
-enum Gate {
-    Waiting,
-    Failing(String),
-    Passed,
+struct Failures {
+    /// When the first one was, by the clock on the wall.
+    since: Timestamp,
+    last: Instant,
+    reason: String,
+}
+
+impl Failures {
+    fn go_on(&self, now: Instant) -> bool {
+        now.duration_since(self.last) < QUIET
+    }
 }
 
 impl Health {
     /// Alive as of `now`, and waiting for `gates`.
     pub fn new(gates: impl IntoIterator<Item = String>, now: Instant) -> Self {
-        let gates = gates.into_iter().map(|name| (name, Gate::Waiting)).collect();
+        let gates = gates.into_iter().map(|name| (name, Gate::default())).collect();
         Self {
             gates: Mutex::new(gates),
             last_turn: Mutex::new(now),
         }
     }
 
-    /// What was waited for is there. A gate that has passed stays so.
+    /// What was waited for is there, or there is something new of it. A gate that has passed stays so.
     pub fn pass(&self, gate: &str) {
-        self.gates().insert(gate.to_owned(), Gate::Passed);
+        let mut gates = self.gates();
+        // All that happens comes by here.
+        if let Some(gate) = gates.get_mut(gate) {
+            (gate.passed, gate.failures) = (true, None);
+        } else {
+            let passed = Gate {
+                passed: true,
+                failures: None,
+            };
+            gates.insert(gate.to_owned(), passed);
+        }
     }
 
-    /// An attempt failed for this reason; it is tried again.
-    pub fn fail(&self, gate: &str, reason: &str) {
+    /// An attempt failed for this reason at this moment; it is tried again.
+    pub fn fail(&self, gate: &str, reason: &str, (now, at): (Instant, Timestamp)) {
         let mut gates = self.gates();
-        if !matches!(gates.get(gate), Some(Gate::Passed)) {
-            gates.insert(gate.to_owned(), Gate::Failing(reason.to_owned()));
-        }
+        let gate = gates.entry(gate.to_owned()).or_default();
+        let before = gate.failures.take().filter(|failures| failures.go_on(now));
+        gate.failures = Some(Failures {
+            since: before.map_or(at, |failures| failures.since),
+            last: now,
+            reason: reason.to_owned(),
+        });
+    }
+
+    /// What was seen once and has brought nothing but failures since, however short that is. It does not make this process less ready:
+    /// its pages say what it knows, and another one would know no more. It keeps updates from starting ([`Unwatched`]).
+    pub fn broken(&self, now: Instant) -> Vec<Unwatched> {
+        let broken = |(name, gate): (&String, &Gate)| {
+            let failures = gate.failures.as_ref().filter(|_| gate.passed)?;
+            failures.go_on(now).then(|| Unwatched {
+                what: name.clone(),
+                since: whole_seconds(failures.since),
+                reason: failures.reason.clone(),
+            })
+        };
+        self.gates().iter().filter_map(broken).collect()
     }
 
     /// One line for each thing that is missing; empty when ready.
     pub fn missing(&self) -> Vec<String> {
-        let line = |(name, gate): (&String, &Gate)| match gate {
-            Gate::Passed => None,
-            Gate::Waiting => Some(format!("waiting for {name}")),
-            Gate::Failing(reason) => Some(format!("waiting for {name}: {reason}")),
+        let line = |(name, gate): (&String, &Gate)| {
+            let why = gate
+                .failures
+                .as_ref()
+                .map(|failures| format!(": {}", failures.reason));
+            (!gate.passed).then(|| format!("waiting for {name}{}", why.unwrap_or_default()))
         };
         self.gates().iter().filter_map(line).collect()
     }
@@ -81,7 +134,7 @@ mod tests {
     #[test]
     fn readiness_names_what_is_missing_and_why() {
         let health = Health::new(["deployments".to_owned(), "records".to_owned()], Instant::now());
-        health.fail("records", "forbidden");
+        health.fail("records", "forbidden", (Instant::now(), at(0)));
         assert_eq!(
             health.missing(),
             ["waiting for deployments", "waiting for records: forbidden"]
@@ -91,12 +144,40 @@ mod tests {
         assert!(health.missing().is_empty());
     }
 
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).unwrap()
+    }
+
     #[test]
-    fn a_watch_that_breaks_later_does_not_make_the_cache_unfilled() {
-        let health = Health::new(["deployments".to_owned()], Instant::now());
+    fn a_watch_that_breaks_later_is_broken_since_its_first_failure_until_it_says_something_or_fails_no_more()
+    {
+        let begun = Instant::now();
+        let health = Health::new(["deployments".to_owned()], begun);
+        let later = |seconds| begun + Duration::from_secs(seconds);
+        let broken = |now| {
+            health
+                .broken(now)
+                .into_iter()
+                .map(|broken| (broken.since, broken.reason))
+        };
+        health.fail("deployments", "not there yet", (begun, at(0)));
+        assert_eq!(broken(begun).count(), 0);
         health.pass("deployments");
-        health.fail("deployments", "connection reset");
+        health.fail("deployments", "connection reset", (later(10), at(10)));
+        health.fail("deployments", "forbidden", (later(150), at(150)));
+        let expected = (at(10), "forbidden".to_owned());
+        assert_eq!(broken(later(329)).collect::<Vec<_>>(), [expected]);
+        // The caches are filled all the same.
         assert!(health.missing().is_empty());
+        // Quiet, and so in order.
+        assert_eq!(broken(later(330)).count(), 0);
+        health.fail("deployments", "connection reset", (later(400), at(400)));
+        assert_eq!(
+            broken(later(401)).next(),
+            Some((at(400), "connection reset".to_owned()))
+        );
+        health.pass("deployments");
+        assert_eq!(broken(later(401)).count(), 0);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures::future::join_all;
+use shared::domain::plan::Unwatched;
 use shared::io::clock;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -69,7 +70,11 @@ async fn livez(State(pages): State<Pages>) -> Response {
 async fn readyz(State(pages): State<Pages>) -> Response {
     let missing = pages.signals.health.missing();
     if missing.is_empty() {
-        "ok\n".into_response()
+        let broken = pages.signals.health.broken(Instant::now());
+        let lines = broken
+            .iter()
+            .map(|Unwatched { what, since, reason }| format!("but {what}, since {since}: {reason}\n"));
+        format!("ok\n{}", lines.collect::<String>()).into_response()
     } else {
         (
             StatusCode::SERVICE_UNAVAILABLE,
@@ -80,11 +85,12 @@ async fn readyz(State(pages): State<Pages>) -> Response {
 }
 
 async fn metrics(State(pages): State<Pages>) -> Response {
-    match pages
-        .signals
+    let (now, signals) = (clock::now(), &pages.signals);
+    let broken = signals.health.broken(Instant::now());
+    signals
         .metrics
-        .encode(pages.leadership.may_act(), clock::now())
-    {
+        .watches_broken_since(broken.iter().map(|unwatched| unwatched.since).min(), now);
+    match signals.metrics.encode(pages.leadership.may_act(), now) {
         Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
         Err(error) => {
             tracing::error!(%error, "the metrics could not be encoded");

@@ -84,6 +84,7 @@ pub struct Metrics {
     messages_waiting: Family<NoLabels, Gauge>,
     messages_overdue: Family<NoLabels, Gauge>,
     watch_failures: Family<ResourceLabel, Counter>,
+    watch_broken: Gauge,
     scans_requested: Family<ReasonLabel, Counter>,
     views: Views,
     scans: Scans,
@@ -111,6 +112,7 @@ impl Default for Metrics {
             messages_waiting: Family::default(),
             messages_overdue: Family::default(),
             watch_failures: Family::default(),
+            watch_broken: Gauge::default(),
             scans_requested: Family::default(),
             views: Views::default(),
             scans: Scans::default(),
@@ -188,15 +190,11 @@ impl Metrics {
             self.messages_overdue.clone(),
         );
         registry.register(
-            "watch_failures",
-            "Watches that broke and were begun anew, by resource",
-            self.watch_failures.clone(),
-        );
-        registry.register(
             "scans_requested",
             "Scans that were asked for beside the schedule, by reason; one with several counts for each",
             self.scans_requested.clone(),
         );
+        register_watches(registry, &self.watch_failures, &self.watch_broken);
         self.views.register(registry);
         self.scans.register(registry);
         self.notes.register(registry);
@@ -285,6 +283,12 @@ impl Metrics {
             .inc();
     }
 
+    /// Since when there has been a watch that is broken at `now`, if there is one.
+    pub fn watches_broken_since(&self, since: Option<Timestamp>, now: Timestamp) {
+        let seconds = since.map(|since| now.duration_since(since).as_secs().max(0));
+        self.watch_broken.set(seconds.unwrap_or_default());
+    }
+
     /// Release notes are fetched here, so that their counters are there from the start.
     pub fn fetches_notes(&self) {
         self.notes.begin();
@@ -329,6 +333,20 @@ impl Metrics {
         encode(&mut text, &self.registry)?;
         Ok(text)
     }
+}
+
+fn register_watches(registry: &mut Registry, failures: &Family<ResourceLabel, Counter>, broken: &Gauge) {
+    registry.register(
+        "watch_failures",
+        "Watches that broke and were begun anew, by resource",
+        failures.clone(),
+    );
+    registry.register_with_unit(
+        "watch_broken",
+        "For how long the watch has been broken that has been so the longest; after five minutes no update starts",
+        Unit::Seconds,
+        broken.clone(),
+    );
 }
 
 fn labels(channel: Channel, result: &'static str) -> MessageLabels {

@@ -322,6 +322,7 @@ mod tests {
         max_record_age: jiff::SignedDuration::MAX,
         max_rollouts: None,
         max_rollouts_per_namespace: None,
+        max_unwatched: jiff::SignedDuration::MAX,
         threads: 1,
     };
 

@@ -21,15 +21,19 @@ use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use shared::domain::annotations::{Installation, Layer};
+use shared::domain::plan::Unwatched;
 use shared::domain::release_notes::source::Forges;
 use shared::domain::scan_request::{ScanJob, Scanner};
 use shared::domain::workload::{Workload, WorkloadKind, WorkloadObject};
 use shared::io::client::{WATCH_SECONDS, explain};
+use shared::io::clock;
 use shared::io::record_store;
+use tokio::time::Instant;
 
 use self::changes::{changes, is_expired, problem};
 use crate::api;
 use crate::cli::Settings;
+use crate::health::Health;
 use crate::signals::Signals;
 use crate::store::{Store, View, Writer};
 use crate::views::{self, Record};
@@ -143,11 +147,22 @@ pub struct Stores {
     pub namespaces: Option<Store<(String, Arc<Layer>)>>,
     /// `None` where they may not be read.
     pub scanner: Option<ScannerStores>,
+    /// Whether what they show can be right still.
+    pub health: Arc<Health>,
     pub installation: Arc<Installation>,
     /// Servers that may be asked for release notes.
     pub forges: Arc<Forges>,
     /// Whether they are.
     pub fetches_notes: bool,
+}
+
+impl Stores {
+    /// What of the cluster cannot be watched now that decisions need. Scans are asked for as well as it goes.
+    pub(crate) fn unwatched(&self) -> Vec<Arc<Unwatched>> {
+        let broken = self.health.broken(Instant::now()).into_iter();
+        let needed = broken.filter(|unwatched| ![SCANNER, SCAN_JOBS].contains(&unwatched.what.as_str()));
+        needed.map(Arc::new).collect()
+    }
 }
 
 /// The scanner's CronJob, if there is one, and the Jobs of CronJobs beside it.
@@ -310,6 +325,7 @@ pub fn start(
         records,
         namespaces,
         scanner,
+        health: Arc::clone(&signals.health),
         installation: Arc::clone(&scope.installation),
         forges: Arc::clone(&scope.forges),
         fetches_notes: scope.fetches_notes,
@@ -420,9 +436,14 @@ async fn drain<K: Object, V>(
         match event {
             Ok(event) => {
                 let changed = writer.take(&event);
-                if matches!(event, Event::InitDone) {
-                    signals.health.pass(&name);
-                    tracing::debug!(name, "in view");
+                match event {
+                    // Nothing was heard yet, or not all.
+                    Event::Init | Event::InitApply(_) => {}
+                    Event::InitDone => {
+                        signals.health.pass(&name);
+                        tracing::debug!(name, "in view");
+                    }
+                    Event::Apply(_) | Event::Delete(_) => signals.health.pass(&name),
                 }
                 if changed {
                     signals.look_again.notify_one();
@@ -436,7 +457,9 @@ async fn drain<K: Object, V>(
                     tracing::warn!(problem, "a watch broke; it is begun anew");
                 }
                 signals.metrics.watch_failed(resource);
-                signals.health.fail(&name, &problem);
+                signals
+                    .health
+                    .fail(&name, &problem, (Instant::now(), clock::now()));
             }
         }
     }

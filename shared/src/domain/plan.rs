@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 pub use self::assessment::{Action, Assessment, Update};
 pub(super) use self::decide::choice;
 use self::decide::{Consent, decide};
-pub use self::gate::Gate;
+pub use self::gate::{Gate, Unwatched};
 use self::part::Part;
 pub use self::pending::Pending;
 pub use self::readings::Readings;
@@ -59,6 +59,8 @@ pub struct PlanLimits {
     pub max_rollouts: Option<u32>,
     /// The same, in each namespace.
     pub max_rollouts_per_namespace: Option<u32>,
+    /// No update starts while some part of the cluster that decisions need has not been watched for so long.
+    pub max_unwatched: SignedDuration,
     /// How many threads may share the work. Nothing is decided by it.
     pub threads: usize,
 }
@@ -244,9 +246,7 @@ fn offered(
     if containers
         .iter()
         .any(|entry| matches!(entry.verdict, Verdict::Update(_)))
-        && let Some((gate, until)) = Gate::closed(&reading.settings, now)
-            .or_else(|| Gate::scan(&reading.watched, snapshot, now).map(|(gate, until)| (gate, Some(until))))
-            .or_else(|| remembered::unreadable(workload, snapshot).map(|gate| (gate, None)))
+        && let Some((gate, until)) = closed(workload, reading, snapshot, limits, now)
     {
         wait(&mut containers, &gate, until);
     }
@@ -259,6 +259,22 @@ fn wait(containers: &mut [ContainerVerdict], gate: &Gate, until: Option<Timestam
     for entry in containers {
         entry.verdict.wait(gate.clone(), until);
     }
+}
+
+/// What keeps any update of a workload from starting now, and until when.
+fn closed(
+    workload: &Workload,
+    reading: &Reading,
+    snapshot: &Snapshot,
+    limits: &PlanLimits,
+    now: Timestamp,
+) -> Option<(Gate, Option<Timestamp>)> {
+    let unwatched = snapshot.unwatched(limits, now);
+    let unwatched = unwatched.map(|unwatched| (Gate::Unwatched(Arc::clone(unwatched)), None));
+    unwatched
+        .or_else(|| Gate::closed(&reading.settings, now))
+        .or_else(|| Gate::scan(&reading.watched, snapshot, now).map(|(gate, until)| (gate, Some(until))))
+        .or_else(|| remembered::unreadable(workload, snapshot).map(|gate| (gate, None)))
 }
 
 /// The update of all containers of a workload that have one.

@@ -30,6 +30,7 @@ pub(crate) fn figures(workloads: usize) -> Vec<Figure> {
             max_record_age: SignedDuration::from_hours(24),
             max_rollouts: Some(10),
             max_rollouts_per_namespace: None,
+            max_unwatched: SignedDuration::from_mins(5),
             threads: thread::available_parallelism().map_or(1, NonZero::get),
         };
         let times = (0..21).map(|_| {

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
+use jiff::SignedDuration;
+use k8s_openapi::api::core::v1::Namespace;
 use kube::api::DeleteParams;
 use sandbox::apiserver::faults::{Fault, FaultRule};
 
@@ -385,4 +387,70 @@ async fn writes_that_hang_in_one_namespace_hold_up_no_other_one() {
     let result = stage.result("checkout").await;
     assert!(result.starts_with("rolled back: "), "{result}");
     assert!(hang.struck() < HANGING, "all were waited for: {}", hang.struck());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_update_starts_by_what_was_seen_of_namespaces_that_cannot_be_watched_any_more() {
+    let stage = Stage::with_checkout(&[]).await;
+    let faults = stage.cluster.api.faults();
+    let namespaces = |fault: Fault, verb: &str| {
+        let rule = FaultRule::new(fault).user(UPDATER);
+        rule.verb(verb).resource("namespaces")
+    };
+    // The first watch breaks off; after the access check and the first list nothing is allowed any more.
+    faults.install(namespaces(Fault::CutWatch(CUT_AFTER), "watch").times(1));
+    faults.install(namespaces(Fault::forbidden(), "watch").after(1));
+    faults.install(namespaces(Fault::forbidden(), "list").after(2));
+    let updater = stage
+        .leader_that(&[], |settings| {
+            settings.limits.max_unwatched = SignedDuration::from_secs(1);
+        })
+        .await;
+    eventually("it is said that namespaces are not watched", LIMIT, || async {
+        let (_, metrics) = updater.page("/metrics").await;
+        let broken = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix("kubefresh_watch_broken_seconds "));
+        broken
+            .filter(|seconds| seconds.parse::<u64>().unwrap() >= 2)
+            .map(drop)
+    })
+    .await;
+    let (status, text) = updater.page("/readyz").await;
+    assert!(
+        status == 200 && text.contains("but namespaces, since ") && text.contains("forbidden"),
+        "{text}"
+    );
+    stage.freeze(Some("2020-01-01T00:00/2120-01-01T00:00")).await;
+    stage.offer_1_5_0().await;
+    pending_says(&stage, "namespaces can be watched again").await;
+    updater
+        .shows("kubefresh_updates_waiting{reason=\"unwatched\"} 1")
+        .await;
+    faults.clear();
+    pending_says(&stage, "waits for the end of a freeze").await;
+    assert_eq!(stage.image("checkout").await, OLD);
+    stage.freeze(None).await;
+    stage.image_becomes("checkout", NEW).await;
+    updater.stop().await;
+}
+
+async fn pending_says(stage: &Stage, words: &str) {
+    eventually(&format!("what waits says {words:?}"), LIMIT, || async {
+        let pending = stage.annotation("checkout", "pending").await;
+        pending.filter(|pending| pending.contains(words)).map(drop)
+    })
+    .await;
+}
+
+impl Stage {
+    /// Freezes the namespace of the workloads, or no longer.
+    async fn freeze(&self, freeze: Option<&str>) {
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        let patch = json!({ "metadata": { "annotations": { "kubefresh.dev/freeze": freeze } } });
+        namespaces
+            .patch("shop", &PatchParams::default(), &Patch::Merge(patch))
+            .await
+            .unwrap();
+    }
 }

@@ -199,6 +199,7 @@ pub(super) async fn plan_for(client: &Client, workloads: Vec<Workload>) -> Resul
         max_record_age: SignedDuration::from_hours(24),
         max_rollouts: None,
         max_rollouts_per_namespace: None,
+        max_unwatched: SignedDuration::from_mins(5),
         threads: 1,
     };
     let pods = PodReader::new(client.clone());

@@ -1,6 +1,7 @@
 //! What keeps an update from starting although it is wanted and agreed to.
 
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -12,6 +13,17 @@ use crate::domain::window::next_open;
 /// How long records of one scan are at most thought to be apart. Most scans are over sooner; where one waits longer for a registry,
 /// the containers that are known go ahead.
 const SCAN_LASTS: SignedDuration = SignedDuration::from_secs(60);
+
+/// A part of the cluster that cannot be watched, so that what is known of it may be wrong by now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unwatched {
+    /// `namespaces`, `deployments in all namespaces`.
+    pub what: String,
+    /// The first of the failures in a row.
+    pub since: Timestamp,
+    /// The last one.
+    pub reason: String,
+}
 
 /// What an update waits for.
 #[derive(Debug, Clone, PartialEq, Eq, strum::IntoStaticStr)]
@@ -43,6 +55,8 @@ pub enum Gate {
     },
     /// Its release notes are still to be fetched, and decide whether it needs approval.
     ReleaseNotes,
+    /// A freeze, a mode or a rollout elsewhere may not be seen.
+    Unwatched(Arc<Unwatched>),
     /// As many rollouts are under way as may be at once.
     MaxRollouts {
         limit: u32,
@@ -109,6 +123,18 @@ impl Gate {
             }
             Self::Paused => {
                 return f.write_str("waits until the rollout is resumed (kubectl rollout resume)");
+            }
+            // Not why, which can change with each attempt, and this is written down.
+            Self::Unwatched(unwatched) => {
+                let Unwatched {
+                    what,
+                    since,
+                    reason: _,
+                } = unwatched.as_ref();
+                return write!(
+                    f,
+                    "waits until {what} can be watched again, which has failed since {since}; the updater's log says why"
+                );
             }
             Self::MaxRollouts { limit } => {
                 return write!(

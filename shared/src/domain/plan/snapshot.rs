@@ -3,8 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::PlanLimits;
+use super::gate::Unwatched;
 use super::readings::Readings;
 use super::rollouts::Tried;
 use super::seen::Seen;
@@ -46,9 +49,17 @@ pub struct Snapshot {
     pub notes: NotesBook,
     /// In which zone a time is told where another tool promises that of the place; UTC where nobody says.
     pub time_zone: Option<TimeZone>,
+    /// What cannot be watched now, however short that has been so.
+    pub unwatched: Vec<Arc<Unwatched>>,
 }
 
 impl Snapshot {
+    /// What has not been watched for so long that no update starts by what was seen of it.
+    pub(super) fn unwatched(&self, limits: &PlanLimits, now: Timestamp) -> Option<&Arc<Unwatched>> {
+        let first = self.unwatched.iter().min_by_key(|unwatched| unwatched.since)?;
+        (now.duration_since(first.since) >= limits.max_unwatched).then_some(first)
+    }
+
     /// What keeps one of a workload's new pods from being ready, as far as anybody asked.
     pub fn trouble(&self, uid: &str) -> Option<&str> {
         self.pods.get(uid)?.as_ref().ok()?.trouble()

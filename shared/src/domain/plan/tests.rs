@@ -34,6 +34,7 @@ pub(in crate::domain) const LIMITS: PlanLimits = PlanLimits {
     max_record_age: SignedDuration::from_hours(24),
     max_rollouts: None,
     max_rollouts_per_namespace: None,
+    max_unwatched: SignedDuration::from_mins(5),
     threads: 1,
 };
 

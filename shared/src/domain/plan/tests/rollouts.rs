@@ -235,3 +235,43 @@ fn two_threads_find_what_one_finds() {
         assert_eq!(one, two, "{total} in all, {own} in each namespace");
     }
 }
+
+#[test]
+fn no_update_starts_while_a_part_of_the_cluster_has_not_been_watched_for_too_long_and_rollouts_are_followed()
+{
+    let mut snapshot = all(vec![behind("shop/a", &[]), under_way("shop/b")]);
+    let limits = PlanLimits {
+        max_unwatched: SignedDuration::from_mins(5),
+        ..LIMITS
+    };
+    let unwatched = |what: &str, since: &str| {
+        Arc::new(Unwatched {
+            what: what.to_owned(),
+            since: since.parse().unwrap(),
+            reason: "watching it: forbidden (403)".to_owned(),
+        })
+    };
+    assert_eq!(starts(&snapshot, &limits), ["shop/a"]);
+    snapshot.unwatched = vec![
+        unwatched("cronjobs", "2026-11-21T02:59:00Z"),
+        unwatched("namespaces", "2026-11-21T02:55:01Z"),
+    ];
+    assert_eq!(starts(&snapshot, &limits), ["shop/a"]);
+    snapshot
+        .unwatched
+        .push(unwatched("deployments", "2026-11-21T02:55:00Z"));
+    let plan = plan(&snapshot, &limits, now());
+    let [waits, follows] = plan.assessments.as_slice() else {
+        panic!("{plan:#?}");
+    };
+    let verdict = &waits.containers[0].verdict;
+    assert_eq!(
+        verdict.to_string(),
+        "shop.example/app:1.5.0 waits until deployments can be watched again, which has failed since 2026-11-21T02:55:00Z; \
+         the updater's log says why"
+    );
+    assert_eq!(verdict.waits_for(), Some("unwatched"));
+    assert!(matches!(waits.action, Action::Nothing));
+    assert!(matches!(&waits.pending, Pending::Write(text) if text.contains("deployments can be watched")));
+    assert!(matches!(follows.action, Action::Follow { .. }));
+}

@@ -22,12 +22,14 @@ const ARGO_CD: &str = "argocd-controller";
 const SLOWLY: [(&str, &str); 1] = [("ready-after", "40s")];
 
 /// How what Git says is brought back.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     /// By server-side apply, which leaves what others have added.
     Apply,
     /// With everything else in the place of what is there, as by the sync option `Replace=true`.
     Replace,
+    /// The same, also where only a hold was added.
+    ReplaceAll,
 }
 
 /// Brings it back whenever something else is there, and it is time.
@@ -56,7 +58,9 @@ impl GitOps {
         let task = tokio::spawn(async move {
             loop {
                 let object = store.get(&DEPLOYMENTS, "shop", "db").unwrap();
-                if image(&object) != image(&desired) && is_time(&object) {
+                let is_held = annotation(&object, "hold").is_some();
+                let differs = image(&object) != image(&desired) || (way == Way::ReplaceAll && is_held);
+                if differs && is_time(&object) {
                     counter.fetch_add(1, Ordering::SeqCst);
                     sync(&deployments, way, &desired).await;
                 }
@@ -78,7 +82,7 @@ async fn sync(deployments: &Api<Deployment>, way: Way, desired: &Value) {
             let patch = Patch::Apply(desired);
             deployments.patch("db", &parameters, &patch).await.unwrap();
         }
-        Way::Replace => {
+        Way::Replace | Way::ReplaceAll => {
             let parameters = PostParams {
                 field_manager: Some(ARGO_CD.to_owned()),
                 ..PostParams::default()
@@ -208,6 +212,33 @@ async fn what_is_taken_back_long_after_it_rolled_out_is_not_given_again() {
         let note = stage.note("UpdateHeld");
         assert!(note.contains("somebody (argocd-controller, 20"), "{note}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_taken_back_and_whose_hold_is_taken_away_is_not_given_again() {
+    let stage = Stage::synced().await;
+    let has_ended = |object: &Value| annotation(object, "last-result").is_some();
+    let git_ops = GitOps::start(&stage, Way::ReplaceAll, stage.desired(), has_ended).await;
+    let _updater = stage.offer(&[]).await;
+    stage
+        .until("the hold is taken away", || {
+            git_ops.times.load(Ordering::SeqCst) >= 2
+        })
+        .await;
+    // It is looked at while another workload is updated.
+    let mut other = stage.desired();
+    other["metadata"]["name"] = json!("other");
+    stage.cluster.apply(&[other]).await;
+    stage
+        .until("another workload has been updated", || {
+            let other = stage.store.get(&DEPLOYMENTS, "shop", "other");
+            other.is_some_and(|other| annotation(&other, "last-result").is_some())
+        })
+        .await;
+    let db = stage.get(&DEPLOYMENTS).unwrap();
+    assert_eq!(*image(&db), stage.image("shop/db", "1.4.0").as_str());
+    // Made, updated, taken back.
+    assert_eq!(db["metadata"]["generation"], 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -68,7 +68,9 @@ async fn an_undo_while_no_updater_leads_is_held_until_somebody_lets_it_go() {
     stage.marker_is_copied().await;
     stage.marker_is_gone().await;
     assert_eq!(stage.db_image(), stage.image("shop/db", "1.5.0"));
-    assert_eq!(stage.asked_for("replicasets"), asked, "who let it go wants it");
+    // Who let it go wants it; it is asked once more only where that came before the updater had seen its own hold.
+    let again = stage.asked_for("replicasets") - asked;
+    assert!(again <= 1, "asked {again} times more");
 }
 
 #[tokio::test(flavor = "multi_thread")]

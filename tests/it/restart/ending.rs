@@ -1,5 +1,6 @@
 //! How an update ends that is begun, and what there is to see of it then: the same however often the programs were killed.
 
+use jiff::SignedDuration;
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
@@ -86,6 +87,9 @@ impl Ending {
         let image = |tag| cluster.registry.reference("shop/checkout", tag);
         let (old, new) = (image("1.4.0"), image("1.5.0"));
         let containers = json!({ "app": { "from": old, "to": new } });
+        // What began more than a day ago is no news, and no update may take longer.
+        let started = whole_seconds(clock::now());
+        let deadline = started + SignedDuration::from_hours(24);
         let (key, value) = match self {
             Self::Completed | Self::CompletedInOrder | Self::Approved | Self::Thawed | Self::RolledBack => {
                 return None;
@@ -97,10 +101,7 @@ impl Ending {
             Self::Undone => ("kubefresh.dev/last-images", json!({ "containers": containers })),
             Self::Abandoned => (
                 "kubefresh.dev/in-flight",
-                json!({
-                    // What began more than a day ago is no news.
-                    "containers": containers, "started": whole_seconds(clock::now()), "deadline": "2126-11-21T03:00:00Z",
-                }),
+                json!({ "containers": containers, "started": started, "deadline": deadline }),
             ),
         };
         let annotations = json!({ key: value.to_string(), "kubefresh.dev/undo": "1.5.0" });

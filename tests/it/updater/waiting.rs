@@ -331,3 +331,53 @@ async fn a_workload_whose_patch_is_refused_takes_no_turn_from_the_others() {
     assert_eq!(stage.image("checkout").await, OLD);
     updater.stop().await;
 }
+
+/// Takes away what is written on `checkout` about what waits, whenever it is there.
+async fn take_away(stage: &Stage) {
+    loop {
+        if stage.annotation("checkout", "pending").await.is_some() {
+            let patch =
+                Patch::Merge(json!({ "metadata": { "annotations": { "kubefresh.dev/pending": null } } }));
+            let parameters = PatchParams::default();
+            stage
+                .deployments()
+                .patch("checkout", &parameters, &patch)
+                .await
+                .unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_takes_away_is_not_written_again_in_a_hurry_and_holds_up_no_update() {
+    let stage = Stage::with_checkout(&[("kubefresh.dev/mode", "approve")]).await;
+    let updater = stage.leader().await;
+    stage.offer_1_5_0().await;
+    let began = std::time::Instant::now();
+    let update = async {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        // Once it was taken away, and then after 5, 10, 20... seconds.
+        let pauses = began.elapsed().as_secs() / 5 + 1;
+        let most = pauses.ilog2() + 1;
+        let patches = stage.patches("checkout");
+        let written = (1..).zip(patches.iter().filter(|patch| patch.code == 200));
+        let written = written.last().map_or(0, |(count, _)| count);
+        assert!(
+            (1..=most).contains(&written),
+            "{written} times within {:?}",
+            began.elapsed()
+        );
+        stage
+            .annotate("checkout", "kubefresh.dev/approved", "1.5.0")
+            .await;
+        stage.image_becomes("checkout", NEW).await;
+        stage.roll_out("checkout").await;
+        assert_eq!(stage.result("checkout").await, "completed");
+    };
+    tokio::select! {
+        () = take_away(&stage) => {}
+        () = update => {}
+    }
+    updater.stop().await;
+}

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Snapshot;
 use super::decide::is_older;
 use super::remembered;
+use super::rollouts::last_update;
 use super::seen::Sighting;
 use crate::domain::annotations::{APPROVED, Approved, HOLD, LAST_CHANGE, LAST_UPDATE, Mode, of_container};
 use crate::domain::decision::spend;
@@ -160,7 +161,11 @@ fn left(
         let left = Left {
             image: image.to_owned(),
             hold: hold(image)?,
-            after: sighting.workload.annotations.get(LAST_UPDATE).cloned(),
+            // An undo can bring back an older time, and what was seen can lag behind.
+            after: [&sighting.workload, workload]
+                .into_iter()
+                .max_by_key(|seen| last_update(seen))
+                .and_then(|seen| seen.annotations.get(LAST_UPDATE).cloned()),
         };
         (!is_noted(workload, container, image)).then_some(left)
     });

@@ -334,6 +334,19 @@ fn an_undo_that_brings_back_annotations_of_that_time_is_seen_for_what_it_is() {
     assert_eq!(taken_back.after.as_deref(), Some(ended.1));
 }
 
+#[test]
+fn each_time_that_somebody_goes_back_is_told_from_the_one_before_though_what_was_seen_lags_behind() {
+    let ended = |at: &'static str| [(LAST_UPDATE, at)];
+    let mut leader = Leader::default();
+    leader.look(&checkout(&ended("2026-11-21T02:00:00Z"), NEW));
+    // The end of the update and the older image are seen at once.
+    let found = leader.look(&checkout(&ended("2026-11-21T02:30:00Z"), OLD));
+    let Action::TakenBack(taken_back) = found.action else {
+        panic!("nobody went back")
+    };
+    assert_eq!(taken_back.after.as_deref(), Some("2026-11-21T02:30:00Z"));
+}
+
 /// The workload after the patch of annotations that ends an update.
 fn ended(workload: &Workload, assessment: &Assessment) -> Workload {
     let Action::Follow { in_flight, .. } = &assessment.action else {

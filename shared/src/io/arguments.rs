@@ -29,8 +29,10 @@ pub fn namespace(name: String) -> Result<String, NamespaceError> {
 
 /// Names of namespaces, out of a list that was typed: each once, as what is watched twice would be updated twice.
 pub fn namespaces(list: Vec<String>) -> Result<Vec<String>, NamespaceError> {
-    let names: BTreeSet<String> = words(list).into_iter().map(namespace).collect::<Result<_, _>>()?;
-    Ok(names.into_iter().collect())
+    let mut names: Vec<String> = words(list).into_iter().map(namespace).collect::<Result<_, _>>()?;
+    let mut seen = BTreeSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    Ok(names)
 }
 
 /// Defaults that cannot be obeyed, all of them.
@@ -112,7 +114,7 @@ mod tests {
         assert_eq!(namespaces(vec![String::new(), " ".to_owned()]), Ok(Vec::new()));
         assert_eq!(
             namespaces(vec!["b".to_owned(), "a".to_owned(), " b".to_owned()]),
-            Ok(vec!["a".to_owned(), "b".to_owned()])
+            Ok(vec!["b".to_owned(), "a".to_owned()])
         );
     }
 

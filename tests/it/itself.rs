@@ -18,7 +18,7 @@ const LIMIT: Duration = Duration::from_mins(1);
 /// Whoever takes over in the middle gives an update a minute more.
 const TO_THE_END: Duration = Duration::from_mins(3);
 
-/// A cluster in which the updater of `deploy/` looks after itself, and runs as 0.1.0 where 0.1.1 is published.
+/// A cluster in which the updater of `deploy/` looks after itself, and runs as 0.1.0.
 struct Stage {
     cluster: Cluster,
     client: Client,
@@ -27,13 +27,9 @@ struct Stage {
 impl Stage {
     async fn set(annotations: &[(&str, &str)]) -> Self {
         let cluster = shop::open_with_cron_job().await;
-        for tag in ["0.1.0", "0.1.1"] {
-            cluster
-                .registry
-                .publish(&ImageSpec::new("team/kubefresh-updater", tag));
-        }
         let client = cluster.client().await;
         let stage = Self { cluster, client };
+        stage.publish("0.1.0");
         let mut deployment = manifests::install();
         deployment.retain(|object| object["kind"] == "Deployment");
         let mut all = json!({ "kubefresh.dev/watch": "true", "kubefresh.dev/mode": "auto", "kubefresh.dev/policy": "patch" });
@@ -52,6 +48,17 @@ impl Stage {
         })
         .await;
         stage
+    }
+
+    fn publish(&self, tag: &str) {
+        let image = ImageSpec::new("team/kubefresh-updater", tag);
+        self.cluster.registry.publish(&image);
+    }
+
+    /// Publishes 0.1.1, which a scan that the updater asked for may find as well as this one.
+    async fn offer(&self) {
+        self.publish("0.1.1");
+        scan(&self.cluster).await;
     }
 
     fn reference(&self, tag: &str) -> String {
@@ -105,7 +112,7 @@ impl Stage {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_updater_that_updates_itself_hands_its_own_rollout_over_and_its_successor_ends_it() {
     let stage = Stage::set(&[]).await;
-    scan(&stage.cluster).await;
+    stage.offer().await;
     let updated = stage.updated().await;
     assert_eq!(updated.annotations()["kubefresh.dev/last-result"], "completed");
     assert_eq!(Stage::image_of(updated), Some(stage.reference("0.1.1")));
@@ -122,7 +129,7 @@ async fn an_updater_whose_next_version_never_gets_ready_takes_itself_back_and_bo
         .verb("list")
         .resource("daemonsets");
     let unseen = stage.cluster.api.faults().install(unseen);
-    scan(&stage.cluster).await;
+    stage.offer().await;
     let updated = stage.updated().await;
     assert!(unseen.struck() > 0, "the new version never started");
     let annotations = updated.annotations();

@@ -98,6 +98,7 @@ pub async fn run(
     announce(&holder, &scope, &listener);
 
     let signals = Signals::new(scope.gates());
+    let health = Arc::clone(&signals.health);
     let (claim, claimed) = watch_channel::channel(Claim::NONE);
     let leadership = Leadership::new(claimed, stop.clone());
     let mut tasks = Tasks::new(stop.clone(), STOP_LIMIT);
@@ -146,7 +147,12 @@ pub async fn run(
         holder,
         duration: settings.lease_duration,
     };
-    tasks.spawn("lease", leader::run(client, lease, claim, stop, work));
+    // Whoever has not seen the whole cluster could do nothing with the lease, and would keep it from those who have.
+    let lease = async move {
+        stop.run_until_cancelled(health.ready()).await;
+        leader::run(client, lease, claim, stop, work).await;
+    };
+    tasks.spawn("lease", lease);
     Ok(tasks.watch_over().await?)
 }
 

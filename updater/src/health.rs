@@ -3,12 +3,14 @@
 //! Ready means that the caches are filled, leader or not. Alive means that the reconciler still turns.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use shared::domain::plan::Unwatched;
 use shared::domain::time::whole_seconds;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// How long the reconciler may be silent: it wakes several times in this while, and no call of its takes as long.
@@ -22,6 +24,8 @@ const QUIET: Duration = Duration::from_mins(3);
 #[derive(Debug)]
 pub struct Health {
     gates: Mutex<BTreeMap<String, Gate>>,
+    /// One of them was passed for the first time.
+    passed: Notify,
     last_turn: Mutex<Instant>,
 }
 
@@ -54,6 +58,7 @@ impl Health {
         let gates = gates.into_iter().map(|name| (name, Gate::default())).collect();
         Self {
             gates: Mutex::new(gates),
+            passed: Notify::new(),
             last_turn: Mutex::new(now),
         }
     }
@@ -61,15 +66,29 @@ impl Health {
     /// What was waited for is there, or there is something new of it. A gate that has passed stays so.
     pub fn pass(&self, gate: &str) {
         let mut gates = self.gates();
+        let passed = Gate {
+            passed: true,
+            failures: None,
+        };
         // All that happens comes by here.
-        if let Some(gate) = gates.get_mut(gate) {
-            (gate.passed, gate.failures) = (true, None);
-        } else {
-            let passed = Gate {
-                passed: true,
-                failures: None,
-            };
-            gates.insert(gate.to_owned(), passed);
+        let before = match gates.get_mut(gate) {
+            Some(gate) => std::mem::replace(gate, passed).passed,
+            None => gates.insert(gate.to_owned(), passed).is_some(),
+        };
+        if !before {
+            self.passed.notify_waiters();
+        }
+    }
+
+    /// Waits until nothing is missing.
+    pub async fn ready(&self) {
+        loop {
+            let mut passed = pin!(self.passed.notified());
+            passed.as_mut().enable();
+            if self.missing().is_empty() {
+                return;
+            }
+            passed.await;
         }
     }
 

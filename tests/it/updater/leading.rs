@@ -444,14 +444,40 @@ async fn a_leader_whose_clock_is_a_minute_off_is_not_overthrown_and_is_missed_in
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_updater_that_has_not_seen_the_whole_cluster_leaves_the_lease_to_others() {
+    let stage = Stage::with_checkout(&[]).await;
+    let unseen = FaultRule::new(Fault::internal())
+        .user(SECOND)
+        .verb("list")
+        .resource("daemonsets");
+    let unseen = stage.cluster.api.faults().install(unseen);
+    let second = stage.updater(SECOND, LEASE).await;
+    eventually("it has tried again", LIMIT, || async {
+        (unseen.struck() > 1).then_some(())
+    })
+    .await;
+    let first = stage.leader().await;
+    stage.cluster.api.faults().clear();
+    second.is_ready().await;
+    first.stop().await;
+    second.leads().await;
+}
+
+/// Two updaters of `checkout`, of which the first leads.
+async fn leader_and_standby() -> (Stage, Updater, Updater) {
+    let stage = Stage::with_checkout(&[]).await;
+    let leader = stage.leader().await;
+    let standby = stage.updater(SECOND, LEASE).await;
+    standby.is_ready().await;
+    (stage, leader, standby)
+}
+
 /// How long the other updater takes to act once the leader was ended like this; the best of three, as a machine may be busy.
 async fn takeover(kill: bool) -> Duration {
     let mut best = Duration::MAX;
     for _ in 0..3 {
-        let stage = Stage::with_checkout(&[]).await;
-        let leader = stage.leader().await;
-        let standby = stage.updater(SECOND, LEASE).await;
-        standby.is_ready().await;
+        let (stage, leader, standby) = leader_and_standby().await;
         let ended = tokio::time::Instant::now();
         if kill {
             leader.kill().await;
@@ -482,10 +508,7 @@ async fn a_leader_that_is_told_to_stop_is_followed_within_two_seconds() {
 async fn a_leader_whose_patch_hangs_when_it_is_told_to_stop_is_followed_within_two_seconds_too() {
     let mut best = Duration::MAX;
     for _ in 0..3 {
-        let stage = Stage::with_checkout(&[]).await;
-        let leader = stage.leader().await;
-        let standby = stage.updater(SECOND, LEASE).await;
-        standby.is_ready().await;
+        let (stage, leader, standby) = leader_and_standby().await;
         // It arrives while the former leader still waits for its answer.
         let late = FaultRule::new(Fault::Delay(Duration::from_secs(4)))
             .user(UPDATER)

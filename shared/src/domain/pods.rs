@@ -1,6 +1,7 @@
 //! What the pods of a workload say that the workload itself does not: the digests that they run, and what keeps them from being ready.
 
 mod image_id;
+mod mirrored;
 mod owner;
 mod selector;
 mod trouble;
@@ -10,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 
 use self::image_id::digest_of;
+use self::mirrored::is_made_of;
 use self::owner::belongs_to;
 pub use self::selector::selector;
 pub use self::trouble::Trouble;
@@ -50,19 +52,23 @@ impl Running {
 
 impl Pods {
     /// Takes in a pod that the workload's selector selects. It counts if it is the workload's own and is there to stay, and each
-    /// container of it that has the image of the workload as written: others are on their way out.
+    /// container of it that has the image of the workload: others are on their way out. What a webhook made of that image at admission
+    /// may also be one of before, and says what runs only where no rollout is under way.
     pub fn take(&mut self, workload: &Workload, pod: &Pod) {
         if !belongs_to(pod, workload) || pod.metadata.deletion_timestamp.is_some() || has_ended(pod) {
             return;
         }
         let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_ref());
         self.nodes.extend(node.cloned());
-        let mut containers = workload.containers.iter();
-        if containers.all(|container| image_in(pod, container) == Some(container.image.as_str())) {
+        let is_new = |container: &Container| {
+            image_in(pod, container).is_some_and(|image| is_made_of(image, &container.image))
+        };
+        if workload.containers.iter().all(is_new) {
             self.trouble = self.trouble.take().max(trouble(pod));
         }
         for container in &workload.containers {
-            if image_in(pod, container) != Some(container.image.as_str()) {
+            let is_as_written = image_in(pod, container) == Some(container.image.as_str());
+            if !is_as_written && !(workload.rollout.is_whole() && is_new(container)) {
                 continue;
             }
             let image_id = status_of(pod, container).map_or("", |status| status.image_id.as_str());

@@ -36,6 +36,11 @@ impl RolloutFacts {
         }
     }
 
+    /// Whether every pod is of the present template.
+    pub fn is_whole(&self) -> bool {
+        self.progress() == Ok(Completion::Whole)
+    }
+
     /// Whether no pod is meant to run.
     pub fn wants_no_pods(&self) -> bool {
         match self {

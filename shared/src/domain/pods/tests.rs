@@ -2,6 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::domain::plan::tests::workload;
+use crate::domain::rollout::RolloutFacts;
 use crate::domain::workload::WorkloadKind;
 
 const IMAGE: &str = "shop.example/edge:edge";
@@ -103,6 +104,29 @@ fn only_pods_of_the_workload_count_that_stay_and_have_its_image() {
     }
     let own = running(&[pod(&named('a'), |_| {})]);
     assert_eq!(own, Some((vec![digest('a')], false)));
+}
+
+#[test]
+fn what_became_of_an_image_at_admission_says_what_runs_once_no_rollout_is_under_way() {
+    let mirrored = pod(&format!("mirror.example/shop/edge@{}", digest('a')), |pod| {
+        pod["spec"]["containers"][0]["image"] = json!("mirror.example/shop/edge:edge");
+        pod["status"]["containerStatuses"][0]["ready"] = json!(false);
+        pod["status"]["containerStatuses"][0]["state"] =
+            json!({ "waiting": { "reason": "CrashLoopBackOff", "message": "back-off" } });
+    });
+    let mut workload = workload(&[], &[("app", IMAGE)]);
+    for (observed_generation, expected) in [(0, None), (1, Some(digest('a')))] {
+        let RolloutFacts::Deployment(facts) = &mut workload.rollout else {
+            unreachable!()
+        };
+        facts.generation = 1;
+        facts.observed_generation = observed_generation;
+        let mut seen = Pods::default();
+        seen.take(&workload, &mirrored);
+        let running = seen.running("app").and_then(Running::only);
+        assert_eq!(running.map(ToString::to_string), expected);
+        assert!(seen.trouble().unwrap().contains("CrashLoopBackOff"));
+    }
 }
 
 #[test]

@@ -150,6 +150,24 @@ impl TagRecord {
         now.or_else(described)
     }
 
+    /// The image that this is, by all that is known of what the tag points or pointed at: itself, or the index that it is a
+    /// platform's manifest of. `None` where it was never found to be of this tag.
+    pub fn index_of(&self, digest: &Digest) -> Option<&Digest> {
+        let former = self
+            .former
+            .iter()
+            .map(|former| (&former.digest, &former.platforms));
+        let mut known = self.last_known().into_iter().chain(former);
+        let found = known.find(|(index, platforms)| is_of(digest, index, platforms));
+        found.map(|(index, _)| index)
+    }
+
+    /// Whether the tag points at something else than this image or one of its platforms, as far as that is known.
+    pub fn has_left(&self, digest: &Digest) -> bool {
+        let known = self.last_known().filter(|_| !self.platforms_pending);
+        known.is_some_and(|(index, platforms)| !is_of(digest, index, platforms))
+    }
+
     /// Whether it was found to point at another digest than this one, so that nothing else that was found of its image counts.
     fn pointed_elsewhere(&self, digest: &Digest) -> bool {
         self.digest.as_ref().is_some_and(|before| before != digest)
@@ -183,6 +201,11 @@ impl TagRecord {
         let (_, platforms) = self.last_known()?;
         Some(platforms).filter(|platforms| !platforms.is_empty())
     }
+}
+
+/// Whether this is an image or its manifest for one of these platforms.
+fn is_of(digest: &Digest, index: &Digest, platforms: &BTreeMap<String, Digest>) -> bool {
+    digest == index || platforms.values().any(|image| image == digest)
 }
 
 impl<'a> From<&'a TagRecord> for Offer<'a> {

@@ -9,7 +9,7 @@ use super::undo::Requests;
 use super::{Action, Snapshot, Update, init_containers};
 use crate::domain::annotations::{LAST_IMAGES, Mode, status_annotations};
 use crate::domain::holds::with_holds;
-use crate::domain::in_flight::{Cause, InFlight, LastImages};
+use crate::domain::in_flight::{Cause, ImageChange, InFlight, LastImages};
 use crate::domain::reference::ImageReference;
 use crate::domain::rollout::{Failure, RolloutStatus};
 use crate::domain::watched::Reading;
@@ -49,7 +49,9 @@ pub(super) fn follow(
     let holds = with_holds(workload, failed);
     match reading.filter(|reading| is_undone(&in_flight, reading)) {
         Some(reading) => Action::RollBack {
-            undo: Box::new(undo(workload, &in_flight, &failure, reading, holds, now)),
+            undo: Box::new(undo(
+                workload, &in_flight, &failure, reading, snapshot, holds, now,
+            )),
             in_flight: Box::new(in_flight),
             failure,
         },
@@ -96,6 +98,29 @@ pub(super) fn started(workload: &Workload, now: Timestamp) -> Timestamp {
     failed_at.map_or(now, |failed_at| now.max(failed_at))
 }
 
+/// The same changes, each from the very image that ran where the tag that was written is known to point elsewhere by now: by its name
+/// alone something else would come back.
+pub(super) fn from_what_ran(
+    changes: &BTreeMap<String, ImageChange>,
+    snapshot: &Snapshot,
+) -> BTreeMap<String, ImageChange> {
+    let exact = |change: &ImageChange| {
+        let from: ImageReference = change.from.parse().ok()?;
+        let ran = change.ran.as_ref().filter(|_| from.digest().is_none())?;
+        let tag = from.effective_tag()?;
+        let has_left = snapshot.recorded(from.repository(), &tag)?.has_left(ran);
+        has_left.then(|| from.with_tag_and_digest(&tag, ran).to_string())
+    };
+    let from = |change: &ImageChange| ImageChange {
+        from: exact(change).unwrap_or_else(|| change.from.clone()),
+        ..change.clone()
+    };
+    let changes = changes.iter();
+    changes
+        .map(|(name, change)| (name.clone(), from(change)))
+        .collect()
+}
+
 /// Where nothing is said, an update that nobody was asked about is undone, and one that somebody agreed to is theirs.
 fn is_undone(in_flight: &InFlight, reading: &Reading) -> bool {
     let mut changed = reading
@@ -116,6 +141,7 @@ fn undo(
     in_flight: &InFlight,
     failure: &Failure,
     reading: &Reading,
+    snapshot: &Snapshot,
     holds: BTreeMap<String, String>,
     now: Timestamp,
 ) -> Update {
@@ -125,8 +151,13 @@ fn undo(
         init_containers: init_containers(workload, &in_flight.containers),
         // Whoever asks for the same has it.
         spent: Requests::of(workload, None).spent(),
-        in_flight: InFlight::undoing(&in_flight.containers, &cause, started(workload, now), timeout)
-            .replacing(&workload.rollout),
+        in_flight: InFlight::undoing(
+            &from_what_ran(&in_flight.containers, snapshot),
+            &cause,
+            started(workload, now),
+            timeout,
+        )
+        .replacing(&workload.rollout),
         holds,
         last_images: None,
     }

@@ -236,28 +236,33 @@ fn offered<'a>(watched: &'a Watched, findings: &'a Findings) -> Vec<&'a TagRecor
 
 /// The digest by which the record knows the image of all these, of which some may be of one platform. `None` where they are several.
 fn known_as(findings: &Findings, digests: &BTreeSet<Digest>) -> Option<Digest> {
-    let is_all = |index: &Digest, platforms: &BTreeMap<String, Digest>| {
-        let is_it = |digest: &Digest| digest == index || platforms.values().any(|image| image == digest);
-        !digests.is_empty() && digests.iter().all(is_it)
+    let first = digests.first()?;
+    let is_all = |record: &TagRecord, index: &Digest| {
+        let mut rest = digests.iter();
+        rest.all(|digest| record.index_of(digest) == Some(index))
     };
-    let mut known = findings.tags.iter().filter_map(TagRecord::last_known);
-    let found = known.find(|(index, platforms)| is_all(index, platforms));
-    let only = || digests.first().filter(|_| digests.len() == 1);
-    found.map(|(index, _)| index).or_else(only).cloned()
+    let mut known = findings
+        .tags
+        .iter()
+        .filter_map(|record| Some((record, record.index_of(first)?)));
+    let found = known.find(|(record, index)| is_all(record, index));
+    let only = || Some(first).filter(|_| digests.len() == 1);
+    found.map(|(_, index)| index).or_else(only).cloned()
 }
 
 /// Behind if any pod is behind.
 fn followed(in_pods: &InPods, record: &TagRecord, remote: &Digest) -> Result<Running, RunningUnknown> {
     let digests = in_pods.digests.iter();
-    let behind: Vec<&Digest> = digests
+    let behind: BTreeSet<&Digest> = digests
         .filter(|digest| as_recorded(digest, record, remote) != remote)
+        .map(|digest| record.index_of(digest).unwrap_or(digest))
         .collect();
     // A pod that was made anew runs what the tag points at by now, and that is no way back.
-    let exact = match behind.as_slice() {
-        [] => in_pods.only(),
-        [left] => Some(*left).filter(|_| !in_pods.untold),
+    let exact = match behind.len() {
+        0 => in_pods.only(),
+        1 => behind.first().copied().filter(|_| !in_pods.untold),
         // Nobody knows which of them is meant.
-        [_, _, ..] => None,
+        _ => None,
     };
     match behind.first() {
         Some(_) if record.platforms_pending => Err(RunningUnknown::PlatformsPending),

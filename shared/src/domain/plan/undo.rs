@@ -154,8 +154,9 @@ pub(super) fn undo(
     let by: Vec<String> = keys.iter().map(|(key, value)| format!("{key}={value}")).collect();
     let started = rollback::started(workload, now);
     let timeout = reading.settings.rollout_timeout;
-    let mut in_flight = InFlight::undoing(&undone, &Cause::Request(by.join(" and ")), started, timeout)
-        .replacing(&workload.rollout);
+    let cause = Cause::Request(by.join(" and "));
+    let back = rollback::from_what_ran(&undone, snapshot);
+    let mut in_flight = InFlight::undoing(&back, &cause, started, timeout).replacing(&workload.rollout);
     if last.is_under_way {
         // They are part of the same rollout, and it is not over for them either.
         in_flight.containers.extend(rest.clone());

@@ -1,7 +1,8 @@
 //! What follows from an update that failed.
 
 use super::*;
-use crate::domain::in_flight::Cause;
+use crate::domain::annotations::LAST_IMAGES;
+use crate::domain::in_flight::{Cause, LastImages};
 use crate::domain::rollout::Failure;
 use crate::domain::text;
 
@@ -118,6 +119,56 @@ fn the_exact_images_of_before_come_back_in_one_update_with_its_own_deadline() {
         ("migrate.kubefresh.dev/hold", format!("1.5.0@{}", digest('c'))),
     ];
     assert_eq!(undo.holds, held.map(|(key, held)| (key.to_owned(), held)).into());
+}
+
+#[test]
+fn a_tag_that_points_elsewhere_than_when_it_ran_comes_back_with_the_digest_that_did() {
+    // By the record of now 1.4.0 is c… and its image for one platform is d….
+    for (ran, asked, expected) in [
+        (Some('a'), true, format!("{OLD}@{}", digest('a'))),
+        (Some('c'), true, OLD.to_owned()),
+        (Some('d'), true, OLD.to_owned()),
+        // Nobody knows what it points at, or what ran.
+        (Some('a'), false, OLD.to_owned()),
+        (None, true, OLD.to_owned()),
+    ] {
+        let mut update = marker(&[("app", change(OLD, NEW))]);
+        update.containers.get_mut("app").unwrap().ran = ran.map(digest);
+        let value = update.to_annotation();
+        let failed = workload(
+            &[&AUTO[..], &[(IN_FLIGHT, value.as_str())]].concat(),
+            &[("app", NEW)],
+        );
+        let last = LastImages {
+            containers: update.containers,
+            revision: None,
+        };
+        let last = last.to_annotation();
+        let undone = [(LAST_IMAGES, last.as_str()), ("kubefresh.dev/undo", "1.5.0")];
+        let undone = workload(&[&AUTO[..], &undone].concat(), &[("app", NEW)]);
+        let (name, record) = record(
+            "shop.example/app",
+            &["1.4.0 minor pinned"],
+            &["1.4.0", "1.5.0", "2.0.0"],
+        );
+        let mut record = record.unwrap().as_ref().clone();
+        for tag in &mut record.findings.as_mut().unwrap().tags {
+            let known = asked.then(|| digest('c'));
+            tag.digest = known;
+            tag.platforms.insert("linux/amd64".to_owned(), digest('d'));
+        }
+        let record = Arc::new(record);
+        let later = now() + SignedDuration::from_hours(1);
+        for workload in [failed, undone] {
+            let snapshot = snapshot(workload, vec![(name.clone(), Ok(record.clone()))]);
+            let (Action::RollBack { undo, .. } | Action::Undo { undo, .. }) =
+                assessment(&snapshot, later).unwrap().action
+            else {
+                panic!("it is not undone")
+            };
+            assert_eq!(undo.in_flight.containers["app"].to, expected, "{ran:?} {asked}");
+        }
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::domain::pods::Pods;
+use crate::domain::record::Former;
 
 const EDGE: &str = "shop.example/edge:edge";
 
@@ -157,6 +158,29 @@ fn what_ran_is_remembered_so_that_an_undo_does_not_go_back_to_a_tag_that_has_mov
     assert_eq!(back(&[&a, &c]), EDGE);
     assert_eq!(back(&[&a, &b, &c]), EDGE);
     assert_eq!(back(&[&a, &b, &bare]), EDGE);
+}
+
+#[test]
+fn what_a_tag_pointed_at_before_is_known_by_its_platforms_too() {
+    let (name, record) = record("shop.example/edge", &["edge digest"], &["edge"]);
+    let mut record = record.unwrap().as_ref().clone();
+    record.findings.as_mut().unwrap().tags[0].former = Box::new([Former {
+        digest: digest('a'),
+        version: "1.0".to_owned(),
+        platforms: [("linux/amd64", '1'), ("linux/arm64", '2')]
+            .map(|(platform, fill)| (platform.to_owned(), digest(fill)))
+            .into(),
+    }]);
+    let pods = [named('1'), named('2')];
+    let pods = pods_on(EDGE, pods.iter().map(|image_id| (image_id.as_str(), "node")));
+    let mut snapshot = snapshot(edge_workload(&[]), vec![(name, Ok(Arc::new(record)))]);
+    snapshot.nodes = Some(Ok(Arc::default()));
+    snapshot.pods.insert("1234".to_owned(), Ok(Arc::new(pods)));
+    let action = assessment(&snapshot, now()).unwrap().action;
+    let Action::Start(update) = action else {
+        panic!("{action:?}")
+    };
+    assert_eq!(update.in_flight.containers["app"].ran, Some(digest('a')));
 }
 
 #[test]

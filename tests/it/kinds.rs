@@ -15,6 +15,7 @@ mod watch_cluster;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sandbox::apiserver::faults::{Fault, FaultRule, InstalledFault};
 use sandbox::apiserver::resources::{EVENTS, PODS, Resource};
 use sandbox::apiserver::store::Store;
 use sandbox::cluster::{Cluster, eventually};
@@ -94,6 +95,15 @@ impl Stage {
         self.publish("shop/db", "1.5.0", labels);
         scan(&self.cluster).await;
         start_updater(&self.cluster)
+    }
+
+    /// Answers every list of these that the updater asks for with this.
+    fn fail_to_list(&self, resource: &str, fault: Fault) -> Arc<InstalledFault> {
+        let listing = FaultRule::new(fault)
+            .verb("list")
+            .resource(resource)
+            .user(":kubefresh-updater");
+        self.cluster.api.faults().install(listing)
     }
 
     async fn until(&self, what: &str, is_so: impl Fn() -> bool) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sandbox::apiserver::faults::{Fault, FaultRule};
+use sandbox::apiserver::faults::Fault;
 use sandbox::apiserver::resources::{DEPLOYMENTS, NODES};
 use sandbox::registry::ImageSpec;
 use serde_json::Value;
@@ -69,17 +69,12 @@ async fn without_the_right_to_list_nodes_it_goes_on_and_without_an_answer_it_wai
     for (fault, goes_on) in [(Fault::forbidden(), true), (Fault::internal(), false)] {
         let stage = Stage::set().await;
         stage.run_deployment().await;
-        let faults = stage.cluster.api.faults();
-        let listing = FaultRule::new(fault)
-            .verb("list")
-            .resource("nodes")
-            .user(":kubefresh-updater");
-        let refused = faults.install(listing);
+        let refused = stage.fail_to_list("nodes", fault);
         let _updater = stage.offer(&[]).await;
         if !goes_on {
             stage.until("it has tried again", || refused.struck() >= 2).await;
             assert_eq!(annotation(&stage.get(&DEPLOYMENTS).unwrap(), "last-result"), None);
-            faults.clear();
+            stage.cluster.api.faults().clear();
         }
         assert_eq!(stage.result(&DEPLOYMENTS).await, "completed");
     }

@@ -1,6 +1,6 @@
 //! Somebody undoes an update of a Deployment while no updater leads: its ReplicaSets tell of it.
 
-use sandbox::apiserver::faults::{Fault, FaultRule};
+use sandbox::apiserver::faults::Fault;
 use sandbox::apiserver::resources::{DEPLOYMENTS, REPLICA_SETS};
 use serde_json::Value;
 
@@ -78,12 +78,7 @@ async fn without_the_right_to_list_replica_sets_it_goes_on_and_without_an_answer
     for (fault, goes_on) in [(Fault::forbidden(), true), (Fault::internal(), false)] {
         let stage = Stage::set().await;
         stage.run_deployment().await;
-        let faults = stage.cluster.api.faults();
-        let listing = FaultRule::new(fault)
-            .verb("list")
-            .resource("replicasets")
-            .user(":kubefresh-updater");
-        let refused = faults.install(listing);
+        let refused = stage.fail_to_list("replicasets", fault);
         let _updater = stage.offer(&[]).await;
         if !goes_on {
             stage
@@ -91,7 +86,7 @@ async fn without_the_right_to_list_replica_sets_it_goes_on_and_without_an_answer
                 .await;
             stage.until("it has tried again", || refused.struck() >= 2).await;
             assert_eq!(stage.told(), []);
-            faults.clear();
+            stage.cluster.api.faults().clear();
         }
         assert_eq!(stage.result(&DEPLOYMENTS).await, "completed");
     }

@@ -30,6 +30,18 @@ async fn update_with(rule: FaultRule) -> Vec<u16> {
     stage.patches("checkout").iter().map(|patch| patch.code).collect()
 }
 
+impl Stage {
+    /// `checkout` is given what is offered, which fails, and goes back to its end.
+    async fn checkout_fails_and_goes_back(&self) {
+        self.image_becomes("checkout", NEW).await;
+        self.give_up("checkout").await;
+        self.image_becomes("checkout", OLD).await;
+        self.roll_out("checkout").await;
+        let result = self.result("checkout").await;
+        assert!(result.starts_with("rolled back: "), "{result}");
+    }
+}
+
 fn patches(fault: Fault) -> FaultRule {
     FaultRule::new(fault).verb("patch").resource("deployments")
 }
@@ -125,12 +137,7 @@ async fn a_rollback_waits_only_so_long_for_events_that_cannot_be_told_and_they_a
     stage.cluster.api.faults().install(rule.user(UPDATER));
     let updater = stage.impatient_leader(&[], Duration::from_secs(2)).await;
     stage.offer_1_5_0().await;
-    stage.image_becomes("checkout", NEW).await;
-    stage.give_up("checkout").await;
-    stage.image_becomes("checkout", OLD).await;
-    stage.roll_out("checkout").await;
-    let result = stage.result("checkout").await;
-    assert!(result.starts_with("rolled back: "), "{result}");
+    stage.checkout_fails_and_goes_back().await;
     for reason in ["RolloutFailed", "RolledBack"] {
         let line = format!("kubefresh_notices_total{{reason=\"{reason}\",result=\"postponed\"}} 1");
         updater.shows(&line).await;
@@ -380,12 +387,7 @@ async fn writes_that_hang_in_one_namespace_hold_up_no_other_one() {
     stage.offer_1_5_0().await;
     eventually("one hangs", LIMIT, || async { (hang.struck() > 0).then_some(()) }).await;
     // Each step of this update is a look of its own.
-    stage.image_becomes("checkout", NEW).await;
-    stage.give_up("checkout").await;
-    stage.image_becomes("checkout", OLD).await;
-    stage.roll_out("checkout").await;
-    let result = stage.result("checkout").await;
-    assert!(result.starts_with("rolled back: "), "{result}");
+    stage.checkout_fails_and_goes_back().await;
     assert!(hang.struck() < HANGING, "all were waited for: {}", hang.struck());
 }
 

@@ -238,25 +238,10 @@ impl Verdict {
 
     /// When what it waits for will be there, where a clock decides on it.
     pub fn waits_until(&self) -> Option<Timestamp> {
-        match self {
-            Self::Waiting { until, .. } => *until,
-            Self::AwaitingApproval(_)
-            | Self::UpToDate { .. }
-            | Self::SameImage { .. }
-            | Self::Held { .. }
-            | Self::Update(_)
-            | Self::Notify(_)
-            | Self::ModeOff
-            | Self::PassedOver(_)
-            | Self::NoRecord
-            | Self::RecordUnreadable(_)
-            | Self::NeverScanned
-            | Self::RecordStale { .. }
-            | Self::NotScannedFor { .. }
-            | Self::DigestNotRecorded { .. }
-            | Self::RunningUnknown(_)
-            | Self::InFlight => None,
-        }
+        let Self::Waiting { until, .. } = self else {
+            return None;
+        };
+        *until
     }
 
     /// Whether pods, nodes or `ReplicaSets` have to be asked before there is another.

@@ -21,6 +21,7 @@ use crate::apply::Applier;
 use crate::channels::ChannelSetupError;
 use crate::cli::Settings;
 use crate::client;
+use crate::health::Health;
 use crate::http::{self, Pages};
 use crate::leader::{self, Claim, Leadership, LeaseOptions};
 use crate::notes::{AllWanted, NotesWorker};
@@ -147,13 +148,15 @@ pub async fn run(
         holder,
         duration: settings.lease_duration,
     };
-    // Whoever has not seen the whole cluster could do nothing with the lease, and would keep it from those who have.
-    let lease = async move {
-        stop.run_until_cancelled(health.ready()).await;
-        leader::run(client, lease, claim, stop, work).await;
-    };
-    tasks.spawn("lease", lease);
+    let lead = leader::run(client, lease, claim, stop.clone(), work);
+    tasks.spawn("lease", once_ready(health, stop, lead));
     Ok(tasks.watch_over().await?)
+}
+
+/// Whoever has not seen the whole cluster could do nothing with the lease, and would keep it from those who have.
+async fn once_ready(health: Arc<Health>, stop: CancellationToken, lead: impl Future<Output = ()>) {
+    stop.run_until_cancelled(health.ready()).await;
+    lead.await;
 }
 
 /// Beside an address of the pod, its loopback address: `kubectl port-forward` comes out there. Without it the rest is served.

@@ -68,7 +68,8 @@ impl Pods {
         }
         for container in &workload.containers {
             let is_as_written = image_in(pod, container) == Some(container.image.as_str());
-            if !is_as_written && !(workload.rollout.is_whole() && is_new(container)) {
+            let counts = is_as_written || workload.rollout.is_whole() && is_new(container);
+            if !counts {
                 continue;
             }
             let image_id = status_of(pod, container).map_or("", |status| status.image_id.as_str());

@@ -310,7 +310,7 @@ async fn a_watch_that_is_refused_for_good_is_listed_anew_and_in_no_hurry() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_kind_of_workload_that_is_not_in_view_yet_blocks_every_decision() {
+async fn who_has_not_a_kind_of_workload_in_view_yet_does_not_lead_and_decides_nothing() {
     let stage = Stage::with_checkout(&[]).await;
     stage.offer_1_5_0().await;
     let faults = stage.cluster.api.faults();
@@ -319,7 +319,7 @@ async fn a_kind_of_workload_that_is_not_in_view_yet_blocks_every_decision() {
         .verb("list")
         .resource("daemonsets");
     let fails = faults.install(rule);
-    let updater = stage.leader().await;
+    let updater = stage.updater(UPDATER, LEASE).await;
     let missing = "waiting for daemonsets in all namespaces";
     eventually("only the daemonsets are missing", LIMIT, || async {
         let (_, text) = updater.page("/readyz").await;
@@ -332,8 +332,10 @@ async fn a_kind_of_workload_that_is_not_in_view_yet_blocks_every_decision() {
         (fails.struck() > before).then_some(())
     })
     .await;
+    updater.shows("kubefresh_leader 0").await;
     assert_eq!(stage.image("checkout").await, OLD);
     faults.clear();
+    updater.leads().await;
     stage.image_becomes("checkout", NEW).await;
 }
 

@@ -150,22 +150,23 @@ impl TagRecord {
         now.or_else(described)
     }
 
-    /// The image that this is, by all that is known of what the tag points or pointed at: itself, or the index that it is a
-    /// platform's manifest of. `None` where it was never found to be of this tag.
+    /// The index of which this is a platform's manifest, or this itself, if that is what the tag points at, or did when somebody looked
+    /// last.
     pub fn index_of(&self, digest: &Digest) -> Option<&Digest> {
-        let former = self
-            .former
-            .iter()
-            .map(|former| (&former.digest, &former.platforms));
-        let mut known = self.last_known().into_iter().chain(former);
-        let found = known.find(|(index, platforms)| is_of(digest, index, platforms));
-        found.map(|(index, _)| index)
+        let (index, platforms) = self.last_known()?;
+        is_of(digest, index, platforms).then_some(index)
     }
 
-    /// Whether the tag points at something else than this image or one of its platforms, as far as that is known.
+    /// The same of what the tag pointed at before.
+    pub fn former_index_of(&self, digest: &Digest) -> Option<&Digest> {
+        let mut former = self.former.iter();
+        let former = former.find(|former| is_of(digest, &former.digest, &former.platforms))?;
+        Some(&former.digest)
+    }
+
+    /// Whether the tag is known to point at something else than this image.
     pub fn has_left(&self, digest: &Digest) -> bool {
-        let known = self.last_known().filter(|_| !self.platforms_pending);
-        known.is_some_and(|(index, platforms)| !is_of(digest, index, platforms))
+        self.last_known().is_some() && !self.platforms_pending && self.index_of(digest).is_none()
     }
 
     /// Whether it was found to point at another digest than this one, so that nothing else that was found of its image counts.

@@ -234,20 +234,22 @@ fn offered<'a>(watched: &'a Watched, findings: &'a Findings) -> Vec<&'a TagRecor
         .collect()
 }
 
-/// The digest by which the record knows the image of all these, of which some may be of one platform. `None` where they are several.
+/// The digest by which the record knows the image of all these, of which some may be of one platform: what its tags point at goes before
+/// what they pointed at. `None` where they are several.
 fn known_as(findings: &Findings, digests: &BTreeSet<Digest>) -> Option<Digest> {
     let first = digests.first()?;
-    let is_all = |record: &TagRecord, index: &Digest| {
-        let mut rest = digests.iter();
-        rest.all(|digest| record.index_of(digest) == Some(index))
+    let found = |index_of: fn(&TagRecord, &Digest) -> Option<Digest>| {
+        findings.tags.iter().find_map(|record| {
+            let index = index_of(record, first)?;
+            let mut rest = digests.iter();
+            rest.all(|digest| index_of(record, digest).as_ref() == Some(&index))
+                .then_some(index)
+        })
     };
-    let mut known = findings
-        .tags
-        .iter()
-        .filter_map(|record| Some((record, record.index_of(first)?)));
-    let found = known.find(|(record, index)| is_all(record, index));
-    let only = || Some(first).filter(|_| digests.len() == 1);
-    found.map(|(_, index)| index).or_else(only).cloned()
+    let only = || Some(first.clone()).filter(|_| digests.len() == 1);
+    found(|record, digest| record.index_of(digest).cloned())
+        .or_else(|| found(|record, digest| record.former_index_of(digest).cloned()))
+        .or_else(only)
 }
 
 /// Behind if any pod is behind.
@@ -255,7 +257,7 @@ fn followed(in_pods: &InPods, record: &TagRecord, remote: &Digest) -> Result<Run
     let digests = in_pods.digests.iter();
     let behind: BTreeSet<&Digest> = digests
         .filter(|digest| as_recorded(digest, record, remote) != remote)
-        .map(|digest| record.index_of(digest).unwrap_or(digest))
+        .map(|digest| record.former_index_of(digest).unwrap_or(digest))
         .collect();
     // A pod that was made anew runs what the tag points at by now, and that is no way back.
     let exact = match behind.len() {

@@ -25,18 +25,18 @@ const MOST_OVER: usize = 20;
 #[derive(Debug, Clone, Default)]
 pub struct Seen(HashMap<String, Sighting>);
 
-/// One of them.
+/// One of them. What few workloads have is boxed, as there can be many.
 #[derive(Debug, Clone)]
 pub(super) struct Sighting {
-    /// Shared with whoever follows the cluster, as there can be many.
+    /// Shared with whoever follows the cluster.
     pub(super) workload: Arc<Workload>,
     over: Vec<InFlight>,
     /// The last update that it got from us.
-    began: Option<InFlight>,
+    began: Option<Box<InFlight>>,
     /// The update whose end was decided last, and was told or is about to be.
-    ending: Option<InFlight>,
+    ending: Option<Box<InFlight>>,
     /// The version that a patch of ours was made from, which a watch that lags still shows.
-    patched: Option<String>,
+    patched: Option<Box<str>>,
     /// When the last update had ended by what the workload said at the first look, or an older copy of it later.
     known_until: Option<Timestamp>,
     /// Whether it is known what was given to it before that.
@@ -78,14 +78,14 @@ impl Seen {
             return;
         };
         // Where something was refused in that look, what was seen is older.
-        sighting.patched = Some(assessment.workload.resource_version.clone());
+        sighting.patched = Some(assessment.workload.resource_version.as_str().into());
         let patched = Arc::make_mut(&mut sighting.workload);
         for container in &mut patched.containers {
             if let Some(change) = update.in_flight.containers.get(&container.name) {
                 container.image.clone_from(&change.to);
             }
         }
-        sighting.began = Some(update.in_flight.clone());
+        sighting.began = Some(Box::new(update.in_flight.clone()));
         let marker = (IN_FLIGHT.to_owned(), update.in_flight.to_annotation());
         patched.annotations.extend([marker]);
     }
@@ -146,7 +146,7 @@ impl Seen {
             | Action::TakenBack(_) => None,
         };
         if let (Some(ending), Some(sighting)) = (ending, self.0.get_mut(&assessment.workload.uid)) {
-            sighting.ending = Some(InFlight::clone(ending));
+            sighting.ending = Some(Box::new(InFlight::clone(ending)));
         }
     }
 
@@ -221,7 +221,7 @@ impl Sighting {
 
     /// Whether this is the workload as it was before our patch.
     fn is_before(&self, workload: &Workload) -> bool {
-        self.patched.as_ref() == Some(&workload.resource_version)
+        self.patched.as_deref() == Some(workload.resource_version.as_str())
     }
 }
 
@@ -243,14 +243,14 @@ pub(super) fn taken_away(workload: &Workload, sighting: Option<&Sighting>) -> Op
         let is_left = workload.image_of(container) != Some(change.to.as_str());
         is_left && !is_noted(workload, container, &change.to)
     });
-    let is_told = sighting.ending.as_ref() == Some(&lost);
+    let is_told = sighting.ending.as_deref() == Some(&lost);
     (is_superseded && !is_written_down && !is_told).then_some(lost)
 }
 
 /// When the time of an update that is under way is over. The deadline of one that somebody else began is by another clock, and
 /// ours may be ahead of it.
 pub(super) fn ends(marker: &InFlight, sighting: Option<&Sighting>) -> Timestamp {
-    let is_ours = sighting.is_some_and(|sighting| sighting.began.as_ref() == Some(marker));
+    let is_ours = sighting.is_some_and(|sighting| sighting.began.as_deref() == Some(marker));
     let allowance = if is_ours { SignedDuration::ZERO } else { SKEW };
     let ends = marker.deadline.checked_add(allowance);
     ends.unwrap_or(Timestamp::MAX)

@@ -25,7 +25,8 @@ use tokio::process::Child;
 
 use crate::shop::{self, scan, start_updater};
 
-const LIMIT: Duration = Duration::from_mins(1);
+/// Longer than a namespace rests whose pods once took long to list.
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// A shop in which `shop/db` is published as 1.4.0.
 struct Stage {

@@ -104,7 +104,7 @@ pub(super) fn running(
     };
     if let Some(written) = written {
         return Ok(Running {
-            digest: Some(as_recorded(written, record, remote).clone()),
+            digest: Some(record.index_of(written).unwrap_or(written).clone()),
             ..Running::default()
         });
     }
@@ -252,11 +252,11 @@ fn known_as(findings: &Findings, digests: &BTreeSet<Digest>) -> Option<Digest> {
         .or_else(only)
 }
 
-/// Behind if any pod is behind.
+/// Behind if any pod is behind. A container runtime may name the image by its index or by the manifest of its own platform.
 fn followed(in_pods: &InPods, record: &TagRecord, remote: &Digest) -> Result<Running, RunningUnknown> {
     let digests = in_pods.digests.iter();
     let behind: BTreeSet<&Digest> = digests
-        .filter(|digest| as_recorded(digest, record, remote) != remote)
+        .filter(|digest| record.index_of(digest).is_none())
         .map(|digest| record.former_index_of(digest).unwrap_or(digest))
         .collect();
     // A pod that was made anew runs what the tag points at by now, and that is no way back.
@@ -275,10 +275,4 @@ fn followed(in_pods: &InPods, record: &TagRecord, remote: &Digest) -> Result<Run
             ..Running::default()
         }),
     }
-}
-
-/// A container runtime may name the image by its index or by the manifest of its own platform.
-fn as_recorded<'a>(digest: &'a Digest, record: &TagRecord, remote: &'a Digest) -> &'a Digest {
-    let is_of_a_platform = record.platforms.values().any(|platform| platform == digest);
-    if is_of_a_platform { remote } else { digest }
 }

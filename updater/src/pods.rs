@@ -2,7 +2,7 @@
 //! has many, few of them matter, and the status of a workload changes whenever its pods run something else. What keeps new pods
 //! from running changes without it, so during an update answers count for a moment, and its failure asks anew.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -71,7 +71,8 @@ struct Answer {
     resource_version: String,
     pods: PodsRead,
     at: Instant,
-    /// Whether its update had failed when they were asked. Such an answer stays: a failure is told in the same words each time.
+    /// Whether its update had failed when they were asked, and had so by what they said. Such an answer stays: a failure is told in
+    /// the same words each time.
     of_failure: bool,
 }
 
@@ -104,6 +105,7 @@ impl PodReader {
     ) -> Plan {
         // What could not be read in this look counts until it ends, however long it takes.
         let begun = Instant::now();
+        snapshot.asked_later.clear();
         snapshot.nodes = self.nodes.known(begun);
         snapshot.pods = self.kept().known(&snapshot.workloads, begun);
         snapshot.replica_sets = self.replica_sets.known(&snapshot.workloads, begun);
@@ -139,6 +141,12 @@ impl PodReader {
                 .or(snapshot.nodes.take());
             snapshot.pods = self.kept().known(&snapshot.workloads, begun);
             snapshot.replica_sets = self.replica_sets.known(&snapshot.workloads, begun);
+            made = plan(snapshot, limits, now);
+            self.kept().compare(&made);
+        }
+        let asked_later = self.kept().failed_unasked(&made, begun);
+        if !asked_later.is_empty() {
+            snapshot.asked_later = asked_later;
             made = plan(snapshot, limits, now);
         }
         let waits = made.assessments.iter().any(Assessment::waits_for_nodes);
@@ -259,6 +267,34 @@ impl Kept {
         })
     }
 
+    /// Takes in what a plan made of the answers: a rollout that has outlasted its time goes on where they say that it moves.
+    fn compare(&mut self, made: &Plan) {
+        if !self.answers.values().any(|answer| answer.of_failure) {
+            return;
+        }
+        for assessment in made
+            .assessments
+            .iter()
+            .filter(|assessment| !assessment.has_failed())
+        {
+            if let Some(answer) = self.answers.get_mut(&assessment.workload.uid) {
+                answer.of_failure = false;
+            }
+        }
+    }
+
+    /// Workloads whose update has failed as far as is known without their pods, whose turn has not come.
+    fn failed_unasked(&self, made: &Plan, now: Instant) -> BTreeSet<Uid> {
+        let failed = made
+            .assessments
+            .iter()
+            .filter(|assessment| assessment.has_failed());
+        let unasked = failed.filter(|assessment| !self.says_enough_of(assessment, now));
+        unasked
+            .map(|assessment| assessment.workload.uid.clone())
+            .collect()
+    }
+
     fn rests(&self, assessment: &Assessment, now: Instant) -> bool {
         let until = self.resting.get(&assessment.workload.id.namespace);
         until.is_some_and(|until| now < *until)
@@ -306,230 +342,4 @@ impl Kept {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use serde_json::{Value, json};
-    use shared::domain::annotations::IN_FLIGHT;
-    use shared::domain::plan::Action;
-    use shared::domain::rollout::RolloutStatus;
-
-    use super::*;
-    use crate::answering::{self, Reply};
-    use crate::fixture::checkout;
-
-    const LIMITS: PlanLimits = PlanLimits {
-        max_record_age: jiff::SignedDuration::MAX,
-        max_rollouts: None,
-        max_rollouts_per_namespace: None,
-        max_unwatched: jiff::SignedDuration::MAX,
-        threads: 1,
-    };
-
-    fn snapshot(workloads: Vec<Arc<Workload>>) -> Snapshot {
-        Snapshot {
-            workloads,
-            ..Snapshot::default()
-        }
-    }
-
-    /// The workload of `namespace` under another uid.
-    fn named(namespace: &str, uid: &str, version: &str) -> Arc<Workload> {
-        let mut workload = checkout(namespace);
-        let named = Arc::make_mut(&mut workload);
-        uid.clone_into(&mut named.uid);
-        version.clone_into(&mut named.resource_version);
-        workload
-    }
-
-    #[tokio::test]
-    async fn a_namespace_whose_pods_take_long_takes_no_turn_from_others_and_rests_afterwards() {
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let answered = Arc::clone(&asked);
-        let pods = PodReader::new(answering::client(move |_, path| {
-            let is_long = path.contains("/namespaces/long/");
-            answered.lock().unwrap().push(is_long);
-            let after = if is_long { LONG } else { Duration::ZERO };
-            Reply {
-                after,
-                ..Reply::ok(list(&[]))
-            }
-        }));
-        let all = |version: &str| {
-            let long = (0..12).map(|index| named("long", &format!("long-{index:02}"), version));
-            snapshot(long.chain([named("short", "short", version)]).collect())
-        };
-        for (version, most) in [("7", CONCURRENT_WORKLOADS), ("8", 0)] {
-            let mut snapshot = all(version);
-            asked.lock().unwrap().clear();
-            pods.plan(&mut snapshot, &LIMITS, Timestamp::UNIX_EPOCH, |_| true)
-                .await;
-            let asked = asked.lock().unwrap().clone();
-            let long = asked.iter().filter(|is_long| **is_long).count();
-            assert_eq!(asked.len() - long, 1, "{version}");
-            assert!(long <= most, "{version}: {long}");
-            assert!(
-                asked.iter().take(2).any(|is_long| !is_long),
-                "{version}: {asked:?}"
-            );
-        }
-        let now = Instant::now();
-        let rest = pods.next_attempt(now).unwrap() - now;
-        assert!(rest > LONG && rest <= LONG * REST * 2, "{rest:?}");
-    }
-
-    #[tokio::test]
-    async fn who_was_served_the_longest_ago_is_served_first() {
-        let pods = PodReader::new(answering::client(|_, _| Reply::ok(list(&[]))));
-        let served = [("b/1", 3), ("b/2", 1), ("a/1", 2)];
-        let names = ["a/1", "a/2", "b/1", "b/2", "b/3"];
-        let workloads = names.map(|name| named(&name[..1], name, "7"));
-        let made = plan(&snapshot(workloads.to_vec()), &LIMITS, Timestamp::UNIX_EPOCH);
-        let begun = Instant::now();
-        let mut kept = pods.kept();
-        for (name, second) in served {
-            let of = |assessment: &&Assessment| assessment.workload.uid == name;
-            let assessment = made.assessments.iter().find(of).unwrap();
-            let at = begun + Duration::from_secs(second);
-            kept.take(assessment, Ok(Arc::default()), at, at);
-        }
-        let turns = kept.in_turn(made.assessments.iter());
-        let turns: Vec<&str> = turns
-            .iter()
-            .map(|assessment| assessment.workload.uid.as_str())
-            .collect();
-        assert_eq!(turns, ["a/2", "b/3", "b/2", "a/1", "b/1"]);
-    }
-
-    fn list(items: &[Value]) -> Value {
-        json!({ "kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items })
-    }
-
-    #[tokio::test]
-    async fn what_cannot_be_read_is_asked_for_once_in_a_look_however_long_the_others_take() {
-        let asked = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&asked);
-        // Longer than the pause after a failure.
-        let slow = Duration::from_millis(1200);
-        let pods = PodReader::new(answering::client(move |_, path| {
-            if path.contains("/namespaces/broken/") {
-                counted.fetch_add(1, Ordering::SeqCst);
-                return Reply::failure(500);
-            }
-            Reply {
-                after: slow,
-                ..Reply::ok(list(&[]))
-            }
-        }));
-        let mut snapshot = snapshot(vec![checkout("broken"), checkout("slow")]);
-        pods.plan(&mut snapshot, &LIMITS, Timestamp::UNIX_EPOCH, |_| true)
-            .await;
-        assert_eq!(snapshot.pods.len(), 2);
-        assert_eq!(asked.load(Ordering::SeqCst), 1);
-    }
-
-    /// A Deployment whose update began at the epoch and has ten minutes.
-    fn updating() -> Arc<Workload> {
-        let mut workload = checkout("shop");
-        let change = json!({ "from": "shop.example/app:old", "to": "shop.example/app:edge" });
-        let marker = json!({
-            "containers": { "app": change }, "started": "1970-01-01T00:00:00Z", "deadline": "1970-01-01T00:10:00Z",
-        });
-        let marker = (IN_FLIGHT.to_owned(), marker.to_string());
-        Arc::make_mut(&mut workload).annotations.extend([marker]);
-        workload
-    }
-
-    /// One of its new pods, whose image is still being pulled, or cannot be.
-    fn new_pod(reason: &str) -> Value {
-        let owner = json!({ "apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "checkout-abc", "uid": "1", "controller": true });
-        let labels = json!({ "app": "checkout", "pod-template-hash": "abc" });
-        json!({
-            "metadata": { "name": "checkout-abc-1", "labels": labels, "ownerReferences": [owner] },
-            "spec": { "containers": [{ "name": "app", "image": "shop.example/app:edge" }] },
-            "status": { "containerStatuses": [{
-                "name": "app", "image": "", "imageID": "", "ready": false, "restartCount": 0,
-                "state": { "waiting": { "reason": reason, "message": "said by the kubelet" } },
-            }] },
-        })
-    }
-
-    /// A reader of one pod that cannot pull its image from the second answer on, and how often it was asked.
-    fn failing() -> (PodReader, Arc<AtomicUsize>) {
-        let asked = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&asked);
-        let reader = PodReader::new(answering::client(move |_, _| {
-            let reason = match counted.fetch_add(1, Ordering::SeqCst) {
-                0 => "ContainerCreating",
-                _ => "ImagePullBackOff",
-            };
-            Reply::ok(list(&[new_pod(reason)]))
-        }));
-        (reader, asked)
-    }
-
-    fn later(pods: &PodReader) {
-        for answer in pods.kept().answers.values_mut() {
-            answer.at -= FRESH;
-        }
-    }
-
-    #[tokio::test]
-    async fn a_failure_is_told_with_what_pods_say_then_whatever_they_said_before_and_asks_once() {
-        let (pods, asked) = failing();
-        let mut snapshot = snapshot(vec![updating()]);
-        let begun = Timestamp::UNIX_EPOCH;
-        pods.plan(&mut snapshot, &LIMITS, begun, Assessment::is_under_way)
-            .await;
-        assert_eq!(asked.load(Ordering::SeqCst), 1);
-        let failed = begun + jiff::SignedDuration::from_hours(1);
-        for _ in 0..3 {
-            let plan = pods
-                .plan(&mut snapshot, &LIMITS, failed, Assessment::needs_pods)
-                .await;
-            let Action::Follow { status, .. } = &plan.assessments[0].action else {
-                panic!("{plan:?}");
-            };
-            let RolloutStatus::Failed(failure) = status else {
-                panic!("{status:?}");
-            };
-            let said = failure.to_string();
-            assert!(
-                said.contains("checkout-abc-1") && said.contains("ImagePullBackOff"),
-                "{said}"
-            );
-            later(&pods);
-        }
-        assert_eq!(asked.load(Ordering::SeqCst), 2);
-    }
-
-    #[tokio::test]
-    async fn during_an_update_pods_are_asked_again_after_a_while_by_those_who_want_to_know() {
-        let (pods, asked) = failing();
-        let mut snapshot = snapshot(vec![updating()]);
-        let mut look = async |wanted: fn(&Assessment) -> bool| {
-            pods.plan(&mut snapshot, &LIMITS, Timestamp::UNIX_EPOCH, wanted)
-                .await;
-            let trouble = snapshot.trouble("shop").unwrap_or_default();
-            (asked.load(Ordering::SeqCst), trouble.contains("ImagePullBackOff"))
-        };
-        assert_eq!(look(Assessment::is_under_way).await, (1, false));
-        assert_eq!(look(Assessment::is_under_way).await, (1, false));
-        later(&pods);
-        assert_eq!(look(Assessment::needs_pods).await, (1, false));
-        assert_eq!(look(Assessment::is_under_way).await, (2, true));
-    }
-
-    #[tokio::test]
-    async fn what_pods_run_is_asked_for_once_for_each_state_of_their_workload() {
-        let (pods, asked) = failing();
-        let mut snapshot = snapshot(vec![checkout("shop")]);
-        for (version, expected) in [("7", 1), ("7", 1), ("8", 2), ("8", 2)] {
-            version.clone_into(&mut Arc::make_mut(&mut snapshot.workloads[0]).resource_version);
-            pods.plan(&mut snapshot, &LIMITS, Timestamp::UNIX_EPOCH, |_| true)
-                .await;
-            assert_eq!(asked.load(Ordering::SeqCst), expected, "{version}");
-            later(&pods);
-        }
-    }
-}
+mod tests;

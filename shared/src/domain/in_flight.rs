@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::annotations::{IN_FLIGHT, LAST_CHANGE, LAST_IMAGES, LAST_UPDATE, TOO_LONG};
 use super::policy::Hold;
-use super::reference::{Digest, ImageReference};
+use super::reference::{Digest, ImageReference, Tag};
 use super::rollout::RolloutFacts;
 use super::text;
 use super::time::whole_seconds;
@@ -34,22 +34,26 @@ pub struct ImageChange {
 impl ImageChange {
     /// What brings back what ran before: a tag that moved points elsewhere by now, and any other is written as it was.
     pub fn image_before(&self) -> String {
-        let exact = || {
-            let from: ImageReference = self.from.parse().ok()?;
-            let to: ImageReference = self.to.parse().ok()?;
-            let tag = from.effective_tag()?;
-            let is_moved = from.digest().is_none() && to.effective_tag().as_ref() == Some(&tag);
-            let ran = self.ran.as_ref().filter(|_| is_moved)?;
-            Some(from.with_tag_and_digest(&tag, ran).to_string())
-        };
-        exact().unwrap_or_else(|| self.from.clone())
+        let moved = self.exact_before().filter(|_| self.keeps_its_tag());
+        moved.map_or_else(|| self.from.clone(), |exact| exact.to_string())
+    }
+
+    /// The very image that ran before, its tag with its digest, where `from` is a tag alone and the pods said what it was.
+    pub fn exact_before(&self) -> Option<ImageReference> {
+        let from: ImageReference = self.from.parse().ok()?;
+        let ran = self.ran.as_ref().filter(|_| from.digest().is_none())?;
+        let tag = from.effective_tag()?;
+        Some(from.with_tag_and_digest(&tag, ran))
+    }
+
+    fn keeps_its_tag(&self) -> bool {
+        tag_of(&self.from).is_some_and(|tag| tag_of(&self.to).as_ref() == Some(&tag))
     }
 
     /// What is new about `to`: its tag, or where that stays the same, which says nothing then, the tag with its digest. `None`
     /// where it is no image.
     pub fn what_is_new(&self) -> Option<Hold> {
-        let read = |image: &str| image.parse::<ImageReference>().ok()?.effective_tag();
-        let tag = read(&self.to).filter(|tag| read(&self.from).as_ref() != Some(tag));
+        let tag = tag_of(&self.to).filter(|_| !self.keeps_its_tag());
         tag.map(Hold::Tag).or_else(|| self.hold())
     }
 
@@ -77,6 +81,10 @@ impl ImageChange {
             (None, digest) => digest.map(Hold::Digest),
         }
     }
+}
+
+fn tag_of(image: &str) -> Option<Tag> {
+    image.parse::<ImageReference>().ok()?.effective_tag()
 }
 
 /// An update that has been applied and whose rollout has not been seen to end.

@@ -143,8 +143,10 @@ fn next_look(
             holds: _,
             kept: _,
         } => {
-            let ends = seen::ends(in_flight, snapshot.seen.of(workload));
-            rollout::deadline(workload, in_flight, ends)
+            // Whoever is to ask its pods comes back for that.
+            let term = snapshot.term(workload, in_flight);
+            rollout::deadline(workload, in_flight, term)
+                .filter(|_| !snapshot.asked_later.contains(&workload.uid))
         }
         Action::Follow {
             status: RolloutStatus::Completed(_) | RolloutStatus::Failed(_) | RolloutStatus::Superseded { .. },
@@ -298,11 +300,12 @@ fn follow(
     snapshot: &Snapshot,
     now: Timestamp,
 ) -> Assessed {
-    let ends = seen::ends(&in_flight, snapshot.seen.of(workload));
-    let status = rollout::evaluate(workload, &in_flight, ends, now);
-    let status = match (status, snapshot.trouble(&workload.uid)) {
-        (RolloutStatus::Failed(failure), Some(said)) => RolloutStatus::Failed(failure.said_by(said)),
-        (status, _) => status,
+    let term = snapshot.term(workload, &in_flight);
+    let status = match rollout::evaluate(workload, &in_flight, term, now) {
+        RolloutStatus::Failed(failure) => snapshot.as_pods_say(workload, failure),
+        status @ (RolloutStatus::InProgress(_)
+        | RolloutStatus::Completed(_)
+        | RolloutStatus::Superseded { .. }) => status,
     };
     // Nobody is shown a verdict where the settings cannot be read.
     let reading = read.and_then(|read| read.as_ref().ok());

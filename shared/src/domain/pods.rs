@@ -3,16 +3,19 @@
 mod image_id;
 mod mirrored;
 mod owner;
+mod readiness;
 mod selector;
 mod trouble;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 
 use self::image_id::digest_of;
 use self::mirrored::is_made_of;
 use self::owner::belongs_to;
+use self::readiness::ready_since;
 pub use self::selector::selector;
 pub use self::trouble::Trouble;
 use self::trouble::trouble;
@@ -27,6 +30,8 @@ pub struct Pods {
     nodes: BTreeSet<String>,
     /// The most telling of the pods that have the workload's present images.
     trouble: Option<Trouble>,
+    /// When the last of those became ready.
+    moved_at: Option<Timestamp>,
 }
 
 /// What the pods run of one container.
@@ -65,6 +70,7 @@ impl Pods {
         };
         if workload.containers.iter().all(is_new) {
             self.trouble = self.trouble.take().max(trouble(pod));
+            self.moved_at = self.moved_at.max(ready_since(pod));
         }
         for container in &workload.containers {
             let is_as_written = image_in(pod, container) == Some(container.image.as_str());
@@ -88,6 +94,11 @@ impl Pods {
     /// What keeps one of the new pods from being ready, in a line.
     pub fn trouble(&self) -> Option<&str> {
         self.trouble.as_ref().map(|trouble| trouble.line.as_str())
+    }
+
+    /// When the last of the new pods became ready, by the clock of its node: until then the rollout moved.
+    pub fn moved_at(&self) -> Option<Timestamp> {
+        self.moved_at
     }
 
     /// The names of the nodes that they are on.

@@ -9,7 +9,7 @@ pub mod stateful_set;
 
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::in_flight::InFlight;
 use super::ownership::Writer;
@@ -49,6 +49,16 @@ impl RolloutFacts {
             Self::DaemonSet(facts) => facts.desired == 0 && facts.observed_generation >= facts.generation,
             // Each job has pods of its own, made from the template when it begins.
             Self::CronJob => true,
+        }
+    }
+
+    /// How many pods are meant to run.
+    fn desired(&self) -> i32 {
+        match self {
+            Self::Deployment(facts) => facts.desired,
+            Self::StatefulSet(facts) => facts.desired,
+            Self::DaemonSet(facts) => facts.desired,
+            Self::CronJob => 0,
         }
     }
 
@@ -252,8 +262,17 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Judges the rollout that `in_flight` stands for, whose time is over at `ends` by the clock of `now`.
-pub fn evaluate(workload: &Workload, in_flight: &InFlight, ends: Timestamp, now: Timestamp) -> RolloutStatus {
+/// How long a rollout may go on.
+#[derive(Debug, Clone, Copy)]
+pub struct Term {
+    /// When its time is over, by the clock of whoever asks.
+    pub ends: Timestamp,
+    /// When the last of the new pods became ready, as far as anybody asked.
+    pub moved_at: Option<Timestamp>,
+}
+
+/// Judges the rollout that `in_flight` stands for.
+pub fn evaluate(workload: &Workload, in_flight: &InFlight, term: Term, now: Timestamp) -> RolloutStatus {
     for (container, change) in &in_flight.containers {
         let image = workload.image_of(container);
         if image != Some(change.to.as_str()) {
@@ -278,32 +297,40 @@ pub fn evaluate(workload: &Workload, in_flight: &InFlight, ends: Timestamp, now:
             waiting,
             pod: None,
         })
-    } else if deadline(workload, in_flight, ends).is_some_and(|deadline| now >= deadline) {
+    } else if deadline(workload, in_flight, term).is_some_and(|deadline| now >= deadline) {
         RolloutStatus::Failed(Failure::RolloutTimeout { waiting, pod: None })
     } else {
         RolloutStatus::InProgress(waiting)
     }
 }
 
-/// When we stop waiting for the rollout that `in_flight` stands for, which without a pause is when its time `ends`; `None`
+/// When we stop waiting for the rollout that `in_flight` stands for, which without a pause is when its time ends; `None`
 /// while it is paused, which can take any time.
 ///
 /// Once it goes on it has its whole time again, by when its controller says that it does. A Deployment that switched its own
 /// deadline off has no such word of its controller, and keeps the deadline that it was given.
-pub fn deadline(workload: &Workload, in_flight: &InFlight, ends: Timestamp) -> Option<Timestamp> {
+///
+/// It has its whole time again with each new pod that becomes ready, as `progressDeadlineSeconds` has it: a `DaemonSet` of many nodes
+/// takes as long as it takes. Pods that are ready only at times do not prolong it for ever: it has no more than that time for each.
+pub fn deadline(workload: &Workload, in_flight: &InFlight, term: Term) -> Option<Timestamp> {
     if workload.paused {
         return None;
     }
-    match workload.rollout.clock() {
+    let timeout = term.ends.duration_since(in_flight.started);
+    let after = |since: Timestamp| since.checked_add(timeout).unwrap_or(Timestamp::MAX);
+    let ends = match workload.rollout.clock() {
         // The controller has yet to see that it goes on.
-        Some(Clock::Stopped) => None,
-        Some(Clock::RunsSince(since)) => {
-            let timeout = ends.duration_since(in_flight.started);
-            let anew = since.checked_add(timeout).unwrap_or(Timestamp::MAX);
-            Some(ends.max(anew))
-        }
-        None => Some(ends),
-    }
+        Some(Clock::Stopped) => return None,
+        Some(Clock::RunsSince(since)) => term.ends.max(after(since)),
+        None => term.ends,
+    };
+    let others = workload.rollout.desired().saturating_sub(1).max(0);
+    let for_others = timeout.checked_mul(others).unwrap_or(SignedDuration::MAX);
+    let last = ends.checked_add(for_others).unwrap_or(Timestamp::MAX);
+    Some(
+        term.moved_at
+            .map_or(ends, |moved_at| ends.max(after(moved_at).min(last))),
+    )
 }
 
 #[cfg(test)]

@@ -66,6 +66,8 @@ pub enum SteerError {
     },
     #[error("nothing of {workload} is offered: {why}")]
     NothingToLeave { workload: WorkloadId, why: String },
+    #[error("no container of {workload} is looked at now, so no scan would be made for it: {why}")]
+    NothingToCheck { workload: WorkloadId, why: String },
     #[error(transparent)]
     NoDifference(#[from] Objection),
     #[error(transparent)]
@@ -182,13 +184,19 @@ pub fn not_now(assessment: &Assessment, container: Option<&str>) -> Result<Chang
 }
 
 /// Asks for a scan at once. The time makes it another wish than one of before.
-pub fn check_now(now: Timestamp) -> Change {
+pub fn check_now(assessment: &Assessment, now: Timestamp) -> Result<Change, SteerError> {
+    if assessment.containers.is_empty() {
+        return Err(SteerError::NothingToCheck {
+            workload: assessment.workload.id.clone(),
+            why: standing(assessment),
+        });
+    }
     let value = whole_seconds(now).to_string();
-    Change {
+    Ok(Change {
         annotations: BTreeMap::from([(CHECK_NOW.to_owned(), Some(value))]),
         meaning: vec!["its repositories are asked at once".to_owned()],
         offers: Vec::new(),
-    }
+    })
 }
 
 /// The last update of a workload, so exactly that no other has the same name: who was shown it undoes that one or none.

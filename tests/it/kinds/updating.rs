@@ -1,5 +1,7 @@
 //! Each kind and strategy is updated as it is meant to be, and what is left to others is said.
 
+use std::time::{Duration, Instant};
+
 use sandbox::apiserver::resources::{CRON_JOBS, DAEMON_SETS, JOBS, PODS, STATEFUL_SETS};
 use sandbox::apiserver::store::ChangeKind;
 use serde_json::{Value, json};
@@ -26,6 +28,26 @@ async fn a_stateful_set_is_followed_pod_by_pod_until_the_last_one_is_new() {
         }
     }
     assert_eq!(came, ["db-2", "db-1", "db-0"]);
+    assert_eq!(
+        stage.told(),
+        told_of("StatefulSet", &["UpdateStarted", "ImageUpdated"])
+    );
+}
+
+/// It may take 10 s, and each of its pods takes 5 s of them to become ready: 100 s of the cluster.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollout_may_take_longer_than_its_timeout_as_long_as_pods_become_ready() {
+    let stage = Stage::set().await;
+    stage.run("StatefulSet", json!({ "replicas": 3 })).await;
+    stage
+        .wait(&STATEFUL_SETS, "db runs", |set| has_settled(set, 3))
+        .await;
+    stage.annotate(&STATEFUL_SETS, "kubefresh.dev/rollout-timeout", "10s");
+    let begun = Instant::now();
+    let _updater = stage.offer(&[("ready-after", "100s")]).await;
+    assert_eq!(stage.result(&STATEFUL_SETS).await, "completed");
+    assert!(begun.elapsed() > Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert_eq!(stage.tags(), ["1.5.0"; 3]);
     assert_eq!(
         stage.told(),
         told_of("StatefulSet", &["UpdateStarted", "ImageUpdated"])

@@ -5,6 +5,7 @@ use serde::Serialize;
 use shared::domain::overview::{LastUpdate, Line, State};
 
 use super::View;
+use super::words::newest_in_full;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Answer<'a> {
@@ -18,6 +19,7 @@ pub(crate) struct Entry<'a> {
     container: Option<&'a str>,
     image: Option<&'a str>,
     target: Option<&'a str>,
+    newest: Option<String>,
     mode: Option<String>,
     state: State,
     since: Option<Timestamp>,
@@ -52,6 +54,7 @@ impl<'a> Entry<'a> {
             container: line.container.as_deref(),
             image: line.image.as_deref(),
             target: line.target.as_deref(),
+            newest: newest_in_full(line),
             mode: line.mode.map(|mode| mode.to_string()),
             state: line.state,
             since: line.since,

@@ -225,7 +225,7 @@ fn decide(
         Step::Hold(options) => steer::hold(watched()?, container, &options.versions),
         Step::Release(options) => steer::release(workload, container, &options.versions),
         Step::Rollback(_) => steer::rollback(workload, container),
-        Step::CheckNow(_) => watched().map(|_| Ok(steer::check_now(clock::now())))?,
+        Step::CheckNow(_) => steer::check_now(watched()?, clock::now()),
     };
     Ok(change?)
 }

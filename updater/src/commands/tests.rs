@@ -105,6 +105,7 @@ fn json_has_every_field_of_every_container() {
         "image",
         "last",
         "mode",
+        "newest",
         "since",
         "state",
         "target",
@@ -118,4 +119,11 @@ fn json_has_every_field_of_every_container() {
         "failed: 0 of 1 pods available"
     );
     assert_eq!(answer["containers"][4]["state"], "up-to-date");
+    let containers = answer["containers"].as_array().unwrap();
+    let newest: Vec<&serde_json::Value> = containers.iter().map(|entry| &entry["newest"]).collect();
+    let digest = format!("edge@sha256:{}", "b".repeat(64));
+    assert_eq!(
+        serde_json::json!(newest),
+        serde_json::json!(["1.5.0", digest, "2", null, "1"])
+    );
 }

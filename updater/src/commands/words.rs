@@ -70,17 +70,23 @@ fn named(new: &Hold) -> String {
 
 fn news(line: &Line) -> Option<String> {
     let target = line.target.as_ref()?;
+    Some(what_is_new(line).map_or_else(|| target.clone(), |new| named(&new)))
+}
+
+fn what_is_new(line: &Line) -> Option<Hold> {
     let change = ImageChange {
         from: line.image.clone().unwrap_or_default(),
-        to: target.clone(),
+        to: line.target.clone()?,
         digest: None,
         ran: None,
     };
-    Some(
-        change
-            .what_is_new()
-            .map_or_else(|| target.clone(), |new| named(&new)),
-    )
+    change.what_is_new()
+}
+
+/// [`newest`] for programs: in full, as a hold would name it.
+pub(super) fn newest_in_full(line: &Line) -> Option<String> {
+    let newest = what_is_new(line).or_else(|| line.newest.clone());
+    newest.map(|newest| newest.to_string())
 }
 
 /// An image with no more of its digest than tells it from another.

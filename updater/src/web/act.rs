@@ -118,7 +118,7 @@ fn decide(one: &One, order: &Order) -> Result<(Arc<Workload>, Change), Refusal> 
         Decision::Hold => steer::hold(assessment, container, &[]),
         Decision::Release => steer::release(workload, container, &[]),
         Decision::Undo => steer::rollback(workload, container),
-        Decision::CheckNow => Ok(steer::check_now(clock::now())),
+        Decision::CheckNow => steer::check_now(assessment, clock::now()),
         Decision::NotNow => steer::not_now(assessment, container),
     };
     let word = Word {

@@ -105,11 +105,9 @@ pub(super) fn from_what_ran(
     snapshot: &Snapshot,
 ) -> BTreeMap<String, ImageChange> {
     let exact = |change: &ImageChange| {
-        let from: ImageReference = change.from.parse().ok()?;
-        let ran = change.ran.as_ref().filter(|_| from.digest().is_none())?;
-        let tag = from.effective_tag()?;
-        let has_left = snapshot.recorded(from.repository(), &tag)?.has_left(ran);
-        has_left.then(|| from.with_tag_and_digest(&tag, ran).to_string())
+        let before = change.exact_before()?;
+        let record = snapshot.recorded(before.repository(), &before.effective_tag()?)?;
+        record.has_left(before.digest()?).then(|| before.to_string())
     };
     let from = |change: &ImageChange| ImageChange {
         from: exact(change).unwrap_or_else(|| change.from.clone()),

@@ -1,6 +1,6 @@
 //! What a plan is made from.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -10,8 +10,9 @@ use super::PlanLimits;
 use super::gate::Unwatched;
 use super::readings::Readings;
 use super::rollouts::Tried;
-use super::seen::Seen;
+use super::seen::{self, Seen};
 use crate::domain::annotations::Namespaces;
+use crate::domain::in_flight::InFlight;
 use crate::domain::nodes::{Nodes, NodesUnread};
 use crate::domain::pods::Pods;
 use crate::domain::policy::Hold;
@@ -20,6 +21,7 @@ use crate::domain::record::{ScanRecord, TagRecord};
 use crate::domain::reference::{Repository, Tag};
 use crate::domain::release_notes::book::NotesBook;
 use crate::domain::replica_sets::{ReplicaSets, ReplicaSetsUnread};
+use crate::domain::rollout::{Failure, RolloutStatus, Term};
 use crate::domain::workload::Workload;
 
 /// Everything that a plan is made from.
@@ -35,6 +37,8 @@ pub struct Snapshot {
     pub tried: BTreeMap<String, Tried>,
     /// What the pods of a workload said, by its uid; only those that were asked for have an entry.
     pub pods: BTreeMap<String, PodsRead>,
+    /// Whose pods could not be asked yet although its rollout has outlasted its time, by its uid: it may move still.
+    pub asked_later: BTreeSet<String>,
     /// The nodes of the cluster; nothing where nobody has asked for them.
     pub nodes: Option<NodesRead>,
     /// What the `ReplicaSets` of a Deployment know of updates, by its uid; only those that were asked for have an entry.
@@ -62,7 +66,34 @@ impl Snapshot {
 
     /// What keeps one of a workload's new pods from being ready, as far as anybody asked.
     pub fn trouble(&self, uid: &str) -> Option<&str> {
-        self.pods.get(uid)?.as_ref().ok()?.trouble()
+        self.pods_of(uid)?.trouble()
+    }
+
+    fn pods_of(&self, uid: &str) -> Option<&Pods> {
+        self.pods.get(uid)?.as_deref().ok()
+    }
+
+    /// How long this rollout may go on.
+    pub(super) fn term(&self, workload: &Workload, in_flight: &InFlight) -> Term {
+        Term {
+            ends: seen::ends(in_flight, self.seen.of(workload)),
+            moved_at: self.pods_of(&workload.uid).and_then(Pods::moved_at),
+        }
+    }
+
+    /// A failure with what one of the new pods says of it. That a rollout has taken too long counts only once they were asked.
+    pub(super) fn as_pods_say(&self, workload: &Workload, failure: Failure) -> RolloutStatus {
+        match failure {
+            Failure::RolloutTimeout { waiting, .. } if self.asked_later.contains(&workload.uid) => {
+                RolloutStatus::InProgress(waiting)
+            }
+            failure @ (Failure::RolloutTimeout { .. } | Failure::ProgressDeadlineExceeded { .. }) => {
+                RolloutStatus::Failed(match self.trouble(&workload.uid) {
+                    Some(said) => failure.said_by(said),
+                    None => failure,
+                })
+            }
+        }
     }
 
     /// What the policy of a watched container would have as the newest, whatever its mode: what it has where nothing is newer, and

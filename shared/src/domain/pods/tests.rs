@@ -130,6 +130,29 @@ fn what_became_of_an_image_at_admission_says_what_runs_once_no_rollout_is_under_
 }
 
 #[test]
+fn a_rollout_moved_when_the_last_of_the_new_pods_became_ready() {
+    let ready_since = |at: &'static str, image: &'static str| {
+        pod(&named('a'), move |pod| {
+            pod["spec"]["containers"][0]["image"] = json!(image);
+            pod["status"]["conditions"] =
+                json!([{ "type": "Ready", "status": "True", "lastTransitionTime": at }]);
+        })
+    };
+    let pods = [
+        ready_since("2026-11-21T03:02:00Z", IMAGE),
+        ready_since("2026-11-21T03:01:00Z", IMAGE),
+        ready_since("2026-11-21T03:09:00Z", "shop.example/edge:1.0"),
+        pod(&named('a'), |_| {}),
+    ];
+    let workload = workload(&[], &[("app", IMAGE)]);
+    let mut seen = Pods::default();
+    for pod in &pods {
+        seen.take(&workload, pod);
+    }
+    assert_eq!(seen.moved_at(), Some("2026-11-21T03:02:00Z".parse().unwrap()));
+}
+
+#[test]
 fn pods_of_other_kinds_are_known_by_their_owners_uid() {
     let owned_by = |uid: &'static str| {
         pod(&named('a'), move |pod| {

@@ -56,7 +56,12 @@ fn judge(image: &str, rollout: Facts, after: SignedDuration) -> RolloutStatus {
 }
 
 fn judge_by(marker: &InFlight, image: &str, rollout: Facts, now: Timestamp) -> RolloutStatus {
-    evaluate(&workload(image, rollout), marker, marker.deadline, now)
+    evaluate(&workload(image, rollout), marker, until(marker.deadline), now)
+}
+
+/// The term of a rollout of which nobody asked the pods.
+fn until(ends: Timestamp) -> Term {
+    Term { ends, moved_at: None }
 }
 
 fn complete() -> Facts {
@@ -224,7 +229,7 @@ fn judge_begun(paused: bool, clock: Option<Clock>, exceeded: bool, minutes: i64)
     };
     let mut workload = workload("app:2", begun);
     workload.paused = paused;
-    evaluate(&workload, &in_flight(), minute(10), minute(minutes))
+    evaluate(&workload, &in_flight(), until(minute(10)), minute(minutes))
 }
 
 fn minute(minutes: i64) -> Timestamp {
@@ -245,7 +250,7 @@ fn a_paused_rollout_waits_for_whoever_paused_it_and_fails_by_no_deadline() {
     }
     let mut whole = workload("app:2", complete());
     whole.paused = true;
-    let status = evaluate(&whole, &in_flight(), minute(10), minute(600));
+    let status = evaluate(&whole, &in_flight(), until(minute(10)), minute(600));
     assert_eq!(status, RolloutStatus::Completed(Completion::Whole));
 }
 
@@ -274,6 +279,63 @@ fn a_rollout_that_was_resumed_has_its_whole_time_again() {
 }
 
 #[test]
+fn a_rollout_has_its_whole_time_again_with_each_new_pod_that_becomes_ready_and_no_more_than_that_for_each() {
+    // It may take ten minutes, and began at zero; three pods are meant to run.
+    for (moved_at, ends) in [
+        (None, 10),
+        // Before it began.
+        (Some(-5), 10),
+        (Some(0), 10),
+        (Some(9), 19),
+        (Some(19), 29),
+        (Some(20), 30),
+        // Ready again and again, or by a clock that is ahead.
+        (Some(25), 30),
+        (Some(6000), 30),
+    ] {
+        let slow = Facts {
+            updated: 2,
+            available: 2,
+            ..complete()
+        };
+        let term = Term {
+            moved_at: moved_at.map(minute),
+            ..until(minute(10))
+        };
+        let workload = workload("app:2", slow);
+        assert_eq!(
+            deadline(&workload, &in_flight(), term),
+            Some(minute(ends)),
+            "{moved_at:?}"
+        );
+        let status = |now| evaluate(&workload, &in_flight(), term, now);
+        let before = status(minute(ends) - SignedDuration::from_secs(1));
+        assert!(matches!(before, RolloutStatus::InProgress(_)), "{moved_at:?}");
+        let after = status(minute(ends));
+        let is_over = matches!(after, RolloutStatus::Failed(Failure::RolloutTimeout { .. }));
+        assert!(is_over, "{moved_at:?}");
+    }
+}
+
+#[test]
+fn pods_that_become_ready_prolong_no_rollout_that_its_controller_has_given_up() {
+    let given_up = Facts {
+        available: 2,
+        deadline_exceeded: Some("timed out".to_owned()),
+        ..complete()
+    };
+    let term = Term {
+        moved_at: Some(minute(1)),
+        ..until(minute(10))
+    };
+    let status = evaluate(&workload("app:2", given_up), &in_flight(), term, minute(2));
+    assert!(matches!(
+        status,
+        RolloutStatus::Failed(Failure::ProgressDeadlineExceeded { .. })
+    ));
+}
+
+#[test]
 fn a_rollout_that_completed_late_is_complete() {
     assert_eq!(
         judge("app:2", complete(), SignedDuration::from_hours(5)),
@@ -291,7 +353,7 @@ fn another_image_than_ours_voids_the_update_even_when_it_rolled_out() {
         let mut workload = workload("app:3", complete());
         workload.containers[0].ownership.writer = Some(writer.clone());
         let marker = in_flight();
-        let status = evaluate(&workload, &marker, marker.deadline, START.parse().unwrap());
+        let status = evaluate(&workload, &marker, until(marker.deadline), START.parse().unwrap());
         let expected = RolloutStatus::Superseded {
             container: "app".to_owned(),
             image: Some("app:3".to_owned()),

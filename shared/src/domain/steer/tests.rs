@@ -71,6 +71,19 @@ fn what_waits_is_approved_in_one_container_or_in_all_and_then_no_longer_waits() 
 }
 
 #[test]
+fn a_scan_is_asked_for_where_one_would_be_made() {
+    let (_, assessment) = stage(&[]);
+    let change = check_now(&assessment, now()).unwrap();
+    assert_eq!(written(&change), [format!("kubefresh.dev/check-now={}", now())]);
+    let (_, stopped) = stage(&[("kubefresh.dev/policy", "never heard of")]);
+    let error = check_now(&stopped, now()).unwrap_err().to_string();
+    assert!(
+        error.ends_with("no scan would be made for it: kubefresh-updater plan says why"),
+        "{error}"
+    );
+}
+
+#[test]
 fn what_is_offered_or_named_is_held_beside_what_was_held_before() {
     let (_, assessment) = stage(&[("side.kubefresh.dev/hold", "1.4.9")]);
     let offered = hold(&assessment, None, &[]).unwrap();

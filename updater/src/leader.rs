@@ -33,8 +33,8 @@ use tenure::{Sighting, Tenure};
 /// How long the last look may take once we are told to stop. What it still waits for then hangs, and is no reason to let the others
 /// wait until the lease expires: nothing new is begun, and what was sent is by its precondition the same update or refused.
 const LAST_LOOK: Duration = Duration::from_millis(500);
-/// How long it may take after that to note what came of the last messages: their receivers have a second.
-const LAST_NOTES: Duration = Duration::from_millis(1500);
+/// How long it may take after that to note what came of the last messages: their receivers have half a second.
+const LAST_NOTES: Duration = Duration::from_secs(1);
 /// Of the holder's name: it is also the field manager of the lease's patches, which may have 128 characters.
 const POD_NAME_LENGTH: usize = 63;
 

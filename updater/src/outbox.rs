@@ -35,7 +35,7 @@ use sending::{Answered, BEGINS_WITHIN, Sending};
 use store::OutboxStore;
 
 /// How long we wait, when told to stop, for answers under way; what has none by then is sent again by the next leader.
-const STOP_LIMIT: Duration = Duration::from_secs(1);
+const STOP_LIMIT: Duration = Duration::from_millis(500);
 /// The least between two writes that only detections are the reason for, of which there can be thousands.
 const DETECTIONS_REST: Duration = Duration::from_secs(1);
 

@@ -14,7 +14,7 @@ use super::policy::Hold;
 use super::reference::{Digest, ImageReference, Tag};
 use super::rollout::RolloutFacts;
 use super::text;
-use super::time::whole_seconds;
+use super::time::{is_of_the_future, whole_seconds};
 
 mod trust;
 
@@ -81,6 +81,14 @@ impl ImageChange {
             (None, digest) => digest.map(Hold::Digest),
         }
     }
+}
+
+/// When an update begins that is begun at `now`: not before the one that ended last, which another clock may have told, so that it does
+/// not seem to have ended already. What lies further ahead than clocks do no updater of ours has written.
+pub(super) fn begins(annotations: &BTreeMap<String, String>, now: Timestamp) -> Timestamp {
+    let ended = annotations.get(LAST_UPDATE).and_then(|at| at.parse().ok());
+    let ended = ended.filter(|ended| !is_of_the_future(*ended, now));
+    ended.map_or(now, |ended: Timestamp| ended.max(now))
 }
 
 fn tag_of(image: &str) -> Option<Tag> {
@@ -512,6 +520,29 @@ mod tests {
         ));
         assert!(!over(&change, "2026-11-21T02:00:00Z"));
         assert!(!over(&change, "yesterday"));
+    }
+
+    #[test]
+    fn an_update_that_is_made_once_more_by_a_clock_that_is_behind_has_not_ended_before_it_began() {
+        let now: Timestamp = "2026-11-21T03:00:00Z".parse().unwrap();
+        for (ended, begun) in [
+            ("2026-11-21T02:00:00Z", "2026-11-21T03:00:00Z"),
+            ("2026-11-21T03:01:00Z", "2026-11-21T03:01:00Z"),
+            // No clock of ours.
+            ("2026-11-21T05:00:00Z", "2026-11-21T03:00:00Z"),
+            ("yesterday", "2026-11-21T03:00:00Z"),
+        ] {
+            let mut annotations = BTreeMap::from([
+                (LAST_CHANGE.to_owned(), marker().summary()),
+                (LAST_UPDATE.to_owned(), ended.to_owned()),
+            ]);
+            let begins = begins(&annotations, now);
+            assert_eq!(begins.to_string(), begun, "{ended}");
+            let again = InFlight::new(marker().containers, begins, SignedDuration::from_mins(10));
+            annotations.insert(IN_FLIGHT.to_owned(), again.to_annotation());
+            let is_under_way = InFlight::read(&annotations) == Ok(Some(again));
+            assert_eq!(is_under_way, !ended.contains("T05:"), "{ended}");
+        }
     }
 
     /// What is stored is also read by the version before this one, which knows neither digests nor rollbacks.

@@ -27,7 +27,7 @@ pub use self::verdict::{
 use super::annotations::{APPROVED, Mode, PENDING, of_container};
 use super::channel::Channel;
 use super::decision::spend;
-use super::in_flight::{ImageChange, InFlight, that_fit};
+use super::in_flight::{ImageChange, InFlight, begins, that_fit};
 use super::rollout::{self, RolloutStatus};
 use super::watched::{self, Problem, Reading, Watched};
 use super::workload::{Workload, WorkloadId};
@@ -282,10 +282,12 @@ fn closed(
 /// The update of all containers of a workload that have one.
 fn update(workload: &Workload, reading: &Reading, containers: &[ContainerVerdict], now: Timestamp) -> Update {
     let changes = that_fit(changes(containers));
+    let begins = begins(&workload.annotations, now);
     Update {
         init_containers: init_containers(workload, &changes),
         spent: spent_approvals(workload, &reading.watched, &changes),
-        in_flight: InFlight::new(changes, now, reading.settings.rollout_timeout).replacing(&workload.rollout),
+        in_flight: InFlight::new(changes, begins, reading.settings.rollout_timeout)
+            .replacing(&workload.rollout),
         holds: BTreeMap::new(),
         last_images: None,
     }

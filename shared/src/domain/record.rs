@@ -86,14 +86,15 @@ pub struct Described {
     pub platforms: BTreeMap<String, Digest>,
 }
 
-/// What a tag that is followed by its digest pointed at before, where the image said its version: whoever still runs it can be
-/// told what has come since.
+/// What a tag that is followed by its digest pointed at before: whoever still runs it can be told what has come since, where its image
+/// said its version, and has it to go back to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Former {
     pub digest: Digest,
     /// What it said.
-    pub version: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// A pod may name its image by the manifest of its platform.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub platforms: BTreeMap<String, Digest>,
@@ -102,7 +103,7 @@ pub struct Former {
 impl Former {
     /// How much room it takes in a record without its platforms, in bytes.
     fn size(&self) -> usize {
-        let texts = [self.digest.as_str(), &self.version];
+        let texts = [self.digest.as_str(), self.version.as_deref().unwrap_or_default()];
         // Each stands in a line of its own, under a name and quoted.
         20 + texts.map(|text| text.len() + 20).iter().sum::<usize>()
     }
@@ -188,7 +189,7 @@ impl TagRecord {
         let former = self
             .former
             .iter()
-            .map(|former| (&former.digest, &former.platforms, Some(former.version.as_str())));
+            .map(|former| (&former.digest, &former.platforms, former.version.as_deref()));
         let is_it = |index: &Digest, platforms: &BTreeMap<String, Digest>| {
             index == digest || platforms.values().any(|image| image == digest)
         };

@@ -99,7 +99,7 @@ async fn a_tag_that_moves_is_asked_once_a_digest_and_what_its_image_said_before_
     cluster.apply(&[deployment("web", &image, &watched())]).await;
     let versions = async || {
         let edge = newest(&cluster).await;
-        let former = edge.former.iter().map(|former| former.version.clone());
+        let former = edge.former.iter().map(|former| former.version.clone().unwrap());
         (edge.labels.unwrap().version, former.collect::<Vec<_>>())
     };
     for (version, former) in [

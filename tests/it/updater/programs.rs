@@ -7,6 +7,7 @@ use std::time::Instant;
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use kube::api::PostParams;
 use sandbox::programs::programs;
+use sandbox::receiver::{Behaviour, Receiver};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
 
@@ -93,7 +94,8 @@ async fn sigterm_hands_the_lease_over_and_ends_with_exit_code_0_within_seconds()
 }
 
 /// How long after this signal to the process that leads another one patches a workload. `None` when the first one still did that itself.
-async fn takeover(with: &str, options: &[&str]) -> Option<Duration> {
+/// The first one is sending a message to `receiver` then, where there is one.
+async fn takeover(with: &str, options: &[&str], receiver: Option<&Receiver>) -> Option<Duration> {
     let stage = Stage::with_checkout(&[]).await;
     let start = |account, pod| {
         let kubeconfig = stage.cluster.kubeconfig_file(Some((NAMESPACE, account)));
@@ -111,6 +113,14 @@ async fn takeover(with: &str, options: &[&str]) -> Option<Duration> {
         (looks.count() >= 2).then_some(())
     })
     .await;
+    if let Some(receiver) = receiver {
+        let before = receiver.received().len();
+        stage.deploy("other", OLD, &[]).await;
+        eventually("a message is being sent", LIMIT, || async {
+            (receiver.received().len() > before).then_some(())
+        })
+        .await;
+    }
     let sent = Instant::now();
     signal(&first, with).await;
     stage.offer_1_5_0().await;
@@ -122,10 +132,15 @@ async fn takeover(with: &str, options: &[&str]) -> Option<Duration> {
 }
 
 /// The best of a few attempts, as a machine may be busy, is within this.
-async fn assert_taken_over_within(limit: Duration, with: &str, options: &[&str]) {
+async fn assert_taken_over_within(
+    limit: Duration,
+    with: &str,
+    options: &[&str],
+    receiver: Option<&Receiver>,
+) {
     let mut took = Vec::new();
     for _ in 0..4 {
-        let attempt = takeover(with, options).await;
+        let attempt = takeover(with, options, receiver).await;
         took.push(attempt);
         if attempt.is_some_and(|attempt| attempt < limit) {
             return;
@@ -138,9 +153,23 @@ async fn assert_taken_over_within(limit: Duration, with: &str, options: &[&str])
 async fn of_two_processes_the_other_acts_within_2_s_of_sigterm_and_within_the_lease_and_2_s_of_sigkill() {
     tokio::join!(
         // The lease lasts 15 s, as nobody says otherwise.
-        assert_taken_over_within(Duration::from_secs(2), "TERM", &[]),
-        assert_taken_over_within(Duration::from_secs(3 + 2), "KILL", &["--lease-duration", "3s"]),
+        assert_taken_over_within(Duration::from_secs(2), "TERM", &[], None),
+        assert_taken_over_within(
+            Duration::from_secs(3 + 2),
+            "KILL",
+            &["--lease-duration", "3s"],
+            None
+        ),
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_other_acts_within_2_s_of_sigterm_although_a_message_has_no_answer() {
+    let receiver = Receiver::start().await;
+    receiver.behave(Behaviour::Hang);
+    let url = receiver.url("/");
+    let options = ["--webhook-url", &url, "--webhook-enable-deployment-detected"];
+    assert_taken_over_within(Duration::from_secs(2), "TERM", &options, Some(&receiver)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

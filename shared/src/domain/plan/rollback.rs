@@ -9,7 +9,7 @@ use super::undo::Requests;
 use super::{Action, Snapshot, Update, init_containers};
 use crate::domain::annotations::{LAST_IMAGES, Mode, status_annotations};
 use crate::domain::holds::with_holds;
-use crate::domain::in_flight::{Cause, ImageChange, InFlight, LastImages};
+use crate::domain::in_flight::{Cause, ImageChange, InFlight, LastImages, begins};
 use crate::domain::reference::ImageReference;
 use crate::domain::rollout::{Failure, RolloutStatus};
 use crate::domain::watched::Reading;
@@ -94,8 +94,9 @@ fn undoable(workload: &Workload, in_flight: &InFlight) -> BTreeMap<String, Optio
 /// When a rollout begins that takes the place of the present one. The controller's clock may be ahead, and its verdict on the
 /// present one must not count as one on the next.
 pub(super) fn started(workload: &Workload, now: Timestamp) -> Timestamp {
+    let begins = begins(&workload.annotations, now);
     let failed_at = workload.rollout.failed_at();
-    failed_at.map_or(now, |failed_at| now.max(failed_at))
+    failed_at.map_or(begins, |failed_at| begins.max(failed_at))
 }
 
 /// The same changes, each from the very image that ran where the tag that was written is known to point elsewhere by now: by its name

@@ -262,9 +262,13 @@ fn followed(in_pods: &InPods, record: &TagRecord, remote: &Digest) -> Result<Run
     // A pod that was made anew runs what the tag points at by now, and that is no way back.
     let exact = match behind.len() {
         0 => in_pods.only(),
-        1 => behind.first().copied().filter(|_| !in_pods.untold),
-        // Nobody knows which of them is meant.
-        _ => None,
+        _ if in_pods.untold => None,
+        1 => behind.first().copied(),
+        // The tag has pointed at each; one that nobody ever saw it point at is not known to be older or newer.
+        _ => {
+            let mut former = record.former.iter().map(|former| &former.digest);
+            former.find(|digest| behind.contains(digest))
+        }
     };
     match behind.first() {
         Some(_) if record.platforms_pending => Err(RunningUnknown::PlatformsPending),

@@ -15,7 +15,7 @@ mod taken_back;
 mod undo;
 
 use super::*;
-use crate::domain::annotations::{IN_FLIGHT, Namespaces};
+use crate::domain::annotations::{IN_FLIGHT, LAST_UPDATE, Namespaces};
 use crate::domain::in_flight::LastImages;
 use crate::domain::nodes::PlatformSelector;
 use crate::domain::ownership::Ownership;
@@ -441,6 +441,19 @@ fn an_update_under_way_is_followed_even_when_the_settings_were_broken_meanwhile(
         status,
         RolloutStatus::InProgress(Waiting::Controller { .. })
     ));
+}
+
+#[test]
+fn an_update_begins_not_before_the_last_one_ended_by_whatever_clock() {
+    let annotations = [AUTO.as_slice(), &[(LAST_UPDATE, "2026-11-21T03:00:59Z")]].concat();
+    let workload = workload(&annotations, &[("app", "shop.example/app:1.4.0")]);
+    let action = assessment(&snapshot(workload, vec![app()]), now())
+        .unwrap()
+        .action;
+    let Action::Start(update) = action else {
+        panic!("{action:?}")
+    };
+    assert_eq!(update.in_flight.started.to_string(), "2026-11-21T03:00:59Z");
 }
 
 #[test]

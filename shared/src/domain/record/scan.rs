@@ -139,13 +139,13 @@ impl Room {
     }
 }
 
-/// What a tag that points at this digest now pointed at before. An image that does not say its version would tell nobody anything.
+/// What a tag that points at this digest now pointed at before.
 fn former(before: &TagRecord, now: Option<&Digest>) -> Box<[Former]> {
     let moved = now.is_some_and(|now| before.pointed_elsewhere(now));
     let left = || {
         Some(Former {
             digest: before.digest.clone()?,
-            version: before.labels.as_deref()?.version.clone()?,
+            version: before.labels.as_deref().and_then(|labels| labels.version.clone()),
             platforms: before.platforms.clone(),
         })
     };

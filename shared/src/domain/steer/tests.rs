@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::domain::annotations::LONGEST;
 use crate::domain::decision::KnownBy;
 use crate::domain::plan::tests::{AUTO, LIMITS, app, now, snapshot, workload};
 use crate::domain::plan::{Action, plan};
@@ -164,14 +165,18 @@ fn the_last_update_is_asked_to_be_undone_by_exactly_what_it_gave() {
 
 #[test]
 fn what_no_longer_fits_among_what_is_held_is_told() {
-    let many: Vec<String> = (0..20).map(|number| format!("1.4.{number}")).collect();
+    // As long as a value may be.
+    let many: Vec<String> = (0..LONGEST / 128)
+        .map(|number| format!("{number:0>127}"))
+        .collect();
     let (_, assessment) = stage(&[("kubefresh.dev/hold", &many.join(" "))]);
     let change = hold(&assessment, None, &holds(&["1.5.0"])).unwrap();
+    let oldest = &many[0];
     assert_eq!(
         change.meaning,
         [
-            "1.5.0 is held by kubefresh.dev/hold",
-            "1.4.0 is no longer held by kubefresh.dev/hold, which keeps the latest only"
+            "1.5.0 is held by kubefresh.dev/hold".to_owned(),
+            format!("{oldest} is no longer held by kubefresh.dev/hold, which keeps the latest only"),
         ]
     );
 }

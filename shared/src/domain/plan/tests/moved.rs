@@ -26,7 +26,7 @@ fn moved(annotations: &[(&str, &str)], image: &str, offered: Option<&str>, pods:
     }));
     tag.former = Box::new([Former {
         digest: digest('a'),
-        version: "1.4.0".to_owned(),
+        version: Some("1.4.0".to_owned()),
         platforms: BTreeMap::from([("linux/amd64".to_owned(), digest('e'))]),
     }]);
     let workload = workload(&[AUTO.as_slice(), annotations].concat(), &[("app", image)]);

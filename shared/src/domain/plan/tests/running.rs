@@ -161,12 +161,47 @@ fn what_ran_is_remembered_so_that_an_undo_does_not_go_back_to_a_tag_that_has_mov
 }
 
 #[test]
+fn of_several_that_ran_the_one_comes_back_that_the_tag_pointed_at_last() {
+    let (name, record) = record("shop.example/edge", &["edge digest"], &["edge"]);
+    let mut record = record.unwrap().as_ref().clone();
+    let former = |fill| Former {
+        digest: digest(fill),
+        version: None,
+        platforms: BTreeMap::new(),
+    };
+    record.findings.as_mut().unwrap().tags[0].former = Box::new(['d', 'c', 'a'].map(former));
+    let record = Arc::new(record);
+    for (ran, expected) in [
+        (&['a', 'c'][..], Some('c')),
+        (&['a', 'c', 'b'], Some('c')),
+        // The record knows one of them alone, and none.
+        (&['a', 'e'], Some('a')),
+        (&['e', 'f'], None),
+    ] {
+        let pods: Vec<String> = ran.iter().map(|fill| named(*fill)).collect();
+        let pods = pods_on(EDGE, pods.iter().map(|image_id| (image_id.as_str(), "node")));
+        let records = vec![(name.clone(), Ok(Arc::clone(&record)))];
+        let mut snapshot = snapshot(edge_workload(&[]), records);
+        snapshot.nodes = Some(Ok(Arc::default()));
+        snapshot.pods.insert("1234".to_owned(), Ok(Arc::new(pods)));
+        let Action::Start(update) = assessment(&snapshot, now()).unwrap().action else {
+            panic!("{ran:?}")
+        };
+        assert_eq!(
+            update.in_flight.containers["app"].ran,
+            expected.map(digest),
+            "{ran:?}"
+        );
+    }
+}
+
+#[test]
 fn what_a_tag_pointed_at_before_is_known_by_its_platforms_too() {
     let (name, record) = record("shop.example/edge", &["edge digest"], &["edge"]);
     let mut record = record.unwrap().as_ref().clone();
     record.findings.as_mut().unwrap().tags[0].former = Box::new([Former {
         digest: digest('a'),
-        version: "1.0".to_owned(),
+        version: None,
         platforms: [("linux/amd64", '1'), ("linux/arm64", '2')]
             .map(|(platform, fill)| (platform.to_owned(), digest(fill)))
             .into(),

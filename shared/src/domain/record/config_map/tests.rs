@@ -80,7 +80,7 @@ fn what_was_added_since_is_read_back_and_where_it_is_missing_the_scan_knew_the_d
     }));
     tag.former = Box::new([Former {
         digest: digest('d'),
-        version: "1.4.0".to_owned(),
+        version: Some("1.4.0".to_owned()),
         platforms: BTreeMap::from([("linux/amd64".to_owned(), digest('e'))]),
     }]);
     let read = ScanRecord::parse(&newer.to_config_map("kubefresh")).unwrap();

@@ -42,28 +42,31 @@ fn edge(record: &ScanRecord) -> &TagRecord {
 }
 
 /// Number and version, newest first.
-fn former(record: &ScanRecord) -> Vec<(usize, &str)> {
+fn former(record: &ScanRecord) -> Vec<(usize, Option<&str>)> {
     let number = |digest: &Digest| digest.hex().parse().unwrap();
     let former = edge(record).former.iter();
     former
-        .map(|former| (number(&former.digest), former.version.as_str()))
+        .map(|former| (number(&former.digest), former.version.as_deref()))
         .collect()
 }
 
 #[test]
-fn what_a_followed_tag_pointed_at_before_is_kept_where_its_image_said_a_version() {
+fn what_a_followed_tag_pointed_at_before_is_kept_with_the_version_that_its_image_said() {
+    let [one, two, four, five] =
+        [(1, "1.1"), (2, "1.2"), (4, "1.4"), (5, "1.5")].map(|(number, version)| (number, Some(version)));
+    let three = (3, None);
     let scans = [
         (1, Some("1.1"), &[][..]),
         (1, Some("1.1"), &[]),
-        (2, Some("1.2"), &[(1, "1.1")]),
+        (2, Some("1.2"), &[one]),
         // Nothing moves, and nothing is added.
-        (2, Some("1.2"), &[(1, "1.1")]),
-        (3, None, &[(2, "1.2"), (1, "1.1")]),
-        (4, Some("1.4"), &[(2, "1.2"), (1, "1.1")]),
+        (2, Some("1.2"), &[one]),
+        (3, None, &[two, one]),
+        (4, Some("1.4"), &[three, two, one]),
         // Back again: what it points at is nothing that was.
-        (2, Some("1.2"), &[(4, "1.4"), (1, "1.1")]),
-        (5, Some("1.5"), &[(2, "1.2"), (4, "1.4"), (1, "1.1")]),
-        (6, Some("1.6"), &[(5, "1.5"), (2, "1.2"), (4, "1.4"), (1, "1.1")]),
+        (2, Some("1.2"), &[four, three, one]),
+        (5, Some("1.5"), &[two, four, three, one]),
+        (6, Some("1.6"), &[five, two, four, three, one]),
     ];
     let mut before: Option<ScanRecord> = None;
     for (number, version, expected) in scans {
@@ -85,7 +88,9 @@ fn what_a_followed_tag_pointed_at_before_is_kept_where_its_image_said_a_version(
         (106, Some((6, Some("1.6")))),
         (4, Some((4, Some("1.4")))),
         (104, Some((4, Some("1.4")))),
-        (3, None),
+        (3, Some((3, None))),
+        (103, Some((3, None))),
+        (7, None),
     ] {
         let (digest, expected) = (
             digest(asked),

@@ -336,7 +336,7 @@ async fn a_watched_table_shows_changes_as_they_come() {
     let cluster = Cluster::with_web().await;
     let watching = cluster.run(
         "admin",
-        &["get", "deployment", "web", "-w", "--request-timeout=3s"],
+        &["get", "deployment", "web", "-w", "--request-timeout=10s"],
     );
     let scaling = async {
         let watched = || {

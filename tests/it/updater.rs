@@ -80,6 +80,8 @@ const NAMESPACE: &str = "kubefresh";
 const LEASE: &str = "kubefresh-updater";
 /// How long it lasts.
 const LEASE_SECONDS: u64 = 2;
+/// How long it lasts where nobody waits until it has run out: long enough for a machine that stalls.
+const STEADY_LEASE: Duration = Duration::from_secs(15);
 
 /// A cluster with Kubefresh's rights installed, a namespace for workloads, and a client with every right.
 struct Stage {
@@ -356,6 +358,12 @@ impl Stage {
     /// The same, with more on its command line.
     async fn leader_with(&self, options: &[&str]) -> Updater {
         self.leader_that(options, |_| {}).await
+    }
+
+    /// The same, for one that is to lead to its end however slow the machine is. Were it killed, the next one would have to wait.
+    async fn steady_leader(&self, options: &[&str]) -> Updater {
+        self.leader_that(options, |settings| settings.lease_duration = STEADY_LEASE)
+            .await
     }
 }
 

@@ -321,9 +321,9 @@ mod tests {
     async fn a_worker_is_woken_by_a_claim_and_by_its_lapse_and_not_by_its_renewal() {
         let (sender, claim) = watch::channel(Claim::NONE);
         let mut leadership = Leadership::new(claim, CancellationToken::new());
-        let end = Instant::now() + Duration::from_millis(60);
+        let end = Instant::now() + Duration::from_secs(2);
         let script = tokio::spawn(async move {
-            sender.send_replace(Claim::until(end - Duration::from_millis(30)));
+            sender.send_replace(Claim::until(end - Duration::from_secs(1)));
             tokio::task::yield_now().await;
             sender.send_replace(Claim::until(end));
             sender

@@ -172,7 +172,7 @@ async fn a_connection_that_fell_silent_is_replaced_and_costs_no_repository() {
     let tunnel = Tunnel::to(front.host()).await;
     let host = tunnel.address.to_string();
     let options = RegistryClientOptions {
-        request_timeout: Duration::from_secs(5),
+        request_timeout: Duration::from_secs(15),
         ..quick()
     };
     let client = trusting(&host, &front, options);

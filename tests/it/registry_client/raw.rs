@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use super::{class_of, list, quick, trusting};
+use super::{class_of, client, list, quick, trusting};
 
 /// What a server does with a connection once it has read the beginning of a request.
 #[derive(Debug, Clone)]
@@ -138,7 +138,7 @@ async fn what_is_no_http_and_what_breaks_off_is_a_broken_connection_and_tried_th
         ),
     ] {
         let server = Server::start(script.clone()).await;
-        let error = list(&impatient(), &server.repository()).await.unwrap_err();
+        let error = list(&client(), &server.repository()).await.unwrap_err();
         assert_eq!(error.class(), ErrorClass::Connection, "{script:?}: {error}");
         assert_eq!(server.connections(), 3, "{script:?}");
     }

@@ -99,7 +99,7 @@ async fn cost(
 ) -> [usize; 3] {
     let asked = eventually(
         "docker-registry has written its log",
-        std::time::Duration::from_secs(10),
+        std::time::Duration::from_secs(30),
         async || {
             Some(registry.asked_by("kubefresh-scanner")).filter(|asked| asked.len() >= earlier + requests)
         },

@@ -123,7 +123,7 @@ async fn half_an_answer_and_a_wrong_one_leave_the_findings_and_show_the_error_an
         assert!(shown["age_seconds"].as_i64().unwrap() > 24 * 3600, "{shown}");
 
         cluster.registry.clear_faults();
-        eventually("it is well again", Duration::from_secs(10), async || {
+        eventually("it is well again", Duration::from_secs(30), async || {
             summary(&scan(&cluster, &[]).await);
             failing(&cluster).await.is_empty().then_some(())
         })

@@ -58,12 +58,13 @@ async fn when_the_time_is_short_every_namespace_gets_its_turn_and_the_next_run_g
     workloads.push(deployment_in("office", "mail", &mail));
     cluster.apply(&workloads).await;
     let yaml = format!(
-        "registries: {{ '{}': {{ requestsPerSecond: 20, burst: 1 }} }}",
+        "registries: {{ '{}': {{ requestsPerSecond: 10, burst: 1 }} }}",
         cluster.registry.host()
     );
-    let in_a_second = || scan_with_registries(&cluster, &yaml, &["--deadline", "1s"]);
+    // Enough for a third of them, so that two runs do not come to the end of the hundred.
+    let in_three_seconds = || scan_with_registries(&cluster, &yaml, &["--deadline", "3s"]);
 
-    let first = in_a_second().await;
+    let first = in_three_seconds().await;
     assert!(
         summary(&first).contains("deferred (time was up)"),
         "{}",
@@ -75,7 +76,7 @@ async fn when_the_time_is_short_every_namespace_gets_its_turn_and_the_next_run_g
     };
     assert!(asked().contains(&"/v2/office/mail/tags/list".to_owned()));
     let in_first = asked().len();
-    in_a_second().await;
+    in_three_seconds().await;
     let asked = asked();
     assert!(asked.len() > in_first, "the second run asked nothing");
     let of_the_many: Vec<_> = asked

@@ -128,12 +128,16 @@ async fn one_person_is_one_by_whichever_way_they_come_and_nobody_without_a_check
     assert_eq!(alice.status(), 200);
     let agreed = scene.stage.annotation("checkout", "approved-by").await;
 
-    let shown = scene.text(&link).await;
-    assert!(
-        shown.contains("the word of whoever has the link does not count here: 1 of 2 approvals (alice)")
-            && !shown.contains(">Deploy<"),
-        "{shown}"
-    );
+    eventually(
+        "the page behind the link says whose word counts",
+        LIMIT,
+        || async {
+            let shown = scene.text(&link).await;
+            let words = "the word of whoever has the link does not count here: 1 of 2 approvals (alice)";
+            (shown.contains(words) && !shown.contains(">Deploy<")).then_some(())
+        },
+    )
+    .await;
     let (status, page) = scene.answer(&token, "approve").await;
     assert!(
         status == 409 && page.contains("does not count here"),

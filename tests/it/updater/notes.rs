@@ -68,10 +68,17 @@ pub(super) async fn offered(forge: &Forge, path: &str) -> Stage {
     stage
 }
 
+/// A leader that reads notes at this forge, with more on its command line.
 pub(super) async fn leader(stage: &Stage, forge: &Forge, kind: &str, more: &[&str]) -> Updater {
     let forges = forge.named(kind);
     let words = [&["--forges", &forges], more].concat();
-    stage.leader_with(&words).await
+    stage.steady_leader(&words).await
+}
+
+/// The same, for one that is killed: the next one waits until its lease has run out, which is soon.
+pub(super) async fn leader_until_killed(stage: &Stage, forge: &Forge) -> Updater {
+    let forges = forge.named("github");
+    stage.leader_with(&["--forges", &forges]).await
 }
 
 fn targets(forge: &Forge) -> Vec<String> {

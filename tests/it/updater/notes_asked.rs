@@ -2,7 +2,7 @@
 
 use sandbox::forge::{Asked, Forge, Mood, Repository};
 
-use super::notes::{NOTES, a_day_later, leader, offered, record, shop, stored};
+use super::notes::{NOTES, a_day_later, leader, leader_until_killed, offered, record, shop, stored};
 use super::*;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -10,7 +10,7 @@ async fn the_next_leader_asks_nothing_that_is_known_and_only_whether_it_has_chan
     let forge = Forge::start().await;
     forge.has("example/shop", shop());
     let stage = offered(&forge, "example/shop").await;
-    let first = leader(&stage, &forge, "github", &[]).await;
+    let first = leader_until_killed(&stage, &forge).await;
     let known = record(&stage, "with notes", |record| record.summary.is_some()).await;
     first.kill().await;
     assert_eq!(forge.asked().len(), 1);
@@ -37,7 +37,7 @@ async fn a_server_that_allows_no_more_is_left_alone_by_the_next_leader_too() {
     let until = clock::now().as_second() + 3600;
     forge.allows(0, until);
     let stage = offered(&forge, "example/shop").await;
-    let first = leader(&stage, &forge, "github", &[]).await;
+    let first = leader_until_killed(&stage, &forge).await;
     let refused = record(&stage, "that was refused", |record| record.error.is_some()).await;
     assert_eq!(refused.ask_again.as_second(), until);
     let (_, kept) = stored(&stage).await;
@@ -74,7 +74,7 @@ async fn a_server_that_allows_no_more_is_left_alone_by_the_next_leader_too() {
     let said = [("kubefresh.dev/mode", "notify"), (NOTES, &*elsewhere)];
     stage.deploy("zebra", &format!("{image}:1.4.0"), &said).await;
     let second = stage
-        .leader_with(&[
+        .steady_leader(&[
             "--forges",
             &format!("{},{}", forge.named("github"), witness.named("github")),
         ])

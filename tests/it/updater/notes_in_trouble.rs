@@ -44,7 +44,7 @@ async fn offer(stage: &Stage, name: &str, image: &str, forge: &Forge) {
 
 async fn leader(stage: &Stage, forges: &[&Forge]) -> Updater {
     let forges: Vec<String> = forges.iter().map(|forge| forge.named("github")).collect();
-    stage.leader_with(&["--forges", &forges.join(",")]).await
+    stage.steady_leader(&["--forges", &forges.join(",")]).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

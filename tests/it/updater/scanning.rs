@@ -95,7 +95,7 @@ async fn two_updaters_that_both_lead_request_one_scan() {
     let second = stage.updater(SECOND, "another-lease").await;
     second.leads().await;
     // Each decides before it can see what the other one did.
-    let slow = FaultRule::new(Fault::Delay(Duration::from_millis(400)))
+    let slow = FaultRule::new(Fault::Delay(Duration::from_secs(3)))
         .verb("create")
         .resource("jobs");
     stage.cluster.api.faults().install(slow);

@@ -9,7 +9,8 @@ use shared::domain::release_notes::book::NotesRecord;
 
 use super::notes::{NOTES, a_day_later, offered, record, stored};
 use super::summaries::{
-    A_MOMENT, asking_again_after, by_model, features, long_notes, says, summarising, summarising_by, texts,
+    A_MOMENT, asking_again_after, by_model, features, long_notes, says, summarising,
+    summarising_until_killed, texts,
 };
 use super::*;
 
@@ -113,7 +114,7 @@ async fn costs_no_other_text_its_summary(first: Completion) {
         let (records, _) = stored(&stage).await;
         (records.len() == 3 && records.iter().all(is_settled)).then_some(records)
     };
-    let updater = summarising(&stage, &forge, &model, &[]).await;
+    let updater = summarising_until_killed("tiny", &stage, &forge, &model).await;
     let records = eventually("all are settled", LIMIT, settled).await;
     let summarised = by_the_model(&records);
     assert!((1..=2).contains(&summarised.len()), "{summarised:?}");
@@ -150,7 +151,7 @@ async fn a_model_that_does_not_work_is_asked_no_more_for_a_while_whatever_the_te
     let forge = short_notes(&["one", "two"]).await;
     let model = OpenAi::start(Completion::Raw(503, String::new())).await;
     let stage = Stage::set().await;
-    let updater = summarising(&stage, &forge, &model, &[]).await;
+    let updater = summarising_until_killed("tiny", &stage, &forge, &model).await;
     for name in ["one", "two"] {
         offer(&stage, name, &forge, &format!("example/{name}")).await;
         record(&stage, "that waits, with a digest", |record| {
@@ -210,7 +211,7 @@ async fn another_model_or_language_reads_the_same_text_anew() {
         ("large", "by none", 2),
     ] {
         model.answers(says(answer));
-        let updater = summarising_by(name, &stage, &forge, &model, &[]).await;
+        let updater = summarising_until_killed(name, &stage, &forge, &model).await;
         let found = record(&stage, "that was asked for again", |record| {
             is_settled(record) && record.ask_again > clock::now()
         })

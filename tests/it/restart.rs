@@ -9,14 +9,18 @@ mod silence;
 mod trouble;
 
 use std::future::ready;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ending::{Ending, assert_waited_once, finished, messages, say_the_word, state, with_checkout};
+use ending::{
+    Ending, all_is_told, assert_each_step_was_written_once, assert_waited_once, finished, messages,
+    say_the_word, state, with_checkout,
+};
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::api::ListParams;
-use sandbox::apiserver::faults::{Fault, FaultRule};
+use sandbox::apiserver::faults::{Fault, FaultRule, InstalledFault};
 use sandbox::cluster::{Cluster, eventually};
 use sandbox::receiver::Receiver;
 use shared::domain::record::{ScanRecord, outbox};
@@ -29,6 +33,10 @@ const HELD: Duration = Duration::from_mins(2);
 const LIMIT: Duration = Duration::from_mins(1);
 /// Runs at the same time; each is mostly waiting.
 const AT_ONCE: usize = 8;
+/// Who would lead looks whether another one does, takes the lease by two calls, and confirms that by two more.
+const CALLS_TO_LEAD: u64 = 5;
+/// Runs in search of the patch that ends an update, of which some two or three are enough.
+const MOST_TRIES: usize = 10;
 
 /// Where a request is stopped.
 #[derive(Debug, Clone, Copy)]
@@ -109,37 +117,101 @@ async fn until_finished(cluster: &Cluster, ending: Ending, what: &str) {
     })
     .await;
     assert_eq!(state(cluster, ending), Some(finished(ending)), "{what}");
+    assert_each_step_was_written_once(cluster, ending, what);
 }
 
 fn has_ended(cluster: &Cluster, ending: Ending) -> bool {
     state(cluster, ending).is_some_and(|state| state.result.is_some())
 }
 
-/// Kills the updater where this strikes, and starts it again. `false` when the update was over before it did.
-async fn kill_updater(strikes: FaultRule, ending: Ending, what: &str) -> bool {
+/// Which of the updater's requests are counted. The calls for the lease never are beside others: they come as time goes by, so that the
+/// n-th request would be another one in each run.
+#[derive(Debug, Clone, Copy)]
+enum Counted {
+    AllButLeases,
+    Writes,
+    /// Patches of the workload, of which the last one writes down how the update ended.
+    Steps,
+    Leases,
+}
+
+impl Counted {
+    fn among(self, rule: FaultRule, ending: Ending) -> FaultRule {
+        let rule = rule.user(":kubefresh-updater");
+        match self {
+            Self::AllButLeases => rule.not_resource("leases"),
+            Self::Writes => rule.writes(),
+            Self::Steps => rule.verb("patch").resource(ending.resource().plural),
+            Self::Leases => rule.resource("leases"),
+        }
+    }
+}
+
+/// Where the updater is killed.
+#[derive(Debug, Clone, Copy)]
+struct Kill {
+    moment: Moment,
+    counted: Counted,
+    nth: u64,
+}
+
+/// Where it was killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reached {
+    /// Nowhere: the update was over before.
+    Nothing,
+    Request,
+    /// At the patch that writes down how the update ended.
+    End,
+}
+
+impl Kill {
+    fn reached(self, fault: &InstalledFault, cluster: &Cluster, ending: Ending) -> Reached {
+        let Some(struck) = fault.last_struck() else {
+            return Reached::Nothing;
+        };
+        let is_step = struck == format!("patch {}", ending.resource().plural);
+        let is_last = match self.moment {
+            Moment::BeforeIt => all_is_told(cluster, ending),
+            Moment::AfterIt => has_ended(cluster, ending),
+        };
+        if is_step && is_last {
+            Reached::End
+        } else {
+            Reached::Request
+        }
+    }
+}
+
+/// Kills the updater, and starts it again.
+async fn kill_updater(kill: Kill, ending: Ending) -> Reached {
+    let what = format!("the update killed at {kill:?} has {ending:?}");
     let cluster = with_checkout(ending).await;
     scan(&cluster).await;
-    let strikes = strikes.user(":kubefresh-updater");
-    let fault = cluster.api.faults().install(strikes);
+    let rule = FaultRule::new(kill.moment.fault()).nth(kill.nth);
+    let fault = cluster.api.faults().install(kill.counted.among(rule, ending));
     let receiver = Receiver::start().await;
     let mut updater = start_updater(&cluster, &receiver);
     let mut said = false;
-    let reached = eventually("the request is reached or the update is over", LIMIT, || {
+    eventually("the request is reached or the update is over", LIMIT, || {
+        // In this order, as what is struck may be what ends it.
+        let over = has_ended(&cluster, ending);
         let reached = fault.struck() > 0;
         said = said || !reached && say_the_word(&cluster, ending);
-        ready((reached || has_ended(&cluster, ending)).then_some(reached))
+        ready((reached || over).then_some(()))
     })
     .await;
+    let reached = kill.reached(&fault, &cluster, ending);
     updater.kill().await.unwrap();
     if !said {
         say_the_word(&cluster, ending);
     }
     cluster.api.faults().clear();
     let _again = start_updater(&cluster, &receiver);
-    until_finished(&cluster, ending, what).await;
-    until_heard(&cluster, &receiver, (ending, false), what).await;
+    until_finished(&cluster, ending, &what).await;
+    until_heard(&cluster, &receiver, (ending, false), &what).await;
     if matches!(ending, Ending::Approved | Ending::Thawed) {
-        assert_waited_once(&cluster, ending, what);
+        assert_waited_once(&cluster, ending, &what);
     }
     reached
 }
@@ -147,7 +219,8 @@ async fn kill_updater(strikes: FaultRule, ending: Ending, what: &str) -> bool {
 /// Whoever runs programs by the dozen does so alone: what is started beside it would wait for a processor, and not for the program.
 static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
-/// All kill points of one kind, until a run gets through without being killed; how many there were.
+/// All kill points of one kind, until a run gets through without being killed: each request of that one was struck in a run before. How
+/// many there were.
 async fn kill_points<Run: Future<Output = bool>>(run: impl Fn(u64) -> Run) -> usize {
     let _alone = ALONE.lock().await;
     let mut runs = futures::stream::iter(1..).map(run).buffered(AT_ONCE);
@@ -156,42 +229,78 @@ async fn kill_points<Run: Future<Output = bool>>(run: impl Fn(u64) -> Run) -> us
         killed += 1;
         assert!(
             killed < 150,
-            "an update of one workload needs some thirty requests, and on a busy machine as many renewals of the lease come between them"
+            "an update of one workload needs some thirty requests"
         );
     }
     killed
 }
 
-/// Kills it at each of its requests.
-async fn every_kill_point(moment: Moment, ending: Ending) {
+/// Kills it at each of these requests, and in any case at the one that ends the update; how many there were.
+async fn kill_at_each(moment: Moment, counted: Counted, ending: Ending) -> usize {
+    let ended = &AtomicBool::new(false);
     let killed = kill_points(|nth| async move {
-        let what = format!("the update killed at request {nth} ({moment:?}) has {ending:?}");
-        kill_updater(FaultRule::new(moment.fault()).nth(nth), ending, &what).await
+        let kill = Kill { moment, counted, nth };
+        let reached = kill_updater(kill, ending).await;
+        ended.fetch_or(reached == Reached::End, Ordering::SeqCst);
+        reached != Reached::Nothing
     });
     let killed = killed.await;
+    if !ended.load(Ordering::SeqCst) {
+        kill_at_the_end(moment, ending).await;
+    }
+    killed
+}
+
+/// Kills it at the patch that ends the update. Which one of the workload's that is differs from run to run, as some lose a race against the
+/// controller.
+async fn kill_at_the_end(moment: Moment, ending: Ending) {
+    let _alone = ALONE.lock().await;
+    let counted = Counted::Steps;
+    let mut nth = 2;
+    for _ in 0..MOST_TRIES {
+        match kill_updater(Kill { moment, counted, nth }, ending).await {
+            Reached::End => return,
+            Reached::Request => nth += 1,
+            Reached::Nothing => nth = nth.max(2) - 1,
+        }
+    }
+    panic!(
+        "none of {MOST_TRIES} runs was killed at the patch by which the update has {ending:?} ({moment:?})"
+    );
+}
+
+/// Kills it at each of its requests.
+async fn every_kill_point(moment: Moment, ending: Ending) {
+    let killed = kill_at_each(moment, Counted::AllButLeases, ending).await;
     assert!(
         killed >= 10,
-        "only {killed} requests: access, lists, watches, lease, Events and patches are more"
+        "only {killed} requests: access, lists, watches, Events and patches are more"
     );
 }
 
 /// Kills it after each of its writes. What it reads leaves nothing behind that would outlast it, so that between two of them it makes no
 /// difference where it is killed; how it begins is the same for all endings.
 async fn every_write(ending: Ending) {
-    let killed = kill_points(|nth| async move {
-        let what = format!("the update killed at write {nth} has {ending:?}");
-        kill_updater(
-            FaultRule::new(Moment::AfterIt.fault()).writes().nth(nth),
-            ending,
-            &what,
-        )
-        .await
-    });
-    let killed = killed.await;
+    let killed = kill_at_each(Moment::AfterIt, Counted::Writes, ending).await;
     assert!(
         killed >= 7,
         "only {killed} writes: messages, Events and patches are more"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_updater_killed_at_any_call_by_which_it_comes_to_lead_finishes_after_a_restart_with_one_rollout() {
+    let _alone = ALONE.lock().await;
+    let counted = Counted::Leases;
+    let kills = [Moment::BeforeIt, Moment::AfterIt]
+        .into_iter()
+        .flat_map(|moment| (1..=CALLS_TO_LEAD).map(move |nth| Kill { moment, counted, nth }));
+    let mut runs = futures::stream::iter(kills)
+        .map(|kill| kill_updater(kill, Ending::Completed))
+        .buffered(AT_ONCE);
+    while let Some(reached) = runs.next().await {
+        assert_eq!(reached, Reached::Request, "it led without that call");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

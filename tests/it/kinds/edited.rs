@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::{Stage, annotation, told_of};
 use crate::shop::{deployment, scan};
 
-/// Sandbox time that leaves the test two seconds to come in between.
-const SLOWLY: [(&str, &str); 1] = [("ready-after", "40s")];
+/// Sandbox time that leaves the test five seconds to come in between.
+const SLOWLY: [(&str, &str); 1] = [("ready-after", "100s")];
 
 const BOTH: [&str; 4] = ["UpdateStarted", "ImageUpdated", "UpdateStarted", "ImageUpdated"];
 
@@ -74,8 +74,13 @@ async fn a_workload_that_is_edited_in_the_middle_of_a_rollout_is_followed_to_the
     stage.goes_on();
     stage.edit(|deployment| deployment["spec"]["replicas"] = json!(2));
     stage.has_ended().await;
-    assert_eq!(stage.tags(), ["1.5.0"; 2]);
-    assert_eq!(stage.environments(), [environment.clone(), environment]);
+    let edited = [environment.clone(), environment];
+    // Those of before go in their own time.
+    stage
+        .until("both pods are of the edited template", || {
+            stage.tags() == ["1.5.0"; 2] && stage.environments() == edited
+        })
+        .await;
     assert_eq!(stage.told(), told_of("Deployment", &BOTH[..2]));
 
     // With no pod left there is none to wait for, and what was begun in mode auto is ended in mode off.

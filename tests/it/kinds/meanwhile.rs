@@ -16,8 +16,11 @@ use serde_json::{Value, json};
 use super::{Stage, annotation, has_settled, told_of};
 use crate::shop::start_updater;
 
-/// Sandbox time that leaves the test two seconds to come in between.
-const SLOWLY: [(&str, &str); 1] = [("ready-after", "40s")];
+/// Sandbox time that leaves the test five seconds for each pod to come in between.
+const SLOWLY: [(&str, &str); 1] = [("ready-after", "100s")];
+
+/// The same for a rollout that does not have to end.
+const VERY_SLOWLY: [(&str, &str); 1] = [("ready-after", "200s")];
 
 /// A StatefulSet of three pods that runs.
 async fn with_db() -> Stage {
@@ -131,7 +134,7 @@ async fn a_workload_that_is_deleted_in_the_middle_is_forgotten_and_its_successor
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_pod_holds_up_the_rollback_too_and_people_hear_what_they_have_to_do() {
     let stage = with_db().await;
-    stage.annotate(&STATEFUL_SETS, "kubefresh.dev/rollout-timeout", "3s");
+    stage.annotate(&STATEFUL_SETS, "kubefresh.dev/rollout-timeout", "10s");
     let _updater = stage.offer(&[("never-ready", "true")]).await;
     stage.is_halfway().await;
     // For the rollback: somebody has to help.
@@ -206,7 +209,7 @@ async fn an_undo_of_a_daemon_set_is_not_fought() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_undo_in_the_middle_of_a_rollout_ends_the_update() {
     let stage = with_db().await;
-    let _updater = stage.offer(&SLOWLY).await;
+    let _updater = stage.offer(&VERY_SLOWLY).await;
     stage.is_halfway().await;
     stage.undo::<StatefulSet>().await;
     stage.is_held(&STATEFUL_SETS).await;

@@ -18,8 +18,8 @@ use crate::shop::{scan, start_updater};
 
 const ARGO_CD: &str = "argocd-controller";
 
-/// Sandbox time that leaves the controller two seconds to come in between.
-const SLOWLY: [(&str, &str); 1] = [("ready-after", "40s")];
+/// Sandbox time that leaves the controller ten seconds to come in between. No such rollout has to end.
+const SLOWLY: [(&str, &str); 1] = [("ready-after", "200s")];
 
 /// How what Git says is brought back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,9 +1,7 @@
 //! An update that fails is undone to the exact images of before, whatever the kind and however they are written.
 
-use std::sync::Arc;
-
 use sandbox::apiserver::resources::{DAEMON_SETS, DEPLOYMENTS, PODS, Resource};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::undoing::images;
 use super::{Stage, annotation, told_of};
@@ -47,9 +45,13 @@ impl Stage {
         let db = self.get(resource).unwrap();
         let container = &db["spec"]["template"]["spec"]["containers"][0];
         assert_eq!(container["image"], before);
-        let pods = self.store.list(&PODS, Some("shop"));
-        let runs_before = |pod: &Arc<Value>| pod["spec"]["containers"][0]["image"] == before;
-        assert!(pods.iter().all(runs_before), "{pods:?}");
+        // Those that failed go in their own time.
+        self.until("only pods with the image of before are there", || {
+            let pods = self.store.list(&PODS, Some("shop"));
+            let mut run = pods.iter().map(|pod| &pod["spec"]["containers"][0]["image"]);
+            !pods.is_empty() && run.all(|image| image == before)
+        })
+        .await;
         // As exact as what was given.
         let digest = self.cluster.registry.digest("shop/db", tag).unwrap();
         let is_pinned = before.contains('@');
@@ -75,7 +77,7 @@ async fn several_containers_and_an_init_container_go_back_in_one_patch_though_on
     for repository in ["shop/migrate", "shop/metrics"] {
         stage.publish(repository, "1.5.0", &[]);
     }
-    stage.annotate(&DEPLOYMENTS, "kubefresh.dev/rollout-timeout", "3s");
+    stage.annotate(&DEPLOYMENTS, "kubefresh.dev/rollout-timeout", "10s");
     let _updater = stage.offer(&[("never-ready", "true")]).await;
     stage
         .until("the start is told", || !stage.told().is_empty())

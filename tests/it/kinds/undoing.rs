@@ -1,9 +1,12 @@
 //! The last update of each kind is undone when somebody asks for it.
 
-use sandbox::apiserver::resources::{CRON_JOBS, DAEMON_SETS, DEPLOYMENTS, Resource, STATEFUL_SETS};
+use sandbox::apiserver::resources::{
+    CRON_JOBS, DAEMON_SETS, DEPLOYMENTS, REPLICA_SETS, Resource, STATEFUL_SETS,
+};
 use serde_json::{Value, json};
 
 use super::{Stage, annotation, told_of};
+use crate::shop::start_updater;
 
 /// The images of a workload's pods, init containers first.
 pub(super) fn images(workload: &Value) -> Vec<String> {
@@ -85,9 +88,18 @@ async fn a_request_that_an_undo_of_a_deployment_brings_back_undoes_nothing() {
     stage.run("Deployment", json!({ "replicas": 1 })).await;
     let available = |deployment: &Value| deployment["status"]["availableReplicas"] == 1;
     stage.wait(&DEPLOYMENTS, "db runs", available).await;
-    let _updater = stage.offer(&[]).await;
+    let mut updater = stage.offer(&[]).await;
     stage.result_is(&DEPLOYMENTS, "completed").await;
+    // Only what the controller has copied comes back, and the updater could be faster than that.
+    updater.kill().await.unwrap();
     stage.annotate(&DEPLOYMENTS, "kubefresh.dev/undo", "1.5.0");
+    stage
+        .until("its ReplicaSet has the request", || {
+            let sets = stage.store.list(&REPLICA_SETS, Some("shop"));
+            sets.iter().any(|set| annotation(set, "undo").is_some())
+        })
+        .await;
+    let _next = start_updater(&stage.cluster);
     stage.result_is(&DEPLOYMENTS, "rolled back").await;
     stage.undo_deployment("1.5.0").await;
     stage

@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::{Stage, annotation, told_of};
 use crate::shop::start_updater;
 
-/// Sandbox time that leaves the test two seconds to come in between.
-const SLOWLY: [(&str, &str); 1] = [("ready-after", "40s")];
+/// Sandbox time that leaves the test five seconds to come in between.
+const SLOWLY: [(&str, &str); 1] = [("ready-after", "100s")];
 
 fn is_held(deployment: &Value) -> bool {
     annotation(deployment, "hold").as_deref() == Some("<=1.5.0")

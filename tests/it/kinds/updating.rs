@@ -112,7 +112,7 @@ async fn a_daemon_set_is_followed_until_every_node_has_a_new_pod_that_is_availab
     stage.run("DaemonSet", json!({})).await;
     let runs = |set: &Value| set["status"]["numberAvailable"] == 1;
     stage.wait(&DAEMON_SETS, "db runs", runs).await;
-    let _updater = stage.offer(&[("ready-after", "60s")]).await;
+    let _updater = stage.offer(&[("ready-after", "100s")]).await;
     stage
         .wait(&DAEMON_SETS, "the new pod is on its way", |set| {
             set["status"]["updatedNumberScheduled"] == 1

@@ -1,5 +1,7 @@
 //! How an update ends that is begun, and what there is to see of it then: the same however often the programs were killed.
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::Api;
@@ -7,6 +9,7 @@ use kube::api::{Patch, PatchParams};
 use sandbox::apiserver::resources::{
     CONTROLLER_REVISIONS, DEPLOYMENTS, EVENTS, REPLICA_SETS, Resource, STATEFUL_SETS,
 };
+use sandbox::apiserver::store::Change;
 use sandbox::cluster::{Cluster, eventually};
 use sandbox::registry::ImageSpec;
 use serde_json::{Value, json};
@@ -36,7 +39,7 @@ pub(super) enum Ending {
 }
 
 impl Ending {
-    fn resource(self) -> &'static Resource {
+    pub(super) fn resource(self) -> &'static Resource {
         if self == Self::CompletedInOrder {
             &STATEFUL_SETS
         } else {
@@ -192,24 +195,34 @@ pub(super) fn state(cluster: &Cluster, ending: Ending) -> Option<State> {
     if annotation(&object, "in-flight").is_some() {
         return None;
     }
-    let store = cluster.api.store();
-    let events = store.list(&EVENTS, Some("shop"));
-    let ours = events
-        .iter()
-        .filter(|event| event["reportingComponent"] == "kubefresh.dev/updater");
-    let mut events: Vec<String> = ours
-        .filter_map(|event| event["reason"].as_str().map(str::to_owned))
-        .collect();
-    events.sort();
+    let templates = cluster.api.store().list(ending.history(), Some("shop"));
     Some(State {
         image: image(cluster, &object),
         // The reason for a rollback names pods, and differs.
         result: annotation(&object, "last-result")
             .and_then(|result| result.split(':').next())
             .map(str::to_owned),
-        templates: store.list(ending.history(), Some("shop")).len(),
-        events,
+        templates: templates.len(),
+        events: told(cluster),
     })
+}
+
+/// The reasons of the updater's Events, sorted.
+fn told(cluster: &Cluster) -> Vec<String> {
+    let events = cluster.api.store().list(&EVENTS, Some("shop"));
+    let ours = events
+        .iter()
+        .filter(|event| event["reportingComponent"] == "kubefresh.dev/updater");
+    let mut reasons: Vec<String> = ours
+        .filter_map(|event| event["reason"].as_str().map(str::to_owned))
+        .collect();
+    reasons.sort();
+    reasons
+}
+
+/// Whether people know all that they are to know. Only then the end is written down.
+pub(super) fn all_is_told(cluster: &Cluster, ending: Ending) -> bool {
+    told(cluster) == finished(ending).events
 }
 
 fn image(cluster: &Cluster, object: &Value) -> String {
@@ -281,6 +294,44 @@ pub(super) fn messages(ending: Ending) -> &'static [&'static str] {
     }
 }
 
+/// Each change of the workload, in order.
+fn changes_of_checkout(cluster: &Cluster, ending: Ending) -> Vec<Arc<Change>> {
+    let mut changes = cluster.api.store().changes_since(1).unwrap();
+    changes.retain(|change| {
+        change.resource == ending.resource() && change.object["metadata"]["name"] == "checkout"
+    });
+    changes
+}
+
+/// That each step of the update was written down once, and never anew with another time or in other words: the marker of each rollout, and
+/// then the result.
+pub(super) fn assert_each_step_was_written_once(cluster: &Cluster, ending: Ending, what: &str) {
+    let mut steps: Vec<(Option<String>, Option<String>)> = changes_of_checkout(cluster, ending)
+        .iter()
+        .map(|change| {
+            let text = |key| annotation(&change.object, key).map(str::to_owned);
+            (text("in-flight"), text("last-result"))
+        })
+        .collect();
+    steps.dedup();
+    let brief: Vec<(bool, bool)> = steps
+        .iter()
+        .map(|(marker, result)| (marker.is_some(), result.is_some()))
+        .collect();
+    let markers = match ending {
+        Ending::Completed | Ending::CompletedInOrder | Ending::Approved | Ending::Thawed | Ending::Undone => {
+            1
+        }
+        // That of the update, and that of the way back.
+        Ending::RolledBack | Ending::Abandoned => 2,
+        Ending::TakenBack => 0,
+    };
+    let mut course = vec![(false, false)];
+    course.extend([(true, false)].repeat(markers));
+    course.push((false, true));
+    assert_eq!(brief, course, "{what}: {steps:#?}");
+}
+
 /// What could be seen on the workload one after the other: each of these is one write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Sight {
@@ -292,11 +343,8 @@ struct Sight {
 
 /// That an update which waited has said so once, for as long as it did: it waits, is on its way, has ended.
 pub(super) fn assert_waited_once(cluster: &Cluster, ending: Ending, what: &str) {
-    let changes = cluster.api.store().changes_since(1).unwrap();
-    let of_checkout = changes.iter().filter(|change| {
-        change.resource == ending.resource() && change.object["metadata"]["name"] == "checkout"
-    });
-    let mut sights: Vec<Sight> = of_checkout
+    let mut sights: Vec<Sight> = changes_of_checkout(cluster, ending)
+        .iter()
         .map(|change| Sight {
             image: image(cluster, &change.object),
             pending: annotation(&change.object, "pending").map(str::to_owned),

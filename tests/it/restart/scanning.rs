@@ -65,8 +65,10 @@ async fn kill_updater_after_write(nth: u64) -> bool {
     let fault = cluster.api.faults().install(rule.writes().nth(nth));
     let mut updater = start_updater_with(&cluster, &[]);
     let reached = eventually("the write is reached or all is done", LIMIT, || {
+        // In this order, as what is struck may be what ends it.
+        let done = is_done(&cluster);
         let reached = fault.struck() > 0;
-        ready((reached || is_done(&cluster)).then_some(reached))
+        ready((reached || done).then_some(reached))
     })
     .await;
     updater.kill().await.unwrap();

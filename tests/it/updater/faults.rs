@@ -89,16 +89,18 @@ async fn a_lost_race_is_decided_anew_by_what_the_watch_brings() {
 async fn a_rollout_that_recovers_before_its_rollback_was_written_is_left_to_complete_and_each_is_told_once() {
     let stage = Stage::with_checkout(&[]).await;
     let updater = stage.leader().await;
-    let race = patches(Fault::conflict()).user(UPDATER).nth(2);
+    // However long it takes to recover: what is written until then loses each race.
+    let race = patches(Fault::conflict()).user(UPDATER).after(1);
     let race = stage.cluster.api.faults().install(race);
     stage.offer_1_5_0().await;
     stage.image_becomes("checkout", NEW).await;
     stage.give_up("checkout").await;
     eventually("the rollback loses the race", LIMIT, || async {
-        (race.struck() == 1).then_some(())
+        (race.struck() > 0).then_some(())
     })
     .await;
     stage.roll_out("checkout").await;
+    stage.cluster.api.faults().clear();
     stage.result_becomes("completed").await;
     assert_eq!(stage.image("checkout").await, NEW);
     assert_eq!(stage.annotation("checkout", "hold").await, None);
@@ -107,7 +109,8 @@ async fn a_rollout_that_recovers_before_its_rollback_was_written_is_left_to_comp
         ["UpdateStarted", "RolloutFailed", "ImageUpdated"]
     );
     updater.stop().await;
-    let codes: Vec<u16> = stage.patches("checkout").iter().map(|patch| patch.code).collect();
+    let mut codes: Vec<u16> = stage.patches("checkout").iter().map(|patch| patch.code).collect();
+    codes.dedup();
     assert_eq!(codes, [200, 409, 200]);
 }
 
@@ -354,20 +357,23 @@ async fn a_wait_that_the_api_server_asks_for_is_obeyed_and_holds_up_no_other_wor
         .user(UPDATER);
     let busy = stage.cluster.api.faults().install(busy.times(1));
     stage.offer_1_5_0().await;
-    eventually("it is told to wait", LIMIT, || async {
-        (busy.struck() > 0).then_some(())
-    })
-    .await;
-    let told = tokio::time::Instant::now();
     stage.image_becomes("other", NEW).await;
-    assert!(told.elapsed() < wait / 2, "{:?}", told.elapsed());
-    tokio::time::sleep_until(told + wait - Duration::from_secs(1)).await;
-    assert_eq!(busy.matched(), 1, "it asked again");
+    let other = stage.patches("other");
     eventually("it asks again", 3 * wait, || async {
         (busy.matched() > 1).then_some(())
     })
     .await;
     stage.image_becomes("checkout", NEW).await;
+    // By when the requests arrived: whoever looks meanwhile may look too late.
+    let asked = stage.patches("checkout");
+    let after = |patch: &RequestRecord| patch.at.duration_since(asked[0].at);
+    let (again, other) = (after(&asked[1]), after(other.last().unwrap()));
+    let wait = SignedDuration::try_from(wait).unwrap();
+    assert!(
+        again >= wait - SignedDuration::from_secs(1),
+        "it asked again after {again:?}"
+    );
+    assert!(other < wait / 2, "the other one was held up for {other:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

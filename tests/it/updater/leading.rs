@@ -20,11 +20,25 @@ use updater::receivers::Receivers;
 
 use super::*;
 
+/// Longer than a machine stalls: only who dies loses it.
+const LONG_LEASE: Duration = Duration::from_secs(30);
+
+impl Stage {
+    /// An updater of this account whose lease lasts so long.
+    async fn updater_with_lease(&self, account: &str, lasts: Duration) -> Updater {
+        let client = self.client_of(account).await;
+        let mut settings = settings(account, LEASE, &[]);
+        settings.lease_duration = lasts;
+        Updater::run(client, settings).await
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_follower_is_ready_and_writes_nothing() {
     let stage = Stage::with_checkout(&[]).await;
-    let leader = stage.leader().await;
-    let follower = stage.updater(SECOND, LEASE).await;
+    let leader = stage.updater_with_lease(UPDATER, LONG_LEASE).await;
+    leader.leads().await;
+    let follower = stage.updater_with_lease(SECOND, LONG_LEASE).await;
     follower.is_ready().await;
     stage.offer_1_5_0().await;
     stage.image_becomes("checkout", NEW).await;
@@ -258,17 +272,22 @@ async fn a_leader_whose_lease_calls_hang_stops_acting_before_the_lease_expires()
     successor.shows("kubefresh_leader 1").await;
 }
 
+/// How long an Event takes while the lease is lost: longer than the lease and a stall, and less than the limit of the call.
+const LONG_CALL: Duration = Duration::from_secs(8);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_that_is_overtaken_in_the_middle_of_its_work_does_not_finish_it() {
     let stage = Stage::with_checkout(&[]).await;
-    let leader = stage.leader().await;
+    // Long enough for the end to be seen before it is lost.
+    let leader = stage.updater_with_lease(UPDATER, Duration::from_secs(6)).await;
+    leader.leads().await;
     stage.offer_1_5_0().await;
     leader
         .shows("kubefresh_notices_total{reason=\"UpdateStarted\",result=\"told\"} 1")
         .await;
     let faults = stage.cluster.api.faults();
     faults.install(FaultRule::new(Fault::Delay(LIMIT)).resource("leases"));
-    faults.install(FaultRule::new(Fault::Delay(Duration::from_secs(3))).resource("events"));
+    faults.install(FaultRule::new(Fault::Delay(LONG_CALL)).resource("events"));
     stage.roll_out("checkout").await;
     // The lease is lost while the end is being told; to write it down is for the next leader.
     leader
@@ -292,7 +311,7 @@ async fn a_leader_that_is_overtaken_while_it_tells_one_thing_does_not_tell_the_n
     stage.roll_out("checkout").await;
     let faults = stage.cluster.api.faults();
     faults.install(
-        FaultRule::new(Fault::Delay(Duration::from_secs(3)))
+        FaultRule::new(Fault::Delay(LONG_CALL))
             .user(SECOND)
             .resource("events"),
     );
@@ -316,7 +335,8 @@ async fn a_leader_that_is_overtaken_in_the_middle_of_a_patch_causes_no_second_ro
     let second = stage.updater(SECOND, LEASE).await;
     second.is_ready().await;
     let faults = stage.cluster.api.faults();
-    let on_its_way = FaultRule::new(Fault::Delay(Duration::from_secs(6)))
+    // As long as it can take and still arrive: the limit of the call is 10 s.
+    let on_its_way = FaultRule::new(Fault::Delay(Duration::from_secs(9)))
         .user(UPDATER)
         .verb("patch")
         .resource("deployments");
@@ -374,6 +394,9 @@ async fn candidates_that_start_together_do_not_both_lead_for_long() {
     .await;
 }
 
+/// How long a lease lasts that is renewed each half of a second: longer than a machine stalls, and far less than a minute.
+const RIVAL_LEASE_SECONDS: u64 = 6;
+
 impl Stage {
     /// Renews the lease of a holder whose clock is so many seconds ahead, as long as what this returns is not dropped.
     async fn rival_with_clock(&self, ahead: i64) -> AbortOnDrop {
@@ -386,7 +409,7 @@ impl Stage {
                 "metadata": { "name": LEASE },
                 "spec": {
                     "holderIdentity": "rival",
-                    "leaseDurationSeconds": LEASE_SECONDS,
+                    "leaseDurationSeconds": RIVAL_LEASE_SECONDS,
                     "leaseTransitions": 1,
                     "renewTime": format!("{time:.6}"),
                 },
@@ -420,28 +443,31 @@ impl Drop for AbortOnDrop {
     }
 }
 
+/// Looks at a leader whose clock is so many seconds ahead, while it is alive and when it dies.
+async fn stand_by_for_a_rival(ahead: i64) {
+    let stage = Stage::with_checkout(&[]).await;
+    let rival = stage.rival_with_clock(ahead).await;
+    let updater = stage.updater(UPDATER, LEASE).await;
+    stage.offer_1_5_0().await;
+    tokio::time::sleep(3 * Duration::from_secs(RIVAL_LEASE_SECONDS)).await;
+    assert_eq!(stage.lease_holder(LEASE).await, "rival", "{ahead} s ahead");
+    let writes = stage.writes_by(UPDATER);
+    assert!(writes.is_empty(), "{ahead} s ahead: {writes:#?}");
+    drop(rival);
+    let died = tokio::time::Instant::now();
+    stage.image_becomes("checkout", NEW).await;
+    // Far less than the minute that the clocks differ by.
+    let late = died.elapsed();
+    assert!(
+        late < Duration::from_secs(RIVAL_LEASE_SECONDS + 20),
+        "{ahead} s ahead: {late:?}"
+    );
+    updater.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_whose_clock_is_a_minute_off_is_not_overthrown_and_is_missed_in_time_when_it_dies() {
-    for ahead in [-60, 60] {
-        let stage = Stage::with_checkout(&[]).await;
-        let rival = stage.rival_with_clock(ahead).await;
-        let updater = stage.updater(UPDATER, LEASE).await;
-        stage.offer_1_5_0().await;
-        tokio::time::sleep(3 * Duration::from_secs(LEASE_SECONDS)).await;
-        assert_eq!(stage.lease_holder(LEASE).await, "rival", "{ahead} s ahead");
-        let writes = stage.writes_by(UPDATER);
-        assert!(writes.is_empty(), "{ahead} s ahead: {writes:#?}");
-        drop(rival);
-        let died = tokio::time::Instant::now();
-        stage.image_becomes("checkout", NEW).await;
-        // Far less than the minute that the clocks differ by.
-        let late = died.elapsed();
-        assert!(
-            late < Duration::from_secs(LEASE_SECONDS + 10),
-            "{ahead} s ahead: {late:?}"
-        );
-        updater.stop().await;
-    }
+    tokio::join!(stand_by_for_a_rival(-60), stand_by_for_a_rival(60));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -86,6 +86,7 @@ pub struct FaultRule {
     user: Option<String>,
     verb: Option<String>,
     resource: Option<String>,
+    except: Option<String>,
     namespace: Option<String>,
     name: Option<String>,
     only_writes: bool,
@@ -111,6 +112,7 @@ impl FaultRule {
             user: None,
             verb: None,
             resource: None,
+            except: None,
             namespace: None,
             name: None,
             only_writes: false,
@@ -144,6 +146,13 @@ impl FaultRule {
     #[must_use]
     pub fn resource(mut self, resource: impl Into<String>) -> Self {
         self.resource = Some(resource.into());
+        self
+    }
+
+    /// Any resource but this one.
+    #[must_use]
+    pub fn not_resource(mut self, resource: impl Into<String>) -> Self {
+        self.except = Some(resource.into());
         self
     }
 
@@ -189,6 +198,7 @@ impl FaultRule {
             && self.user.as_deref().is_none_or(|part| facts.user.contains(part))
             && equal(&self.verb, facts.verb)
             && equal(&self.resource, facts.resource)
+            && self.except.as_deref() != Some(facts.resource)
             && equal(&self.namespace, facts.namespace)
             && equal(&self.name, facts.name)
     }
@@ -200,6 +210,7 @@ pub struct InstalledFault {
     rule: FaultRule,
     matched: AtomicU64,
     struck: AtomicU64,
+    last: Mutex<Option<String>>,
 }
 
 impl InstalledFault {
@@ -211,6 +222,18 @@ impl InstalledFault {
     /// How many requests were struck.
     pub fn struck(&self) -> u64 {
         self.struck.load(Ordering::SeqCst)
+    }
+
+    /// Verb and resource of the request that was struck last, such as `patch deployments`.
+    pub fn last_struck(&self) -> Option<String> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Who finds it counted finds what it was.
+    fn strikes(&self, facts: Facts<'_>) {
+        let struck = format!("{} {}", facts.verb, facts.resource);
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(struck);
+        self.struck.fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -225,6 +248,7 @@ impl Faults {
             rule,
             matched: AtomicU64::new(0),
             struck: AtomicU64::new(0),
+            last: Mutex::default(),
         });
         self.0
             .lock()
@@ -249,7 +273,7 @@ impl Faults {
                 let rule = &installed.rule;
                 let strikes = before >= rule.skip && before - rule.skip < rule.times;
                 if strikes {
-                    installed.struck.fetch_add(1, Ordering::SeqCst);
+                    installed.strikes(facts);
                 }
                 strikes
             })
@@ -282,6 +306,18 @@ mod tests {
         assert_eq!(struck, [0, 1, 0]);
         assert!(faults.strike(Facts { verb: "get", ..PATCH }).is_empty());
         assert_eq!((installed.matched(), installed.struck()), (3, 1));
+        assert_eq!(installed.last_struck().as_deref(), Some("patch deployments"));
+    }
+
+    #[test]
+    fn a_rule_for_all_but_one_resource_lets_that_one_pass_and_does_not_count_it() {
+        let faults = Faults::default();
+        let installed = faults.install(FaultRule::new(Fault::DropAfter).not_resource("leases").nth(2));
+        let struck = ["deployments", "leases", "events"]
+            .map(|resource| faults.strike(Facts { resource, ..PATCH }).len());
+        assert_eq!(struck, [0, 0, 1]);
+        assert_eq!(installed.matched(), 2);
+        assert_eq!(installed.last_struck().as_deref(), Some("patch events"));
     }
 
     #[test]

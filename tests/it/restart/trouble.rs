@@ -269,7 +269,7 @@ async fn who_reads_an_old_record_of_what_is_to_be_sent_sends_nothing_again() {
         .apply(&[shop::deployment("another", &image, &watched)])
         .await;
     until_sent(&cluster, &receiver, sent + 1, "that there is another workload").await;
-    let received = receiver.received();
-    let events: Vec<&str> = received[sent..].iter().map(Received::event).collect();
+    let messages = receiver.received();
+    let events: Vec<&str> = messages[sent..].iter().map(Received::event).collect();
     assert_eq!(events, ["DEPLOYMENT_DETECTED"], "sent again");
 }

@@ -166,8 +166,8 @@ async fn left_by_one_whose_receiver_never_answers() -> String {
     receiver.behave(Behaviour::Hang);
     let updater = leader(&stage, &receiver, &["--webhook-timeout=60000"]).await;
     update(&stage).await;
-    let received = comes(&receiver, 1).await;
-    assert_eq!(received.len(), 1, "one at a time for one workload");
+    let sent = comes(&receiver, 1).await;
+    assert_eq!(sent.len(), 1, "one at a time for one workload");
     let record = async || {
         let stored = records(&stage).get(OUTBOX).await.unwrap();
         stored.data.unwrap().remove("outbox").unwrap()
@@ -185,7 +185,7 @@ async fn left_by_one_whose_receiver_never_answers() -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receiver_that_never_answers_holds_up_neither_an_update_nor_the_end() {
     let mut left = Vec::new();
-    // Once the receiver has had its second, half a second is left for the last write, which a machine that stalls may take for itself.
+    // Once the receiver has had its half second, as much is left for the last write, which a machine that stalls may take for itself.
     for _ in 0..3 {
         let record = left_by_one_whose_receiver_never_answers().await;
         // It was broken off, and nobody has to wait for it.

@@ -249,7 +249,7 @@ fn failed(plan: &Plan) -> Option<String> {
     match status {
         RolloutStatus::Failed(failure) => Some(failure.to_string()),
         RolloutStatus::InProgress(_) => None,
-        other => panic!("{other:?}"),
+        other @ (RolloutStatus::Completed(_) | RolloutStatus::Superseded { .. }) => panic!("{other:?}"),
     }
 }
 

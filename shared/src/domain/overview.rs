@@ -242,14 +242,15 @@ impl Standing {
 
     /// In the light of what came before.
     fn after(self, entry: &ContainerVerdict, workload: &Workload, last: Option<&LastUpdate>) -> Self {
-        let Some(last) = last.filter(|_| self.state == State::UpToDate) else {
+        let is_held = matches!(entry.verdict, Verdict::Held { .. });
+        let Some(last) = last.filter(|_| is_held || self.state == State::UpToDate) else {
             return self;
         };
         let given = last_given(&workload.annotations, &entry.container);
         if given != Some(entry.image.as_str()) {
             return self;
         }
-        let (state, why) = if last.has_failed() {
+        let (state, why) = if !is_held && last.has_failed() {
             (State::Failed, last.result.clone())
         } else {
             (self.state, self.why)

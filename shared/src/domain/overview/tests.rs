@@ -205,3 +205,25 @@ fn the_last_update_is_shown_and_its_failure_while_its_image_is_there() {
     assert_eq!(failed.since.unwrap().to_string(), "2026-11-20T03:00:00Z");
     assert_eq!(major("completed").state, State::UpToDate);
 }
+
+#[test]
+fn what_was_rolled_back_and_is_held_stands_so_since_then() {
+    let held = |change: &str| {
+        let said = [
+            (LAST_UPDATE, "2026-11-20T03:00:00Z"),
+            (LAST_CHANGE, change),
+            (LAST_RESULT, "rolled back: 0 of 1 pods available"),
+            ("kubefresh.dev/hold", "<=9"),
+        ];
+        let line = overview_of(&said, OLD);
+        assert_eq!(line.state, State::Waiting, "{}", line.why);
+        line.since.map(|since| since.to_string())
+    };
+    let back = "app: shop.example/app:1.5.0 -> shop.example/app:1.4.0";
+    assert_eq!(held(back).as_deref(), Some("2026-11-20T03:00:00Z"));
+    // Somebody held it before anything was given.
+    assert_eq!(
+        held("app: shop.example/app:1.2.0 -> shop.example/app:1.3.0"),
+        None
+    );
+}

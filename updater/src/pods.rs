@@ -8,12 +8,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
 use kube::{Api, Client};
+use shared::domain::in_flight::InFlight;
 use shared::domain::plan::{Assessment, Plan, PlanLimits, PodsRead, Snapshot, plan};
-use shared::domain::pods::Pods;
+use shared::domain::pods::{Moved, Pods};
 use shared::domain::workload::Workload;
 use shared::io::client::explain;
 use tokio::time::{Instant, timeout};
@@ -41,6 +42,10 @@ const REST: u32 = 10;
 /// How often a look asks: what runs may show that nodes matter, nodes that it matters where it runs, and both that an update starts,
 /// which its `ReplicaSets` may speak against, so that it is another one's turn. What is missing then waits for the next look.
 const ROUNDS: usize = 4;
+/// How long a rollout that has outlasted its time waits for an answer of its pods, which may say that it moves. Then its time is over.
+const PATIENT_WITH_PODS: Duration = Duration::from_mins(1);
+/// When a look comes back to those.
+const ASKED_AGAIN: SignedDuration = SignedDuration::from_secs(5);
 /// How long an answer counts while an update is under way: whoever looks at it all the time asks no more often.
 const FRESH: Duration = Duration::from_secs(5);
 
@@ -58,6 +63,8 @@ pub struct PodReader {
 #[derive(Debug, Default)]
 struct Kept {
     answers: BTreeMap<Uid, Answer>,
+    /// How far each rollout has come that began then, whatever its workload says since.
+    moved: BTreeMap<Uid, (Timestamp, Moved)>,
     trouble: Retries<Uid>,
     /// Namespaces that rest, and how long.
     resting: BTreeMap<String, Instant>,
@@ -106,6 +113,7 @@ impl PodReader {
         // What could not be read in this look counts until it ends, however long it takes.
         let begun = Instant::now();
         snapshot.asked_later.clear();
+        snapshot.moved = self.kept().moved(&snapshot.workloads);
         snapshot.nodes = self.nodes.known(begun);
         snapshot.pods = self.kept().known(&snapshot.workloads, begun);
         snapshot.replica_sets = self.replica_sets.known(&snapshot.workloads, begun);
@@ -140,6 +148,7 @@ impl PodReader {
                 .filter(|_| needs_nodes)
                 .or(snapshot.nodes.take());
             snapshot.pods = self.kept().known(&snapshot.workloads, begun);
+            snapshot.moved = self.kept().moved(&snapshot.workloads);
             snapshot.replica_sets = self.replica_sets.known(&snapshot.workloads, begun);
             made = plan(snapshot, limits, now);
             self.kept().compare(&made);
@@ -148,6 +157,9 @@ impl PodReader {
         if !asked_later.is_empty() {
             snapshot.asked_later = asked_later;
             made = plan(snapshot, limits, now);
+            // Whoever else looks meanwhile may take away the reason to look again that `next_attempt` would have.
+            let again = now.checked_add(ASKED_AGAIN).unwrap_or(Timestamp::MAX);
+            made.next_look = made.next_look.into_iter().chain([again]).min();
         }
         let waits = made.assessments.iter().any(Assessment::waits_for_nodes);
         self.nodes.waited_for(waits);
@@ -179,6 +191,7 @@ impl PodReader {
             .map(|assessment| assessment.workload.uid.as_str())
             .collect();
         kept.answers.retain(|uid, _| there.contains(uid.as_str()));
+        kept.moved.retain(|uid, _| there.contains(uid.as_str()));
         kept.trouble.retain(|uid| there.contains(uid.as_str()));
     }
 
@@ -283,16 +296,34 @@ impl Kept {
         }
     }
 
-    /// Workloads whose update has failed as far as is known without their pods, whose turn has not come.
+    /// Workloads whose update has failed as far as is known without their pods: their turn has not come, or they could not be read.
     fn failed_unasked(&self, made: &Plan, now: Instant) -> BTreeSet<Uid> {
-        let failed = made
-            .assessments
-            .iter()
-            .filter(|assessment| assessment.has_failed());
-        let unasked = failed.filter(|assessment| !self.says_enough_of(assessment, now));
+        let assessments = made.assessments.iter();
+        let failed = assessments.filter(|assessment| assessment.has_failed());
+        let is_unasked = |assessment: &&Assessment| {
+            let uid = &assessment.workload.uid;
+            match self.counts(&assessment.workload, now).map(|answer| &answer.pods) {
+                Some(Err(_)) => !self.trouble.is_overdue(uid, PATIENT_WITH_PODS, now),
+                Some(Ok(_)) | None => !self.says_enough_of(assessment, now),
+            }
+        };
+        let unasked = failed.filter(is_unasked);
         unasked
             .map(|assessment| assessment.workload.uid.clone())
             .collect()
+    }
+
+    /// How far rollouts have come that are under way.
+    fn moved(&self, workloads: &[Arc<Workload>]) -> BTreeMap<Uid, Moved> {
+        if self.moved.is_empty() {
+            return BTreeMap::new();
+        }
+        let moved = workloads.iter().filter_map(|workload| {
+            let (began, moved) = self.moved.get(&workload.uid)?;
+            let marker = InFlight::read(&workload.annotations).ok()??;
+            (marker.started == *began).then(|| (workload.uid.clone(), *moved))
+        });
+        moved.collect()
     }
 
     fn rests(&self, assessment: &Assessment, now: Instant) -> bool {
@@ -319,6 +350,15 @@ impl Kept {
         turns.into_iter().map(|(_, assessment)| assessment).collect()
     }
 
+    fn take_moved(&mut self, assessment: &Assessment, moved: Option<Moved>) {
+        if let (Some(moved), Some(marker)) = (moved, assessment.action.under_way()) {
+            let uid = &assessment.workload.uid;
+            let before = self.moved.get(uid).filter(|(began, _)| *began == marker.started);
+            let moved = before.map_or(moved, |(_, before)| before.or(moved));
+            self.moved.insert(uid.clone(), (marker.started, moved));
+        }
+    }
+
     fn take(&mut self, assessment: &Assessment, pods: PodsRead, begun: Instant, now: Instant) {
         let workload = &assessment.workload;
         let took = now.duration_since(begun);
@@ -327,8 +367,11 @@ impl Kept {
             let rest = self.resting.entry(workload.id.namespace.clone()).or_insert(until);
             *rest = until.max(*rest);
         }
-        match pods {
-            Ok(_) => self.trouble.succeeded(&workload.uid),
+        match &pods {
+            Ok(pods) => {
+                self.trouble.succeeded(&workload.uid);
+                self.take_moved(assessment, pods.moved());
+            }
             Err(_) => self.trouble.failed(&workload.uid, now),
         }
         let answer = Answer {

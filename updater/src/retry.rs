@@ -87,6 +87,17 @@ impl<Key: Ord + Clone> Retries<Key> {
         entry.is_some_and(|entry| now.saturating_duration_since(entry.since) >= patience)
     }
 
+    /// As if `key` had failed for so much longer.
+    #[cfg(test)]
+    pub(crate) fn began_earlier<Name: Ord + ?Sized>(&mut self, key: &Name, by: Duration)
+    where
+        Key: std::borrow::Borrow<Name>,
+    {
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.since -= by;
+        }
+    }
+
     /// When the next one is overdue that was not at `now`.
     pub(crate) fn next_overdue(&self, patience: Duration, now: Instant) -> Option<Instant> {
         let ends = self.entries.values().map(|entry| entry.since + patience);

@@ -105,6 +105,10 @@ impl LastUpdate {
     fn has_failed(&self) -> bool {
         self.result.starts_with("failed")
     }
+
+    fn went_back(&self) -> bool {
+        self.result.starts_with("rolled back")
+    }
 }
 
 /// One line for each watched container, in the order of the plan.
@@ -242,7 +246,8 @@ impl Standing {
 
     /// In the light of what came before.
     fn after(self, entry: &ContainerVerdict, workload: &Workload, last: Option<&LastUpdate>) -> Self {
-        let is_held = matches!(entry.verdict, Verdict::Held { .. });
+        let is_held =
+            matches!(entry.verdict, Verdict::Held { .. }) && last.is_some_and(LastUpdate::went_back);
         let Some(last) = last.filter(|_| is_held || self.state == State::UpToDate) else {
             return self;
         };

@@ -30,8 +30,34 @@ pub struct Pods {
     nodes: BTreeSet<String>,
     /// The most telling of the pods that have the workload's present images.
     trouble: Option<Trouble>,
-    /// When the last of those became ready.
-    moved_at: Option<Timestamp>,
+    moved: Option<Moved>,
+}
+
+/// How far a rollout has come by its new pods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moved {
+    /// When the last of them became ready, by the clock of its node.
+    pub at: Timestamp,
+    /// How many are ready.
+    pub ready: i32,
+}
+
+impl Moved {
+    /// What two looks at the same rollout show.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            at: self.at.max(other.at),
+            ready: self.ready.max(other.ready),
+        }
+    }
+
+    fn and(before: Option<Self>, at: Timestamp) -> Self {
+        Self {
+            at: before.map_or(at, |before| before.at.max(at)),
+            ready: before.map_or(0, |before| before.ready).saturating_add(1),
+        }
+    }
 }
 
 /// What the pods run of one container.
@@ -70,7 +96,9 @@ impl Pods {
         };
         if workload.containers.iter().all(is_new) {
             self.trouble = self.trouble.take().max(trouble(pod));
-            self.moved_at = self.moved_at.max(ready_since(pod));
+            if let Some(since) = ready_since(pod) {
+                self.moved = Some(Moved::and(self.moved, since));
+            }
         }
         for container in &workload.containers {
             let is_as_written = image_in(pod, container) == Some(container.image.as_str());
@@ -96,9 +124,9 @@ impl Pods {
         self.trouble.as_ref().map(|trouble| trouble.line.as_str())
     }
 
-    /// When the last of the new pods became ready, by the clock of its node: until then the rollout moved.
-    pub fn moved_at(&self) -> Option<Timestamp> {
-        self.moved_at
+    /// How far a rollout has come by them; `None`: no new pod is ready.
+    pub fn moved(&self) -> Option<Moved> {
+        self.moved
     }
 
     /// The names of the nodes that they are on.

@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::in_flight::InFlight;
 use super::ownership::Writer;
+use super::pods::Moved;
 use super::workload::Workload;
 
 /// What a workload says of its own rollout.
@@ -49,16 +50,6 @@ impl RolloutFacts {
             Self::DaemonSet(facts) => facts.desired == 0 && facts.observed_generation >= facts.generation,
             // Each job has pods of its own, made from the template when it begins.
             Self::CronJob => true,
-        }
-    }
-
-    /// How many pods are meant to run.
-    fn desired(&self) -> i32 {
-        match self {
-            Self::Deployment(facts) => facts.desired,
-            Self::StatefulSet(facts) => facts.desired,
-            Self::DaemonSet(facts) => facts.desired,
-            Self::CronJob => 0,
         }
     }
 
@@ -267,8 +258,8 @@ impl fmt::Display for Failure {
 pub struct Term {
     /// When its time is over, by the clock of whoever asks.
     pub ends: Timestamp,
-    /// When the last of the new pods became ready, as far as anybody asked.
-    pub moved_at: Option<Timestamp>,
+    /// How far it has come by its pods, as far as anybody asked.
+    pub moved: Option<Moved>,
 }
 
 /// Judges the rollout that `in_flight` stands for.
@@ -311,7 +302,8 @@ pub fn evaluate(workload: &Workload, in_flight: &InFlight, term: Term, now: Time
 /// deadline off has no such word of its controller, and keeps the deadline that it was given.
 ///
 /// It has its whole time again with each new pod that becomes ready, as `progressDeadlineSeconds` has it: a `DaemonSet` of many nodes
-/// takes as long as it takes. Pods that are ready only at times do not prolong it for ever: it has no more than that time for each.
+/// takes as long as it takes. Pods that are ready only at times, or by a clock that is wrong, do not prolong it for ever: it has no more
+/// than that time for each that was seen to be.
 pub fn deadline(workload: &Workload, in_flight: &InFlight, term: Term) -> Option<Timestamp> {
     if workload.paused {
         return None;
@@ -324,13 +316,11 @@ pub fn deadline(workload: &Workload, in_flight: &InFlight, term: Term) -> Option
         Some(Clock::RunsSince(since)) => term.ends.max(after(since)),
         None => term.ends,
     };
-    let others = workload.rollout.desired().saturating_sub(1).max(0);
-    let for_others = timeout.checked_mul(others).unwrap_or(SignedDuration::MAX);
-    let last = ends.checked_add(for_others).unwrap_or(Timestamp::MAX);
-    Some(
-        term.moved_at
-            .map_or(ends, |moved_at| ends.max(after(moved_at).min(last))),
-    )
+    Some(term.moved.map_or(ends, |moved| {
+        let for_each = timeout.checked_mul(moved.ready).unwrap_or(SignedDuration::MAX);
+        let last = ends.checked_add(for_each).unwrap_or(Timestamp::MAX);
+        ends.max(after(moved.at).min(last))
+    }))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::approval_link::{hashed, offer};
 use super::approvals::Objection;
 use super::decision::{Decider, Decision, Entry, Journal, JournalError};
 use super::holds::with_holds;
-use super::plan::{Assessment, ContainerVerdict, Target, Unfit, approval_annotation, ask};
+use super::plan::{Assessment, ContainerVerdict, Target, Unfit, Verdict, approval_annotation, ask};
 use super::policy::Hold;
 use super::time::whole_seconds;
 use super::workload::{Workload, WorkloadId};
@@ -185,7 +185,8 @@ pub fn not_now(assessment: &Assessment, container: Option<&str>) -> Result<Chang
 
 /// Asks for a scan at once. The time makes it another wish than one of before.
 pub fn check_now(assessment: &Assessment, now: Timestamp) -> Result<Change, SteerError> {
-    if assessment.containers.is_empty() {
+    let mut verdicts = assessment.containers.iter().map(|entry| &entry.verdict);
+    if verdicts.all(|verdict| matches!(verdict, Verdict::PassedOver(_))) {
         return Err(SteerError::NothingToCheck {
             workload: assessment.workload.id.clone(),
             why: standing(assessment),

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::{Value, json};
 use shared::domain::annotations::IN_FLIGHT;
 use shared::domain::plan::Action;
-use shared::domain::rollout::{RolloutFacts, RolloutStatus};
+use shared::domain::rollout::RolloutStatus;
 
 use super::*;
 use crate::answering::{self, Reply};
@@ -227,16 +227,6 @@ fn moving() -> (PodReader, Arc<AtomicUsize>) {
     (reader, asked)
 }
 
-/// The same with three pods that are meant to run.
-fn updating_three() -> Arc<Workload> {
-    let mut workload = updating();
-    let RolloutFacts::Deployment(facts) = &mut Arc::make_mut(&mut workload).rollout else {
-        unreachable!()
-    };
-    facts.desired = 3;
-    workload
-}
-
 fn minute(minutes: i64) -> Timestamp {
     Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_mins(minutes)
 }
@@ -257,7 +247,7 @@ fn failed(plan: &Plan) -> Option<String> {
 async fn a_rollout_that_outlasts_its_time_goes_on_while_pods_become_ready_and_they_are_asked_anew_at_its_end()
 {
     let (pods, asked) = moving();
-    let mut snapshot = snapshot(vec![updating_three()]);
+    let mut snapshot = snapshot(vec![updating()]);
     // A minute of it is for the clock of whoever began it.
     for (minutes, questions, ends) in [
         (10, 0, Some(11)),
@@ -277,7 +267,7 @@ async fn a_rollout_that_outlasts_its_time_goes_on_while_pods_become_ready_and_th
 }
 
 #[tokio::test]
-async fn no_rollout_fails_by_its_time_before_its_pods_were_asked_and_whoever_cannot_ask_comes_back() {
+async fn no_rollout_fails_by_its_time_before_its_pods_were_asked_and_whoever_could_not_ask_looks_again() {
     let (pods, asked) = failing();
     let mut snapshot = snapshot(vec![updating()]);
     let rest = Duration::from_mins(1);
@@ -287,15 +277,46 @@ async fn no_rollout_fails_by_its_time_before_its_pods_were_asked_and_whoever_can
         .plan(&mut snapshot, &LIMITS, minute(600), Assessment::needs_pods)
         .await;
     assert_eq!(failed(&plan), None);
-    assert_eq!((plan.next_look, asked.load(Ordering::SeqCst)), (None, 0));
-    let now = Instant::now();
-    assert!(pods.next_attempt(now).is_some_and(|next| next <= now + rest));
+    let soon = minute(600) + ASKED_AGAIN;
+    assert_eq!((plan.next_look, asked.load(Ordering::SeqCst)), (Some(soon), 0));
     pods.kept().resting.clear();
     let plan = pods
         .plan(&mut snapshot, &LIMITS, minute(600), Assessment::needs_pods)
         .await;
     assert!(failed(&plan).is_some());
     assert_eq!(asked.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn what_moved_is_known_though_pods_cannot_be_read_and_without_an_answer_time_is_over_after_a_minute() {
+    let answers = Arc::new(AtomicUsize::new(0));
+    let given = Arc::clone(&answers);
+    let pods = PodReader::new(answering::client(move |_, _| {
+        if given.fetch_add(1, Ordering::SeqCst) > 0 {
+            return Reply::failure(500);
+        }
+        let mut ready = new_pod("");
+        ready["status"] = json!({
+            "conditions": [{ "type": "Ready", "status": "True", "lastTransitionTime": "1970-01-01T00:09:00Z" }],
+        });
+        Reply::ok(list(&[ready]))
+    }));
+    let mut snapshot = snapshot(vec![updating()]);
+    let mut look = async |version: &str, minutes: i64| {
+        version.clone_into(&mut Arc::make_mut(&mut snapshot.workloads[0]).resource_version);
+        let plan = pods
+            .plan(&mut snapshot, &LIMITS, minute(minutes), Assessment::needs_pods)
+            .await;
+        (failed(&plan).is_some(), plan.next_look)
+    };
+    assert_eq!(look("7", 11).await, (false, Some(minute(20))));
+    // Not asked again, though the workload says something new.
+    assert_eq!(look("8", 19).await, (false, Some(minute(20))));
+    assert_eq!(answers.load(Ordering::SeqCst), 1);
+    assert_eq!(look("8", 20).await, (false, Some(minute(20) + ASKED_AGAIN)));
+    assert_eq!(answers.load(Ordering::SeqCst), 2);
+    pods.kept().trouble.began_earlier("shop", PATIENT_WITH_PODS);
+    assert!(look("8", 20).await.0);
 }
 
 #[tokio::test]

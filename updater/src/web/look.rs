@@ -176,6 +176,8 @@ impl Looker {
         let (mut snapshot, _) = gather(&sources.stores);
         snapshot.workloads.retain(|workload| workload.id == *id);
         snapshot.pods.clone_from(&view.snapshot.pods);
+        snapshot.moved.clone_from(&view.snapshot.moved);
+        snapshot.asked_later.clone_from(&view.snapshot.asked_later);
         snapshot.nodes.clone_from(&view.snapshot.nodes);
         snapshot.replica_sets.clone_from(&view.snapshot.replica_sets);
         let assessment = plan(&snapshot, &sources.limits, clock::now()).assessments.pop();

@@ -208,11 +208,11 @@ fn the_last_update_is_shown_and_its_failure_while_its_image_is_there() {
 
 #[test]
 fn what_was_rolled_back_and_is_held_stands_so_since_then() {
-    let held = |change: &str| {
+    let held = |change: &str, result: &str| {
         let said = [
             (LAST_UPDATE, "2026-11-20T03:00:00Z"),
             (LAST_CHANGE, change),
-            (LAST_RESULT, "rolled back: 0 of 1 pods available"),
+            (LAST_RESULT, result),
             ("kubefresh.dev/hold", "<=9"),
         ];
         let line = overview_of(&said, OLD);
@@ -220,10 +220,10 @@ fn what_was_rolled_back_and_is_held_stands_so_since_then() {
         line.since.map(|since| since.to_string())
     };
     let back = "app: shop.example/app:1.5.0 -> shop.example/app:1.4.0";
-    assert_eq!(held(back).as_deref(), Some("2026-11-20T03:00:00Z"));
-    // Somebody held it before anything was given.
-    assert_eq!(
-        held("app: shop.example/app:1.2.0 -> shop.example/app:1.3.0"),
-        None
-    );
+    let failed = "rolled back: 0 of 1 pods available";
+    assert_eq!(held(back, failed).as_deref(), Some("2026-11-20T03:00:00Z"));
+    // Somebody held it since.
+    assert_eq!(held(back, "completed"), None);
+    let another = "app: shop.example/app:1.2.0 -> shop.example/app:1.3.0";
+    assert_eq!(held(another, failed), None);
 }

@@ -243,8 +243,12 @@ pub(super) fn taken_away(workload: &Workload, sighting: Option<&Sighting>) -> Op
         let is_left = workload.image_of(container) != Some(change.to.as_str());
         is_left && !is_noted(workload, container, &change.to)
     });
-    let is_told = sighting.ending.as_deref() == Some(&lost);
-    (is_superseded && !is_written_down && !is_told).then_some(lost)
+    (is_superseded && !is_written_down && !is_told(&lost, Some(sighting))).then_some(lost)
+}
+
+/// Whether people were told that this update has ended.
+pub(super) fn is_told(marker: &InFlight, sighting: Option<&Sighting>) -> bool {
+    sighting.is_some_and(|sighting| sighting.ending.as_deref() == Some(marker))
 }
 
 /// When the time of an update that is under way is over. The deadline of one that somebody else began is by another clock, and

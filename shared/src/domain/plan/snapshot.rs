@@ -14,7 +14,7 @@ use super::seen::{self, Seen};
 use crate::domain::annotations::Namespaces;
 use crate::domain::in_flight::InFlight;
 use crate::domain::nodes::{Nodes, NodesUnread};
-use crate::domain::pods::Pods;
+use crate::domain::pods::{Moved, Pods};
 use crate::domain::policy::Hold;
 use crate::domain::record::config_map::{RecordError, record_name};
 use crate::domain::record::{ScanRecord, TagRecord};
@@ -37,6 +37,8 @@ pub struct Snapshot {
     pub tried: BTreeMap<String, Tried>,
     /// What the pods of a workload said, by its uid; only those that were asked for have an entry.
     pub pods: BTreeMap<String, PodsRead>,
+    /// How far rollouts under way have come by their pods, by the uid of the workload, as far as anybody asked.
+    pub moved: BTreeMap<String, Moved>,
     /// Whose pods could not be asked yet although its rollout has outlasted its time, by its uid: it may move still.
     pub asked_later: BTreeSet<String>,
     /// The nodes of the cluster; nothing where nobody has asked for them.
@@ -66,18 +68,16 @@ impl Snapshot {
 
     /// What keeps one of a workload's new pods from being ready, as far as anybody asked.
     pub fn trouble(&self, uid: &str) -> Option<&str> {
-        self.pods_of(uid)?.trouble()
+        self.pods.get(uid)?.as_ref().ok()?.trouble()
     }
 
-    fn pods_of(&self, uid: &str) -> Option<&Pods> {
-        self.pods.get(uid)?.as_deref().ok()
-    }
-
-    /// How long this rollout may go on.
+    /// How long this rollout may go on. One that was found to have failed has, though a pod became ready before it could be undone.
     pub(super) fn term(&self, workload: &Workload, in_flight: &InFlight) -> Term {
+        let sighting = self.seen.of(workload);
+        let moved = self.moved.get(&workload.uid).copied();
         Term {
-            ends: seen::ends(in_flight, self.seen.of(workload)),
-            moved_at: self.pods_of(&workload.uid).and_then(Pods::moved_at),
+            ends: seen::ends(in_flight, sighting),
+            moved: moved.filter(|_| !seen::is_told(in_flight, sighting)),
         }
     }
 

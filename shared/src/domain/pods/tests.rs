@@ -149,7 +149,16 @@ fn a_rollout_moved_when_the_last_of_the_new_pods_became_ready() {
     for pod in &pods {
         seen.take(&workload, pod);
     }
-    assert_eq!(seen.moved_at(), Some("2026-11-21T03:02:00Z".parse().unwrap()));
+    let expected = Moved {
+        at: "2026-11-21T03:02:00Z".parse().unwrap(),
+        ready: 2,
+    };
+    assert_eq!(seen.moved(), Some(expected));
+    let later = Moved {
+        at: "2026-11-21T03:03:00Z".parse().unwrap(),
+        ready: 1,
+    };
+    assert_eq!(expected.or(later), Moved { ready: 2, ..later });
 }
 
 #[test]

@@ -280,18 +280,18 @@ fn a_rollout_that_was_resumed_has_its_whole_time_again() {
 
 #[test]
 fn a_rollout_has_its_whole_time_again_with_each_new_pod_that_becomes_ready_and_no_more_than_that_for_each() {
-    // It may take ten minutes, and began at zero; three pods are meant to run.
-    for (moved_at, ends) in [
+    // It may take ten minutes, and began at zero.
+    for (moved, ends) in [
         (None, 10),
         // Before it began.
-        (Some(-5), 10),
-        (Some(0), 10),
-        (Some(9), 19),
-        (Some(19), 29),
-        (Some(20), 30),
+        (Some((-5, 2)), 10),
+        (Some((0, 1)), 10),
+        (Some((9, 1)), 19),
+        (Some((10, 1)), 20),
+        (Some((19, 2)), 29),
         // Ready again and again, or by a clock that is ahead.
-        (Some(25), 30),
-        (Some(6000), 30),
+        (Some((15, 1)), 20),
+        (Some((6000, 2)), 30),
     ] {
         let slow = Facts {
             updated: 2,
@@ -299,21 +299,24 @@ fn a_rollout_has_its_whole_time_again_with_each_new_pod_that_becomes_ready_and_n
             ..complete()
         };
         let term = Term {
-            moved_at: moved_at.map(minute),
+            moved: moved.map(|(at, ready)| Moved {
+                at: minute(at),
+                ready,
+            }),
             ..until(minute(10))
         };
         let workload = workload("app:2", slow);
         assert_eq!(
             deadline(&workload, &in_flight(), term),
             Some(minute(ends)),
-            "{moved_at:?}"
+            "{moved:?}"
         );
         let status = |now| evaluate(&workload, &in_flight(), term, now);
         let before = status(minute(ends) - SignedDuration::from_secs(1));
-        assert!(matches!(before, RolloutStatus::InProgress(_)), "{moved_at:?}");
+        assert!(matches!(before, RolloutStatus::InProgress(_)), "{moved:?}");
         let after = status(minute(ends));
         let is_over = matches!(after, RolloutStatus::Failed(Failure::RolloutTimeout { .. }));
-        assert!(is_over, "{moved_at:?}");
+        assert!(is_over, "{moved:?}");
     }
 }
 
@@ -325,7 +328,10 @@ fn pods_that_become_ready_prolong_no_rollout_that_its_controller_has_given_up() 
         ..complete()
     };
     let term = Term {
-        moved_at: Some(minute(1)),
+        moved: Some(Moved {
+            at: minute(1),
+            ready: 2,
+        }),
         ..until(minute(10))
     };
     let status = evaluate(&workload("app:2", given_up), &in_flight(), term, minute(2));

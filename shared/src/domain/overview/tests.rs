@@ -213,7 +213,7 @@ fn what_was_rolled_back_and_is_held_stands_so_since_then() {
             (LAST_UPDATE, "2026-11-20T03:00:00Z"),
             (LAST_CHANGE, change),
             (LAST_RESULT, result),
-            ("kubefresh.dev/hold", "<=9"),
+            ("kubefresh.dev/hold", "<=1.5.0"),
         ];
         let line = overview_of(&said, OLD);
         assert_eq!(line.state, State::Waiting, "{}", line.why);

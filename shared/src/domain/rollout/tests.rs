@@ -61,7 +61,7 @@ fn judge_by(marker: &InFlight, image: &str, rollout: Facts, now: Timestamp) -> R
 
 /// The term of a rollout of which nobody asked the pods.
 fn until(ends: Timestamp) -> Term {
-    Term { ends, moved_at: None }
+    Term { ends, moved: None }
 }
 
 fn complete() -> Facts {

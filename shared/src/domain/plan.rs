@@ -304,7 +304,7 @@ fn follow(
 ) -> Assessed {
     let term = snapshot.term(workload, &in_flight);
     let status = match rollout::evaluate(workload, &in_flight, term, now) {
-        RolloutStatus::Failed(failure) => snapshot.as_pods_say(workload, failure),
+        RolloutStatus::Failed(failure) => snapshot.as_pods_say(workload, &in_flight, failure),
         status @ (RolloutStatus::InProgress(_)
         | RolloutStatus::Completed(_)
         | RolloutStatus::Superseded { .. }) => status,

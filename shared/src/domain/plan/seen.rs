@@ -243,11 +243,11 @@ pub(super) fn taken_away(workload: &Workload, sighting: Option<&Sighting>) -> Op
         let is_left = workload.image_of(container) != Some(change.to.as_str());
         is_left && !is_noted(workload, container, &change.to)
     });
-    (is_superseded && !is_written_down && !is_told(&lost, Some(sighting))).then_some(lost)
+    (is_superseded && !is_written_down && !was_found_to_end(&lost, Some(sighting))).then_some(lost)
 }
 
-/// Whether people were told that this update has ended.
-pub(super) fn is_told(marker: &InFlight, sighting: Option<&Sighting>) -> bool {
+/// Whether a look before this one found that this update has ended, of which people were told or are about to be.
+pub(super) fn was_found_to_end(marker: &InFlight, sighting: Option<&Sighting>) -> bool {
     sighting.is_some_and(|sighting| sighting.ending.as_deref() == Some(marker))
 }
 

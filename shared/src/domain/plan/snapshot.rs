@@ -77,16 +77,21 @@ impl Snapshot {
         let moved = self.moved.get(&workload.uid).copied();
         Term {
             ends: seen::ends(in_flight, sighting),
-            moved: moved.filter(|_| !seen::is_told(in_flight, sighting)),
+            moved: moved.filter(|_| !seen::was_found_to_end(in_flight, sighting)),
         }
     }
 
     /// A failure with what one of the new pods says of it. That a rollout has taken too long counts only once they were asked.
-    pub(super) fn as_pods_say(&self, workload: &Workload, failure: Failure) -> RolloutStatus {
+    pub(super) fn as_pods_say(
+        &self,
+        workload: &Workload,
+        in_flight: &InFlight,
+        failure: Failure,
+    ) -> RolloutStatus {
+        let was_found = seen::was_found_to_end(in_flight, self.seen.of(workload));
+        let is_unsure = !was_found && self.asked_later.contains(&workload.uid);
         match failure {
-            Failure::RolloutTimeout { waiting, .. } if self.asked_later.contains(&workload.uid) => {
-                RolloutStatus::InProgress(waiting)
-            }
+            Failure::RolloutTimeout { waiting, .. } if is_unsure => RolloutStatus::InProgress(waiting),
             failure @ (Failure::RolloutTimeout { .. } | Failure::ProgressDeadlineExceeded { .. }) => {
                 RolloutStatus::Failed(match self.trouble(&workload.uid) {
                     Some(said) => failure.said_by(said),

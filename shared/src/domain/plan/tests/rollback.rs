@@ -3,6 +3,7 @@
 use super::*;
 use crate::domain::annotations::LAST_IMAGES;
 use crate::domain::in_flight::{Cause, LastImages};
+use crate::domain::pods::Moved;
 use crate::domain::rollout::Failure;
 use crate::domain::text;
 
@@ -81,6 +82,41 @@ fn an_update_or_a_rollback_that_somebody_pauses_is_theirs_until_they_resume_it()
         assert_eq!(status, RolloutStatus::InProgress(Waiting::Paused));
         assert!(holds.is_empty(), "{holds:?}");
     }
+}
+
+#[test]
+fn what_moves_goes_on_and_what_was_found_to_have_failed_has_whatever_moves_then() {
+    let value = marker(&[("app", change(OLD, NEW))]).to_annotation();
+    let stuck = workload(
+        &[AUTO.as_slice(), &[(IN_FLIGHT, value.as_str())]].concat(),
+        &[("app", NEW)],
+    );
+    let uid = stuck.uid.clone();
+    let mut snapshot = snapshot(stuck, vec![app()]);
+    let later = now() + SignedDuration::from_hours(1);
+    let is_undone = |snapshot: &Snapshot| {
+        let assessment = assessment(snapshot, later).unwrap();
+        assert_ne!(assessment.has_failed(), assessment.is_under_way());
+        matches!(assessment.action, Action::RollBack { .. })
+    };
+    assert!(is_undone(&snapshot));
+    let ten = Moved { at: later, ready: 10 };
+    let moved = BTreeMap::from([(uid.clone(), ten)]);
+    let asked_later = BTreeSet::from([uid]);
+    snapshot.moved.clone_from(&moved);
+    assert!(!is_undone(&snapshot), "it moves");
+    snapshot.moved.clear();
+    snapshot.asked_later.clone_from(&asked_later);
+    assert!(!is_undone(&snapshot), "nobody knows whether it moves");
+    snapshot.asked_later.clear();
+
+    let mut seen = Seen::default();
+    seen.take_in(&plan(&snapshot, &LIMITS, later));
+    snapshot.seen = seen;
+    snapshot.moved = moved;
+    assert!(is_undone(&snapshot));
+    snapshot.asked_later = asked_later;
+    assert!(is_undone(&snapshot));
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::annotations::{IN_FLIGHT, LAST_CHANGE, LAST_IMAGES, LAST_RESULT, LAST_UPDATE, PENDING};
@@ -143,9 +143,8 @@ pub fn finish(
     kept: &BTreeMap<String, Option<String>>,
     now: Timestamp,
 ) -> PatchBody {
-    // It began by a clock that may have been ahead of this one, and ends afterwards.
-    let after = in_flight.started.checked_add(SignedDuration::from_secs(1));
-    let ended = after.map_or(now, |after| after.max(now));
+    // It may have begun by a clock that is ahead of this one, and ends no earlier.
+    let ended = now.max(in_flight.started);
     let mut annotations = Map::from_iter([
         (IN_FLIGHT.to_owned(), Value::Null),
         (LAST_UPDATE.to_owned(), json!(whole_seconds(ended).to_string())),

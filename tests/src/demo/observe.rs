@@ -13,7 +13,7 @@ use k8s_openapi::api::events::v1::Event;
 use kube::api::{ListParams, LogParams, PostParams};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::json;
-use shared::domain::plan::{Assessment, Plan, PlanLimits, Snapshot};
+use shared::domain::plan::{Assessment, Plan, PlanLimits, Snapshot, plan};
 use shared::domain::record::ScanRecord;
 use shared::domain::workload::Workload;
 use shared::io::clock;
@@ -202,10 +202,13 @@ pub(super) async fn plan_for(client: &Client, workloads: Vec<Workload>) -> Resul
         max_unwatched: SignedDuration::from_mins(5),
         threads: 1,
     };
-    let pods = PodReader::new(client.clone());
-    Ok(pods
-        .plan(&mut snapshot, &limits, clock::now(), Assessment::needs_pods)
-        .await)
+    let (pods, now) = (PodReader::new(client.clone()), clock::now());
+    pods.plan(&mut snapshot, &limits, now, Assessment::needs_pods)
+        .await;
+    // The updater has acted meanwhile, which the ReplicaSets of now tell, and nobody had undone anything before.
+    let uids = snapshot.workloads.iter().map(|workload| workload.uid.clone());
+    snapshot.replica_sets = uids.map(|uid| (uid, Ok(Arc::default()))).collect();
+    Ok(plan(&snapshot, &limits, now))
 }
 
 /// The pod that holds the lease.

@@ -10,7 +10,7 @@ use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::CronJob;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::ListParams;
-use kube::{Api, Client, Resource, ResourceExt as _};
+use kube::{Client, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use shared::domain::annotations::{Installation, Layer, Namespaces};
 use shared::domain::record::choices::Reserve;
@@ -20,6 +20,7 @@ use shared::domain::watched::{self, Demand, Problem};
 use shared::domain::workload::{Workload, WorkloadId, WorkloadKind, WorkloadObject};
 use shared::io::client::explain;
 use shared::io::list;
+use shared::io::source::Source;
 
 use crate::credentials::Puller;
 use crate::schedules::Schedules;
@@ -211,10 +212,10 @@ pub async fn take(client: &Client, scope: &Scope) -> Result<Inventory, String> {
 
 /// What holds in each namespace. Without the right to read them, an installation goes on that does not depend on it.
 async fn namespaces(client: &Client, scope: &Scope) -> Result<Namespaces, String> {
-    let api: Api<Namespace> = Api::all(client.clone());
+    let source: Source<Namespace> = Source::all(client);
     let labels = scope.selector.as_deref().unwrap_or_default();
     let mut layers = BTreeMap::new();
-    let listed = list::each(&api, ListParams::default().labels(labels), |object| {
+    let listed = list::each_readable(&source, ListParams::default().labels(labels), |object| {
         let name = object.name_any();
         let layer = scope.installation.layer(&name, object.annotations());
         layers.insert(name, layer);
@@ -250,17 +251,17 @@ where
         + Debug
         + DeserializeOwned,
 {
-    let apis: Vec<Api<K>> = if scope.namespaces.is_empty() {
-        vec![Api::all(client.clone())]
+    let sources: Vec<Source<K>> = if scope.namespaces.is_empty() {
+        vec![Source::all(client)]
     } else {
         scope
             .namespaces
             .iter()
-            .map(|namespace| Api::namespaced(client.clone(), namespace))
+            .map(|namespace| Source::namespaced(client, namespace))
             .collect()
     };
-    for api in apis {
-        list::each(&api, ListParams::default(), |object| {
+    for source in sources {
+        list::each_readable(&source, ListParams::default(), |object| {
             match Workload::of(&object) {
                 Ok(workload) => {
                     let puller = Puller::of(&workload.id.namespace, object.pod());

@@ -89,8 +89,8 @@ async fn until_sent(cluster: &Cluster, receiver: &Receiver, messages: usize, wha
 }
 
 /// Waits until nothing is left to be sent: each happening was heard under an id of its own, in order, and once. Where the updater was
-/// killed, which may be between an answer and the note of it, or lost its short lease on a slow machine, it may have been heard again,
-/// under the same id.
+/// killed, which may be between an answer and the note of it, or lost its short lease on a slow machine, it may have been heard once
+/// more, under the same id.
 async fn until_heard(cluster: &Cluster, receiver: &Receiver, (ending, once): (Ending, bool), what: &str) {
     until_sent(cluster, receiver, messages(ending).len(), what).await;
     let mut heard: Vec<(String, String, usize)> = Vec::new();
@@ -102,8 +102,9 @@ async fn until_heard(cluster: &Cluster, receiver: &Receiver, (ending, once): (En
     }
     let events: Vec<&str> = heard.iter().map(|(_, event, _)| event.as_str()).collect();
     assert_eq!(events, messages(ending), "{what}");
+    let most = if once { 1 } else { 2 };
     assert!(
-        !once || heard.iter().all(|(.., times)| *times == 1),
+        heard.iter().all(|(.., times)| *times <= most),
         "{what}: {heard:?}"
     );
 }

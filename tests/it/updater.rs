@@ -3,6 +3,7 @@
 
 mod agreeing;
 mod approving;
+mod both_leading;
 mod browser;
 mod channels;
 mod commands;
@@ -35,6 +36,7 @@ mod summaries;
 mod summaries_in_trouble;
 mod telling;
 mod undoing;
+mod unreadable;
 mod updating;
 mod waiting;
 mod webhooks;

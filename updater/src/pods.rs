@@ -136,7 +136,7 @@ impl PodReader {
             if missing.is_empty() && starting.is_empty() && !needs_nodes {
                 break;
             }
-            self.ask(missing).await;
+            self.ask(missing, now).await;
             self.replica_sets.ask(starting).await;
             if needs_nodes {
                 self.nodes.ask().await;
@@ -195,7 +195,8 @@ impl PodReader {
         kept.trouble.retain(|uid| there.contains(uid.as_str()));
     }
 
-    async fn ask(&self, assessments: Vec<&Assessment>) {
+    /// Asks those whose turn it is, in a look at `now`.
+    async fn ask(&self, assessments: Vec<&Assessment>, now: Timestamp) {
         let over = Instant::now() + LONGEST_ASKING;
         stream::iter(assessments)
             .for_each_concurrent(CONCURRENT_WORKLOADS, |assessment| async move {
@@ -212,7 +213,8 @@ impl PodReader {
                 if let Err(problem) = &pods {
                     tracing::warn!(workload = %workload.id, problem, "not known what its pods run; trying again later");
                 }
-                self.kept().take(assessment, pods.map(Arc::new), begun, Instant::now());
+                let took = (begun, Instant::now());
+                self.kept().take(assessment, pods.map(Arc::new), now, took);
             })
             .await;
     }
@@ -271,12 +273,11 @@ impl Kept {
     /// Whether there is no need to ask for what this is about.
     fn says_enough_of(&self, assessment: &Assessment, now: Instant) -> bool {
         self.counts(&assessment.workload, now).is_some_and(|answer| {
-            answer.pods.is_err()
-                || if assessment.has_failed() {
-                    answer.of_failure
-                } else {
-                    !assessment.is_under_way() || now < answer.at + FRESH
-                }
+            if assessment.has_failed() {
+                answer.of_failure
+            } else {
+                answer.pods.is_err() || !assessment.is_under_way() || now < answer.at + FRESH
+            }
         })
     }
 
@@ -302,9 +303,11 @@ impl Kept {
         let failed = assessments.filter(|assessment| assessment.has_failed());
         let is_unasked = |assessment: &&Assessment| {
             let uid = &assessment.workload.uid;
-            match self.counts(&assessment.workload, now).map(|answer| &answer.pods) {
-                Some(Err(_)) => !self.trouble.is_overdue(uid, PATIENT_WITH_PODS, now),
-                Some(Ok(_)) | None => !self.says_enough_of(assessment, now),
+            match self.counts(&assessment.workload, now) {
+                Some(answer) if answer.of_failure && answer.pods.is_err() => {
+                    !self.trouble.is_overdue(uid, PATIENT_WITH_PODS, now)
+                }
+                Some(_) | None => !self.says_enough_of(assessment, now),
             }
         };
         let unasked = failed.filter(is_unasked);
@@ -354,12 +357,19 @@ impl Kept {
         if let (Some(moved), Some(marker)) = (moved, assessment.action.under_way()) {
             let uid = &assessment.workload.uid;
             let before = self.moved.get(uid).filter(|(began, _)| *began == marker.started);
-            let moved = before.map_or(moved, |(_, before)| before.or(moved));
+            let moved = before.map_or(moved, |(_, before)| before.then(moved));
             self.moved.insert(uid.clone(), (marker.started, moved));
         }
     }
 
-    fn take(&mut self, assessment: &Assessment, pods: PodsRead, begun: Instant, now: Instant) {
+    /// Takes in an answer that was `asked` for then, and came between these instants.
+    fn take(
+        &mut self,
+        assessment: &Assessment,
+        pods: PodsRead,
+        asked: Timestamp,
+        (begun, now): (Instant, Instant),
+    ) {
         let workload = &assessment.workload;
         let took = now.duration_since(begun);
         if took >= LONG {
@@ -367,12 +377,16 @@ impl Kept {
             let rest = self.resting.entry(workload.id.namespace.clone()).or_insert(until);
             *rest = until.max(*rest);
         }
-        match &pods {
-            Ok(pods) => {
-                self.trouble.succeeded(&workload.uid);
-                self.take_moved(assessment, pods.moved());
-            }
-            Err(_) => self.trouble.failed(&workload.uid, now),
+        let before = self.answers.get(&workload.uid);
+        let is_first_of_failure = assessment.has_failed() && before.is_none_or(|before| !before.of_failure);
+        // What could not be read before the time was over is no reason to wait less for an answer now.
+        if pods.is_ok() || is_first_of_failure {
+            self.trouble.succeeded(&workload.uid);
+        }
+        if let Ok(pods) = &pods {
+            self.take_moved(assessment, pods.moved(workload, asked));
+        } else {
+            self.trouble.failed(&workload.uid, now);
         }
         let answer = Answer {
             resource_version: workload.resource_version.clone(),

@@ -144,6 +144,7 @@ impl Reconciler {
         snapshot.tried = self.hands.applier.tried(begun);
         self.work.add_tried(&mut snapshot);
         snapshot.seen = std::mem::take(&mut self.seen);
+        snapshot.seen.look(now);
         snapshot.notes.waited = std::mem::take(&mut self.waited);
         snapshot.readings = std::mem::take(&mut self.readings).renewed(&snapshot);
         let plan = self

@@ -28,6 +28,7 @@ use shared::domain::workload::{Workload, WorkloadKind, WorkloadObject};
 use shared::io::client::{WATCH_SECONDS, explain};
 use shared::io::clock;
 use shared::io::record_store;
+use shared::io::source::Source;
 use tokio::time::Instant;
 
 use self::changes::{changes, is_expired, problem};
@@ -298,10 +299,11 @@ pub fn start(
         workloads.push(store);
         tasks.push(task);
     }
-    let (name, api) = scope.records(client);
+    let source = Source::namespaced(client, &scope.records);
     let config = watcher::Config::default().labels(&record_store::watched());
     let view = Box::new(views::record);
-    let (records, task) = follow(name, "records", api, config, view, signals.clone());
+    let name = scope.records_name();
+    let (records, task) = follow(name, "records", source, config, view, signals.clone());
     tasks.push(task);
     let namespaces = access.namespaces.then(|| {
         let (store, task) = follow_namespaces(client, scope, signals);
@@ -344,15 +346,15 @@ fn follow_workloads<K>(
 where
     K: WorkloadObject + Object + Resource<Scope = NamespaceResourceScope>,
 {
-    let api: Api<K> = match namespace {
-        Some(namespace) => Api::namespaced(client.clone(), namespace),
-        None => Api::all(client.clone()),
+    let source: Source<K> = match namespace {
+        Some(namespace) => Source::namespaced(client, namespace),
+        None => Source::all(client),
     };
     let resource = K::WORKLOAD_KIND.plural();
     follow(
         name,
         resource,
-        api,
+        source,
         watcher::Config::default(),
         Box::new(views::workload),
         signals.clone(),
@@ -361,14 +363,13 @@ where
 
 /// Only those that the selector selects: to lose its labels is to be gone.
 fn follow_namespaces(client: &Client, scope: &Scope, signals: &Signals) -> Followed<(String, Arc<Layer>)> {
-    let api: Api<Namespace> = Api::all(client.clone());
     let config = watcher::Config::default().labels(scope.labels());
     let installation = Arc::clone(&scope.installation);
     let view = Box::new(move |object: &Namespace| Some(views::namespace(object, &installation)));
     follow(
         NAMESPACES.to_owned(),
         NAMESPACES,
-        api,
+        Source::all(client),
         config,
         view,
         signals.clone(),
@@ -380,8 +381,8 @@ fn follow_scanner(
     scope: &Scope,
     signals: &Signals,
 ) -> (ScannerStores, [BoxFuture<'static, ()>; 2]) {
-    let cron_jobs: Api<CronJob> = Api::namespaced(client.clone(), &scope.records);
-    let jobs: Api<Job> = Api::namespaced(client.clone(), &scope.records);
+    let cron_jobs: Source<CronJob> = Source::namespaced(client, &scope.records);
+    let jobs: Source<Job> = Source::namespaced(client, &scope.records);
     let own = watcher::Config::default().fields(&scope.scanner_fields());
     let (cron_job, follow_cron_job) = follow(
         SCANNER.to_owned(),
@@ -403,23 +404,26 @@ fn follow_scanner(
 }
 
 /// What can be listed and watched.
-trait Object: Resource<DynamicType = ()> + DeserializeOwned + Clone + Debug + Send + Sync + 'static {}
+trait Object:
+    Resource<DynamicType = ()> + DeserializeOwned + Clone + Debug + Default + Send + Sync + 'static
+{
+}
 
 impl<K> Object for K where
-    K: Resource<DynamicType = ()> + DeserializeOwned + Clone + Debug + Send + Sync + 'static
+    K: Resource<DynamicType = ()> + DeserializeOwned + Clone + Debug + Default + Send + Sync + 'static
 {
 }
 
 fn follow<K: Object, V: Send + Sync + 'static>(
     name: String,
     resource: &'static str,
-    api: Api<K>,
+    source: Source<K>,
     config: watcher::Config,
     view: View<K, V>,
     signals: Signals,
 ) -> Followed<V> {
     let (writer, store) = Writer::new(view);
-    let stream = changes(api, config.page_size(PAGE_SIZE).timeout(WATCH_SECONDS));
+    let stream = changes(source, config.page_size(PAGE_SIZE).timeout(WATCH_SECONDS));
     (store, drain(name, resource, stream, writer, signals).boxed())
 }
 

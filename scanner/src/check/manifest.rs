@@ -117,9 +117,9 @@ impl Found {
                 Ok(settings) => match settings.containers.get(&container.name) {
                     Some(wanted) if !wanted.watch => Wanted::Nothing,
                     Some(wanted) if wanted.policy != PolicyOptions::default() => {
-                        Wanted::Policy(wanted.policy.clone(), wanted.held.clone())
+                        Wanted::Policy(wanted.policy.clone(), wanted.held.to_vec())
                     }
-                    Some(wanted) => Wanted::Policy(default.clone(), wanted.held.clone()),
+                    Some(wanted) => Wanted::Policy(default.clone(), wanted.held.to_vec()),
                     None => Wanted::Policy(default.clone(), Vec::new()),
                 },
                 Err(reason) => Wanted::Unknown(reason.clone()),

@@ -31,29 +31,24 @@ impl Credentials {
     ) -> Self {
         let mut of = BTreeMap::new();
         for (repository, pullers) in pullers {
-            let mut by_namespace: BTreeMap<&str, VecDeque<&Arc<Credential>>> = BTreeMap::new();
+            let mut by_namespace: BTreeMap<&str, Vec<&Keyring>> = BTreeMap::new();
             for puller in pullers {
-                let fitting = keyrings
-                    .get(puller)
-                    .map(|keyring| keyring.for_repository(repository));
-                by_namespace
-                    .entry(&puller.namespace)
-                    .or_default()
-                    .extend(fitting.unwrap_or_default());
+                let namespace = by_namespace.entry(&puller.namespace).or_default();
+                namespace.extend(keyrings.get(puller));
             }
-            let mut credentials = in_turn(by_namespace.into_values().collect());
-            if credentials.len() > CREDENTIALS_PER_REPOSITORY {
+            let by_namespace = by_namespace.into_values();
+            let namespaces: VecDeque<_> = by_namespace.map(|found| fitting(found, repository)).collect();
+            let (mut credentials, is_all) = in_turn(namespaces);
+            if !is_all {
                 tracing::warn!(
                     %repository,
-                    found = credentials.len(),
                     used = CREDENTIALS_PER_REPOSITORY,
                     "only the first credentials are tried, of each namespace in turn"
                 );
-                credentials.truncate(CREDENTIALS_PER_REPOSITORY);
             }
-            for credential in own.for_repository(repository) {
-                push_new(&mut credentials, credential);
-            }
+            let is_new = |own: &&Arc<Credential>| !has(&credentials, own);
+            let own: Vec<_> = own.for_repository(repository).filter(is_new).cloned().collect();
+            credentials.extend(own);
             if !credentials.is_empty() {
                 of.insert(repository.clone(), credentials);
             }
@@ -85,25 +80,39 @@ impl FromIterator<(Repository, Vec<Arc<Credential>>)> for Credentials {
     }
 }
 
-/// The first of each namespace, then the second of each: nobody can crowd out another.
-fn in_turn(mut namespaces: Vec<VecDeque<&Arc<Credential>>>) -> Vec<Arc<Credential>> {
-    let mut credentials = Vec::new();
-    while !namespaces.is_empty() {
-        namespaces.retain_mut(|left| {
-            let next = left.pop_front();
-            if let Some(credential) = next {
-                push_new(&mut credentials, credential);
-            }
-            next.is_some()
-        });
-    }
-    credentials
+/// What fits of the keyrings of a namespace, one after the other; a keyring is not asked before the others are used up.
+fn fitting<'a>(
+    keyrings: Vec<&'a Keyring>,
+    repository: &Repository,
+) -> impl Iterator<Item = &'a Arc<Credential>> {
+    let keyrings = keyrings.into_iter();
+    keyrings.flat_map(move |keyring| keyring.for_repository(repository))
 }
 
-fn push_new(credentials: &mut Vec<Arc<Credential>>, credential: &Arc<Credential>) {
-    if credentials.iter().all(|other| other.id() != credential.id()) {
+/// The first of each namespace, then the second of each: nobody can crowd out another. And whether these are all; once there
+/// are enough, nobody looks further than for one more.
+fn in_turn<'a>(
+    mut namespaces: VecDeque<impl Iterator<Item = &'a Arc<Credential>>>,
+) -> (Vec<Arc<Credential>>, bool) {
+    let mut credentials: Vec<Arc<Credential>> = Vec::new();
+    while let Some(mut namespace) = namespaces.pop_front() {
+        let Some(credential) = namespace.next() else {
+            continue;
+        };
+        namespaces.push_back(namespace);
+        if has(&credentials, credential) {
+            continue;
+        }
+        if credentials.len() == CREDENTIALS_PER_REPOSITORY {
+            return (credentials, false);
+        }
         credentials.push(Arc::clone(credential));
     }
+    (credentials, true)
+}
+
+fn has(credentials: &[Arc<Credential>], credential: &Credential) -> bool {
+    credentials.iter().any(|other| other.id() == credential.id())
 }
 
 #[cfg(test)]
@@ -111,7 +120,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::credentials::{DockerConfig, Format, ObjectName, Origin, PullSecrets};
+    use crate::credentials::{DockerConfig, Format, Login, ObjectName, Origin, PullSecrets, Source};
 
     fn keyring(namespace: &str, entries: &[(&str, &str)]) -> Keyring {
         let auths: serde_json::Map<_, _> = entries
@@ -230,5 +239,65 @@ mod tests {
         assert_eq!(found.len(), CREDENTIALS_PER_REPOSITORY + 1);
         assert_eq!(found[1], "entry ghcr.io of Secret shop/regcred");
         assert_eq!(found.last().unwrap(), "entry ghcr.io of Secret kubefresh/regcred");
+    }
+
+    #[test]
+    fn each_namespace_has_its_turn_also_where_another_brought_the_same_login_and_enough_is_enough() {
+        let all: Vec<Arc<Credential>> = (0..20)
+            .map(|number| {
+                let entry = number.to_string();
+                let login = Login::IdentityToken(entry.as_str().into());
+                let origin = Origin::File;
+                Arc::new(Credential::new(login, Source { origin, entry }))
+            })
+            .collect();
+        let ten = "0 1 2 3 4 5 6 7 8 9";
+        for (namespaces, expected, is_all) in [
+            (vec![], "", true),
+            (vec![vec![], vec![0]], "0", true),
+            (vec![vec![0, 1, 2], vec![3]], "0 3 1 2", true),
+            (vec![vec![0, 0, 1], vec![0, 2, 3, 4]], "0 2 1 3 4", true),
+            (vec![(0..10).collect()], ten, true),
+            (vec![(0..10).chain([3, 4]).collect()], ten, true),
+            (vec![(0..11).collect()], ten, false),
+            (vec![(0..20).collect(), vec![19]], "0 19 1 2 3 4 5 6 7 8", false),
+        ] {
+            let namespaces: Vec<Vec<usize>> = namespaces;
+            let logins = namespaces
+                .iter()
+                .map(|logins| logins.iter().map(|login| &all[*login]));
+            let (found, are_all) = in_turn(logins.collect());
+            let found: Vec<&str> = found.iter().map(|one| one.source().entry.as_str()).collect();
+            assert_eq!(
+                (found.join(" ").as_str(), are_all),
+                (expected, is_all),
+                "{namespaces:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_scanners_own_credentials_come_after_those_of_workloads_and_each_login_once() {
+        let keyrings = BTreeMap::from([(puller("shop"), keyring("shop", &[("ghcr.io", "both")]))]);
+        let pullers = BTreeMap::from([(
+            "ghcr.io/shop/web".parse().unwrap(),
+            keyrings.keys().cloned().collect(),
+        )]);
+        let own: Vec<(String, String)> = (0..30)
+            .map(|number| (format!("ghcr.io?{number}"), number.to_string()))
+            .collect();
+        let own: Vec<(&str, &str)> = own
+            .iter()
+            .map(|(key, password)| (key.as_str(), password.as_str()))
+            .chain([("ghcr.io/shop", "both")])
+            .collect();
+        let own = keyring("kubefresh", &own);
+        let found = sources(
+            &Credentials::assign(&pullers, &keyrings, &own),
+            "ghcr.io/shop/web",
+        );
+        assert_eq!(found.len(), 31);
+        assert_eq!(found[0], "entry ghcr.io of Secret shop/regcred");
+        assert_eq!(found[1], "entry ghcr.io of Secret kubefresh/regcred");
     }
 }

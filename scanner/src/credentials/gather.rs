@@ -1,6 +1,7 @@
 //! Reads the pull secrets that watched workloads name, each once, and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,11 +17,19 @@ use shared::io::client;
 
 use super::credential::Origin;
 use super::docker_config::{DockerConfig, DockerConfigError, Format};
-use super::keyring::Keyring;
+use super::keyring::{Entry, Keyring};
 use super::puller::{ObjectName, PullSecrets, Puller};
 
 /// How many objects are asked for at once.
 const READS_AT_ONCE: usize = 8;
+
+/// How many pull secrets of a puller count, and how many entries of each: the first ones. People have a handful, and all of
+/// them are gone through for each repository.
+const SECRETS_PER_PULLER: usize = 20;
+const ENTRIES_PER_SECRET: usize = 500;
+
+/// How many entries of a secret that are of no use are told one by one.
+const SKIPPED_TOLD: usize = 20;
 
 /// What to do where reading is not allowed.
 const ADVICE: &str = "set READ_PULL_SECRETS=false, or apply deploy/manifests/scanner-pull-secrets-rbac.yaml";
@@ -68,35 +77,52 @@ pub(crate) async fn keyrings(
         .buffer_unordered(READS_AT_ONCE)
         .collect()
         .await;
-    let names_of = |puller: &Puller| match &puller.secrets {
-        PullSecrets::Named(names) => names.clone(),
-        PullSecrets::OfAccount(account) => {
-            let place = (puller.namespace.clone(), account.clone());
-            accounts.get(&place).cloned().unwrap_or_default()
-        }
-    };
+    let mut places: Vec<(&Puller, Vec<Place>)> = Vec::new();
     let mut wanted: BTreeMap<Place, &WorkloadId> = BTreeMap::new();
     for (puller, workload) in pullers {
-        for name in names_of(puller) {
-            wanted.entry((puller.namespace.clone(), name)).or_insert(workload);
+        let of_puller = places_of(puller, &accounts, workload);
+        for place in &of_puller {
+            wanted.entry(place.clone()).or_insert(workload);
         }
+        places.push((puller, of_puller));
     }
-    let configs: BTreeMap<Place, DockerConfig> = futures::stream::iter(wanted)
+    let configs: BTreeMap<Place, Arc<[Entry]>> = futures::stream::iter(wanted)
         .map(|(place, workload)| async move { told(read(client, &place).await, place, workload) })
         .buffer_unordered(READS_AT_ONCE)
         .filter_map(std::future::ready)
         .collect()
         .await;
-    let keyring = |puller: &Puller| {
+    let keyring = |(puller, of_puller): (&Puller, Vec<Place>)| {
         let mut keyring = Keyring::default();
-        for name in names_of(puller) {
-            if let Some(config) = configs.get(&(puller.namespace.clone(), name)) {
-                keyring.add(config);
-            }
+        for entries in of_puller.iter().filter_map(|place| configs.get(place)) {
+            keyring.add_shared(Arc::clone(entries));
         }
         (puller.clone(), keyring)
     };
-    pullers.keys().map(keyring).collect()
+    places.into_iter().map(keyring).collect()
+}
+
+/// Where the pull secrets of a puller are that count. It is told where some do not.
+fn places_of(
+    puller: &Puller,
+    accounts: &BTreeMap<Place, Vec<ObjectName>>,
+    workload: &WorkloadId,
+) -> Vec<Place> {
+    let place = |name: &ObjectName| (puller.namespace.clone(), name.clone());
+    let names = match &puller.secrets {
+        PullSecrets::Named(names) => Some(names),
+        PullSecrets::OfAccount(account) => accounts.get(&place(account)),
+    };
+    let names = names.map(Vec::as_slice).unwrap_or_default();
+    if names.len() > SECRETS_PER_PULLER {
+        tracing::warn!(
+            %workload,
+            found = names.len(),
+            used = SECRETS_PER_PULLER,
+            "only the first pull secrets are used"
+        );
+    }
+    names.iter().take(SECRETS_PER_PULLER).map(place).collect()
 }
 
 /// The names of the pull secrets of a service account; none where there is no such account, as then there are no pods.
@@ -138,20 +164,40 @@ fn told(
     read: Result<DockerConfig, SecretError>,
     place: Place,
     workload: &WorkloadId,
-) -> Option<(Place, DockerConfig)> {
+) -> Option<(Place, Arc<[Entry]>)> {
     let secret = format!("{}/{}", place.0, place.1);
-    match read {
-        Ok(config) => {
-            for skipped in &config.skipped {
-                tracing::warn!(%workload, secret, reason = %skipped, "part of a pull secret is not used");
-            }
-            Some((place, config))
-        }
+    let config = match read {
+        Ok(config) => config,
         Err(reason) => {
             tracing::warn!(%workload, secret, %reason, "a pull secret is not used");
-            None
+            return None;
         }
+    };
+    for skipped in config.skipped.iter().take(SKIPPED_TOLD) {
+        tracing::warn!(%workload, secret, reason = %skipped, "part of a pull secret is not used");
     }
+    if let Some(more @ 1..) = config.skipped.len().checked_sub(SKIPPED_TOLD) {
+        tracing::warn!(%workload, secret, more, "more parts of a pull secret are not used");
+    }
+    let mut entries = once_each(config.entries);
+    if entries.len() > ENTRIES_PER_SECRET {
+        tracing::warn!(
+            %workload,
+            secret,
+            found = entries.len(),
+            used = ENTRIES_PER_SECRET,
+            "only the first entries of a pull secret are used"
+        );
+        entries.truncate(ENTRIES_PER_SECRET);
+    }
+    Some((place, Arc::from(entries)))
+}
+
+/// The entries without those that say the same as an earlier one: keys may differ in what is no part of a pattern.
+fn once_each(mut entries: Vec<Entry>) -> Vec<Entry> {
+    let mut known = BTreeSet::new();
+    entries.retain(|(pattern, credential)| known.insert((pattern.clone(), credential.id())));
+    entries
 }
 
 /// What is read of a Secret; its other keys are passed over.
@@ -228,6 +274,7 @@ fn parse(answer: &SecretString, origin: impl FnOnce(String) -> Origin) -> Result
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use shared::domain::workload::WorkloadKind;
 
     use super::*;
 
@@ -272,6 +319,79 @@ mod tests {
         for answer in ["geheim", r#"{"metadata":"geheim"}"#] {
             let error = parse(&answer.into(), |_| Origin::File).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("geheim"));
+        }
+    }
+
+    fn workload() -> WorkloadId {
+        WorkloadId {
+            kind: WorkloadKind::Deployment,
+            namespace: "shop".to_owned(),
+            name: "web".to_owned(),
+        }
+    }
+
+    fn names(count: usize) -> Vec<ObjectName> {
+        let names = (0..count).map(|number| format!("regcred-{number}"));
+        names.map(|name| ObjectName::parse(&name).unwrap()).collect()
+    }
+
+    #[test]
+    fn the_first_pull_secrets_of_a_puller_count_in_their_order() {
+        for (count, expected) in [(0, 0), (1, 1), (20, 20), (21, 20), (10_000, 20)] {
+            let account = names(1).remove(0);
+            let accounts = BTreeMap::from([(("shop".to_owned(), account.clone()), names(count))]);
+            for secrets in [PullSecrets::Named(names(count)), PullSecrets::OfAccount(account)] {
+                let namespace = "shop".to_owned();
+                let puller = Puller { namespace, secrets };
+                let places = places_of(&puller, &accounts, &workload());
+                let expected: Vec<Place> = names(expected)
+                    .into_iter()
+                    .map(|name| ("shop".to_owned(), name))
+                    .collect();
+                assert_eq!(places, expected, "{count}");
+            }
+        }
+        let unknown = Puller {
+            namespace: "office".to_owned(),
+            secrets: PullSecrets::OfAccount(names(1).remove(0)),
+        };
+        assert!(places_of(&unknown, &BTreeMap::new(), &workload()).is_empty());
+    }
+
+    #[test]
+    fn the_first_entries_of_a_pull_secret_count_and_of_those_that_say_the_same_one() {
+        let config = |passwords: &[String]| {
+            let auths: serde_json::Map<_, _> = passwords
+                .iter()
+                .enumerate()
+                .map(|(number, password)| {
+                    let entry = json!({ "username": "u", "password": password });
+                    (format!("ghcr.io?{number}"), entry)
+                })
+                .collect();
+            let text = json!({ "auths": auths }).to_string();
+            DockerConfig::parse(text.as_bytes(), Format::Config, &Origin::File).unwrap()
+        };
+        let same = |count: usize| vec!["p".to_owned(); count];
+        let others = |count: usize| (0..count).map(|number| number.to_string()).collect::<Vec<_>>();
+        for (passwords, expected) in [
+            (same(0), 0),
+            (same(5_000), 1),
+            (others(3), 3),
+            (others(500), 500),
+            (others(501), 500),
+            (others(5_000), 500),
+        ] {
+            let read = config(&passwords);
+            let ids: Vec<_> = read
+                .entries
+                .iter()
+                .map(|(_, credential)| credential.id())
+                .collect();
+            let place = ("shop".to_owned(), names(1).remove(0));
+            let (_, entries) = told(Ok(read), place, &workload()).unwrap();
+            let found: Vec<_> = entries.iter().map(|(_, credential)| credential.id()).collect();
+            assert_eq!(found, ids[..expected], "{}", passwords.len());
         }
     }
 }

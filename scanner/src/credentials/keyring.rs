@@ -1,5 +1,6 @@
 //! The credentials of one or several docker configs, by what they are for.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use shared::domain::reference::Repository;
@@ -8,42 +9,54 @@ use super::credential::Credential;
 use super::docker_config::DockerConfig;
 use super::pattern::Pattern;
 
+/// What an entry of a config is for, and what it holds.
+pub(super) type Entry = (Pattern, Arc<Credential>);
+
 /// Answers which credentials fit a repository, as the kubelet does for a pod's pull secrets.
 #[derive(Debug, Clone, Default)]
 pub struct Keyring {
-    /// The most specific pattern first; for the same pattern, as they were added.
-    entries: Vec<(Pattern, Arc<Credential>)>,
+    /// Of each config, as they were added. Every keyring that has a config shares its entries: workloads may name the same
+    /// secrets in thousands of lists.
+    configs: Vec<Arc<[Entry]>>,
 }
 
 impl Keyring {
     /// Adds a config; its credentials come after those that are there already for the same pattern.
     pub fn add(&mut self, config: &DockerConfig) {
-        self.entries.extend(config.entries.iter().cloned());
-        self.entries.sort_by(|(one, _), (other, _)| other.cmp(one));
+        self.add_shared(Arc::from(config.entries.as_slice()));
     }
 
-    /// All credentials that fit, the most specific first, each login once.
-    pub fn for_repository(&self, repository: &Repository) -> Vec<&Arc<Credential>> {
+    /// Adds the entries of a config that others have, too.
+    pub(super) fn add_shared(&mut self, entries: Arc<[Entry]>) {
+        self.configs.push(entries);
+    }
+
+    /// The credentials that fit, the most specific first, each login once. Who needs a few of them takes no more.
+    pub fn for_repository<'a>(
+        &'a self,
+        repository: &Repository,
+    ) -> impl Iterator<Item = &'a Arc<Credential>> + use<'a> {
         let mut fitting = self.select(|pattern| pattern.matches(repository));
         if fitting.is_empty() {
             fitting = self.select(|pattern| pattern.is_hub_index_for(repository));
         }
-        fitting
+        let mut known = BTreeSet::new();
+        let credentials = fitting.into_iter().map(|(_, credential)| credential);
+        credentials.filter(move |credential| known.insert(credential.id()))
     }
 
-    /// Every credential there is.
+    /// Every credential there is, as they were added.
     pub fn credentials(&self) -> impl Iterator<Item = &Arc<Credential>> {
-        self.entries.iter().map(|(_, credential)| credential)
+        let entries = self.configs.iter().flat_map(|entries| entries.iter());
+        entries.map(|(_, credential)| credential)
     }
 
-    fn select(&self, fits: impl Fn(&Pattern) -> bool) -> Vec<&Arc<Credential>> {
-        let mut selected: Vec<&Arc<Credential>> = Vec::new();
-        for (pattern, credential) in &self.entries {
-            if fits(pattern) && selected.iter().all(|other| other.id() != credential.id()) {
-                selected.push(credential);
-            }
-        }
-        selected
+    /// The most specific pattern first; for the same pattern, as they were added.
+    fn select(&self, fits: impl Fn(&Pattern) -> bool) -> Vec<&Entry> {
+        let entries = self.configs.iter().flat_map(|entries| entries.iter());
+        let mut fitting: Vec<&Entry> = entries.filter(|(pattern, _)| fits(pattern)).collect();
+        fitting.sort_by(|(one, _), (other, _)| other.cmp(one));
+        fitting
     }
 }
 
@@ -76,7 +89,7 @@ mod tests {
             Login::Password { password, .. } => password.expose_secret().to_owned(),
             Login::IdentityToken(_) | Login::RegistryToken(_) => panic!("{credential:?}"),
         };
-        found.into_iter().map(password).collect()
+        found.map(password).collect()
     }
 
     #[test]
@@ -158,5 +171,43 @@ mod tests {
             passwords(&keyring, "registry.example.com/shop"),
             ["first", "second"]
         );
+    }
+
+    #[test]
+    fn of_very_many_credentials_the_first_are_found_in_the_same_order() {
+        let of = |key: &'static str| {
+            (0..10_000).map(move |number| (format!("{key}?{number}"), number.to_string()))
+        };
+        let entries: Vec<(String, String)> = of("ghcr.io").chain(of("ghcr.io/shop")).collect();
+        let entries: Vec<(&str, &str)> = entries
+            .iter()
+            .map(|(key, password)| (key.as_str(), password.as_str()))
+            .collect();
+        let mut keyring = Keyring::default();
+        keyring.add(&config(&entries));
+        let all = passwords(&keyring, "ghcr.io/shop/web");
+        // The logins of the longer path are those of the host.
+        assert_eq!(all.len(), 10_000);
+        let first = keyring
+            .for_repository(&"ghcr.io/shop/web".parse().unwrap())
+            .take(3);
+        let entries: Vec<&str> = first
+            .map(|credential| credential.source().entry.as_str())
+            .collect();
+        assert_eq!(entries, ["ghcr.io/shop"; 3]);
+    }
+
+    #[test]
+    fn keyrings_share_what_they_have_in_common() {
+        let entries: Arc<[Entry]> = Arc::from(config(&[("ghcr.io", "one")]).entries);
+        let keyrings = [(); 2].map(|()| {
+            let mut keyring = Keyring::default();
+            keyring.add_shared(Arc::clone(&entries));
+            keyring
+        });
+        assert_eq!(Arc::strong_count(&entries), 3);
+        for keyring in keyrings {
+            assert_eq!(passwords(&keyring, "ghcr.io/shop/web"), ["one"]);
+        }
     }
 }

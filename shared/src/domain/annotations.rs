@@ -25,7 +25,7 @@ pub use settings::{
     ByDefault, ContainerSettings, DEFAULT_ROLLOUT_TIMEOUT, MOST_ROLLOUT_TIMEOUT, Settings, settings,
 };
 pub(super) use value::parse_undo;
-pub use value::{Approved, Mode, Pin, WriteBack, parse_variable_switch};
+pub use value::{Approved, MOST_HOLDS, Mode, Pin, WriteBack, parse_variable_switch};
 
 /// The prefix of all our keys; `CONTAINER.kubefresh.dev/KEY` speaks of one container.
 pub const PREFIX: &str = "kubefresh.dev";

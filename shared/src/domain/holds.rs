@@ -1,11 +1,11 @@
 //! The annotation that holds, as it is written: what is there stays, what is new comes after it.
 //!
 //! It grows for as long as each update fails: of what failed nothing is offered again, and what a person holds is theirs to release.
-//! Only where it would take the room that all else needs which is read of a workload, the oldest go.
+//! Only where they would be too many, or take the room that all else needs which is read of a workload, the oldest go.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::annotations::{HOLD, LONGEST};
+use super::annotations::{HOLD, LONGEST, MOST_HOLDS};
 use super::policy::Hold;
 use super::workload::Workload;
 
@@ -37,7 +37,8 @@ pub fn with_holds<'a>(
     written
 }
 
-/// What is there is taken as it is: nobody asked for its correction. Of what would take more than `longest` bytes the oldest go.
+/// What is there is taken as it is: nobody asked for its correction. Of what would take more than `longest` bytes, or be too many, the
+/// oldest go.
 fn with_hold(there: &str, hold: &Hold, longest: usize) -> String {
     let new = hold.to_string();
     let before: Vec<&str> = there.split_whitespace().filter(|word| *word != new).collect();
@@ -47,7 +48,7 @@ fn with_hold(there: &str, hold: &Hold, longest: usize) -> String {
         left = rest.unwrap_or_default();
         rest.is_some()
     };
-    let latest = before.into_iter().rev().take_while(has_room);
+    let latest = before.into_iter().rev().take(MOST_HOLDS - 1).take_while(has_room);
     let mut words: Vec<&str> = [new.as_str()].into_iter().chain(latest).collect();
     words.reverse();
     words.join(" ")
@@ -72,6 +73,10 @@ mod tests {
         let many: Vec<String> = (0..300).map(|number| format!("1.4.{number}@{DIGEST}")).collect();
         let many = format!("<=1.3.0 {}", many.join(" "));
         assert_eq!(with_hold(&many, &new, LONGEST), format!("{many} 1.5.0"));
+        let short: Vec<String> = (0..=MOST_HOLDS).map(|number| format!("1.4.{number}")).collect();
+        let kept = format!("{} 1.5.0", short[2..].join(" "));
+        assert_eq!(with_hold(&short.join(" "), &new, LONGEST), kept);
+        assert_eq!(kept.split(' ').count(), MOST_HOLDS);
     }
 
     const DIGEST: &str = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";

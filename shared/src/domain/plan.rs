@@ -145,8 +145,7 @@ fn next_look(
         } => {
             // Whoever is to ask its pods comes back for that.
             let term = snapshot.term(workload, in_flight);
-            rollout::deadline(workload, in_flight, term)
-                .filter(|_| !snapshot.asked_later.contains(&workload.uid))
+            rollout::deadline(workload, term).filter(|_| !snapshot.asked_later.contains(&workload.uid))
         }
         Action::Follow {
             status: RolloutStatus::Completed(_) | RolloutStatus::Failed(_) | RolloutStatus::Superseded { .. },
@@ -173,6 +172,10 @@ fn assess(
     limits: &PlanLimits,
     now: Timestamp,
 ) -> Option<Assessed> {
+    if read.is_none() && !snapshot.seen.knows(workload) {
+        // Nobody is to look into its namespace, where another installation may. What was begun before that was so is followed.
+        return None;
+    }
     let is_over = |marker: &InFlight| seen::is_over(marker, workload, snapshot.seen.of(workload));
     let mut over = false;
     match InFlight::read(&workload.annotations) {
@@ -303,11 +306,18 @@ fn follow(
     now: Timestamp,
 ) -> Assessed {
     let term = snapshot.term(workload, &in_flight);
-    let status = match rollout::evaluate(workload, &in_flight, term, now) {
-        RolloutStatus::Failed(failure) => snapshot.as_pods_say(workload, &in_flight, failure),
-        status @ (RolloutStatus::InProgress(_)
-        | RolloutStatus::Completed(_)
-        | RolloutStatus::Superseded { .. }) => status,
+    let completion = snapshot.completion(workload, &in_flight);
+    let status = match (rollout::evaluate(workload, &in_flight, term, now), completion) {
+        (RolloutStatus::InProgress(_) | RolloutStatus::Failed(_), Some(completion)) => {
+            RolloutStatus::Completed(completion)
+        }
+        (RolloutStatus::Failed(failure), None) => snapshot.as_pods_say(workload, &in_flight, failure),
+        (
+            status @ (RolloutStatus::InProgress(_)
+            | RolloutStatus::Completed(_)
+            | RolloutStatus::Superseded { .. }),
+            _,
+        ) => status,
     };
     // Nobody is shown a verdict where the settings cannot be read.
     let reading = read.and_then(|read| read.as_ref().ok());

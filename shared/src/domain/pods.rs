@@ -15,7 +15,7 @@ use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use self::image_id::digest_of;
 use self::mirrored::is_made_of;
 use self::owner::belongs_to;
-use self::readiness::ready_since;
+use self::readiness::{Ready, readiness};
 pub use self::selector::selector;
 pub use self::trouble::Trouble;
 use self::trouble::trouble;
@@ -30,32 +30,41 @@ pub struct Pods {
     nodes: BTreeSet<String>,
     /// The most telling of the pods that have the workload's present images.
     trouble: Option<Trouble>,
-    moved: Option<Moved>,
+    /// How many of these are ready.
+    ready: i32,
+    /// How many of them never had to begin anew.
+    steady: i32,
+    /// When the last of them became so, of those that never had to begin anew.
+    ready_since: Option<Timestamp>,
 }
 
 /// How far a rollout has come by its new pods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moved {
-    /// When the last of them became ready, by the clock of its node.
+    /// When the last of them became ready, by the clock of its node, and no later than it was asked.
     pub at: Timestamp,
-    /// How many are ready.
+    /// How many were ready at once, also after they had to begin anew.
     pub ready: i32,
+    /// How many that never had to.
+    pub steady: i32,
+    /// How many were missing.
+    pub missing: i32,
 }
 
 impl Moved {
-    /// What two looks at the same rollout show.
+    /// What a later look at the same rollout adds: it has moved where more are ready than ever before, or fewer are missing, as where
+    /// the cluster has shrunk. One that is ready again, or that took another one's place, is no step.
     #[must_use]
-    pub fn or(self, other: Self) -> Self {
-        Self {
-            at: self.at.max(other.at),
-            ready: self.ready.max(other.ready),
+    pub fn then(self, later: Self) -> Self {
+        let has_more = later.ready > self.ready || later.steady > self.steady;
+        if !has_more && later.missing >= self.missing {
+            return self;
         }
-    }
-
-    fn and(before: Option<Self>, at: Timestamp) -> Self {
         Self {
-            at: before.map_or(at, |before| before.at.max(at)),
-            ready: before.map_or(0, |before| before.ready).saturating_add(1),
+            at: self.at.max(later.at),
+            ready: self.ready.max(later.ready),
+            steady: self.steady.max(later.steady),
+            missing: self.missing.min(later.missing),
         }
     }
 }
@@ -96,8 +105,10 @@ impl Pods {
         };
         if workload.containers.iter().all(is_new) {
             self.trouble = self.trouble.take().max(trouble(pod));
-            if let Some(since) = ready_since(pod) {
-                self.moved = Some(Moved::and(self.moved, since));
+            if let Some(Ready { since }) = readiness(pod) {
+                self.ready = self.ready.saturating_add(1);
+                self.steady = self.steady.saturating_add(since.is_some().into());
+                self.ready_since = self.ready_since.max(since);
             }
         }
         for container in &workload.containers {
@@ -124,9 +135,15 @@ impl Pods {
         self.trouble.as_ref().map(|trouble| trouble.line.as_str())
     }
 
-    /// How far a rollout has come by them; `None`: no new pod is ready.
-    pub fn moved(&self) -> Option<Moved> {
-        self.moved
+    /// How far the rollout of their workload has come by them, who were asked then; `None`: no new pod is ready that never had to begin
+    /// anew.
+    pub fn moved(&self, workload: &Workload, asked: Timestamp) -> Option<Moved> {
+        self.ready_since.map(|since| Moved {
+            at: since.min(asked),
+            ready: self.ready,
+            steady: self.steady,
+            missing: workload.rollout.desired().saturating_sub(self.ready),
+        })
     }
 
     /// The names of the nodes that they are on.

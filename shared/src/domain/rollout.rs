@@ -42,6 +42,16 @@ impl RolloutFacts {
         self.progress() == Ok(Completion::Whole)
     }
 
+    /// How many pods are meant to run, as far as that is told; of a `CronJob` none.
+    pub fn desired(&self) -> i32 {
+        match self {
+            Self::Deployment(facts) => facts.desired,
+            Self::StatefulSet(facts) => facts.desired,
+            Self::DaemonSet(facts) => facts.desired,
+            Self::CronJob => 0,
+        }
+    }
+
     /// Whether no pod is meant to run.
     pub fn wants_no_pods(&self) -> bool {
         match self {
@@ -258,8 +268,21 @@ impl fmt::Display for Failure {
 pub struct Term {
     /// When its time is over, by the clock of whoever asks.
     pub ends: Timestamp,
+    /// How long that is, and it has again with each step.
+    pub timeout: SignedDuration,
+    /// Since when it has its time again, where that ended while nobody followed it.
+    pub renewed: Option<Timestamp>,
     /// How far it has come by its pods, as far as anybody asked.
     pub moved: Option<Moved>,
+}
+
+impl Term {
+    /// Whether a verdict of the controller counts: not one that it came to while nobody followed, perhaps for the same reason.
+    fn counts(self, verdict_at: Option<Timestamp>) -> bool {
+        self.renewed
+            .zip(verdict_at)
+            .is_none_or(|(renewed, at)| at > renewed)
+    }
 }
 
 /// Judges the rollout that `in_flight` stands for.
@@ -281,22 +304,24 @@ pub fn evaluate(workload: &Workload, in_flight: &InFlight, term: Term, now: Time
     if workload.paused {
         // Whatever the controller said before: whoever paused it decides when it goes on.
         RolloutStatus::InProgress(Waiting::Paused)
-    } else if let Some(message) = workload.rollout.verdict(in_flight) {
+    } else if let Some(message) = workload.rollout.verdict(in_flight)
+        && term.counts(workload.rollout.failed_at())
+    {
         let message = message.to_owned();
         RolloutStatus::Failed(Failure::ProgressDeadlineExceeded {
             message,
             waiting,
             pod: None,
         })
-    } else if deadline(workload, in_flight, term).is_some_and(|deadline| now >= deadline) {
+    } else if deadline(workload, term).is_some_and(|deadline| now >= deadline) {
         RolloutStatus::Failed(Failure::RolloutTimeout { waiting, pod: None })
     } else {
         RolloutStatus::InProgress(waiting)
     }
 }
 
-/// When we stop waiting for the rollout that `in_flight` stands for, which without a pause is when its time ends; `None`
-/// while it is paused, which can take any time.
+/// When we stop waiting for a rollout, which without a pause is when its time ends and that which a new pod has to be ready
+/// (`minReadySeconds`); `None` while it is paused, which can take any time.
 ///
 /// Once it goes on it has its whole time again, by when its controller says that it does. A Deployment that switched its own
 /// deadline off has no such word of its controller, and keeps the deadline that it was given.
@@ -304,17 +329,20 @@ pub fn evaluate(workload: &Workload, in_flight: &InFlight, term: Term, now: Time
 /// It has its whole time again with each new pod that becomes ready, as `progressDeadlineSeconds` has it: a `DaemonSet` of many nodes
 /// takes as long as it takes. Pods that are ready only at times, or by a clock that is wrong, do not prolong it for ever: it has no more
 /// than that time for each that was seen to be.
-pub fn deadline(workload: &Workload, in_flight: &InFlight, term: Term) -> Option<Timestamp> {
+pub fn deadline(workload: &Workload, term: Term) -> Option<Timestamp> {
     if workload.paused {
         return None;
     }
-    let timeout = term.ends.duration_since(in_flight.started);
+    // A new pod has to be ready for so long before the next one follows.
+    let rest = workload.min_ready;
+    let timeout = term.timeout.saturating_add(rest);
     let after = |since: Timestamp| since.checked_add(timeout).unwrap_or(Timestamp::MAX);
+    let ends = term.ends.checked_add(rest).unwrap_or(Timestamp::MAX);
     let ends = match workload.rollout.clock() {
         // The controller has yet to see that it goes on.
         Some(Clock::Stopped) => return None,
-        Some(Clock::RunsSince(since)) => term.ends.max(after(since)),
-        None => term.ends,
+        Some(Clock::RunsSince(since)) => ends.max(after(since)),
+        None => ends,
     };
     Some(term.moved.map_or(ends, |moved| {
         let for_each = timeout.checked_mul(moved.ready).unwrap_or(SignedDuration::MAX);

@@ -1,19 +1,27 @@
 //! When a repository is to be asked: cron expressions in a time zone.
 //!
 //! Five fields are read as every crontab is: minute, hour, day of the month, month, day of the week with Sunday as 0 or 7.
-//! Six or seven are read as Quartz reads them: seconds first, a year last, Sunday as 1, `?` where a day is not asked for. `L`,
+//! Six or seven are read as Quartz reads them: the second first, a year last, Sunday as 1, `?` where a day is not asked for. `L`,
 //! `W`, `#`, names of months and days, and `@daily` and its like are understood in both.
+//!
+//! Tenants write them, and they are looked at again and again. So the second is one number, nobody looks beyond certain years, and
+//! an hour that the clocks skip is one step, however many minutes of it are named.
 //!
 //! A schedule is looked at whenever the scanner runs: what fell due since the last scan is due now, once.
 
+mod clock;
+
+use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 use std::{fmt, iter};
 
-use croner::Cron;
+use croner::errors::CronError;
 use croner::parser::{CronParser, Seconds, Year};
+use croner::{Cron, CronComponent, Direction, JobType};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
-use jiff::{SignedDuration, Timestamp, Zoned};
+use jiff::{SignedDuration, Timestamp};
 
+use self::clock::Clock;
 use super::hash::short_hash;
 use super::reference::Repository;
 use super::time::is_of_the_future;
@@ -30,6 +38,19 @@ const JITTER_SHARE: i32 = 10;
 
 /// Nobody schedules anything before; a year that is over is as good as a date that never comes.
 const FIRST_YEAR: Timestamp = Timestamp::constant(1_767_225_600, 0);
+
+/// The years that are looked at. No clock is set to an earlier one, and the rarest that repeats, a leap day on one day of the week,
+/// comes again within 40 years.
+const YEARS: RangeInclusive<u16> = 1970..=2100;
+
+/// The bit by which croner's tables say that a value is asked for.
+const ASKED_FOR: u8 = 1;
+
+/// The least that times of a schedule differ by.
+const SECOND: SignedDuration = SignedDuration::from_secs(1);
+
+/// How often a search may come to a time that the clocks skip, and go on: twice a year, more than which no zone skips.
+const MAX_SKIPPED: usize = 300;
 
 /// How many occurrences are looked at to tell how close they are: more than the hours of a day.
 const TELLING_OCCURRENCES: usize = 50;
@@ -76,27 +97,44 @@ impl Schedule {
             time_zone,
         };
         if schedule.next(FIRST_YEAR).is_none() {
-            return Err("no such time will ever come".to_owned());
+            let end = *YEARS.end();
+            return Err(format!("no such time will come by the end of the year {end}"));
         }
         Ok(schedule)
     }
 
     /// The last time at or before `now` that it fell due; `None` before the first.
     pub fn last(&self, now: Timestamp) -> Option<Timestamp> {
-        let now = now.to_zoned(self.time_zone.clone());
-        self.cron
-            .find_previous_occurrence(&now, true)
-            .ok()
-            .map(|found: Zoned| found.timestamp())
+        self.find(now, Direction::Backward)
     }
 
     /// The first time after `now` that it will fall due.
     pub fn next(&self, now: Timestamp) -> Option<Timestamp> {
-        let now = now.to_zoned(self.time_zone.clone());
-        self.cron
-            .find_next_occurrence(&now, false)
-            .ok()
-            .map(|found: Zoned| found.timestamp())
+        self.find(now, Direction::Forward)
+    }
+
+    /// The nearest occurrence: forward after `now`, backward at `now` or before. One that the clocks skip falls due as they go on where
+    /// there is one a day; where there are more, it is left out, as the next one is near.
+    fn find(&self, now: Timestamp, direction: Direction) -> Option<Timestamp> {
+        let once_a_day = self.cron.determine_job_type() == JobType::FixedTime;
+        let (mut from, mut inclusive) = (now, direction == Direction::Backward);
+        for _ in 0..MAX_SKIPPED {
+            let clock = Clock::from(from.to_zoned(self.time_zone.clone()));
+            let found = match direction {
+                Direction::Forward => self.cron.find_next_occurrence(&clock, inclusive),
+                Direction::Backward => self.cron.find_previous_occurrence(&clock, inclusive),
+            };
+            let found = found.ok()?;
+            if once_a_day || !found.is_skipped() {
+                return Some(found.timestamp());
+            }
+            inclusive = true;
+            from = match direction {
+                Direction::Forward => found.timestamp(),
+                Direction::Backward => found.timestamp().checked_sub(SECOND).ok()?,
+            };
+        }
+        None
     }
 
     /// Whether a repository that was last asked then is to be asked now. However often it fell due meanwhile, it is due
@@ -159,6 +197,7 @@ fn read(written: &str) -> Result<Cron, String> {
         }
     };
     if is_quartz {
+        check_second(&fields)?;
         let asks_for_day = |field: &str| !matches!(field, "?" | "*");
         if asks_for_day(fields[3]) && asks_for_day(fields[5]) {
             return Err(
@@ -181,196 +220,37 @@ fn read(written: &str) -> Result<Cron, String> {
         .alternative_weekdays(is_quartz)
         .sloppy_ranges(true)
         .build();
-    parser.parse(written).map_err(|error| error.to_string())
+    let read = parser.parse(written).and_then(within_years);
+    read.map_err(|error| error.to_string())
+}
+
+/// Several seconds of a minute would be sixty times the work for the same minutes.
+fn check_second(fields: &[&str]) -> Result<(), String> {
+    let Some((second, rest)) = fields.split_first() else {
+        return Ok(());
+    };
+    let is_number = second.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number && second.parse::<u8>().is_ok_and(|second| second < 60) {
+        return Ok(());
+    }
+    Err(format!(
+        "six or seven fields begin with the second, which must be one number from 0 to 59, as nothing is done several times a \
+         minute; write \"0 {}\"",
+        rest.join(" ")
+    ))
+}
+
+/// Croner's table of years is five kilobytes, of which most would never be read. A search ends at the edges of ours.
+fn within_years(mut cron: Cron) -> Result<Cron, CronError> {
+    let mut years = CronComponent::new(*YEARS.start(), *YEARS.end(), 0, 0);
+    for year in YEARS {
+        if cron.pattern.year_match(i32::from(year))? {
+            years.set_bit(year, ASKED_FOR)?;
+        }
+    }
+    cron.pattern.years = years;
+    Ok(cron)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: &str = "2026-11-21T12:00:00Z";
-
-    fn at(written: &str) -> Timestamp {
-        written.parse().unwrap()
-    }
-
-    fn schedule(written: &str, zone: &str) -> Schedule {
-        Schedule::parse(written, time_zone(zone).unwrap())
-            .unwrap_or_else(|error| panic!("{written}: {error}"))
-    }
-
-    fn repository(name: &str) -> Repository {
-        format!("registry.example/{name}").parse().unwrap()
-    }
-
-    /// Expression, zone, when it fell due before [`NOW`], and when it will after.
-    const CASES: [(&str, &str, &str, &str); 12] = [
-        (
-            "*/15 * * * *",
-            "UTC",
-            "2026-11-21T12:00:00Z",
-            "2026-11-21T12:15:00Z",
-        ),
-        (
-            "0 3 * * *",
-            "Europe/Paris",
-            "2026-11-21T02:00:00Z",
-            "2026-11-22T02:00:00Z",
-        ),
-        ("0 9 * * 1", "UTC", "2026-11-16T09:00:00Z", "2026-11-23T09:00:00Z"),
-        (
-            "0 9 * * MON",
-            "UTC",
-            "2026-11-16T09:00:00Z",
-            "2026-11-23T09:00:00Z",
-        ),
-        (
-            "0 0 9 ? * 2",
-            "UTC",
-            "2026-11-16T09:00:00Z",
-            "2026-11-23T09:00:00Z",
-        ),
-        (
-            "0 0 9 ? * MON",
-            "UTC",
-            "2026-11-16T09:00:00Z",
-            "2026-11-23T09:00:00Z",
-        ),
-        (
-            "0 */5 * * * ?",
-            "UTC",
-            "2026-11-21T12:00:00Z",
-            "2026-11-21T12:05:00Z",
-        ),
-        (
-            "0 0 0 L * ?",
-            "UTC",
-            "2026-10-31T00:00:00Z",
-            "2026-11-30T00:00:00Z",
-        ),
-        (
-            "0 0 0 ? * 6#3",
-            "UTC",
-            "2026-11-20T00:00:00Z",
-            "2026-12-18T00:00:00Z",
-        ),
-        ("0 0 12 1 JAN ? 2027", "UTC", "", "2027-01-01T12:00:00Z"),
-        (
-            "0 0 13 * *",
-            "UTC",
-            "2026-11-13T00:00:00Z",
-            "2026-12-13T00:00:00Z",
-        ),
-        ("@daily", "UTC", "2026-11-21T00:00:00Z", "2026-11-22T00:00:00Z"),
-    ];
-
-    #[test]
-    fn both_dialects_say_when_it_fell_due_and_when_it_will() {
-        for (written, zone, last, next) in CASES {
-            let schedule = schedule(written, zone);
-            let shown = |found: Option<Timestamp>| found.map(|found| found.to_string()).unwrap_or_default();
-            assert_eq!(shown(schedule.last(at(NOW))), last, "{written}");
-            assert_eq!(shown(schedule.next(at(NOW))), next, "{written}");
-        }
-    }
-
-    #[test]
-    fn what_falls_due_more_often_than_every_so_often_is_finer() {
-        let quarter = SignedDuration::from_mins(15);
-        for (written, expected) in [
-            ("0 */5 * * * ?", true),
-            ("*/14 * * * *", true),
-            ("0,5 3 * * *", true),
-            ("* 3 1 1 *", true),
-            ("*/15 * * * *", false),
-            ("0 * * * *", false),
-            ("0 3 * * 1-5", false),
-            ("0 0 12 1 JAN ? 2027", false),
-        ] {
-            let is_finer = schedule(written, "UTC").is_finer_than(quarter);
-            assert_eq!(is_finer, expected, "{written}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_schedule_is_refused_and_so_is_a_date_that_never_comes() {
-        let long = format!("{} * * * *", "1,".repeat(150));
-        for written in [
-            "",
-            "* * * *",
-            "* * * * * * * *",
-            "61 * * * *",
-            "* * * * 8",
-            "0 0 0 31 2 ?",
-            "0 0 30 2 *",
-            "0 0 0 1 1 ? 2020",
-            "0 0 12 13 * FRI",
-            "@fortnightly",
-            "every day",
-            "0 25 * * *",
-            &long,
-        ] {
-            let error = Schedule::parse(written, TimeZone::UTC).unwrap_err();
-            assert!(error.len() > 10, "{written}: {error}");
-        }
-        for name in ["", "Paris", "Europe/Atlantis", "../../etc/passwd"] {
-            assert!(time_zone(name).is_err(), "{name}");
-        }
-    }
-
-    #[test]
-    fn the_first_year_is_2026() {
-        assert_eq!(FIRST_YEAR, at("2026-01-01T00:00:00Z"));
-    }
-
-    #[test]
-    fn an_hour_that_the_clocks_skip_falls_due_once() {
-        let schedule = schedule("30 2 * * *", "Europe/Paris");
-        let (before, after) = (at("2026-03-29T00:30:00Z"), at("2026-03-29T03:00:00Z"));
-        let fell_due = schedule.last(after).unwrap();
-        assert!(before < fell_due && fell_due <= after, "{fell_due}");
-        assert_eq!(schedule.next(fell_due), Some(at("2026-03-30T00:30:00Z")));
-    }
-
-    #[test]
-    fn what_fell_due_since_the_last_scan_is_due_once() {
-        let (daily, shop) = (schedule("0 3 * * *", "UTC"), repository("shop"));
-        let cases = [
-            ("2026-11-20T03:10:00Z", "2026-11-21T02:59:00Z", false),
-            ("2026-11-20T03:10:00Z", "2026-11-21T03:05:00Z", true),
-            ("2026-11-21T03:05:00Z", "2026-11-21T03:20:00Z", false),
-            ("2026-11-01T00:00:00Z", "2026-11-21T02:00:00Z", true),
-            // Noted by a clock that was a year ahead, and by one that is as good as ours.
-            ("2027-11-01T00:00:00Z", "2026-11-21T02:00:00Z", true),
-            ("2026-11-21T02:00:30Z", "2026-11-21T02:00:00Z", false),
-        ];
-        for (last_asked, now, expected) in cases {
-            assert_eq!(
-                daily.is_due(&shop, at(last_asked), at(now)),
-                expected,
-                "last asked {last_asked}, now {now}"
-            );
-        }
-    }
-
-    #[test]
-    fn repositories_with_one_schedule_are_spread_and_each_keeps_its_place() {
-        let hourly = schedule("0 * * * *", "UTC");
-        let places: std::collections::BTreeSet<_> = (0..50)
-            .map(|number| hourly.jitter(&repository(&number.to_string()), at(NOW)))
-            .collect();
-        assert!(places.len() > 40, "{places:?}");
-        assert!(
-            places
-                .iter()
-                .all(|place| !place.is_negative() && *place <= MAX_JITTER)
-        );
-        let shop = repository("shop");
-        assert_eq!(
-            hourly.jitter(&shop, at("2026-11-21T12:00:00Z")),
-            hourly.jitter(&shop, at("2026-11-21T17:31:00Z"))
-        );
-        let often = schedule("* * * * *", "UTC");
-        assert!(often.jitter(&shop, at(NOW)) <= SignedDuration::from_secs(6));
-    }
-}
+mod tests;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::CronJob;
 use k8s_openapi::api::core::v1::{Container as PodContainer, PodSpec};
@@ -16,7 +16,7 @@ use k8s_openapi::{Metadata, Resource as _};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::annotations::{self, Subject, of_container};
+use super::annotations::{self, MOST_ROLLOUT_TIMEOUT, Subject, of_container};
 use super::nodes::PlatformSelector;
 use super::ownership::{FIELD_MANAGER, Keeper, Ownership, Writer};
 use super::pods;
@@ -97,6 +97,9 @@ pub trait WorkloadObject: Metadata<Ty = ObjectMeta> {
     /// How far the current rollout is.
     fn rollout(&self) -> RolloutFacts;
 
+    /// For how many seconds a new pod has to be ready before it counts as available (`minReadySeconds`).
+    fn min_ready_seconds(&self) -> Option<i32>;
+
     /// Whether a new template would roll nothing until somebody resumes it.
     fn is_paused(&self) -> bool {
         false
@@ -121,6 +124,10 @@ impl WorkloadObject for Deployment {
     fn is_paused(&self) -> bool {
         self.spec.as_ref().and_then(|spec| spec.paused).unwrap_or(false)
     }
+
+    fn min_ready_seconds(&self) -> Option<i32> {
+        self.spec.as_ref()?.min_ready_seconds
+    }
 }
 
 impl WorkloadObject for StatefulSet {
@@ -136,6 +143,10 @@ impl WorkloadObject for StatefulSet {
 
     fn rollout(&self) -> RolloutFacts {
         RolloutFacts::StatefulSet(self.into())
+    }
+
+    fn min_ready_seconds(&self) -> Option<i32> {
+        self.spec.as_ref()?.min_ready_seconds
     }
 }
 
@@ -153,6 +164,10 @@ impl WorkloadObject for DaemonSet {
     fn rollout(&self) -> RolloutFacts {
         RolloutFacts::DaemonSet(self.into())
     }
+
+    fn min_ready_seconds(&self) -> Option<i32> {
+        self.spec.as_ref()?.min_ready_seconds
+    }
 }
 
 impl WorkloadObject for CronJob {
@@ -169,6 +184,10 @@ impl WorkloadObject for CronJob {
 
     fn rollout(&self) -> RolloutFacts {
         RolloutFacts::CronJob
+    }
+
+    fn min_ready_seconds(&self) -> Option<i32> {
+        None
     }
 }
 
@@ -237,6 +256,8 @@ pub struct Workload {
     pub platforms: PlatformSelector,
     /// How far the current rollout is.
     pub rollout: RolloutFacts,
+    /// For how long a new pod has to be ready before it counts, a day at most.
+    pub min_ready: SignedDuration,
 }
 
 impl Workload {
@@ -259,6 +280,7 @@ impl Workload {
             deleted_at: metadata.deletion_timestamp.as_ref().map(|time| time.0),
             selector: object.selector().and_then(pods::selector),
             rollout: object.rollout(),
+            min_ready: min_ready(object),
         })
     }
 
@@ -314,6 +336,12 @@ pub struct MissingField(pub &'static str);
 
 /// How much of an image is kept, in bytes: no reference is longer, and what is cut is none.
 const IMAGE_LENGTH: usize = 1000;
+
+/// Bounded like what anybody may give a rollout, which is waited for as long again.
+fn min_ready<T: WorkloadObject>(object: &T) -> SignedDuration {
+    let seconds = object.min_ready_seconds().unwrap_or_default().max(0);
+    SignedDuration::from_secs(seconds.into()).min(MOST_ROLLOUT_TIMEOUT)
+}
 
 /// Init containers first, as they run first.
 fn containers<T: WorkloadObject>(metadata: &ObjectMeta, pod: &PodSpec) -> Vec<Container> {

@@ -8,6 +8,7 @@ pub mod list;
 pub mod manifest;
 pub mod record_store;
 pub mod shutdown;
+pub mod source;
 pub mod telemetry;
 pub mod terminal;
 pub mod tls;

@@ -32,7 +32,9 @@ pub struct FilterError {
 const DEFAULT: &str = "info";
 /// How loud these may be unless the filter names the same target: kube-leader-election tells every standby tick at `info`, and
 /// async-openai whole answers at `error`.
-const QUIET: [(&str, LevelFilter); 2] = [
+const QUIET: [(&str, LevelFilter); 3] = [
+    // It would show the whole of what it could not read, and with it what workloads say in secret; the error is told anyway.
+    ("kube_client::client", LevelFilter::ERROR),
     ("kube_leader_election", LevelFilter::WARN),
     ("async_openai", LevelFilter::OFF),
 ];
@@ -101,13 +103,27 @@ mod tests {
     #[test]
     fn a_filter_is_a_level_or_directives_and_nothing_means_the_default() {
         for (filter, expected) in [
-            ("", Some("kube_leader_election=warn,async_openai=off,info")),
-            (" ", Some("kube_leader_election=warn,async_openai=off,info")),
-            ("debug", Some("kube_leader_election=warn,async_openai=off,debug")),
-            ("OFF", Some("kube_leader_election=off,async_openai=off,off")),
+            (
+                "",
+                Some("kube_leader_election=warn,kube_client::client=error,async_openai=off,info"),
+            ),
+            (
+                " ",
+                Some("kube_leader_election=warn,kube_client::client=error,async_openai=off,info"),
+            ),
+            (
+                "debug",
+                Some("kube_leader_election=warn,kube_client::client=error,async_openai=off,debug"),
+            ),
+            (
+                "OFF",
+                Some("kube_leader_election=off,kube_client::client=off,async_openai=off,off"),
+            ),
             (
                 "info,scanner=debug",
-                Some("kube_leader_election=warn,async_openai=off,scanner=debug,info"),
+                Some(
+                    "kube_leader_election=warn,kube_client::client=error,async_openai=off,scanner=debug,info",
+                ),
             ),
             ("inof", None),
             ("x=y=z", None),

@@ -1,6 +1,7 @@
 //! The table at the end.
 
-use std::fmt::Write as _;
+use std::fmt;
+use std::process::ExitCode;
 
 /// One line of it.
 #[derive(Debug)]
@@ -16,6 +17,15 @@ pub(crate) struct Figure {
 enum Aim {
     AtLeast(f64),
     AtMost(f64),
+}
+
+impl Aim {
+    fn is_met(self, value: f64) -> bool {
+        match self {
+            Self::AtLeast(least) => value >= least,
+            Self::AtMost(most) => value <= most,
+        }
+    }
 }
 
 impl Figure {
@@ -47,30 +57,47 @@ impl Figure {
         let aim = Some(Aim::AtMost(most));
         Self { aim, ..self }
     }
+
+    fn is_missed(&self) -> bool {
+        let measured = self.aim.zip(self.value);
+        measured.is_some_and(|(aim, value)| !aim.is_met(value))
+    }
 }
 
-/// All of them, with what each is to be.
-pub(crate) fn table(figures: &[Figure]) -> String {
-    let mut table = String::new();
-    for Figure {
-        name,
-        value,
-        unit,
-        aim,
-    } in figures
-    {
+impl fmt::Display for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            name, value, unit, ..
+        } = self;
         let value = value.map_or_else(
             || "not installed".to_owned(),
             |value| format!("{value:.1} {unit}"),
         );
-        let aim = match aim {
+        let aim = match self.aim {
             Some(Aim::AtLeast(least)) => format!("at least {least} {unit}"),
             Some(Aim::AtMost(most)) => format!("at most {most} {unit}"),
             None => String::new(),
         };
-        writeln!(table, "{}", format!("{name:<40} {value:>14}  {aim}").trim_end()).expect("a string grows");
+        let missed = if self.is_missed() { "  missed" } else { "" };
+        let line = format!("{name:<40} {value:>14}  {}{missed}", aim.trim_end());
+        f.write_str(line.trim_end())
     }
-    table
+}
+
+/// Shows all of them, with what each is to be. A failure when one is not.
+pub(crate) fn show(figures: &[Figure]) -> ExitCode {
+    println!();
+    for figure in figures {
+        println!("{figure}");
+    }
+    let missed = figures.iter().filter(|figure| figure.is_missed()).count();
+    if missed == 0 {
+        return ExitCode::SUCCESS;
+    }
+    println!(
+        "\n{missed} of the aims missed; a machine that others use, too, is not always the same, so measure again before you look for why"
+    );
+    ExitCode::FAILURE
 }
 
 /// The one in the middle.

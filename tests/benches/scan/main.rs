@@ -18,6 +18,7 @@ mod skopeo;
 mod wrk;
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use clap::Parser;
 use sandbox::docker_registry::DockerRegistry;
@@ -51,7 +52,7 @@ const CONCURRENCY: usize = 16;
 const TAGS: usize = 30;
 
 #[tokio::main]
-async fn main() {
+async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let scanner = &arguments.scanner;
     let registry = DockerRegistry::open().await;
@@ -69,7 +70,7 @@ async fn main() {
     figures.push(long_lists(scanner, &long).await);
     let one = Shop::open(&registry, "one", 1, TagLists::Own(TAGS)).await;
     figures.push(start_to_exit(scanner, &one).await);
-    println!("\n{}", report::table(&figures));
+    report::show(&figures)
 }
 
 /// A first scan, then wrk and the scanner in turn.

@@ -18,6 +18,7 @@ mod stalls;
 mod updater;
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
@@ -52,13 +53,13 @@ struct Arguments {
 const WORKLOADS: usize = 1000;
 
 #[tokio::main]
-async fn main() {
+async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let mut figures = planning::figures(arguments.large);
     figures.extend(large(&arguments.updater, arguments.large).await);
     let idle = Duration::from_secs(arguments.idle);
     figures.extend(changes(&arguments.updater, arguments.changes.min(WORKLOADS), idle).await);
-    println!("\n{}", report::table(&figures));
+    report::show(&figures)
 }
 
 /// How long it takes to see a large cluster, and how much memory.

@@ -33,8 +33,30 @@ fn watches(cluster: &Cluster) -> usize {
         .count()
 }
 
-async fn update_around_a_silence(end: End) {
-    let what = format!("the update after a silence at whose end {end:?} is over");
+/// When it begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Beginning {
+    /// While nothing is under way; the update comes in it.
+    AtRest,
+    /// The patch that starts the update has arrived, and its answer gets lost.
+    WithTheStart,
+}
+
+/// Offers the update, and holds back the answer to the patch that starts it for longer than the network still works.
+async fn until_it_is_started_and_not_answered(cluster: &Cluster) {
+    let starts = FaultRule::new(Fault::DelayAnswer(Duration::from_secs(5))).nth(1);
+    let starts = Counted::Steps.among(starts, Ending::Completed);
+    let start = cluster.api.faults().install(starts);
+    scan(cluster).await;
+    eventually("the update is started", LIMIT, || {
+        ready((start.struck() > 0).then_some(()))
+    })
+    .await;
+}
+
+async fn update_around_a_silence(beginning: Beginning, end: End) {
+    let what =
+        format!("the update around a silence that begins {beginning:?} and at whose end {end:?} is over");
     let cluster = with_checkout(Ending::Completed).await;
     let receiver = Receiver::start().await;
     let network = Network::to(cluster.api.address()).await;
@@ -43,10 +65,15 @@ async fn update_around_a_silence(end: End) {
     let mut updater = start_updater_by(&network, &cluster, &options);
     until_sent(&cluster, &receiver, 1, "that there is a workload").await;
 
+    if beginning == Beginning::WithTheStart {
+        until_it_is_started_and_not_answered(&cluster).await;
+    }
     network.fall_silent();
     let began = Instant::now();
     let (opened, watched) = (network.opened(), watches(&cluster));
-    scan(&cluster).await;
+    if beginning == Beginning::AtRest {
+        scan(&cluster).await;
+    }
     tokio::time::sleep_until(began + SILENCE).await;
     let in_vain = network.opened() - opened;
     assert!((1..IN_VAIN).contains(&in_vain), "{in_vain} connections in vain");
@@ -61,7 +88,9 @@ async fn update_around_a_silence(end: End) {
     })
     .await;
     until_finished(&cluster, Ending::Completed, &what).await;
-    until_heard(&cluster, &receiver, (Ending::Completed, true), &what).await;
+    // What was under way may be sent again: whoever cannot write it down has lost the lease meanwhile.
+    let once = beginning == Beginning::AtRest;
+    until_heard(&cluster, &receiver, (Ending::Completed, once), &what).await;
     assert!(updater.try_wait().unwrap().is_none(), "it held out");
     let requests = trouble::requests(&cluster);
     assert!(requests < REQUESTS, "{what}: {requests} requests");
@@ -71,7 +100,9 @@ async fn update_around_a_silence(end: End) {
 async fn half_a_minute_of_silence_costs_time_and_no_second_rollout_also_where_old_connections_are_never_heard_of_again()
  {
     tokio::join!(
-        update_around_a_silence(End::AllGoesOn),
-        update_around_a_silence(End::OldConnectionsAreForgotten),
+        update_around_a_silence(Beginning::AtRest, End::AllGoesOn),
+        update_around_a_silence(Beginning::AtRest, End::OldConnectionsAreForgotten),
+        update_around_a_silence(Beginning::WithTheStart, End::AllGoesOn),
+        update_around_a_silence(Beginning::WithTheStart, End::OldConnectionsAreForgotten),
     );
 }

@@ -261,6 +261,13 @@ async fn who_reads_an_old_record_of_what_is_to_be_sent_sends_nothing_again() {
         ready((old.struck() >= 2).then_some(()))
     })
     .await;
+    // It is in no hurry to read it again: pauses grow from one second.
+    let before = old.struck();
+    let begun = tokio::time::Instant::now();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let again = old.struck() - before;
+    let most = 2 + begun.elapsed().as_secs();
+    assert!(again <= most, "read {again} times in {:?}", begun.elapsed());
     cluster.api.faults().clear();
     // By when something new has been sent, and nothing waits, whatever was to be sent again would have been.
     let image = cluster.registry.reference("shop/checkout", "1.5.0");

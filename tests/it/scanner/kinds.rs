@@ -1,5 +1,6 @@
 //! Every kind of workload is scanned for, with the pull secrets of its own pods.
 
+use sandbox::apiserver::resources::DEPLOYMENTS;
 use serde_json::{Value, json};
 
 use super::credentials::pull_secret;
@@ -26,6 +27,29 @@ fn workload(api_version: &str, kind: &str, name: &str, image: &str) -> Value {
         "metadata": { "name": name, "namespace": "shop", "annotations": watched() },
         "spec": spec,
     })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workload_that_cannot_be_read_keeps_no_other_from_being_scanned_for() {
+    let cluster = installed().await;
+    publish(&cluster, "shop/checkout", &["1.4.0", "1.5.0"]);
+    let image = cluster.registry.reference("shop/checkout", "1.4.0");
+    for name in ["checkout", "spoilt"] {
+        cluster
+            .apply(&[workload("apps/v1", "Deployment", name, &image)])
+            .await;
+    }
+    let spoil = |deployment: &mut Value| {
+        // Beyond the last time that there is for us.
+        deployment["spec"]["template"]["metadata"]["creationTimestamp"] = json!("9999-12-31T00:00:00Z");
+    };
+    cluster.api.store().spoil(&DEPLOYMENTS, "shop", "spoilt", spoil);
+    let output = scan(&cluster, &[]).await;
+    let line = summary(&output);
+    assert!(
+        line.starts_with("scanned 1 of 1 repositories for 1 workload"),
+        "{line}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

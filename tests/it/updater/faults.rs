@@ -1,12 +1,13 @@
 //! Lost answers, lost races, broken watches: none of them loses an update or does it twice.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::DeleteParams;
-use sandbox::apiserver::faults::{Fault, FaultRule};
+use sandbox::apiserver::faults::{Fault, FaultRule, InstalledFault};
 
 use super::*;
 
@@ -137,8 +138,9 @@ async fn a_rollback_waits_only_so_long_for_events_that_cannot_be_told_and_they_a
     let rule = FaultRule::new(Fault::internal())
         .verb("create")
         .resource("events");
-    stage.cluster.api.faults().install(rule.user(UPDATER));
+    let fails = stage.cluster.api.faults().install(rule.user(UPDATER));
     let updater = stage.impatient_leader(&[], Duration::from_secs(2)).await;
+    let begun = Instant::now();
     stage.offer_1_5_0().await;
     stage.checkout_fails_and_goes_back().await;
     for reason in ["RolloutFailed", "RolledBack"] {
@@ -146,6 +148,14 @@ async fn a_rollback_waits_only_so_long_for_events_that_cannot_be_told_and_they_a
         updater.shows(&line).await;
     }
     assert!(stage.told("checkout").await.is_empty());
+    // Each of the three is tried after pauses that grow from one second.
+    let most = 3 * (2 + begun.elapsed().as_secs());
+    assert!(
+        fails.struck() <= most,
+        "tried {} times in {:?}",
+        fails.struck(),
+        begun.elapsed()
+    );
     stage.cluster.api.faults().clear();
     eventually("all is told", LIMIT, || async {
         let told: BTreeSet<String> = stage.told("checkout").await.into_iter().collect();
@@ -227,8 +237,11 @@ impl Stage {
     }
 }
 
+/// Of the watches of deployments and of records.
+type Refusals = [Arc<InstalledFault>; 2];
+
 /// Two workloads in view, `checkout` and `passing`, and no watch of deployments and records: each broke off, and is refused like this.
-async fn out_of_sight(refused: &Fault) -> (Stage, Updater) {
+async fn out_of_sight(refused: &Fault) -> (Stage, Updater, Refusals) {
     let stage = Stage::with_checkout(&[]).await;
     stage.deploy("passing", OLD, &[]).await;
     let faults = stage.cluster.api.faults();
@@ -249,7 +262,7 @@ async fn out_of_sight(refused: &Fault) -> (Stage, Updater) {
         refusals.iter().all(|refusal| refusal.struck() > 0).then_some(())
     })
     .await;
-    (stage, updater)
+    (stage, updater, refusals)
 }
 
 impl Stage {
@@ -282,8 +295,23 @@ async fn sees_all_again(stage: &Stage, updater: &Updater) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_state_that_the_server_forgot_is_listed_anew() {
-    let (stage, updater) = out_of_sight(&Fault::internal()).await;
+    let (stage, updater, refusals) = out_of_sight(&Fault::internal()).await;
     stage.happens_unseen().await;
+    // However long it lasts, nobody asks in a hurry: pauses grow from 0.8 seconds.
+    let (begun, refused) = (
+        Instant::now(),
+        refusals.each_ref().map(|refusal| refusal.struck()),
+    );
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let most = 2 + begun.elapsed().as_millis() / 800;
+    for (refusal, before) in refusals.iter().zip(refused) {
+        let again = u128::from(refusal.struck() - before);
+        assert!(
+            (1..=most).contains(&again),
+            "asked {again} times in {:?}",
+            begun.elapsed()
+        );
+    }
     stage.cluster.api.store().compact();
     let before = stage.lists();
     stage.cluster.api.faults().clear();
@@ -294,7 +322,7 @@ async fn a_state_that_the_server_forgot_is_listed_anew() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_that_is_refused_for_good_is_listed_anew_and_in_no_hurry() {
-    let (stage, updater) = out_of_sight(&Fault::gone()).await;
+    let (stage, updater, _) = out_of_sight(&Fault::gone()).await;
     let (begun, before) = (Instant::now(), stage.lists());
     stage.happens_unseen().await;
     sees_all_again(&stage, &updater).await;

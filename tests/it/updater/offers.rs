@@ -1,4 +1,4 @@
-//! Other programs hear of offers, reminders and decisions where they ask for that, beside what watch-cluster would tell them.
+//! Other programs hear of offers and reminders where they ask for that, beside what watch-cluster would tell them.
 
 use sandbox::receiver::{Received, Receiver};
 

@@ -224,6 +224,24 @@ impl Store {
         Ok(self.commit(&mut inner, kind, resource, new, Some(old)))
     }
 
+    /// Makes an object what a real server would keep and the types here cannot hold: nothing of it is checked.
+    ///
+    /// # Panics
+    /// Where there is no such object.
+    pub fn spoil(
+        &self,
+        resource: &'static Resource,
+        namespace: &str,
+        name: &str,
+        spoil: impl FnOnce(&mut Value),
+    ) {
+        let mut inner = self.lock();
+        let old = inner.get(resource, namespace, name).expect("an object to spoil");
+        let mut new = Value::clone(&old);
+        spoil(&mut new);
+        self.commit(&mut inner, ChangeKind::Modified, resource, new, Some(old));
+    }
+
     /// Removes the object, or marks it as terminating while finalizers hold it. Dependents stay: collecting
     /// them is the garbage collector's work. Deleting a namespace deletes everything in it.
     pub fn delete(

@@ -69,8 +69,8 @@ pub struct WebhookOptions {
         value_name = "BOOLEAN", global = true
     )]
     pub webhook_enable_image_rollout_failed: bool,
-    /// Tell what watch-cluster knows nothing of, too: what is offered or waits for approval, reminders of it, what people decided and
-    /// what cannot be obeyed: `true` or `false`.
+    /// Tell what watch-cluster knows nothing of, too: what is offered or waits for approval, reminders of it, what is held
+    /// because somebody went back, and what cannot be obeyed: `true` or `false`.
     #[arg(
         long, env = "WEBHOOK_ENABLE_NOTICE", value_parser = switch(false), default_value = "false",
         default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set,

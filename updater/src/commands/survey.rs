@@ -34,6 +34,13 @@ pub(super) async fn survey(
     is_wanted: impl Fn(&WorkloadId) -> bool,
 ) -> Result<Survey, String> {
     let mut snapshot = see(client, settings).await?;
+    if snapshot.records.is_empty() {
+        let namespace = Scope::of(settings, client).records;
+        tracing::warn!(
+            namespace,
+            "no record of a scan is in this namespace; if Kubefresh lives in another one, name that with --namespace"
+        );
+    }
     let at = clock::now();
     let pods = PodReader::new(client.clone());
     let plan = pods

@@ -82,7 +82,7 @@ async fn who_was_served_the_longest_ago_is_served_first() {
         let of = |assessment: &&Assessment| assessment.workload.uid == name;
         let assessment = made.assessments.iter().find(of).unwrap();
         let at = begun + Duration::from_secs(second);
-        kept.take(assessment, Ok(Arc::default()), at, at);
+        kept.take(assessment, Ok(Arc::default()), Timestamp::UNIX_EPOCH, (at, at));
     }
     let turns = kept.in_turn(made.assessments.iter());
     let turns: Vec<&str> = turns
@@ -317,6 +317,54 @@ async fn what_moved_is_known_though_pods_cannot_be_read_and_without_an_answer_ti
     assert_eq!(answers.load(Ordering::SeqCst), 2);
     pods.kept().trouble.began_earlier("shop", PATIENT_WITH_PODS);
     assert!(look("8", 20).await.0);
+}
+
+#[tokio::test]
+async fn what_could_not_be_read_before_the_time_was_over_does_not_shorten_the_wait_for_an_answer() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    let pods = PodReader::new(answering::client(move |_, _| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        Reply::failure(500)
+    }));
+    let mut snapshot = snapshot(vec![updating()]);
+    // Somebody looked on, and long ago.
+    pods.plan(&mut snapshot, &LIMITS, minute(1), Assessment::is_under_way)
+        .await;
+    pods.kept().trouble.began_earlier("shop", 2 * PATIENT_WITH_PODS);
+    let mut look = async || {
+        let plan = pods
+            .plan(&mut snapshot, &LIMITS, minute(20), Assessment::needs_pods)
+            .await;
+        (failed(&plan).is_some(), asked.load(Ordering::SeqCst))
+    };
+    // Asked at once, whatever pause the failure before asks for, and no more often than each second from then on.
+    assert_eq!(look().await, (false, 2));
+    assert_eq!(look().await, (false, 2));
+    pods.kept().trouble.began_earlier("shop", PATIENT_WITH_PODS);
+    assert!(look().await.0);
+}
+
+#[tokio::test]
+async fn a_pod_that_is_ready_again_and_again_does_not_keep_a_rollout_going_that_is_stuck() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    let pods = PodReader::new(answering::client(move |_, _| {
+        // Ready since a minute ago whenever somebody asks.
+        let minutes = [10, 19, 28][counted.fetch_add(1, Ordering::SeqCst)];
+        let mut ready = new_pod("");
+        ready["status"] = json!({
+            "conditions": [{ "type": "Ready", "status": "True", "lastTransitionTime": minute(minutes) }],
+        });
+        Reply::ok(list(&[ready, new_pod("ImagePullBackOff")]))
+    }));
+    let mut snapshot = snapshot(vec![updating()]);
+    for (minutes, is_over) in [(11, false), (20, false), (21, true)] {
+        let plan = pods
+            .plan(&mut snapshot, &LIMITS, minute(minutes), Assessment::needs_pods)
+            .await;
+        assert_eq!(failed(&plan).is_some(), is_over, "{minutes}");
+    }
 }
 
 #[tokio::test]

@@ -4,16 +4,17 @@
 //! has that revision, or does not have it yet after its store was restored, would be asked the same for ever: then all is listed
 //! anew, as client-go does it.
 
+use std::future::ready;
 use std::time::Duration;
 
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt as _};
-use kube::Api;
 use kube::core::Status;
 use kube::runtime::utils::Backoff as _;
 use kube::runtime::watcher as watch;
 use kube::runtime::watcher::{self, Config, DefaultBackoff, Error, Event};
 use shared::io::client::explain;
+use shared::io::source::{self, Apart, Source, Unreadable};
 use tokio::time::{Instant, sleep};
 
 use super::Object;
@@ -25,12 +26,13 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// All that happens. After an error comes a pause, which grows with each one until a change is seen or nothing fails for two minutes:
 /// a list that works is no reason to begin with short pauses, as it is the dear part where only the watch is refused.
 pub(super) fn changes<K: Object>(
-    api: Api<K>,
+    source: Source<K>,
     config: Config,
 ) -> impl Stream<Item = watcher::Result<Event<K>>> + Send {
     let changes = Changes {
-        running: watch(api.clone(), config.clone()).boxed(),
-        api,
+        running: watch(source.api.clone(), config.clone()).boxed(),
+        source,
+        reads_apart: false,
         config,
         backoff: DefaultBackoff::default(),
         pause: None,
@@ -43,7 +45,9 @@ pub(super) fn changes<K: Object>(
 }
 
 struct Changes<K: Object> {
-    api: Api<K>,
+    source: Source<K>,
+    /// Whether each object is read by itself, as something could not be read.
+    reads_apart: bool,
     config: Config,
     running: BoxStream<'static, watcher::Result<Event<K>>>,
     backoff: DefaultBackoff,
@@ -67,12 +71,70 @@ impl<K: Object> Changes<K> {
             }
             Err(error) => {
                 self.pause = self.backoff.next();
-                if self.trouble.begins_anew(error, Instant::now()) {
-                    self.running = watch(self.api.clone(), self.config.clone()).boxed();
+                let is_first_unreadable = is_unreadable(error) && !self.reads_apart;
+                self.reads_apart |= is_first_unreadable;
+                if self.trouble.begins_anew(error, Instant::now()) || is_first_unreadable {
+                    self.running = self.begun();
                 }
             }
         }
         Some(event)
+    }
+
+    /// A list, and what happens from then on.
+    fn begun(&self) -> BoxStream<'static, watcher::Result<Event<K>>> {
+        let config = self.config.clone();
+        if self.reads_apart {
+            let events = watch(self.source.apart.clone(), config);
+            events.filter_map(|event| ready(readable(event))).boxed()
+        } else {
+            watch(self.source.api.clone(), config).boxed()
+        }
+    }
+}
+
+/// What happens to what can be read. All else is not there.
+fn readable<K: Object>(event: watcher::Result<Event<Apart<K>>>) -> Option<watcher::Result<Event<K>>> {
+    let event = match event {
+        Ok(event) => event,
+        Err(error) => return Some(Err(error)),
+    };
+    Some(Ok(match event {
+        Event::Init => Event::Init,
+        Event::InitDone => Event::InitDone,
+        Event::InitApply(Apart(Ok(object))) => Event::InitApply(object),
+        Event::Apply(Apart(Ok(object))) => Event::Apply(object),
+        Event::Delete(Apart(Ok(object))) => Event::Delete(object),
+        Event::InitApply(Apart(Err(bad))) => {
+            left_alone::<K>(&bad);
+            return None;
+        }
+        Event::Apply(Apart(Err(bad))) => {
+            left_alone::<K>(&bad);
+            Event::Delete(known_of(bad))
+        }
+        Event::Delete(Apart(Err(bad))) => Event::Delete(known_of(bad)),
+    }))
+}
+
+fn left_alone<K: Object>(bad: &Unreadable) {
+    let (kind, reason) = (K::kind(&()), &bad.reason);
+    let (namespace, name) = (&bad.metadata.namespace, &bad.metadata.name);
+    tracing::warn!(%kind, namespace, name, reason, "an object cannot be read and is left alone");
+}
+
+fn known_of<K: Object>(bad: Unreadable) -> K {
+    let mut object = K::default();
+    *object.meta_mut() = bad.metadata;
+    object
+}
+
+fn is_unreadable(error: &Error) -> bool {
+    match error {
+        Error::InitialListFailed(error) | Error::WatchStartFailed(error) | Error::WatchFailed(error) => {
+            source::is_unreadable(error)
+        }
+        Error::WatchError(_) | Error::NoResourceVersion => false,
     }
 }
 

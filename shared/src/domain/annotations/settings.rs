@@ -40,7 +40,8 @@ pub struct ContainerSettings {
     pub policy: PolicyOptions,
     pub approved: Option<Approved>,
     /// What is never to be offered: what the workload's annotation says and what the container's own says.
-    pub held: Vec<Hold>,
+    /// Shared by all containers, of which each may add its own.
+    pub held: Arc<Vec<Hold>>,
     /// How long our scanner must have known a tag, or under `digest` what it points at, before it may be chosen.
     pub min_age: Option<SignedDuration>,
     /// How a new image is written; `None`: as the present one.
@@ -73,9 +74,9 @@ pub struct ByDefault {
 pub struct Settings {
     pub rollout_timeout: SignedDuration,
     /// When updates may start; `None`: at any time.
-    pub window: Option<Windows>,
+    pub window: Option<Arc<Windows>>,
     /// When they may not, whatever the window says.
-    pub freeze: Option<Windows>,
+    pub freeze: Option<Arc<Windows>>,
     /// Whether an update that fails is undone; where nothing is said, the mode decides.
     pub rollback: Option<bool>,
     /// When its repositories are to be asked; `None`: whenever the scanner runs.
@@ -99,8 +100,8 @@ pub(super) struct Base {
     pub(super) container: ContainerSettings,
     rollout_timeout: SignedDuration,
     rollback: Option<bool>,
-    window: Option<Windows>,
-    freeze: Option<Windows>,
+    window: Option<Arc<Windows>>,
+    freeze: Option<Arc<Windows>>,
     schedule: Option<Arc<Schedule>>,
     channels: Option<Arc<BTreeSet<Channel>>>,
 }
@@ -157,8 +158,12 @@ impl Base {
                 parse_rollout_timeout(value).map(|timeout| self.rollout_timeout = timeout)
             }
             Setting::Rollback => parse_switch(value).map(|rollback| self.rollback = Some(rollback)),
-            Setting::Window => parse_windows(value, "always").map(|windows| self.window = windows),
-            Setting::Freeze => parse_windows(value, "never").map(|windows| self.freeze = windows),
+            Setting::Window => {
+                parse_windows(value, "always").map(|windows| self.window = windows.map(Arc::new))
+            }
+            Setting::Freeze => {
+                parse_windows(value, "never").map(|windows| self.freeze = windows.map(Arc::new))
+            }
             Setting::Channels => {
                 channel::parse(value).map(|channels| self.channels = Some(Arc::new(channels)))
             }
@@ -360,7 +365,7 @@ fn assign(
         }),
         Setting::Approved => value.parse().map(|approved| settings.approved = Some(approved)),
         // What is held for all containers is held for each, whatever else is.
-        Setting::Hold => parse_holds(value).map(|holds| settings.held.extend(holds)),
+        Setting::Hold => parse_holds(value).map(|holds| Arc::make_mut(&mut settings.held).extend(holds)),
         // It asks for something once, and says nothing of what is wanted.
         Setting::Undo => parse_undo(value).map(drop),
         Setting::Policy => {

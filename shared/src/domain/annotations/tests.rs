@@ -297,6 +297,10 @@ fn a_container_holds_what_the_workload_holds_and_what_is_said_of_itself() {
         let said = errors[0].to_string();
         assert!(said.contains(HOLD) && said.contains(value), "{said}");
     }
+    for (words, is_read) in [(MOST_HOLDS, true), (MOST_HOLDS + 1, false)] {
+        let value = vec!["1.4.0"; words].join(" ");
+        assert_eq!(read(&[(HOLD, &value)]).is_ok(), is_read, "{words}");
+    }
 }
 
 #[test]

@@ -13,6 +13,10 @@ use crate::domain::release_notes::risk::RiskFlag;
 use crate::domain::time::duration;
 use crate::domain::window::Windows;
 
+/// Words of an annotation that holds: each is compared with each tag, at each look.
+pub const MOST_HOLDS: usize = 500;
+/// Globs of a list, which the policy bounds more closely.
+const MOST_GLOBS: usize = 100;
 /// More than that never come together, and as many words are kept.
 const MOST_APPROVERS: u32 = 20;
 
@@ -128,7 +132,14 @@ pub(super) fn parse_suffix(value: &str) -> Result<bool, String> {
 
 /// Separated by spaces, which no tag contains.
 pub(super) fn parse_globs(value: &str) -> Result<Vec<String>, String> {
-    let globs: Vec<String> = value.split_whitespace().map(str::to_owned).collect();
+    let globs: Vec<String> = value
+        .split_whitespace()
+        .take(MOST_GLOBS + 1)
+        .map(str::to_owned)
+        .collect();
+    if globs.len() > MOST_GLOBS {
+        return Err(format!("it has more than {MOST_GLOBS} globs"));
+    }
     if globs.is_empty() {
         return Err("it must be one or more globs, separated by spaces".to_owned());
     }
@@ -146,6 +157,12 @@ pub(super) fn parse_holds(value: &str) -> Result<Vec<Hold>, String> {
             )
         })
     };
+    let count = value.split_whitespace().count();
+    if count > MOST_HOLDS {
+        return Err(format!(
+            "it has {count} words, and may have {MOST_HOLDS}; one <=TAG holds all that is older, too"
+        ));
+    }
     value.split_whitespace().map(parse).collect()
 }
 

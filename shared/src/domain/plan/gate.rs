@@ -71,7 +71,7 @@ impl Gate {
     /// The first gate between an update that is due now and its start, and when it will open. Of a freeze and a window, it opens
     /// when both allow it.
     pub(super) fn closed(settings: &Settings, now: Timestamp) -> Option<(Self, Option<Timestamp>)> {
-        let (window, freeze) = (settings.window.as_ref(), settings.freeze.as_ref());
+        let (window, freeze) = (settings.window.as_deref(), settings.freeze.as_deref());
         let open = next_open(window, freeze, now);
         if open == Some(now) {
             return None;

@@ -14,27 +14,38 @@ use super::taken_back::is_noted;
 use super::{Action, Assessment, Plan, Update};
 use crate::domain::annotations::{APPROVED, APPROVED_BY, HOLD, IN_FLIGHT, LAST_UPDATE};
 use crate::domain::in_flight::InFlight;
-use crate::domain::rollout::RolloutStatus;
+use crate::domain::rollout::{Completion, RolloutStatus, Term};
 use crate::domain::time::SKEW;
 use crate::domain::workload::{Container, Workload};
 
 /// How many updates that ended are remembered of a workload; the oldest go.
 const MOST_OVER: usize = 20;
 
-/// The workloads as they were when nothing of them was left to be noted, by their uid.
+/// How long nobody has followed a rollout before one whose time ended meanwhile has it again. Whoever leads within that goes on from what
+/// the one before has found.
+const UNLED: SignedDuration = SignedDuration::from_mins(5);
+
+/// The workloads as they were when nothing of them was left to be noted.
 #[derive(Debug, Clone, Default)]
-pub struct Seen(HashMap<String, Sighting>);
+pub struct Seen {
+    /// When the last look was; nothing where nobody leads, as where somebody only asks how things stand.
+    looked: Option<Timestamp>,
+    /// By uid.
+    sightings: HashMap<String, Sighting>,
+}
 
 /// One of them. What few workloads have is boxed, as there can be many.
 #[derive(Debug, Clone)]
 pub(super) struct Sighting {
     /// Shared with whoever follows the cluster.
     pub(super) workload: Arc<Workload>,
+    /// When it was first seen.
+    since: Option<Timestamp>,
     over: Vec<InFlight>,
     /// The last update that it got from us.
     began: Option<Box<InFlight>>,
-    /// The update whose end was decided last, and was told or is about to be.
-    ending: Option<Box<InFlight>>,
+    /// The end that was decided last, and was told or is about to be.
+    ending: Option<Box<Ending>>,
     /// The version that a patch of ours was made from, which a watch that lags still shows.
     patched: Option<Box<str>>,
     /// When the last update had ended by what the workload said at the first look, or an older copy of it later.
@@ -43,22 +54,48 @@ pub(super) struct Sighting {
     settled: bool,
 }
 
+/// That an update has ended.
+#[derive(Debug, Clone)]
+struct Ending {
+    update: InFlight,
+    outcome: Outcome,
+}
+
+/// How.
+#[derive(Debug, Clone, Copy)]
+enum Outcome {
+    Completed(Completion),
+    Failed,
+    /// By what somebody else wants.
+    Left,
+}
+
 impl Seen {
+    /// That there is a look at `now`.
+    pub fn look(&mut self, now: Timestamp) {
+        self.looked = Some(now);
+    }
+
+    /// Whether anything was seen of it.
+    pub(super) fn knows(&self, workload: &Workload) -> bool {
+        self.sightings.contains_key(&workload.uid)
+    }
+
     pub(super) fn of(&self, workload: &Workload) -> Option<&Sighting> {
-        let sighting = self.0.get(&workload.uid);
+        let sighting = self.sightings.get(&workload.uid);
         sighting.filter(|sighting| !sighting.is_before(workload))
     }
 
     /// Whether nothing newer than this was seen of it.
     pub fn shows(&self, workload: &Workload) -> bool {
-        let sighting = self.0.get(&workload.uid);
+        let sighting = self.sightings.get(&workload.uid);
         sighting.is_some_and(|sighting| sighting.workload.resource_version == workload.resource_version)
     }
 
     /// Until when a workload knows of what was given to it. What this updater has written down of it meanwhile speaks of what was seen
     /// since the first look.
     pub(super) fn known_until(&self, workload: &Workload) -> Option<Timestamp> {
-        let sighting = self.0.get(&workload.uid);
+        let sighting = self.sightings.get(&workload.uid);
         sighting.map_or_else(
             || last_update(workload),
             |sighting| sighting.known_until_by(workload),
@@ -67,14 +104,14 @@ impl Seen {
 
     /// Whether it is known what was given to a workload before the first look at it.
     pub(super) fn is_settled(&self, workload: &Workload) -> bool {
-        let sighting = self.0.get(&workload.uid);
+        let sighting = self.sightings.get(&workload.uid);
         sighting.is_some_and(|sighting| sighting.is_settled_for(workload))
     }
 
     /// Takes in what the patch of an update, made from this assessment, has made of a workload: somebody may take that back before
     /// a look shows it, and with it the marker.
     pub fn gave(&mut self, assessment: &Assessment, update: &Update) {
-        let Some(sighting) = self.0.get_mut(&assessment.workload.uid) else {
+        let Some(sighting) = self.sightings.get_mut(&assessment.workload.uid) else {
             return;
         };
         // Where something was refused in that look, what was seen is older.
@@ -96,7 +133,8 @@ impl Seen {
         let assessments: HashMap<&str, &Assessment> = assessments
             .map(|assessment| (assessment.workload.uid.as_str(), assessment))
             .collect();
-        self.0.retain(|uid, _| assessments.contains_key(uid.as_str()));
+        self.sightings
+            .retain(|uid, _| assessments.contains_key(uid.as_str()));
         for assessment in assessments.into_values() {
             match &assessment.action {
                 // What it is refused for may be what was seen before.
@@ -121,13 +159,13 @@ impl Seen {
     }
 
     fn settle(&mut self, workload: &Workload) {
-        if let Some(sighting) = self.0.get_mut(&workload.uid) {
+        if let Some(sighting) = self.sightings.get_mut(&workload.uid) {
             sighting.settled = true;
         }
     }
 
     fn look_back(&mut self, workload: &Workload) {
-        if let Some(sighting) = self.0.get_mut(&workload.uid) {
+        if let Some(sighting) = self.sightings.get_mut(&workload.uid) {
             sighting.look_back(workload);
         }
     }
@@ -136,24 +174,36 @@ impl Seen {
         let ending = match &assessment.action {
             Action::Follow {
                 in_flight, status, ..
-            } => Some(in_flight).filter(|_| !matches!(status, RolloutStatus::InProgress(_))),
-            Action::RollBack { in_flight, .. } => Some(in_flight),
-            Action::Undo { abandoned, .. } => abandoned.as_ref(),
+            } => match status {
+                RolloutStatus::InProgress(_) => None,
+                RolloutStatus::Completed(completion) => Some((in_flight, Outcome::Completed(*completion))),
+                RolloutStatus::Failed(_) => Some((in_flight, Outcome::Failed)),
+                RolloutStatus::Superseded { .. } => Some((in_flight, Outcome::Left)),
+            },
+            Action::RollBack { in_flight, .. } => Some((in_flight, Outcome::Failed)),
+            Action::Undo { abandoned, .. } => abandoned.as_ref().map(|abandoned| (abandoned, Outcome::Left)),
             Action::Nothing
             | Action::Stop(_)
             | Action::StopForMarker(_)
             | Action::Start(_)
             | Action::TakenBack(_) => None,
         };
-        if let (Some(ending), Some(sighting)) = (ending, self.0.get_mut(&assessment.workload.uid)) {
-            sighting.ending = Some(Box::new(InFlight::clone(ending)));
+        let sighting = self.sightings.get_mut(&assessment.workload.uid);
+        if let (Some((update, outcome)), Some(sighting)) = (ending, sighting) {
+            sighting.ending = Some(Box::new(Ending {
+                update: InFlight::clone(update),
+                outcome,
+            }));
         }
     }
 
     fn see(&mut self, workload: &Arc<Workload>) {
-        let Some(sighting) = self.0.get_mut(&workload.uid) else {
-            let sighting = Sighting::of(Arc::clone(workload));
-            self.0.insert(workload.uid.clone(), sighting);
+        let Some(sighting) = self.sightings.get_mut(&workload.uid) else {
+            let sighting = Sighting {
+                since: self.looked,
+                ..Sighting::of(Arc::clone(workload))
+            };
+            self.sightings.insert(workload.uid.clone(), sighting);
             return;
         };
         if Arc::ptr_eq(&sighting.workload, workload) || sighting.is_before(workload) {
@@ -177,6 +227,7 @@ impl Sighting {
         Self {
             known_until: last_update(&workload),
             workload,
+            since: None,
             over: Vec::new(),
             began: None,
             ending: None,
@@ -228,7 +279,15 @@ impl Sighting {
 /// Whether the update of this marker has ended: then the marker is a copy that `kubectl rollout undo` of a Deployment brought back,
 /// and no update whose updater died.
 pub(super) fn is_over(marker: &InFlight, workload: &Workload, sighting: Option<&Sighting>) -> bool {
-    sighting.is_some_and(|sighting| sighting.over.contains(marker)) || is_brought_back(marker, workload)
+    if sighting.is_some_and(|sighting| sighting.over.contains(marker)) {
+        return true;
+    }
+    // That which we began ourselves and have not seen end is no copy, whoever has changed the template since.
+    !is_ours(marker, sighting) && is_brought_back(marker, workload)
+}
+
+fn is_ours(marker: &InFlight, sighting: Option<&Sighting>) -> bool {
+    sighting.is_some_and(|sighting| sighting.began.as_deref() == Some(marker))
 }
 
 /// The update that was under way when somebody took its marker away together with its images, as `kubectl rollout undo` of a
@@ -248,16 +307,45 @@ pub(super) fn taken_away(workload: &Workload, sighting: Option<&Sighting>) -> Op
 
 /// Whether a look before this one found that this update has ended, of which people were told or are about to be.
 pub(super) fn was_found_to_end(marker: &InFlight, sighting: Option<&Sighting>) -> bool {
-    sighting.is_some_and(|sighting| sighting.ending.as_deref() == Some(marker))
+    ending_of(marker, sighting).is_some()
 }
 
-/// When the time of an update that is under way is over. The deadline of one that somebody else began is by another clock, and
-/// ours may be ahead of it.
-pub(super) fn ends(marker: &InFlight, sighting: Option<&Sighting>) -> Timestamp {
-    let is_ours = sighting.is_some_and(|sighting| sighting.began.as_deref() == Some(marker));
+/// Whether it found that this update has failed.
+pub(super) fn was_found_to_fail(marker: &InFlight, sighting: Option<&Sighting>) -> bool {
+    ending_of(marker, sighting).is_some_and(|ending| matches!(ending.outcome, Outcome::Failed))
+}
+
+/// How it found that this update has completed.
+pub(super) fn found_completion(marker: &InFlight, sighting: Option<&Sighting>) -> Option<Completion> {
+    match ending_of(marker, sighting)?.outcome {
+        Outcome::Completed(completion) => Some(completion),
+        Outcome::Failed | Outcome::Left => None,
+    }
+}
+
+fn ending_of<'a>(marker: &InFlight, sighting: Option<&'a Sighting>) -> Option<&'a Ending> {
+    let ending = sighting?.ending.as_deref()?;
+    (ending.update == *marker).then_some(ending)
+}
+
+/// The time that an update has which is under way, whatever its pods say. The deadline of one that somebody else began is by
+/// another clock, and ours may be ahead of it. One whose time ended while nobody followed it has it again: whether it ever rolled out nobody
+/// knows, and what is not ready now has just become so, perhaps, with all the rest of the cluster.
+pub(super) fn term(marker: &InFlight, workload: &Workload, seen: &Seen) -> Term {
+    let is_ours = is_ours(marker, seen.of(workload));
     let allowance = if is_ours { SignedDuration::ZERO } else { SKEW };
-    let ends = marker.deadline.checked_add(allowance);
-    ends.unwrap_or(Timestamp::MAX)
+    let after = |time: Timestamp, duration| time.checked_add(duration).unwrap_or(Timestamp::MAX);
+    let ends = after(marker.deadline, allowance);
+    let timeout = ends.duration_since(marker.started);
+    let known = seen.sightings.get(&workload.uid);
+    let followed = known.map_or(seen.looked, |sighting| sighting.since);
+    let renewed = followed.filter(|since| *since > after(ends, UNLED));
+    Term {
+        ends: renewed.map_or(ends, |since| after(since, timeout)),
+        timeout,
+        renewed,
+        moved: None,
+    }
 }
 
 /// What tells a copy from the marker itself although nobody saw the end: an update makes the next revision of the template, and

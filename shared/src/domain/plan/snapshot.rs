@@ -21,7 +21,7 @@ use crate::domain::record::{ScanRecord, TagRecord};
 use crate::domain::reference::{Repository, Tag};
 use crate::domain::release_notes::book::NotesBook;
 use crate::domain::replica_sets::{ReplicaSets, ReplicaSetsUnread};
-use crate::domain::rollout::{Failure, RolloutStatus, Term};
+use crate::domain::rollout::{Completion, Failure, RolloutStatus, Term};
 use crate::domain::workload::Workload;
 
 /// Everything that a plan is made from.
@@ -76,9 +76,15 @@ impl Snapshot {
         let sighting = self.seen.of(workload);
         let moved = self.moved.get(&workload.uid).copied();
         Term {
-            ends: seen::ends(in_flight, sighting),
-            moved: moved.filter(|_| !seen::was_found_to_end(in_flight, sighting)),
+            moved: moved.filter(|_| !seen::was_found_to_fail(in_flight, sighting)),
+            ..seen::term(in_flight, workload, &self.seen)
         }
+    }
+
+    /// How this rollout was found to have completed, of which people were told or are about to be: what happens before that is written
+    /// down is no part of it any more.
+    pub(super) fn completion(&self, workload: &Workload, in_flight: &InFlight) -> Option<Completion> {
+        seen::found_completion(in_flight, self.seen.of(workload))
     }
 
     /// A failure with what one of the new pods says of it. That a rollout has taken too long counts only once they were asked.
@@ -88,7 +94,7 @@ impl Snapshot {
         in_flight: &InFlight,
         failure: Failure,
     ) -> RolloutStatus {
-        let was_found = seen::was_found_to_end(in_flight, self.seen.of(workload));
+        let was_found = seen::was_found_to_fail(in_flight, self.seen.of(workload));
         let is_unsure = !was_found && self.asked_later.contains(&workload.uid);
         match failure {
             Failure::RolloutTimeout { waiting, .. } if is_unsure => RolloutStatus::InProgress(waiting),

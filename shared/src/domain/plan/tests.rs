@@ -83,6 +83,7 @@ pub(in crate::domain) fn workload(annotations: &[(&str, &str)], images: &[(&str,
             revision: None,
             clock: None,
         }),
+        min_ready: SignedDuration::ZERO,
     }
 }
 

@@ -131,17 +131,20 @@ fn what_became_of_an_image_at_admission_says_what_runs_once_no_rollout_is_under_
 
 #[test]
 fn a_rollout_moved_when_the_last_of_the_new_pods_became_ready() {
-    let ready_since = |at: &'static str, image: &'static str| {
+    let ready_since = |at: &'static str, image: &'static str, restarts: i32| {
         pod(&named('a'), move |pod| {
             pod["spec"]["containers"][0]["image"] = json!(image);
+            pod["status"]["containerStatuses"][0]["restartCount"] = json!(restarts);
             pod["status"]["conditions"] =
                 json!([{ "type": "Ready", "status": "True", "lastTransitionTime": at }]);
         })
     };
     let pods = [
-        ready_since("2026-11-21T03:02:00Z", IMAGE),
-        ready_since("2026-11-21T03:01:00Z", IMAGE),
-        ready_since("2026-11-21T03:09:00Z", "shop.example/edge:1.0"),
+        ready_since("2026-11-21T03:02:00Z", IMAGE, 0),
+        ready_since("2026-11-21T03:01:00Z", IMAGE, 0),
+        ready_since("2026-11-21T03:09:00Z", "shop.example/edge:1.0", 0),
+        // It has come so far, too, and when is not known any more.
+        ready_since("2026-11-21T03:08:00Z", IMAGE, 1),
         pod(&named('a'), |_| {}),
     ];
     let workload = workload(&[], &[("app", IMAGE)]);
@@ -149,16 +152,54 @@ fn a_rollout_moved_when_the_last_of_the_new_pods_became_ready() {
     for pod in &pods {
         seen.take(&workload, pod);
     }
-    let expected = Moved {
-        at: "2026-11-21T03:02:00Z".parse().unwrap(),
-        ready: 2,
+    let moved = |at: &str, (ready, steady, missing)| Moved {
+        at: at.parse().unwrap(),
+        ready,
+        steady,
+        missing,
     };
-    assert_eq!(seen.moved(), Some(expected));
-    let later = Moved {
-        at: "2026-11-21T03:03:00Z".parse().unwrap(),
-        ready: 1,
+    let facts = |desired| {
+        let mut workload = workload.clone();
+        if let RolloutFacts::Deployment(facts) = &mut workload.rollout {
+            facts.desired = desired;
+        }
+        workload
     };
-    assert_eq!(expected.or(later), Moved { ready: 2, ..later });
+    let expected = moved("2026-11-21T03:02:00Z", (3, 2, 7));
+    assert_eq!(seen.moved(&facts(10), Timestamp::MAX), Some(expected));
+    // By a clock that is ahead.
+    let asked = "2026-11-21T03:01:30Z";
+    let found = seen.moved(&facts(2), asked.parse().unwrap());
+    assert_eq!(found.map(|found| found.at), Some(asked.parse().unwrap()));
+    let mut restarted = Pods::default();
+    restarted.take(&workload, &pods[3]);
+    assert_eq!(restarted.moved(&workload, Timestamp::MAX), None);
+}
+
+#[test]
+fn a_rollout_moves_where_more_are_ready_than_ever_before_or_fewer_are_missing() {
+    let moved = |at: &str, (ready, steady, missing)| Moved {
+        at: at.parse().unwrap(),
+        ready,
+        steady,
+        missing,
+    };
+    let before = moved("2026-11-21T03:02:00Z", (3, 2, 7));
+    let (early, late) = ("2026-11-21T03:01:00Z", "2026-11-21T03:09:00Z");
+    for (found, then) in [
+        // One is ready again, or another one in its place.
+        (moved(late, (3, 2, 7)), before),
+        (moved(late, (2, 2, 8)), before),
+        (moved(late, (4, 3, 6)), moved(late, (4, 3, 6))),
+        (moved(early, (4, 3, 6)), moved("2026-11-21T03:02:00Z", (4, 3, 6))),
+        // One that was ready at times is not now, and another one is to stay so.
+        (moved(late, (3, 3, 7)), moved(late, (3, 3, 7))),
+        // Fewer are wanted, and more of these are there; or more, as of the rest.
+        (moved(late, (2, 2, 3)), moved(late, (3, 2, 3))),
+        (moved(late, (4, 3, 20)), moved(late, (4, 3, 7))),
+    ] {
+        assert_eq!(before.then(found), then, "{found:?}");
+    }
 }
 
 #[test]

@@ -43,7 +43,7 @@ impl Reserve {
         let Watched { demand, settings, .. } = watched;
         let reserve = Self {
             min_age: settings.min_age,
-            held: settings.held.clone(),
+            held: settings.held.to_vec(),
         };
         let needs_digests = demand.pinned && !demand.policy.follows_digest();
         let is_short = reserve.held.len() <= MOST_HELD;

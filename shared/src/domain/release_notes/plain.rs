@@ -5,6 +5,7 @@
 //! How a line is escaped for a page or a channel is theirs to know: to them this is text.
 
 mod html;
+mod nesting;
 mod words;
 
 use pulldown_cmark::{BrokenLink, CowStr, Event, LinkType, Options, Parser, Tag, TagEnd};
@@ -60,7 +61,7 @@ pub fn read(markdown: &str, own: &str) -> Read {
     let text = html::without_tags(head(markdown, MOST_INPUT));
     let bounded: Vec<&str> = text.lines().map(|line| head(line, MOST_OF_A_LINE)).collect();
     let has_whole_lines = text.lines().all(|line| line.len() <= MOST_OF_A_LINE);
-    let mut read = read_bounded(&bounded.join("\n"), own);
+    let mut read = read_bounded(&nesting::bounded(&bounded.join("\n")), own);
     read.is_whole &= markdown.len() <= MOST_INPUT && has_whole_lines;
     read
 }

@@ -139,7 +139,8 @@ impl Facts {
             .is_none_or(|at| match in_flight.verdict_before {
                 Some(before) => at != before,
                 None if in_flight.rollback.is_some() => at > in_flight.started,
-                None => at > in_flight.started - SKEW,
+                // A difference, as whoever may annotate a workload may write any time: one before the first is none.
+                None => at.duration_since(in_flight.started) > -SKEW,
             });
         self.deadline_exceeded.as_deref().filter(|_| seen && of_ours)
     }
@@ -147,6 +148,8 @@ impl Facts {
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
     use super::*;
 
     const COMPLETE: Facts = Facts {
@@ -216,6 +219,26 @@ mod tests {
     fn what_a_fresh_object_does_not_say_yet_counts_as_nothing_seen() {
         let facts = Facts::from(&Deployment::default());
         assert!(matches!(facts.progress(), Err(Waiting::Controller { .. })));
+    }
+
+    #[test]
+    fn a_verdict_is_of_ours_unless_it_is_older_also_where_somebody_wrote_that_it_began_before_all_time() {
+        let exceeded: Timestamp = "2026-11-21T03:00:00Z".parse().unwrap();
+        let facts = Facts {
+            deadline_exceeded: Some("timed out".to_owned()),
+            deadline_exceeded_at: Some(exceeded),
+            ..COMPLETE
+        };
+        for (started, is_ours) in [
+            (Timestamp::MIN, true),
+            (exceeded, true),
+            (exceeded + SKEW / 2, true),
+            (exceeded + SKEW, false),
+            (Timestamp::MAX, false),
+        ] {
+            let in_flight = InFlight::new(BTreeMap::new(), started, SignedDuration::ZERO);
+            assert_eq!(facts.verdict(&in_flight).is_some(), is_ours, "{started}");
+        }
     }
 
     #[test]

@@ -33,6 +33,7 @@ fn workload(image: &str, rollout: Facts) -> Workload {
         selector: Some("app=checkout".to_owned()),
         platforms: PlatformSelector::default(),
         rollout: RolloutFacts::Deployment(rollout),
+        min_ready: SignedDuration::ZERO,
     }
 }
 
@@ -61,7 +62,12 @@ fn judge_by(marker: &InFlight, image: &str, rollout: Facts, now: Timestamp) -> R
 
 /// The term of a rollout of which nobody asked the pods.
 fn until(ends: Timestamp) -> Term {
-    Term { ends, moved: None }
+    Term {
+        ends,
+        timeout: ends.duration_since(in_flight().started),
+        renewed: None,
+        moved: None,
+    }
 }
 
 fn complete() -> Facts {
@@ -302,21 +308,38 @@ fn a_rollout_has_its_whole_time_again_with_each_new_pod_that_becomes_ready_and_n
             moved: moved.map(|(at, ready)| Moved {
                 at: minute(at),
                 ready,
+                steady: ready,
+                missing: 3 - ready,
             }),
             ..until(minute(10))
         };
         let workload = workload("app:2", slow);
-        assert_eq!(
-            deadline(&workload, &in_flight(), term),
-            Some(minute(ends)),
-            "{moved:?}"
-        );
+        assert_eq!(deadline(&workload, term), Some(minute(ends)), "{moved:?}");
         let status = |now| evaluate(&workload, &in_flight(), term, now);
         let before = status(minute(ends) - SignedDuration::from_secs(1));
         assert!(matches!(before, RolloutStatus::InProgress(_)), "{moved:?}");
         let after = status(minute(ends));
         let is_over = matches!(after, RolloutStatus::Failed(Failure::RolloutTimeout { .. }));
         assert!(is_over, "{moved:?}");
+    }
+}
+
+#[test]
+fn what_a_new_pod_has_to_be_ready_for_comes_on_top_of_each_step() {
+    let mut slow = workload("app:2", complete());
+    slow.min_ready = SignedDuration::from_mins(15);
+    let moved = |at, ready| Moved {
+        at: minute(at),
+        ready,
+        steady: ready,
+        missing: 3 - ready,
+    };
+    for (moved, ends) in [(None, 25), (Some(moved(1, 1)), 26), (Some(moved(40, 2)), 65)] {
+        let term = Term {
+            moved,
+            ..until(minute(10))
+        };
+        assert_eq!(deadline(&slow, term), Some(minute(ends)), "{moved:?}");
     }
 }
 
@@ -331,6 +354,8 @@ fn pods_that_become_ready_prolong_no_rollout_that_its_controller_has_given_up() 
         moved: Some(Moved {
             at: minute(1),
             ready: 2,
+            steady: 2,
+            missing: 1,
         }),
         ..until(minute(10))
     };

@@ -219,6 +219,13 @@ fn what_is_no_window_is_refused_with_the_reason() {
         ("0 22 * * 4h", "fields"),
         ("0 22 30 2 * 4h", "no such time"),
         ("0 0 22 1 1 ? 2020 4h", "no such time"),
+        // What only falls into hours that the clocks skip.
+        ("* * 1-2 ? 3 1L 1h Antarctica/Troll", "write \"0 * 1-2 ? 3 1L\""),
+        ("0 * 1-2 ? 3 1L 1h Antarctica/Troll", "no such time"),
+        (
+            "* * 2 ? 4 1#1 2002-2022,2030 1m America/Mexico_City",
+            "write \"0 * 2 ? 4 1#1 2002-2022,2030\"",
+        ),
         ("2026-12-24T00:00", "interval"),
         ("2026-12-24/2027-01-02", "no date with a time"),
         (

@@ -3,9 +3,8 @@
 mod containers;
 mod poll_schedule;
 
-use regex::Regex;
-
 use super::{Dialect, Place, Setting, Subject, Translation, Word, release_notes};
+use crate::domain::policy::PolicyOptions;
 
 pub(super) const PREFIXES: [&str; 2] = ["keel.sh", "keel.observer"];
 
@@ -54,6 +53,13 @@ const LEFT_OUT: [(&str, &str); 3] = [
 
 /// How long Keel waits for several people to agree where nothing is said.
 const KEEPS_APPROVALS_FOR: &str = "24h";
+
+/// How Keel compares what matches a pattern.
+const AS_TEXT: &str = "alphabetical";
+/// The group of a pattern that it compares instead of the whole tag, as a pattern names it.
+const COMPARED: &str = "<compare>";
+/// The same, as a template of ours does.
+const TAKE_COMPARED: &str = "${compare}";
 
 pub(super) fn translate<'a>(subject: &Subject<'a>) -> Translation<'a> {
     let mut translation = Translation::to(Dialect::Keel);
@@ -152,11 +158,11 @@ fn pattern<'a>(translation: &mut Translation<'a>, policy: Word<'a>, written: &'a
         }
         Some(("glob", _)) => translation.say(Setting::Policy, written, policy),
         Some(("regexp", regex)) => {
-            translation.say(Setting::Policy, format!("regex:{regex}"), policy);
-            let named = Regex::new(regex).ok();
-            if named.is_some_and(|regex| regex.capture_names().flatten().any(|name| name == "compare")) {
-                translation.say(Setting::TagExtract, "${compare}", policy);
+            let ours = format!("regex:{regex}");
+            if has_compared_group(&ours) {
+                translation.say(Setting::TagExtract, TAKE_COMPARED, policy);
             }
+            translation.say(Setting::Policy, ours, policy);
         }
         _ => {
             return translation.refuse(
@@ -165,12 +171,26 @@ fn pattern<'a>(translation: &mut Translation<'a>, policy: Word<'a>, written: &'a
             );
         }
     }
-    translation.say(Setting::TagOrder, "alphabetical", policy);
+    translation.say(Setting::TagOrder, AS_TEXT, policy);
     translation.remark(
         policy,
         "it is compared as text, as Keel does, so that 1.9 counts as newer than 1.10; without kubefresh.dev/tag-order, or with \
          semver or numeric there, numbers count as numbers",
     );
+}
+
+/// Whether the pattern of a policy has the group that Keel compares. It is read as every policy is, within the same bounds;
+/// what cannot be read has none, and is refused with the policy.
+fn has_compared_group(policy: &str) -> bool {
+    if !policy.contains(COMPARED) {
+        return false;
+    }
+    let options = PolicyOptions {
+        tag_extract: Some(TAKE_COMPARED.to_owned()),
+        tag_order: Some(AS_TEXT.to_owned()),
+        ..PolicyOptions::of(policy)
+    };
+    options.check().is_ok()
 }
 
 fn which_mode<'a>(translation: &mut Translation<'a>, subject: &Subject<'a>, policy: Word<'a>) {

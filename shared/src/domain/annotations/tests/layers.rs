@@ -1,5 +1,7 @@
 //! Annotations of workloads over those of their namespace, over what the installation says.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::domain::channel::Channel;
 
@@ -79,6 +81,27 @@ fn the_nearer_layer_wins_for_each_setting_alone() {
     assert!(app.by_default.policy);
     assert_eq!(settings.freeze, None, "the workload takes it back");
     assert!(read_in(&installation, &[], &[]).unwrap().freeze.is_some());
+}
+
+#[test]
+fn windows_that_are_said_for_many_are_kept_once_for_all_of_them() {
+    let installation = installation(&[
+        ("KUBEFRESH_WINDOW", "0 22 * * * 4h"),
+        ("KUBEFRESH_FREEZE", "0 0 1 * * 1d"),
+    ]);
+    let window = ("kubefresh.dev/window", "0 23 * * * 1h");
+    let freeze = ("kubefresh.dev/freeze", "@monthly 1h");
+    let namespaces: [Pairs<'_>; 3] = [&[], &[window], &[window, freeze]];
+    for namespace in namespaces {
+        let layer = installation.layer("shop", &map(namespace));
+        let said = |workload: Pairs<'_>| settings_of(&map(workload), &["app"], &layer).unwrap();
+        let (one, other) = (said(&[]), said(&[(MODE, "auto")]));
+        for (one, other) in [(one.window, other.window), (one.freeze, other.freeze)] {
+            assert!(Arc::ptr_eq(&one.unwrap(), &other.unwrap()), "{namespace:?}");
+        }
+        let own = said(&[window, ("kubefresh.dev/freeze", "never")]);
+        assert_eq!((own.window.is_some(), own.freeze), (true, None), "{namespace:?}");
+    }
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn a_container_that_was_opted_in_with_many_and_cannot_be_followed_stops_nothing_
 }
 
 #[test]
-fn nothing_is_decided_in_a_namespace_that_is_not_in_view_but_what_is_under_way_is_followed() {
+fn nothing_is_decided_in_a_namespace_that_is_not_in_view_but_what_was_under_way_before_is_followed() {
     let idle = workload(&AUTO, &[("app", "shop.example/app:1.4.0")]);
     let change = ImageChange {
         from: "shop.example/app:1.3.0".to_owned(),
@@ -60,8 +60,19 @@ fn nothing_is_decided_in_a_namespace_that_is_not_in_view_but_what_is_under_way_i
         assessment(&snapshot, now()).map(|assessment| assessment.action)
     };
     let unseen = || Namespaces::Read(BTreeMap::new());
+    let in_view = || Namespaces::Read([("shop".to_owned(), Arc::default())].into());
     assert!(of(&idle, unseen()).is_none());
-    assert!(matches!(of(&going, unseen()), Some(Action::Follow { .. })));
-    let seen = Namespaces::Read([("shop".to_owned(), Arc::default())].into());
-    assert!(matches!(of(&idle, seen), Some(Action::Start(_))));
+    assert!(matches!(of(&idle, in_view()), Some(Action::Start(_))));
+    // That of another installation, which looks into other namespaces.
+    assert!(of(&going, unseen()).is_none());
+    let mut snapshot = Snapshot {
+        namespaces: in_view(),
+        ..snapshot(going, vec![app()])
+    };
+    for namespaces in [in_view(), unseen(), unseen()] {
+        snapshot.namespaces = namespaces;
+        let plan = plan(&snapshot, &LIMITS, now());
+        assert!(matches!(plan.assessments[0].action, Action::Follow { .. }));
+        snapshot.seen.take_in(&plan);
+    }
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::domain::annotations::LAST_IMAGES;
 use crate::domain::in_flight::{Cause, LastImages};
 use crate::domain::pods::Moved;
-use crate::domain::rollout::Failure;
+use crate::domain::rollout::{Completion, Failure};
 use crate::domain::text;
 
 const OLD: &str = "shop.example/app:1.4.0";
@@ -100,7 +100,12 @@ fn what_moves_goes_on_and_what_was_found_to_have_failed_has_whatever_moves_then(
         matches!(assessment.action, Action::RollBack { .. })
     };
     assert!(is_undone(&snapshot));
-    let ten = Moved { at: later, ready: 10 };
+    let ten = Moved {
+        at: later,
+        ready: 10,
+        steady: 10,
+        missing: 1,
+    };
     let moved = BTreeMap::from([(uid.clone(), ten)]);
     let asked_later = BTreeSet::from([uid]);
     snapshot.moved.clone_from(&moved);
@@ -117,6 +122,84 @@ fn what_moves_goes_on_and_what_was_found_to_have_failed_has_whatever_moves_then(
     assert!(is_undone(&snapshot));
     snapshot.asked_later = asked_later;
     assert!(is_undone(&snapshot));
+}
+
+#[test]
+fn what_was_found_to_have_completed_has_whatever_happens_before_that_is_written_down() {
+    let value = marker(&[("app", change(OLD, NEW))]).to_annotation();
+    let updated = |desired: i32, image: &str| {
+        let annotations = [AUTO.as_slice(), &[(IN_FLIGHT, value.as_str())]].concat();
+        let mut updated = workload(&annotations, &[("app", image)]);
+        let RolloutFacts::Deployment(facts) = &mut updated.rollout else {
+            unreachable!()
+        };
+        facts.observed_generation = facts.generation;
+        (facts.desired, facts.replicas, facts.updated, facts.available) = (desired, 4, 4, 4);
+        updated
+    };
+    let mut seen = Seen::default();
+    let mut status = |workload: Workload, at| {
+        let mut snapshot = snapshot(workload, vec![app()]);
+        snapshot.seen = std::mem::take(&mut seen);
+        let plan = plan(&snapshot, &LIMITS, at);
+        seen = snapshot.seen;
+        seen.take_in(&plan);
+        let Action::Follow { status, .. } = &plan.assessments[0].action else {
+            panic!("{plan:?}")
+        };
+        status.clone()
+    };
+    let whole = RolloutStatus::Completed(Completion::Whole);
+    assert_eq!(status(updated(4, NEW), now()), whole);
+    // Somebody asks for more pods, and the patch that ends it is refused for an hour.
+    for minutes in [0, 60] {
+        let later = now() + SignedDuration::from_mins(minutes);
+        assert_eq!(status(updated(5, NEW), later), whole);
+    }
+    let superseded = status(updated(5, OLD), now());
+    assert!(matches!(superseded, RolloutStatus::Superseded { .. }));
+}
+
+#[test]
+fn a_rollout_whose_time_ended_while_nobody_led_has_it_again_from_when_somebody_does() {
+    let value = marker(&[("app", change(OLD, NEW))]).to_annotation();
+    let minute = |minutes| now() + SignedDuration::from_mins(minutes);
+    let stuck = |given_up: Option<i64>| {
+        let annotations = [AUTO.as_slice(), &[(IN_FLIGHT, value.as_str())]].concat();
+        let mut stuck = workload(&annotations, &[("app", NEW)]);
+        if let RolloutFacts::Deployment(facts) = &mut stuck.rollout {
+            facts.observed_generation = facts.generation;
+            facts.available = 0;
+            facts.deadline_exceeded = given_up.map(|_| "timed out".to_owned());
+            facts.deadline_exceeded_at = given_up.map(minute);
+        }
+        stuck
+    };
+    // It may take ten minutes, and one more for another one's clock.
+    for (given_up, leads, ends) in [
+        (None, 0, 11),
+        (None, 9, 11),
+        (None, 16, 16),
+        (None, 17, 28),
+        (None, 600, 611),
+        // While nobody led, and while somebody does.
+        (Some(10), 16, 16),
+        (Some(10), 600, 611),
+        (Some(605), 600, 605),
+    ] {
+        let mut seen = Seen::default();
+        for at in [leads, (leads + 1).max(ends - 1), (leads + 2).max(ends)] {
+            let mut snapshot = snapshot(stuck(given_up.filter(|given_up| *given_up <= at)), vec![app()]);
+            snapshot.seen = seen;
+            snapshot.seen.look(minute(at));
+            let plan = plan(&snapshot, &LIMITS, minute(at));
+            let what = format!("{given_up:?} {leads} {at}");
+            assert_eq!(plan.assessments[0].has_failed(), at >= ends, "{what}");
+            assert_eq!(plan.next_look.is_none(), at >= ends, "{what}");
+            seen = snapshot.seen;
+            seen.take_in(&plan);
+        }
+    }
 }
 
 #[test]

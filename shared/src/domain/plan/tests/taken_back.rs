@@ -509,6 +509,31 @@ fn whoever_comes_to_lead_tells_a_marker_that_an_undo_brings_back_by_a_later_revi
 }
 
 #[test]
+fn an_update_that_we_began_is_no_copy_though_somebody_writes_its_image_in_a_later_template() {
+    let mut before = checkout(&[], OLD);
+    if let RolloutFacts::Deployment(facts) = &mut before.rollout {
+        facts.revision = Some(1);
+    }
+    let mut snapshot = snapshot(before, vec![app()]);
+    let first = plan(&snapshot, &LIMITS, now());
+    let Action::Start(update) = &first.assessments[0].action else {
+        panic!("{first:?}")
+    };
+    snapshot.seen.take_in(&first);
+    snapshot.seen.gave(&first.assessments[0], update);
+    let mut applied = brought_back(Some(1), Some(3), Some("helm"));
+    "42".clone_into(&mut applied.resource_version);
+    let marker = update.in_flight.to_annotation();
+    applied.annotations = checkout(&[(IN_FLIGHT, &marker)], NEW).annotations;
+    let look = |snapshot: &Snapshot| plan(snapshot, &LIMITS, now()).assessments.remove(0).action;
+    snapshot.workloads = vec![Arc::new(applied)];
+    assert!(matches!(look(&snapshot), Action::Follow { .. }));
+    // Who has not begun it cannot know.
+    snapshot.seen = Seen::default();
+    assert!(matches!(look(&snapshot), Action::TakenBack(_)));
+}
+
+#[test]
 fn of_several_containers_each_has_its_own_hold_and_those_that_stay_have_none() {
     let images = |app: &'static str, side: &'static str| [("app", app), ("side", side), ("migrate", OLD)];
     let mut leader = Leader::default();

@@ -157,6 +157,38 @@ fn a_broken_record_is_an_error_that_names_record_and_key() {
 }
 
 #[test]
+fn a_record_that_was_cut_off_anywhere_is_refused_or_says_less_and_nothing_else() {
+    let whole = record().findings.unwrap().tags;
+    let text = yaml(&whole);
+    let mut read = 0;
+    for end in 0..text.len() {
+        let mut config_map = record().to_config_map("kubefresh");
+        let data = config_map.data.as_mut().unwrap();
+        data.insert("tags".to_owned(), text[..end].to_owned());
+        let Ok(cut) = ScanRecord::parse(&config_map) else {
+            continue;
+        };
+        read += 1;
+        let tags = cut.findings.unwrap().tags;
+        assert!(tags.len() <= whole.len(), "cut off after {end} bytes: {tags:?}");
+        for (tag, before) in tags.iter().zip(&whole) {
+            assert_eq!((&tag.tag, tag.first_seen), (&before.tag, before.first_seen));
+            assert!(tag.digest.is_none() || tag.digest == before.digest, "{tag:?}");
+            let mut platforms = tag.platforms.iter();
+            assert!(
+                platforms.all(|(platform, digest)| before.platforms.get(platform) == Some(digest)),
+                "{tag:?}"
+            );
+        }
+    }
+    assert!(
+        (1..text.len() / 4).contains(&read),
+        "{read} of {} were read",
+        text.len()
+    );
+}
+
+#[test]
 fn a_record_under_another_repositorys_name_is_refused() {
     let other: Repository = "docker.io/library/nginx".parse().unwrap();
     let refused = ScanRecord::from_config_map(&record().to_config_map("kubefresh"), &other);

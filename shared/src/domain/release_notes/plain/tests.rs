@@ -174,6 +174,25 @@ fn hostile_notes_are_words() {
     assert!(lines("a<script>alert(1)</script>b", OWN)[0].text == "ab");
 }
 
+#[test]
+fn notes_that_are_nested_without_end_are_read() {
+    let (quotes, items) = (">".repeat(4090), "- ".repeat(2000));
+    let stairs = (0..500).map(|level| format!("{}- seen\n", "  ".repeat(level)));
+    let stairs: Vec<String> = stairs.collect();
+    for (notes, first) in [
+        (format!("{quotes} seen\n{}", "x\n".repeat(60_000)), "seen x x"),
+        (format!("{items}seen\n{}", "x\n".repeat(60_000)), "seen x x"),
+        (format!("{items}```\n{}seen", "\n".repeat(100_000)), "seen"),
+        (stairs.concat(), "seen"),
+    ] {
+        let lines = lines(&notes, OWN);
+        assert!(lines[0].text.starts_with(first), "{:?}", lines[0]);
+        for line in &lines {
+            assert_plain(line);
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn whatever_is_written_what_comes_out_is_plain_and_bounded(

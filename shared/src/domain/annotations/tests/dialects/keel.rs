@@ -1,4 +1,5 @@
 use super::{Words, check, check_refused};
+use crate::domain::policy::shortened;
 
 /// That these words come to `expected`, beside what Keel's policies have in common: it applies, and lets init containers be.
 fn check_keel(words: Words<'_>, expected: &[&str]) {
@@ -32,6 +33,23 @@ fn a_keel_policy_becomes_ours() {
             &[
                 "policy=regex:^main-(?P<compare>[0-9]+)$",
                 "tag-extract=${compare}",
+                "tag-order=alphabetical",
+                as_text,
+            ],
+        ),
+        (
+            "regexp:^(?<compare>[0-9]+)-main$",
+            &[
+                "policy=regex:^(?<compare>[0-9]+)-main$",
+                "tag-extract=${compare}",
+                "tag-order=alphabetical",
+                as_text,
+            ],
+        ),
+        (
+            "regexp:^(?P<build>[0-9]+)[<compare>]$",
+            &[
+                "policy=regex:^(?P<build>[0-9]+)[<compare>]$",
                 "tag-order=alphabetical",
                 as_text,
             ],
@@ -303,4 +321,34 @@ fn what_keel_would_not_understand_stops_the_workload() {
         &[policy, ("label keel.sh/approvals", "one")],
         "label keel.sh/approvals: \"one\" is not valid: ",
     );
+}
+
+#[test]
+fn a_pattern_of_keel_has_the_bounds_of_ours() {
+    // A set of letters may name the same one often, so that only the text is long.
+    let [of_500, of_501] = [485, 486].map(|letters| format!("regexp:(?P<compare>[{}])", "a".repeat(letters)));
+    let of_32_kib = format!("regexp:(?P<compare>[0-9]+){}", "(a?){9}".repeat(4600));
+    let nested = format!("regexp:(?P<compare>{}a{})", "(".repeat(100), ")".repeat(100));
+    check_keel(
+        &[("keel.sh/policy", &of_500)],
+        &[
+            &of_500.replace("regexp:", "policy=regex:"),
+            "tag-extract=${compare}",
+            "tag-order=alphabetical",
+            "! annotation keel.sh/policy: it is compared as text…",
+        ],
+    );
+    for (pattern, reason) in [
+        (of_501.as_str(), "it has 501 bytes, and may have 500"),
+        (&of_32_kib, "it has 32219 bytes, and may have 500"),
+        ("regexp:(?P<compare>a{1000}{1000}{10})", ""),
+        ("regexp:(?P<compare>(?:[ab]{0,50}a){90})", ""),
+        (&nested, ""),
+    ] {
+        let written = shortened(pattern);
+        check_refused(
+            &[("keel.sh/policy", pattern)],
+            &format!("annotation keel.sh/policy: {written:?} is not valid: {reason}"),
+        );
+    }
 }

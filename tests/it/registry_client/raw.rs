@@ -216,7 +216,12 @@ async fn a_small_body_that_inflates_to_hundreds_of_megabytes_is_refused_at_the_l
     assert!(body.len() < 5_000_000);
     let head = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5000000\r\n\r\n";
     let server = Server::start(Script::Stall([head.as_bytes(), &body].concat())).await;
-    let client = RegistryClient::new(quick()).unwrap();
+    // Far more than it takes to inflate as much as is read, on a busy machine too.
+    let client = RegistryClient::new(RegistryClientOptions {
+        request_timeout: Duration::from_mins(1),
+        ..quick()
+    });
+    let client = client.unwrap();
     assert_eq!(
         class_of(list(&client, &server.repository()).await),
         ErrorClass::TooLarge

@@ -6,7 +6,7 @@ use kube::api::{ListParams, ObjectList};
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 
-use super::source::{Apart, Source, is_unreadable};
+use super::source::{Apart, Source, Unreadable, is_unreadable};
 
 /// How many objects one request may bring; a full record has half a mebibyte.
 const PAGE: u32 = 100;
@@ -66,10 +66,5 @@ fn next<K: Clone>(page: &ObjectList<K>) -> Option<String> {
 }
 
 fn readable<K: Resource<DynamicType = ()>>(object: Apart<K>) -> Option<K> {
-    let read = object.0.inspect_err(|bad| {
-        let (kind, reason) = (K::kind(&()), &bad.reason);
-        let (namespace, name) = (&bad.metadata.namespace, &bad.metadata.name);
-        tracing::warn!(%kind, namespace, name, reason, "an object cannot be read and is left alone");
-    });
-    read.ok()
+    object.0.inspect_err(Unreadable::left_alone::<K>).ok()
 }

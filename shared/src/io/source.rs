@@ -57,6 +57,15 @@ pub struct Unreadable {
     pub reason: String,
 }
 
+impl Unreadable {
+    /// Says in the log which object of this kind is passed over, and why.
+    pub fn left_alone<K: Resource<DynamicType = ()>>(&self) {
+        let (kind, reason) = (K::kind(&()), &self.reason);
+        let (namespace, name) = (&self.metadata.namespace, &self.metadata.name);
+        tracing::warn!(%kind, namespace, name, reason, "an object cannot be read and is left alone");
+    }
+}
+
 impl<'de, K: DeserializeOwned> Deserialize<'de> for Apart<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;

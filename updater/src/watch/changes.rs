@@ -30,7 +30,7 @@ pub(super) fn changes<K: Object>(
     config: Config,
 ) -> impl Stream<Item = watcher::Result<Event<K>>> + Send {
     let changes = Changes {
-        running: watch(source.api.clone(), config.clone()).boxed(),
+        running: begun(&source, false, config.clone()),
         source,
         reads_apart: false,
         config,
@@ -74,22 +74,25 @@ impl<K: Object> Changes<K> {
                 let is_first_unreadable = is_unreadable(error) && !self.reads_apart;
                 self.reads_apart |= is_first_unreadable;
                 if self.trouble.begins_anew(error, Instant::now()) || is_first_unreadable {
-                    self.running = self.begun();
+                    self.running = begun(&self.source, self.reads_apart, self.config.clone());
                 }
             }
         }
         Some(event)
     }
+}
 
-    /// A list, and what happens from then on.
-    fn begun(&self) -> BoxStream<'static, watcher::Result<Event<K>>> {
-        let config = self.config.clone();
-        if self.reads_apart {
-            let events = watch(self.source.apart.clone(), config);
-            events.filter_map(|event| ready(readable(event))).boxed()
-        } else {
-            watch(self.source.api.clone(), config).boxed()
-        }
+/// A list, and what happens from then on.
+fn begun<K: Object>(
+    source: &Source<K>,
+    reads_apart: bool,
+    config: Config,
+) -> BoxStream<'static, watcher::Result<Event<K>>> {
+    if reads_apart {
+        let events = watch(source.apart.clone(), config);
+        events.filter_map(|event| ready(readable(event))).boxed()
+    } else {
+        watch(source.api.clone(), config).boxed()
     }
 }
 
@@ -106,21 +109,15 @@ fn readable<K: Object>(event: watcher::Result<Event<Apart<K>>>) -> Option<watche
         Event::Apply(Apart(Ok(object))) => Event::Apply(object),
         Event::Delete(Apart(Ok(object))) => Event::Delete(object),
         Event::InitApply(Apart(Err(bad))) => {
-            left_alone::<K>(&bad);
+            bad.left_alone::<K>();
             return None;
         }
         Event::Apply(Apart(Err(bad))) => {
-            left_alone::<K>(&bad);
+            bad.left_alone::<K>();
             Event::Delete(known_of(bad))
         }
         Event::Delete(Apart(Err(bad))) => Event::Delete(known_of(bad)),
     }))
-}
-
-fn left_alone<K: Object>(bad: &Unreadable) {
-    let (kind, reason) = (K::kind(&()), &bad.reason);
-    let (namespace, name) = (&bad.metadata.namespace, &bad.metadata.name);
-    tracing::warn!(%kind, namespace, name, reason, "an object cannot be read and is left alone");
 }
 
 fn known_of<K: Object>(bad: Unreadable) -> K {

@@ -155,11 +155,15 @@ fn calls_nobody(text: &str) {
 
 /// Without addresses of links, in which anything may stand that an address may have.
 fn without_links(mut text: String, announcement: &Announcement) -> String {
-    let mut links = announcement.links.clone();
-    links.sort_by_key(|link| std::cmp::Reverse(link.url().len()));
-    for link in links {
-        let html = link.url().replace('&', "&amp;");
-        text = text.replace(link.url(), "").replace(&html, "");
+    let mut forms: Vec<String> = announcement
+        .links
+        .iter()
+        .flat_map(|link| [link.url().to_owned(), link.url().replace('&', "&amp;")])
+        .collect();
+    // One may be the beginning of another, also of its own HTML.
+    forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
+    for form in forms {
+        text = text.replace(&form, "");
     }
     text
 }

@@ -363,12 +363,13 @@ async fn serve(tasks: &mut Tasks, listener: TcpListener, pages: &Pages, stop: &C
     tasks.spawn("http server", server);
 }
 
-/// Starts the loop. What is returned is over when it has ended, however it ended.
+/// Starts the loop, whose looks at a large cluster are to hold up neither lease nor pages. What is returned is over when it has
+/// ended, however it ended.
 fn reconcile(tasks: &mut Tasks, mut reconciler: Reconciler, stop: CancellationToken) -> leader::Work {
     let work = leader::Work::default();
     let looks = work.looks.clone().drop_guard();
     let notes = work.notes.clone().drop_guard();
-    tasks.spawn("reconciler", async move {
+    tasks.spawn_here("reconciler", async move {
         reconciler.run(&stop).await;
         drop(looks);
         reconciler.finish().await;

@@ -14,7 +14,9 @@ use updater::commands::{CommandError, Question, show};
 /// No cluster, no permission, or a setting is wrong.
 const CONFIGURATION: u8 = 2;
 
-#[tokio::main]
+// The loop has this thread, and everything else one more, also on a large machine: they wait most of the time, and each thread keeps
+// memory of its own, as every pattern does for each thread that ever ran it.
+#[tokio::main(worker_threads = 1)]
 async fn main() -> ExitCode {
     tls::init();
     let Cli { command, run, log } = Cli::parse();

@@ -4,6 +4,7 @@
 //! looks but what was seen, told and tried, and losing that costs a question, not a mistake.
 
 mod hands;
+mod pace;
 mod work;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::hands::Hands;
 use self::hands::{Begun, Task};
+use self::pace::Pace;
 use self::work::Work;
 use crate::gather::gather;
 use crate::leader::Leadership;
@@ -30,11 +32,6 @@ use crate::scans::ScanRequester;
 use crate::signals::Signals;
 use crate::watch::Stores;
 
-/// The pause after a look is so many times as long as it took to decide: a busy cluster costs a fifth of a core at most, and
-/// a small one is answered at once.
-const REST: u32 = 4;
-const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How often the loop turns when nothing happens, to say that it is alive. It looks at nothing then.
 const TURN: Duration = Duration::from_secs(20);
 
@@ -76,11 +73,12 @@ impl Reconciler {
     /// Turns until `stop`; calls that are under way then are waited for.
     pub async fn run(&mut self, stop: &CancellationToken) {
         let mut next_look = None;
+        let mut pace = Pace::default();
         while self.wait(next_look, stop).await {
             if self.may_look() {
                 let look = self.reconcile().await;
                 next_look = look.next;
-                let pause = (look.decided_in * REST).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+                let pause = pace.pause(look.decided_in);
                 stop.run_until_cancelled(tokio::time::sleep(pause)).await;
             } else {
                 // Whoever comes to lead is woken by its claim and looks at once.

@@ -1,7 +1,12 @@
 //! The long-lived tasks of the process, watched over together: none ends unseen.
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
+use futures::stream::{FuturesUnordered, StreamExt as _};
+use futures::{FutureExt as _, TryFutureExt as _};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -11,14 +16,31 @@ use tokio_util::sync::CancellationToken;
 pub enum TaskError {
     #[error("the task {0} ended although nobody had told it to")]
     Ended(&'static str),
+    /// With what it said.
     #[error("a task panicked: {0}")]
-    Panicked(#[source] JoinError),
+    Panicked(String),
 }
+
+impl From<JoinError> for TaskError {
+    fn from(error: JoinError) -> Self {
+        let text = error.to_string();
+        error.try_into_panic().map_or(Self::Panicked(text), panicked)
+    }
+}
+
+fn panicked(payload: Box<dyn Any + Send>) -> TaskError {
+    let text = payload.downcast::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|payload| payload.downcast::<String>().map(|text| *text));
+    TaskError::Panicked(text.unwrap_or_else(|_| "without a word".to_owned()))
+}
+
+type Ended = Result<&'static str, TaskError>;
 
 /// The tasks of this process, by name.
 #[derive(Debug)]
 pub(crate) struct Tasks {
     set: JoinSet<&'static str>,
+    here: FuturesUnordered<BoxFuture<'static, Ended>>,
     stop: CancellationToken,
     stop_limit: Duration,
 }
@@ -28,6 +50,7 @@ impl Tasks {
     pub(crate) fn new(stop: CancellationToken, stop_limit: Duration) -> Self {
         Self {
             set: JoinSet::new(),
+            here: FuturesUnordered::new(),
             stop,
             stop_limit,
         }
@@ -39,6 +62,13 @@ impl Tasks {
             task.await;
             name
         });
+    }
+
+    /// For a task that thinks for long: it has the thread of whoever watches over them to itself.
+    pub(crate) fn spawn_here(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let task = AssertUnwindSafe(task).catch_unwind();
+        self.here
+            .push(task.map_ok(move |()| name).map_err(panicked).boxed());
     }
 
     /// For a task that knows no end of its own.
@@ -59,17 +89,26 @@ impl Tasks {
         let first = tokio::select! {
             biased;
             () = stop.cancelled() => Ok(()),
-            Some(ended) = self.set.join_next() => judge(ended),
+            Some(ended) = self.next() => ended.and_then(|name| Err(TaskError::Ended(name))),
         };
         first.and(self.finish().await)
+    }
+
+    /// The next one that ends. `None` when all have.
+    async fn next(&mut self) -> Option<Ended> {
+        tokio::select! {
+            Some(ended) = self.set.join_next() => Some(ended.map_err(TaskError::from)),
+            Some(ended) = self.here.next() => Some(ended),
+            else => None,
+        }
     }
 
     /// Stops all and waits for them. A task that panics on the way is still an error; one that hangs is left behind.
     pub(crate) async fn finish(mut self) -> Result<(), TaskError> {
         self.stop.cancel();
         let drained = timeout(self.stop_limit, async {
-            while let Some(ended) = self.set.join_next().await {
-                ended.map_err(TaskError::Panicked)?;
+            while let Some(ended) = self.next().await {
+                ended?;
             }
             Ok(())
         });
@@ -78,10 +117,6 @@ impl Tasks {
             Ok(())
         })
     }
-}
-
-fn judge(ended: Result<&'static str, JoinError>) -> Result<(), TaskError> {
-    Err(ended.map_or_else(TaskError::Panicked, TaskError::Ended))
 }
 
 #[cfg(test)]
@@ -97,10 +132,52 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_task_that_panics_ends_the_process() {
+    async fn a_task_that_panics_ends_the_process_and_its_words_are_told() {
         let mut tasks = Tasks::new(CancellationToken::new(), Duration::from_secs(5));
         tasks.spawn("frail", async { panic!("for the test") });
-        assert!(matches!(tasks.watch_over().await, Err(TaskError::Panicked(_))));
+        let error = tasks.watch_over().await.unwrap_err();
+        assert_eq!(error.to_string(), "a task panicked: for the test");
+
+        let mut tasks = Tasks::new(CancellationToken::new(), Duration::from_secs(5));
+        tasks.spawn_here("frail", async { panic!("for the {}", "test") });
+        let error = tasks.watch_over().await.unwrap_err();
+        assert_eq!(error.to_string(), "a task panicked: for the test");
+    }
+
+    #[tokio::test]
+    async fn a_task_here_is_watched_over_like_any_other() {
+        let mut tasks = Tasks::new(CancellationToken::new(), Duration::from_secs(5));
+        tasks.spawn_until_stop("steady", std::future::pending());
+        tasks.spawn_here("frail", async {});
+        assert!(matches!(tasks.watch_over().await, Err(TaskError::Ended("frail"))));
+
+        let stop = CancellationToken::new();
+        let mut tasks = Tasks::new(stop.clone(), Duration::from_secs(5));
+        let (until, (ended, has_ended)) = (stop.clone(), std::sync::mpsc::channel());
+        tasks.spawn_here("steady", async move {
+            until.cancelled().await;
+            tokio::task::yield_now().await;
+            ended.send(()).unwrap();
+        });
+        stop.cancel();
+        tasks.watch_over().await.unwrap();
+        has_ended.try_recv().expect("it is waited for");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_task_here_that_thinks_for_long_holds_up_no_other() {
+        let (stop, (turns, turned)) = (CancellationToken::new(), std::sync::mpsc::channel());
+        let mut tasks = Tasks::new(stop.clone(), Duration::from_secs(5));
+        tasks.spawn("lease", async move { turns.send(()).unwrap() });
+        tasks.spawn_here("thinker", async move {
+            turned
+                .recv_timeout(Duration::from_mins(1))
+                .expect("its turn came meanwhile");
+            stop.cancel();
+        });
+        let name = tasks.next().await.unwrap().unwrap();
+        assert!(["lease", "thinker"].contains(&name));
+        tasks.finish().await.unwrap();
     }
 
     #[tokio::test]

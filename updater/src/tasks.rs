@@ -89,7 +89,11 @@ impl Tasks {
         let first = tokio::select! {
             biased;
             () = stop.cancelled() => Ok(()),
-            Some(ended) = self.next() => ended.and_then(|name| Err(TaskError::Ended(name))),
+            Some(ended) = self.next() => ended.and_then(|name| {
+                // It may have been told between the two questions.
+                let was_told = stop.is_cancelled();
+                was_told.then_some(()).ok_or(TaskError::Ended(name))
+            }),
         };
         first.and(self.finish().await)
     }
@@ -162,6 +166,14 @@ mod tests {
         stop.cancel();
         tasks.watch_over().await.unwrap();
         has_ended.try_recv().expect("it is waited for");
+    }
+
+    #[tokio::test]
+    async fn a_task_that_ends_as_soon_as_it_is_told_to_has_not_ended_by_itself() {
+        let stop = CancellationToken::new();
+        let mut tasks = Tasks::new(stop.clone(), Duration::from_secs(5));
+        tasks.spawn_here("quick", async move { stop.cancel() });
+        assert!(tasks.watch_over().await.is_ok());
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// So many times as long as there is to decide: a busy cluster costs a fifth of a core at most, and a small one is answered at once.
+/// So many times as long as there is to decide: a busy cluster costs about a fifth of a core, and a small one is answered at once.
 const REST: u32 = 4;
 const SHORTEST: Duration = Duration::from_millis(20);
 const LONGEST: Duration = Duration::from_secs(1);

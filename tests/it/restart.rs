@@ -55,12 +55,10 @@ impl Moment {
 }
 
 /// What makes an updater tell this address everything.
-fn telling(url: &str) -> [&str; 7] {
+fn telling(url: &str) -> [&str; 6] {
     [
         "--webhook-url",
         url,
-        // Whoever leads next waits for as long as the former one may still send.
-        "--webhook-timeout=1000",
         "--webhook-enable-deployment-detected",
         "--webhook-enable-image-rollout-started",
         "--webhook-enable-image-rollout-completed",
@@ -68,13 +66,16 @@ fn telling(url: &str) -> [&str; 7] {
     ]
 }
 
+/// Whoever leads next waits for as long as the former one may still send. An answer that comes later, as on a slow machine, is none.
+const HASTY: &str = "--webhook-timeout=1000";
+
 /// The lease of one that is to keep it whatever fails twice in a row, and however slow the machine is: who has lost it sends again what it
 /// had not noted yet.
 const PATIENT: [&str; 2] = ["--lease-duration", "10s"];
 
 /// An updater that tells this receiver everything.
 fn start_updater(cluster: &Cluster, receiver: &Receiver) -> Child {
-    start_updater_with(cluster, &telling(&receiver.url("/")))
+    start_updater_with(cluster, &[&telling(&receiver.url("/"))[..], &[HASTY]].concat())
 }
 
 /// Waits until so many messages were taken, and it is noted that none is left to be sent.

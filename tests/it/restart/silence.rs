@@ -61,7 +61,7 @@ async fn update_around_a_silence(beginning: Beginning, end: End) {
     let receiver = Receiver::start().await;
     let network = Network::to(cluster.api.address()).await;
     let url = receiver.url("/");
-    let options = [&telling(&url)[..], &PATIENT].concat();
+    let options = [&telling(&url)[..], &[HASTY], &PATIENT].concat();
     let mut updater = start_updater_by(&network, &cluster, &options);
     until_sent(&cluster, &receiver, 1, "that there is a workload").await;
 
